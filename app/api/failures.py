@@ -1,0 +1,77 @@
+"""Exceptions to answers: one table, one error shape."""
+
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from app import errors
+
+TABLE: dict[type[errors.LarderError], tuple[int, str]] = {
+    errors.InvalidRequest: (422, "invalid_request"),
+    errors.InvalidLabels: (422, "invalid_labels"),
+    errors.InvalidImage: (400, "invalid_image"),
+    errors.UnsupportedImage: (415, "unsupported_image"),
+    errors.ImageTooLarge: (413, "image_too_large"),
+    errors.NotFound: (404, "not_found"),
+    errors.Unauthorized: (401, "unauthorized"),
+    errors.Overloaded: (503, "overloaded"),
+    errors.Starting: (503, "starting"),
+    errors.Draining: (503, "draining"),
+    errors.StoreUnavailable: (503, "store_unavailable"),
+}
+INTERNAL = (500, "internal_error")
+
+
+def answer(error: Exception, request_id: str) -> JSONResponse:
+    """The answer to a request that failed with `error`; what is not ours says nothing of its inside."""
+    status, code = TABLE.get(type(error), INTERNAL) if isinstance(error, errors.LarderError) else INTERNAL
+    message = "something went wrong here; the log has it under this request_id" if status == 500 else str(error)
+    headers = {}
+    if isinstance(error, errors.Unavailable):
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, errors.Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(body(code, message, request_id), status, headers)
+
+
+def body(code: str, message: str, request_id: str) -> dict[str, object]:
+    """The one error shape; `detail` repeats the message for clients that know FastAPI's own."""
+    message = message.encode("utf-8", "backslashreplace").decode()  # half a surrogate pair must not break the answer
+    return {"error": {"code": code, "message": message, "request_id": request_id}, "detail": message}
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Have the app answer our exceptions, and the framework's, in the one shape."""
+
+    @app.exception_handler(errors.LarderError)
+    async def ours(request: Request, error: errors.LarderError) -> JSONResponse:
+        if type(error) not in TABLE:
+            raise error  # an internal error: logged and answered by the outermost layer
+        return answer(error, request.state.request_id)
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
+        return answer(errors.InvalidRequest(describe(error)), request.state.request_id)
+
+    @app.exception_handler(HTTPException)
+    async def frameworks(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == HTTPStatus.NOT_FOUND:
+            return answer(errors.NotFound(f"there is no {request.url.path}"), request.state.request_id)
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            message = f"{request.url.path} does not take {request.method}"
+            return JSONResponse(body("invalid_request", message, request.state.request_id), 405, error.headers)
+        return answer(errors.InvalidRequest(str(error.detail)), request.state.request_id)
+
+
+def describe(error: RequestValidationError) -> str:
+    """What is wrong with a request, in one line: the first field and how many more."""
+    problems = error.errors()
+    place = ".".join(str(part) for part in problems[0]["loc"] if part != "body")
+    message = problems[0]["msg"]
+    if problems[0]["type"] == "json_invalid":
+        place, message = "the body", f"is not JSON: {problems[0].get('ctx', {}).get('error', message)}"
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"{place[:100]}: {message}{more}" if place else f"the body: {message}{more}"

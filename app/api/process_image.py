@@ -1,0 +1,62 @@
+"""A picture in, a pantry item out."""
+
+import asyncio
+
+from fastapi import APIRouter
+
+from app.api.dependencies import KEYS, Service, ServiceDep
+from app.api.schemas import Error, ItemCount, PantryUpdate, ProcessImage, ProcessImageAnswer
+from app.errors import NotFound
+from app.pantry import item_name
+
+router = APIRouter(tags=["recognition"], dependencies=KEYS)
+
+_ERRORS = {
+    400: "not base64, not a picture, or a truncated one",
+    413: "too many bytes or pixels",
+    415: "a format that is not accepted",
+    422: "a malformed request",
+    503: "overloaded, starting, draining, or the pantry is away",
+}
+
+
+@router.post("/process-image", responses={code: {"model": Error, "description": why} for code, why in _ERRORS.items()})
+async def process_image(body: ProcessImage, service: ServiceDep) -> ProcessImageAnswer:
+    """Recognise a picture among the live labels, and update the pantry when that is asked for and the answer sure.
+
+    `top_k_scores` are renormalised among the best `top_k`, so they look surer than `top_k_probabilities`, which are
+    over all labels. `known` says whether the picture shows any of the labels at all.
+    """
+    _ = service.recogniser.label_set  # while starting, refuse before the picture is decoded
+    vector = await service.pipeline.vector(body.image_data)
+    answer = service.recogniser.recognise(vector, top_k=body.top_k, threshold=body.threshold)
+    item = answer.labels[0].name
+    updated = None
+    if body.pantry_update and answer.ranking.confident and answer.known is not False:
+        updated = await asyncio.to_thread(_update, service, item, body.pantry_update)
+    return ProcessImageAnswer(
+        item=item,
+        message=1 if answer.ranking.confident else 0,
+        similarity_score=answer.ranking.probabilities[0],
+        top_k_items=[label.name for label in answer.labels],
+        top_k_scores=answer.ranking.scores,
+        confident=answer.ranking.confident,
+        known=answer.known,
+        top_k_probabilities=answer.ranking.probabilities,
+        top_k_cosines=answer.ranking.cosines,
+        label_count=answer.label_count,
+        model=service.model,
+        pantry=updated,
+    )
+
+
+def _update(service: Service, item: str, update: PantryUpdate) -> ItemCount:
+    """Carry it out; to take from what is not there leaves 0."""
+    name = item_name(item)
+    if update.operation == "add":
+        after = service.pantry.add(name, update.quantity)
+        return ItemCount(item=after.item, count=after.count)
+    try:
+        return ItemCount(item=name, count=service.pantry.remove(name, update.quantity).count)
+    except NotFound:
+        return ItemCount(item=name, count=0)

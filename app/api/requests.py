@@ -1,0 +1,109 @@
+"""What every request goes through: an id, a line in the log, a key, a bounded body, and an answer whatever happens."""
+
+import re
+import secrets
+import time
+import uuid
+from collections.abc import Sequence
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api import failures
+from app.errors import ImageTooLarge, Unauthorized
+from app.log import bind_request, get_logger
+
+OPEN_PATHS = ("/", "/livez")  # load balancers ask these, without a key and often
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+class RequestMiddleware:
+    """Gives each request its id, logs it, and turns whatever escapes into a 500."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._log = get_logger()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        sent = Headers(scope=scope).get("x-request-id", "")
+        request_id = sent if _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        status = 0
+        start = time.perf_counter()
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+            await send(message)
+
+        with bind_request(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_with_id)
+            except Exception as error:
+                self._log.exception("internal error")
+                if status == 0:
+                    await failures.answer(error, request_id)(scope, receive, send_with_id)
+            if scope["path"] not in OPEN_PATHS or status >= 500:
+                ms = round(1000 * (time.perf_counter() - start), 1)
+                self._log.info("request", method=scope["method"], path=scope["path"], status=status, ms=ms)
+
+
+class KeyMiddleware:
+    """Lets a request through when it carries one of the keys, or when there are none to carry."""
+
+    def __init__(self, app: ASGIApp, keys: Sequence[str]) -> None:
+        self._app = app
+        self._keys = [key.encode() for key in keys]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not self._keys or scope["path"] in OPEN_PATHS or self._has_key(scope):
+            await self._app(scope, receive, send)
+            return
+        error = Unauthorized("a key is needed: send Authorization: Bearer KEY or X-API-Key: KEY")
+        await failures.answer(error, scope["state"]["request_id"])(scope, receive, send)
+
+    def _has_key(self, scope: Scope) -> bool:
+        headers = Headers(scope=scope)
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        key = bearer.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+        matches = [secrets.compare_digest(key.encode(), own) for own in self._keys]  # all of them: constant time
+        return any(matches)
+
+
+class BodyMiddleware:
+    """Reads the body whole before the app sees the request, and refuses one of more than `most` bytes."""
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self._app = app
+        self._most = most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        declared = Headers(scope=scope).get("content-length", "")
+        size = int(declared) if declared.isdecimal() and len(declared) < 20 else 0
+        chunks: list[bytes] = []
+        more = True
+        while more and size <= self._most:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return  # nobody is left to answer
+            chunks.append(message.get("body", b""))
+            size = max(size, sum(map(len, chunks)))
+            more = message.get("more_body", False)
+        if size > self._most:
+            error = ImageTooLarge(f"the body has more than {self._most:,} bytes, the most that is accepted")
+            await failures.answer(error, scope["state"]["request_id"])(scope, receive, send)
+            return
+        whole: list[Message] = [{"type": "http.request", "body": b"".join(chunks), "more_body": False}]
+
+        async def replay() -> Message:
+            return whole.pop() if whole else await receive()
+
+        await self._app(scope, replay, send)

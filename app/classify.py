@@ -1,0 +1,76 @@
+"""Picture files to answers on the command line, without a server."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from app.errors import InvalidLabels, LarderError
+from app.images import open_picture
+from app.main import Model, image_limits, open_model, open_pantry, open_recogniser, open_vocabulary
+from app.preprocess import preprocessor
+from app.recognition import Recogniser, Recognition
+from app.settings import Settings
+from app.vocabulary import label_set, parse_labels, read_prompts
+
+THRESHOLD = 0.8
+
+
+def classify(settings: Settings, pictures: Sequence[str], labels: str | None, top_k: int, as_json: bool) -> int:
+    """Print an answer for each picture, as it comes; returns 1 when some could not be read, 0 otherwise."""
+    model = open_model(settings)
+    recogniser = _recogniser(settings, model, labels)
+    limits, preprocess = image_limits(settings), preprocessor(model.form)
+    failed = False
+    for name in tqdm(pictures, unit="picture", disable=len(pictures) < 10 or not sys.stderr.isatty()):
+        try:
+            pixels = preprocess(open_picture(Path(name).read_bytes(), limits))  # (3, S, S)
+            vector = model.encoder.pictures([pixels])[0]  # (D,)
+            answer = recogniser.recognise(vector, top_k=top_k, threshold=THRESHOLD)
+        except (LarderError, OSError) as error:
+            failed = True
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            print(f"{name}: {reason}", file=sys.stderr)
+        else:
+            print(json.dumps({"picture": name} | _facts(answer)) if as_json else _text(name, answer), flush=True)
+    return int(failed)
+
+
+def _recogniser(settings: Settings, model: Model, labels: str | None) -> Recogniser:
+    """A recogniser for the labels given, comma-separated, or for those that the service would have."""
+    if labels is None:
+        vocabulary = open_vocabulary(settings, model, open_pantry(settings))
+        vocabulary.refresh()
+        return open_recogniser(settings, model, lambda: vocabulary.current)
+    parsed = parse_labels(labels.replace(",", "\n"), settings.max_label_length)
+    if not parsed:
+        raise InvalidLabels("--labels names no label: give them as a,b,c")
+    fixed = label_set(parsed, read_prompts(settings.templates), model.encoder)
+    return open_recogniser(settings, model, lambda: fixed)
+
+
+def _facts(answer: Recognition) -> dict[str, object]:
+    """The answer in the words of `POST /process-image`."""
+    ranking = answer.ranking
+    return {
+        "item": answer.labels[0].name,
+        "confident": ranking.confident,
+        "known": answer.known,
+        "similarity_score": ranking.probabilities[0],
+        "top_k_items": [label.name for label in answer.labels],
+        "top_k_scores": ranking.scores,
+        "top_k_probabilities": ranking.probabilities,
+        "top_k_cosines": ranking.cosines,
+        "label_count": answer.label_count,
+    }
+
+
+def _text(name: str, answer: Recognition) -> str:
+    sure = "confident" if answer.ranking.confident else "not confident"
+    unknown = "; perhaps none of these" if answer.known is False else ""
+    lines = [f"{name}: {answer.labels[0].name} ({sure}{unknown})"]
+    rows = zip(answer.labels, answer.ranking.probabilities, answer.ranking.cosines, strict=True)
+    lines += [f"  {probability:7.2%}  cosine {cosine:.3f}  {label.name}" for label, probability, cosine in rows]
+    return "\n".join(lines)

@@ -1,0 +1,94 @@
+"""Everything that Larder itself raises.
+
+LarderError
+├── InvalidRequest         the request does not have the form it should have
+├── InvalidLabels          labels that cannot be used
+├── InvalidImage           not base64, not a picture, or a truncated one
+├── UnsupportedImage       a picture in a format that is not accepted
+├── ImageTooLarge          too many bytes or pixels
+├── NotFound               no such item, content, model or path
+├── Unauthorized           a key is needed and was wrong or missing
+├── Unavailable            try again later; `retry_after` says in how many seconds
+│   ├── Overloaded         the queue is full
+│   ├── Starting           the labels are still being encoded
+│   ├── Draining           the service is going away
+│   └── StoreUnavailable   the pantry cannot be reached, so nothing was stored
+└── StartError             the service cannot start
+    ├── SettingsError      a setting has a value it cannot have
+    ├── BundleError        a model bundle is missing, damaged or of another version
+    └── EngineError        the engine asked for is not installed or cannot run the model
+
+The messages are for the people who call Larder: they say what was found and what is allowed.
+"""
+
+
+class LarderError(Exception):
+    """The root: catch it to catch everything that Larder raises on purpose."""
+
+
+class InvalidRequest(LarderError):
+    """The request does not have the form it should have."""
+
+
+class InvalidLabels(LarderError):
+    """Labels that cannot be used: empty, doubled, too long, too many."""
+
+
+class InvalidImage(LarderError):
+    """Not base64, not a picture, or a truncated one."""
+
+
+class UnsupportedImage(LarderError):
+    """A picture in a format that is not accepted."""
+
+
+class ImageTooLarge(LarderError):
+    """Too many bytes or pixels."""
+
+
+class NotFound(LarderError):
+    """No such item, content, model or path."""
+
+
+class Unauthorized(LarderError):
+    """A key is needed and was wrong or missing."""
+
+
+class Unavailable(LarderError):
+    """Try again in `retry_after` seconds."""
+
+    retry_after = 1
+
+
+class Overloaded(Unavailable):
+    """The queue is full."""
+
+
+class Starting(Unavailable):
+    """The labels are still being encoded."""
+
+
+class Draining(Unavailable):
+    """The service is going away; another one answers."""
+
+
+class StoreUnavailable(Unavailable):
+    """The pantry cannot be reached; nothing was stored."""
+
+    retry_after = 5
+
+
+class StartError(LarderError):
+    """The service cannot start."""
+
+
+class SettingsError(StartError):
+    """A setting has a value it cannot have."""
+
+
+class BundleError(StartError):
+    """A model bundle is missing, damaged or of another version."""
+
+
+class EngineError(StartError):
+    """The engine asked for is not installed or cannot run the model."""

@@ -1,0 +1,135 @@
+"""Untrusted base64 or bytes to a fully decoded, upright RGB picture within limits."""
+
+import base64
+import binascii
+import io
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from app.errors import ImageTooLarge, InvalidImage, UnsupportedImage
+
+_DATA_PREFIX = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
+_URL_SAFE = str.maketrans("-_", "+/", "\r\n")  # line breaks are part of MIME's base64; spaces are a lost "+"
+
+# EXIF 2.32, tag 0x0112: what has to be done to show the picture upright
+_ORIENTATION_TAG = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# Formats that people do send, told apart from "not a picture" by their first bytes
+_OTHER_FORMATS = {
+    "TIFF": rb"II\*\0|MM\0\*",
+    "HEIC": rb"....ftyp(?:hei|hev|mif|msf)",
+    "AVIF": rb"....ftypavi",
+    "JPEG 2000": rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51",
+    "JPEG XL": rb"\xff\x0a|\0\0\0\x0cJXL ",
+    "JPEG": rb"\xff\xd8\xff",
+    "PNG": rb"\x89PNG\r\n",
+    "GIF": rb"GIF8[79]a",
+    "WEBP": rb"RIFF....WEBP",
+    "BMP": rb"BM.{4}\0\0\0\0",
+    "PSD": rb"8BPS",
+    "ICO": rb"\x00\x00\x01\x00",
+    "PDF": rb"%PDF-",
+    "SVG": rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?<svg",
+}
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """What a picture may be at most: bytes of the file, pixels of the picture, names of Pillow's formats."""
+
+    max_bytes: int = 10 * 1024 * 1024
+    max_pixels: int = 50_000_000
+    formats: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+
+
+def decode_base64(text: str) -> bytes:
+    """The bytes of a base64 string: plain or URL-safe, padded or not, with or without a `data:` prefix.
+
+    Raises InvalidImage for anything else.
+
+    >>> decode_base64("data:text/plain;base64,SGVsbG8=")
+    b'Hello'
+    """
+    prefix = _DATA_PREFIX.match(text)
+    body = text[prefix.end() :] if prefix else text
+    if ("-" in body or "_" in body) and ("+" in body or "/" in body):
+        raise InvalidImage("image_data mixes the plain and the URL-safe base64 alphabets")
+    body = body.translate(_URL_SAFE).rstrip("=")
+    try:
+        data = base64.b64decode(body + "=" * (-len(body) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidImage(
+            "image_data is not base64: send the picture's bytes in base64, with or without a data: prefix"
+        ) from error
+    if not data:
+        raise InvalidImage("image_data is empty")
+    return data
+
+
+def open_picture(data: bytes, limits: ImageLimits) -> Image.Image:
+    """The picture in `data`: first frame, fully decoded, upright, RGB, transparency flattened on white.
+
+    Raises InvalidImage, UnsupportedImage or ImageTooLarge; size is judged by the header, before decoding.
+    """
+    if len(data) > limits.max_bytes:
+        raise ImageTooLarge(f"the picture has {len(data):,} bytes; at most {limits.max_bytes:,} are accepted")
+    picture = _identify(data, limits)
+    width, height = picture.size
+    if width * height > limits.max_pixels:
+        raise ImageTooLarge(
+            f"the picture has {width} x {height} pixels; at most {limits.max_pixels:,} in all are accepted"
+        )
+    try:
+        picture.load()
+        return _rgb(_upright(picture))
+    except Exception as error:  # Pillow's decoders raise a dozen kinds of errors on damaged files
+        raise InvalidImage(f"the picture is damaged or truncated: {error}") from error
+
+
+def _identify(data: bytes, limits: ImageLimits) -> Image.Image:
+    """The picture with its header read and nothing decoded."""
+    try:
+        return Image.open(io.BytesIO(data), formats=limits.formats)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageTooLarge(f"the picture has more than {limits.max_pixels:,} pixels") from error
+    except Exception as error:  # the same: a lying header fails in many ways
+        accepted = ", ".join(limits.formats)
+        for name, start in _OTHER_FORMATS.items():
+            if name not in limits.formats and re.match(start, data[:512], re.DOTALL):
+                raise UnsupportedImage(f"{name} pictures are not accepted; send one of {accepted}") from error
+        raise InvalidImage(f"the bytes are not a picture; send one of {accepted}") from error
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """The picture turned as its EXIF orientation says; unreadable EXIF data is ignored, as viewers do."""
+    try:
+        orientation = picture.getexif().get(_ORIENTATION_TAG)
+    except Exception:  # EXIF is written by cameras of every make; the pixels are good all the same
+        return picture
+    return picture.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else picture
+
+
+def _rgb(picture: Image.Image) -> Image.Image:
+    """Any mode to RGB as viewers show it."""
+    if picture.mode == "RGB" and "transparency" not in picture.info:
+        return picture
+    if picture.mode.startswith("I"):  # 16 bits of grey
+        grey = np.asarray(picture).astype(np.uint32).clip(0, 65535) // 257  # (H, W), 0-65535 -> 0-255
+        return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
+    if picture.has_transparency_data:
+        rgba = picture.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return picture.convert("RGB")

@@ -1,0 +1,58 @@
+"""Logs as JSON lines on standard error, each with the id of the request it belongs to."""
+
+import logging
+import sys
+from typing import TextIO
+
+import structlog
+
+bind_request = structlog.contextvars.bound_contextvars
+"""A context in which every line carries the given values: `with bind_request(request_id=...):`."""
+
+
+def get_logger() -> structlog.stdlib.BoundLogger:
+    """A logger: the first argument is what happened, the keywords are its facts."""
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger()
+    return logger
+
+
+class _Stderr(logging.StreamHandler[TextIO]):
+    """Writes to what is standard error at the moment of writing."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        return sys.stderr
+
+
+def configure(level: str) -> None:
+    """Send our lines, and those of libraries that use the standard logging, to standard error as JSON."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
+    handler = _Stderr()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    logging.captureWarnings(True)
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    for name in ("uvicorn", "uvicorn.error"):  # started by its own command, uvicorn has handlers of its own
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
+    logging.getLogger("uvicorn.access").disabled = True  # ours carry the request id

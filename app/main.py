@@ -1,0 +1,158 @@
+"""The composition root: which parts there are, and how an app is made of them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+
+from app import __version__
+from app.api import failures, health, labels, pantry, process_image
+from app.api.dependencies import Service, State
+from app.api.requests import BodyMiddleware, KeyMiddleware, RequestMiddleware
+from app.bundle import Bundle, find_bundle, open_bundle
+from app.encoder import Encoder
+from app.engines import Engine
+from app.engines.onnxruntime import OnnxRuntimeEngine
+from app.errors import LarderError
+from app.images import ImageLimits
+from app.log import configure, get_logger
+from app.pantry import PantryStore
+from app.pantry.none import NoPantry
+from app.pantry.sqlite import SQLitePantry
+from app.pipeline import blank, open_pipeline
+from app.preprocess import ImageForm
+from app.recognition import Recogniser
+from app.settings import Settings, read_settings
+from app.vocabulary import LabelSet, Vocabulary, read_prompts
+
+LOOK_EVERY = 0.25  # seconds between looks at the label file and the pantry
+
+DESCRIPTION = "Larder recognises what is in a picture, says how sure it is, and keeps the pantry's counts."
+
+
+@dataclass(frozen=True)
+class Model:
+    """What the service needs to know of a model."""
+
+    name: str
+    encoder: Encoder
+    form: ImageForm
+    logit_scale: float
+    known_margin: float | None
+
+
+def open_model(settings: Settings) -> Model:
+    """The model that the settings name; raises BundleError or EngineError."""
+    bundle = open_bundle(find_bundle(settings.model))
+    config = bundle.config
+    return Model(
+        name=config.name,
+        encoder=Encoder(bundle.tokenize, _engine(bundle, settings), config.embedding_size),
+        form=config.image_form,
+        logit_scale=config.logit_scale,
+        known_margin=config.calibration.known_margin if config.calibration else None,
+    )
+
+
+def _engine(bundle: Bundle, settings: Settings) -> Engine:
+    return OnnxRuntimeEngine(bundle, settings.threads)
+
+
+def open_pantry(settings: Settings) -> PantryStore:
+    """The pantry that the settings name; raises StoreUnavailable."""
+    return NoPantry() if settings.pantry == "none" else SQLitePantry(settings.data / "pantry.sqlite")
+
+
+def open_vocabulary(settings: Settings, model: Model, store: PantryStore) -> Vocabulary:
+    """The live label set, not yet encoded; raises InvalidLabels when the templates cannot be read."""
+    templates = read_prompts(settings.templates)
+    return Vocabulary(settings.labels, templates, store, model.encoder, settings.max_label_length)
+
+
+def open_recogniser(settings: Settings, model: Model, current: Callable[[], LabelSet | None]) -> Recogniser:
+    """The recogniser over a label set; encodes the background prompts."""
+    background = model.encoder.prompts(read_prompts(settings.background))
+    return Recogniser(current, background, model.logit_scale, model.known_margin)
+
+
+def image_limits(settings: Settings) -> ImageLimits:
+    """The settings' limits for one picture."""
+    return ImageLimits(settings.max_body, settings.max_pixels, settings.formats)
+
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[State]]
+
+
+def create_app(
+    settings: Settings | None = None, model: Model | None = None, store: PantryStore | None = None
+) -> FastAPI:
+    """The app, from the environment's settings unless others are given, with its model opened already.
+
+    Raises SystemExit with one line when a setting, the bundle, the labels or the pantry cannot be used.
+    """
+    try:
+        settings = settings or read_settings()
+        configure(settings.log_level)
+        model = model or open_model(settings)
+        store = store or open_pantry(settings)
+        vocabulary = open_vocabulary(settings, model, store)
+        recogniser = open_recogniser(settings, model, lambda: vocabulary.current)
+    except LarderError as error:
+        raise SystemExit(f"larder cannot start: {error}") from error
+    app = FastAPI(
+        title="Larder",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=_lifespan(settings, model, store, vocabulary, recogniser),
+    )
+    for routes in (health, process_image, labels, pantry):
+        app.include_router(routes.router)
+    failures.add_handlers(app)
+    # the last one added is the outermost
+    app.add_middleware(BodyMiddleware, most=settings.max_body)
+    app.add_middleware(KeyMiddleware, keys=[key.get_secret_value() for key in settings.api_keys])
+    app.add_middleware(RequestMiddleware)
+    return app
+
+
+def _lifespan(
+    settings: Settings, model: Model, store: PantryStore, vocabulary: Vocabulary, recogniser: Recogniser
+) -> Lifespan:
+    """What runs as long as the app does: the pipeline, and the look-out for changed labels."""
+    pipeline = open_pipeline(
+        model.encoder, model.form, image_limits(settings), max_batch=settings.max_batch, max_queue=settings.max_queue
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[State]:
+        async with pipeline as running:
+            service = Service(model.name, running, recogniser, store, blank(model.form))
+            app.state.service = service  # for `serve`, which tells it to drain
+            looking = asyncio.create_task(_keep_current(vocabulary))
+            try:
+                yield {"service": service}
+            finally:
+                service.draining = True
+                looking.cancel()
+                with suppress(asyncio.CancelledError):
+                    await looking
+        store.close()
+
+    return lifespan
+
+
+async def _keep_current(vocabulary: Vocabulary) -> None:
+    """Look for changed labels for ever; what goes wrong is logged once, and the labels served stay as they were."""
+    log, last = get_logger(), None
+    while True:
+        try:
+            if await asyncio.to_thread(vocabulary.refresh) and vocabulary.current:
+                log.info("labels", count=len(vocabulary.current.labels), version=vocabulary.current.version)
+            last = None
+        except Exception as error:  # the look-out must outlive whatever a file or a pantry does
+            if str(error) != last:
+                log.exception("the labels cannot be brought up to date")
+            last = str(error)
+        await asyncio.sleep(LOOK_EVERY)

@@ -1,0 +1,84 @@
+"""What a pantry is: items by name, each with a count."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Protocol
+
+from app.errors import InvalidRequest
+
+MAX_COUNT = 1_000_000_000
+MAX_NAME = 200
+
+
+@dataclass(frozen=True)
+class Item:
+    """An item and how many of it there are."""
+
+    item: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Status:
+    """How the pantry is: "ok", "stale" (served from memory) or "none"; and the age of what is served, in seconds."""
+
+    status: str
+    age_s: float
+
+
+class PantryStore(Protocol):
+    """Items with counts. Every change is atomic, and stored for good when the call returns.
+
+    Names are as `item_name` makes them. Every method may block, may be called from several threads, and raises
+    StoreUnavailable when the store cannot be reached.
+    """
+
+    def items(self) -> dict[str, int]:
+        """All items by name, in the order of their names."""
+        ...
+
+    def get(self, item: str) -> Item:
+        """One item; raises NotFound."""
+        ...
+
+    def put(self, item: str, count: int) -> Item:
+        """Set an item's count, whether it was there or not."""
+        ...
+
+    def add(self, item: str, quantity: int) -> Item:
+        """Add to an item's count; an item that is not there starts from 0."""
+        ...
+
+    def remove(self, item: str, quantity: int) -> Item:
+        """Take from an item's count, down to 0 at most; raises NotFound."""
+        ...
+
+    def delete(self, item: str) -> None:
+        """Remove the item itself; raises NotFound."""
+        ...
+
+    def stamp(self) -> Hashable:
+        """Something that differs when the items may have changed, and is cheap to ask for."""
+        ...
+
+    def status(self) -> Status:
+        """How the store is; never blocks."""
+        ...
+
+    def close(self) -> None:
+        """Give back what is held."""
+        ...
+
+
+def item_name(text: str) -> str:
+    """The one form of an item's name: lower case, single spaces.
+
+    Raises InvalidRequest for a name that is blank, too long or not printable.
+
+    >>> item_name(" Soy  Sauce ")
+    'soy sauce'
+    """
+    name = " ".join(text.split()).lower()
+    if not name or len(name) > MAX_NAME or not name.isprintable() or "/" in name:
+        raise InvalidRequest(f"an item's name has 1 to {MAX_NAME} printable characters and no '/'")
+    return name

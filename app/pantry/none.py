@@ -1,0 +1,31 @@
+"""No pantry at all: recognition without counts."""
+
+from collections.abc import Hashable
+from typing import NoReturn
+
+from app.errors import NotFound
+from app.pantry import Status
+
+
+class NoPantry:
+    """A store with no items; whatever would look at one or change it raises NotFound."""
+
+    def items(self) -> dict[str, int]:
+        """No items."""
+        return {}
+
+    def _refuse(self, *_: object) -> NoReturn:
+        raise NotFound("this service keeps no pantry: it was started with LARDER_PANTRY=none")
+
+    get = put = add = remove = delete = _refuse
+
+    def stamp(self) -> Hashable:
+        """Nothing ever changes."""
+        return None
+
+    def status(self) -> Status:
+        """None, by choice."""
+        return Status("none", 0.0)
+
+    def close(self) -> None:
+        """Nothing is held."""

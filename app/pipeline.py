@@ -1,0 +1,80 @@
+"""From an untrusted picture to its unit vector: decoding in threads, beside the encoding of batches."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+
+import numpy as np
+
+from app.batching import Batcher
+from app.encoder import Encoder
+from app.engines import Floats
+from app.errors import Overloaded
+from app.images import ImageLimits, decode_base64, open_picture
+from app.preprocess import ImageForm, preprocessor
+
+CANARY_EVERY = 10.0  # seconds for which a batch that went through proves that the encoder answers
+
+
+class Pipeline:
+    """Pictures in, unit vectors out, at most `max_queue` in hand."""
+
+    def __init__(
+        self, batcher: Batcher, decode: Callable[[bytes | str], Floats], decoders: ThreadPoolExecutor, max_queue: int
+    ) -> None:
+        self._batcher = batcher
+        self._decode = decode
+        self._decoders = decoders
+        self._max_queue = max_queue
+        self._in_hand = 0
+
+    async def vector(self, picture: bytes | str) -> Floats:
+        """The unit vector (D,) of a picture, given as bytes or in base64.
+
+        Raises InvalidImage, UnsupportedImage, ImageTooLarge, Overloaded or Draining.
+        """
+        if self._in_hand >= self._max_queue:
+            raise Overloaded(f"{self._max_queue} pictures are in hand already")
+        self._in_hand += 1
+        try:
+            loop = asyncio.get_running_loop()
+            pixels = await loop.run_in_executor(self._decoders, self._decode, picture)
+            return await self._batcher.vector(pixels)
+        finally:
+            self._in_hand -= 1
+
+    async def prove(self, blank: Floats, within: float = 5.0) -> None:
+        """Return once the encoder has shown that it answers; raises what it raises, or TimeoutError."""
+        if asyncio.get_running_loop().time() - self._batcher.last_success > CANARY_EVERY:
+            async with asyncio.timeout(within):
+                await self._batcher.vector(blank)
+
+
+@asynccontextmanager
+async def open_pipeline(
+    encoder: Encoder, form: ImageForm, limits: ImageLimits, *, max_batch: int, max_queue: int
+) -> AsyncIterator[Pipeline]:
+    """A running pipeline; on leaving, who waits is answered and the threads end."""
+    preprocess = preprocessor(form)
+
+    def decode(picture: bytes | str) -> Floats:
+        data = decode_base64(picture) if isinstance(picture, str) else picture
+        return preprocess(open_picture(data, limits))
+
+    decoders = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode")
+    encoding = ThreadPoolExecutor(1, thread_name_prefix="encode")
+
+    async def encode(pixels: Sequence[Floats]) -> Floats:
+        return await asyncio.get_running_loop().run_in_executor(encoding, partial(encoder.pictures, pixels))
+
+    with decoders, encoding:
+        async with Batcher(encode, max_batch=max_batch, max_queue=max_queue) as batcher:
+            yield Pipeline(batcher, decode, decoders, max_queue)
+
+
+def blank(form: ImageForm) -> Floats:
+    """A grey picture (3, S, S) to try the encoder with."""
+    return np.zeros((3, form.size, form.size), dtype=np.float32)

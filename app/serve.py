@@ -1,0 +1,48 @@
+"""Uvicorn with our shutdown: SIGTERM turns `GET /` to 503 first, so that load balancers look elsewhere."""
+
+import asyncio
+import signal
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from app.settings import Settings
+
+
+class DrainingServer(uvicorn.Server):
+    """On SIGTERM, says `draining` for `drain` seconds, then finishes what is in hand and ends; a second one hurries."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI, drain: float) -> None:
+        super().__init__(config)
+        self._app = app
+        self._drain = drain
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        """Called for SIGINT and SIGTERM; uvicorn's own would die of the signal in the end, this one exits with 0."""
+        service = getattr(self._app.state, "service", None)
+        if self.should_exit:
+            self.force_exit = True
+        elif sig == signal.SIGTERM and service and not service.draining:
+            service.draining = True
+            loop = asyncio.get_running_loop()
+            loop.call_soon_threadsafe(loop.call_later, self._drain, self._stop)
+        else:
+            self._stop()
+
+    def _stop(self) -> None:
+        self.should_exit = True
+
+
+def serve(app: FastAPI, settings: Settings) -> None:
+    """Serve the app until a signal ends it."""
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=20,
+    )
+    DrainingServer(config, app, settings.drain).run()

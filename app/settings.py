@@ -1,0 +1,108 @@
+"""Every setting of the service, read once from the environment: `LARDER_` and the name in capitals.
+
+>>> Settings(port=9000).port
+9000
+"""
+
+import math
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.errors import SettingsError
+
+MIB = 1024 * 1024
+
+
+def available_processors() -> int:
+    """How many processors this process may use: its affinity, cut down by the cgroup's quota (v2, then v1)."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _cgroup_quota(Path("/sys/fs/cgroup"))
+    return processors if quota is None else max(1, min(processors, math.ceil(quota)))
+
+
+def _cgroup_quota(root: Path) -> float | None:
+    """The processors' worth of time that the cgroup at `root` grants, or None where it grants all."""
+    try:
+        if (root / "cpu.max").exists():
+            quota, period = (root / "cpu.max").read_text().split()
+        else:
+            quota = (root / "cpu/cpu.cfs_quota_us").read_text()
+            period = (root / "cpu/cpu.cfs_period_us").read_text()
+        return None if quota == "max" or int(quota) < 0 else int(quota) / int(period)
+    except (OSError, ValueError):
+        return None
+
+
+class Settings(BaseSettings):
+    """All settings; frozen. The README's table has a line for each, and a test holds it to that."""
+
+    model_config = SettingsConfigDict(env_prefix="LARDER_", frozen=True, extra="forbid", env_ignore_empty=True)
+
+    model: str = Field(default="larder-small", min_length=1, description="a bundle under `models/` or a folder")
+    engine: Literal["auto", "onnxruntime"] = Field(default="auto", description="what runs the model")
+    labels: Path = Field(default=Path("labels/pantry.txt"), description="the label file")
+    templates: Path = Field(default=Path("labels/templates.txt"), description="the prompt templates")
+    background: Path = Field(default=Path("labels/background.txt"), description='the prompts that mean "none of these"')
+    pantry: str = Field(
+        default="sqlite", pattern=r"^(sqlite|none)$", description="`sqlite` (in the data folder) or `none`"
+    )
+    data: Path = Field(default=Path("data"), description="the folder of the SQLite files")
+    host: str = Field(default="127.0.0.1", min_length=1, description="the address to listen on")
+    port: int = Field(default=8000, ge=0, le=65535, description="the port to listen on; 0 takes a free one")
+    api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(), description="comma-separated keys; empty: open to all"
+    )
+    threads: int = Field(
+        default_factory=available_processors, ge=1, le=1024, description="the processors that the engine uses"
+    )
+    max_body: int = Field(default=10 * MIB, ge=1024, le=1024 * MIB, description="the largest request body, in bytes")
+    max_pixels: int = Field(
+        default=50_000_000, ge=1, le=500_000_000, description="the largest picture, width times height"
+    )
+    formats: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("JPEG", "PNG", "WEBP", "GIF", "BMP"),
+        description="the picture formats that are accepted, comma-separated",
+    )
+    max_label_length: int = Field(default=200, ge=1, le=10_000, description="the longest label, in characters")
+    max_batch: int = Field(default=16, ge=1, le=1024, description="the most pictures encoded in one call")
+    max_queue: int = Field(
+        default=64, ge=1, le=100_000, description="the most pictures in hand; more are refused with 503"
+    )
+    drain: float = Field(default=5, ge=0, le=300, description="seconds of 503 after SIGTERM before the port closes")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="the least that is logged"
+    )
+
+    @field_validator("api_keys", "formats", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """A comma-separated string, as the environment has it, to its non-blank parts."""
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("formats")
+    @classmethod
+    def _known_formats(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Only formats that were tested with hostile files may be switched on."""
+        known = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+        formats = tuple(name.upper() for name in value)
+        if not formats or not set(formats) <= set(known):
+            raise ValueError(f"one or more of {', '.join(known)}")
+        return formats
+
+
+def read_settings() -> Settings:
+    """The settings as the environment has them.
+
+    Raises SettingsError with one line that names the setting, the value found and what is allowed.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = f"LARDER_{str(first['loc'][0]).upper()}"
+        found = "that value" if name == "LARDER_API_KEYS" else repr(first["input"])
+        raise SettingsError(f"{name}: {found} was found; {first['msg'][0].lower()}{first['msg'][1:]}") from error

@@ -1,0 +1,90 @@
+"""The `/pantry` calls."""
+
+import pytest
+
+from tests.api.test_process_image import problem
+
+
+def test_an_item_lives_and_dies(client):
+    """PUT, GET, add, remove and DELETE, with the count in every answer."""
+    assert client.put("/pantry/rice", json={"count": 2}).json() == {"item": "rice", "count": 2}
+    assert client.post("/pantry/rice/add", json={"quantity": 3}).json() == {"item": "rice", "count": 5}
+    assert client.post("/pantry/rice/remove", json={"quantity": 9}).json() == {"item": "rice", "count": 0}
+    assert client.get("/pantry/rice").json() == {"item": "rice", "count": 0}
+    assert client.get("/pantry").json() == {"items": [{"item": "rice", "count": 0}]}
+    assert client.delete("/pantry/rice").json() == {"item": "rice", "count": 0}
+    assert client.get("/pantry").json() == {"items": []}
+
+
+def test_a_quantity_is_1_unless_said(client):
+    """Add and remove need no body."""
+    assert client.post("/pantry/rice/add").json()["count"] == 1
+    assert client.post("/pantry/rice/add", json={}).json()["count"] == 2
+    assert client.post("/pantry/rice/remove").json()["count"] == 1
+
+
+def test_names_are_lower_case_with_single_spaces(client):
+    """`Soy  Sauce` and `soy sauce` are one item."""
+    client.post("/pantry/Soy%20%20Sauce/add")
+    client.post("/pantry/soy sauce/add")
+    assert client.get("/pantry").json() == {"items": [{"item": "soy sauce", "count": 2}]}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda c: c.get("/pantry/rice"),
+        lambda c: c.delete("/pantry/rice"),
+        lambda c: c.post("/pantry/rice/remove"),
+    ],
+)
+def test_an_unknown_item_is_404(client, call):
+    """What is not there can be neither read, taken nor deleted."""
+    assert "no item 'rice'" in problem(call(client), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", "/pantry/rice", None),
+        ("PUT", "/pantry/rice", {}),
+        ("PUT", "/pantry/rice", {"count": -1}),
+        ("PUT", "/pantry/rice", {"count": 1.5}),
+        ("PUT", "/pantry/rice", {"count": "2"}),
+        ("PUT", "/pantry/rice", {"count": 10**10}),
+        ("PUT", "/pantry/rice", {"count": 1, "quantity": 1}),
+        ("POST", "/pantry/rice/add", {"quantity": 0}),
+        ("POST", "/pantry/rice/add", {"quantity": -1}),
+        ("POST", "/pantry/rice/remove", {"count": 1}),
+        ("PUT", "/pantry/" + "x" * 201, {"count": 1}),
+        ("PUT", "/pantry/%20", {"count": 1}),
+        ("PUT", "/pantry/a%00b", {"count": 1}),
+    ],
+)
+def test_a_malformed_change_is_422(client, method, path, body):
+    """Counts below 0, quantities below 1, wrong types, unknown fields and impossible names change nothing."""
+    problem(client.request(method, path, json=body), 422, "invalid_request")
+    assert client.get("/pantry").json() == {"items": []}
+
+
+def test_without_a_pantry_changes_are_404(start):
+    """A service that keeps no pantry has no items, and says why it takes none."""
+    client = start(pantry="none")
+    assert client.get("/pantry").json() == {"items": []}
+    problem(client.put("/pantry/rice", json={"count": 1}), 404, "not_found")
+
+
+def test_a_pantry_that_is_away_is_503(client):
+    """Every call says when to try again."""
+    client.app.state.service.pantry._connection.execute("DROP TABLE items")
+    for response in (client.get("/pantry"), client.post("/pantry/rice/add")):
+        problem(response, 503, "store_unavailable")
+        assert response.headers["retry-after"] == "5"
+
+
+def test_an_unknown_path_is_404_and_a_wrong_method_405(client):
+    """Both in the one error shape; the second says which methods there are."""
+    problem(client.get("/nothing/here"), 404, "not_found")
+    response = client.get("/process-image")
+    problem(response, 405, "invalid_request")
+    assert response.headers["allow"] == "POST"

@@ -1,0 +1,267 @@
+"""`POST /process-image`: every field, limit and error of the wire table."""
+
+import base64
+import json
+
+import pytest
+from PIL import Image
+
+from app.settings import Settings
+from tests.conftest import wait_until
+from tests.fakes import as_base64, as_bytes, picture
+from tests.test_images import bomb
+
+
+def post(client, **body):
+    return client.post("/process-image", json={"image_data": as_base64(picture("red"))} | body)
+
+
+def problem(response, status: int, code: str) -> str:
+    """The message of an answer that has this status, this code and the one error shape."""
+    assert response.status_code == status, response.text
+    body = response.json()
+    assert set(body) == {"error", "detail"}
+    assert set(body["error"]) == {"code", "message", "request_id"}
+    assert body["error"]["code"] == code
+    assert body["error"]["message"] == body["detail"]
+    assert body["error"]["request_id"] == response.headers["x-request-id"]
+    return body["detail"]
+
+
+@pytest.mark.parametrize("colour", ["red", "green", "blue"])
+def test_a_picture_is_what_it_shows(client, colour):
+    """A red square is red, from HTTP to JSON, with all fields of the wire table."""
+    answer = post(client, image_data=as_base64(picture(colour))).json()
+    assert answer["item"] == colour
+    assert (answer["message"], answer["confident"], answer["known"]) == (1, True, True)
+    assert sorted(answer["top_k_items"]) == ["blue", "green", "red"]
+    assert answer["top_k_items"][0] == colour
+    assert answer["top_k_scores"] == sorted(answer["top_k_scores"], reverse=True)
+    assert sum(answer["top_k_scores"]) == pytest.approx(1)
+    assert answer["similarity_score"] == answer["top_k_probabilities"][0]
+    assert answer["top_k_cosines"][0] == pytest.approx(1, abs=1e-3)
+    assert (answer["label_count"], answer["model"], answer["pantry"]) == (3, "colours", None)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP"])
+def test_every_accepted_format_is_read(client, kind):
+    """JPEG, PNG, WebP, GIF and BMP, with or without a data: prefix."""
+    text = as_base64(picture("blue"), kind)
+    assert post(client, image_data=text).json()["item"] == "blue"
+    assert post(client, image_data=f"data:image/{kind.lower()};base64,{text}").json()["item"] == "blue"
+
+
+def test_top_k_cuts_the_lists(client):
+    """`top_k` names so many labels, never more than there are, and the scores are renormalised among them."""
+    two = post(client, top_k=2).json()
+    assert [len(two[name]) for name in two if name.startswith("top_k")] == [2, 2, 2, 2]
+    assert sum(two["top_k_scores"]) == pytest.approx(1)
+    assert sum(two["top_k_probabilities"]) < 1
+    assert len(post(client, top_k=1000).json()["top_k_items"]) == 3
+
+
+def test_the_threshold_is_strict(client):
+    """Confident means above the threshold: 1 is above nothing."""
+    halfway = as_base64(Image.new("RGB", (8, 8), (255, 255, 0)))  # between red and green
+    answer = post(client, image_data=halfway).json()
+    assert (answer["message"], answer["confident"]) == (0, False)
+    assert answer["top_k_scores"][0] == pytest.approx(0.5, abs=0.01)
+    assert post(client, image_data=halfway, threshold=0.4).json()["confident"] is True
+    assert post(client, threshold=1).json()["confident"] is False
+
+
+def test_a_picture_of_nothing_known_is_said_to_be(start):
+    """`known` is false for a picture far from every label, and null where the model was not calibrated."""
+    grey = as_base64(Image.new("RGB", (8, 8), (128, 128, 128)))
+    assert post(start(), image_data=grey).json()["known"] is False
+    assert post(start(known_margin=None), image_data=grey).json()["known"] is None
+
+
+def test_the_pantry_is_updated_when_the_answer_is_sure(client):
+    """Add and remove change the recognised item's count, and the answer has the new one."""
+    add, remove = {"operation": "add", "quantity": 3}, {"operation": "remove"}
+    assert post(client, pantry_update=add).json()["pantry"] == {"item": "red", "count": 3}
+    assert post(client, pantry_update=remove).json()["pantry"] == {"item": "red", "count": 2}
+    assert client.get("/pantry/red").json() == {"item": "red", "count": 2}
+
+
+def test_taking_what_is_not_there_leaves_0(client):
+    """To remove an item that the pantry does not have is no error, and does not make it."""
+    assert post(client, pantry_update={"operation": "remove"}).json()["pantry"] == {"item": "red", "count": 0}
+    assert client.get("/pantry").json() == {"items": []}
+
+
+def test_an_unsure_answer_leaves_the_pantry_alone(client):
+    """Neither an unconfident answer nor an unknown picture changes a count."""
+    add = {"operation": "add"}
+    assert post(client, threshold=1, pantry_update=add).json()["pantry"] is None
+    grey = as_base64(Image.new("RGB", (8, 8), (128, 128, 128)))
+    assert post(client, image_data=grey, threshold=0, pantry_update=add).json()["pantry"] is None
+    assert client.get("/pantry").json() == {"items": []}
+
+
+def test_an_update_without_a_pantry_is_an_error(start):
+    """Nothing is lost in silence: a service that keeps no pantry says so."""
+    response = post(start(pantry="none"), pantry_update={"operation": "add"})
+    assert "LARDER_PANTRY=none" in problem(response, 404, "not_found")
+
+
+def test_a_pantry_that_is_away_is_an_error(client):
+    """A count that cannot be stored is refused with 503 and Retry-After."""
+    client.app.state.service.pantry._connection.execute("DROP TABLE items")
+    response = post(client, pantry_update={"operation": "add"})
+    problem(response, 503, "store_unavailable")
+    assert int(response.headers["retry-after"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"image_data": ""}, "image_data"),
+        ({"image_data": 5}, "image_data"),
+        ({"image_data": None}, "image_data"),
+        ({"image_data": ["x"]}, "image_data"),
+        ({"top_k": 0}, "top_k"),
+        ({"top_k": 1001}, "top_k"),
+        ({"top_k": "5"}, "top_k"),
+        ({"top_k": 2.5}, "top_k"),
+        ({"top_k": True}, "top_k"),
+        ({"top_k": 10**30}, "top_k"),
+        ({"threshold": -0.1}, "threshold"),
+        ({"threshold": 1.1}, "threshold"),
+        ({"threshold": "high"}, "threshold"),
+        ({"pantry_update": "add"}, "pantry_update"),
+        ({"pantry_update": {}}, "pantry_update.operation"),
+        ({"pantry_update": {"operation": "eat"}}, "pantry_update.operation"),
+        ({"pantry_update": {"operation": "add", "quantity": 0}}, "pantry_update.quantity"),
+        ({"pantry_update": {"operation": "add", "quantity": 10**10}}, "pantry_update.quantity"),
+        ({"pantry_update": {"operation": "add", "item": "red"}}, "pantry_update.item"),
+        ({"labels": ["red"]}, "labels"),
+        ({"\ud800": 1}, "unicode"),
+    ],
+)
+def test_a_malformed_request_names_the_field(client, body, message):
+    """Wrong types, wrong ranges and unknown fields are 422, and the message says where."""
+    content = json.dumps({"image_data": as_base64(picture())} | body)
+    response = client.post("/process-image", content=content, headers={"content-type": "application/json"})
+    assert message in problem(response, 422, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'"text"',
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"image_data": "YQ==", "top_k": ' + b"9" * 5000 + b"}",
+        b'{"image_data": "YQ==", "threshold": NaN}',
+        b'{"image_data": "YQ==", "threshold": 1e999}',
+    ],
+    ids=["empty", "cut", "list", "null", "string", "not UTF-8", "deep", "long number", "NaN", "infinite"],
+)
+def test_what_is_no_json_object_is_malformed(client, content):
+    """Broken, deep and absurd JSON is 422, never a 500."""
+    response = client.post("/process-image", content=content, headers={"content-type": "application/json"})
+    problem(response, 422, "invalid_request")
+
+
+def test_a_missing_field_is_named(client):
+    """Without a picture there is nothing to recognise."""
+    assert "image_data: Field required" in problem(client.post("/process-image", json={}), 422, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "code"),
+    [
+        ("not base64!", 400, "invalid_image"),
+        (base64.b64encode(b"not a picture").decode(), 400, "invalid_image"),
+        (base64.b64encode(as_bytes(picture(size=(99, 99)), "JPEG")[:-300]).decode(), 400, "invalid_image"),
+        (as_base64(picture(), "TIFF"), 415, "unsupported_image"),
+        (base64.b64encode(bomb(8000, 8000)).decode(), 413, "image_too_large"),
+    ],
+    ids=["not base64", "not a picture", "truncated", "another format", "too many pixels"],
+)
+def test_a_bad_picture_is_a_clear_error(client, data, status, code):
+    """Each way in which a picture can be bad has its status and code, and the next request is answered."""
+    problem(post(client, image_data=data), status, code)
+    assert post(client).json()["item"] == "red"
+
+
+def test_too_many_bytes_are_refused(start):
+    """A body above the limit is 413, whether its length is declared or it comes in pieces."""
+    client = start(max_body=10_000)
+    problem(post(client, image_data="A" * 10_000), 413, "image_too_large")
+
+    def pieces():
+        for _ in range(20):
+            yield b" " * 1000
+
+    problem(client.post("/process-image", content=pieces()), 413, "image_too_large")
+    assert post(client).json()["item"] == "red"
+
+
+def test_no_labels_at_all_is_said(start, settings):
+    """With neither label nor item there is nothing to choose from, and the error says what to do."""
+    settings.labels.write_text("# none\n")
+    client = start()
+    assert "add lines to the label file" in problem(post(client), 422, "invalid_labels")
+    client.put("/pantry/green", json={"count": 1})
+    wait_until(lambda: post(client).status_code == 200)
+    assert post(client).json()["confident"] is False
+
+
+def test_while_starting_it_is_refused(start, encoder):
+    """Before the labels are encoded the answer is 503 and Retry-After."""
+    client = start(ready=True)
+    service = client.app.state.service
+    service.recogniser._current = lambda: None
+    response = post(client)
+    problem(response, 503, "starting")
+    assert response.headers["retry-after"] == "1"
+
+
+def test_when_the_queue_is_full_it_is_refused(start, encoder):
+    """With as many pictures in hand as allowed, one more is 503 and Retry-After at once; the others are answered."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    client = start(max_queue=2)
+    pipeline = client.app.state.service.pipeline
+    encoder.open.clear()
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(post, client) for _ in range(2)]
+        wait_until(lambda: pipeline._in_hand == 2)
+        response = post(client)
+        encoder.open.set()
+        assert [each.result().status_code for each in waiting] == [200, 200]
+    problem(response, 503, "overloaded")
+    assert response.headers["retry-after"] == "1"
+
+
+def test_an_internal_error_says_nothing_of_the_inside(capfd, client, encoder):
+    """A broken engine is 500 with a generic text; the log has the traceback under the request's id."""
+    encoder.failure = RuntimeError("secret path /etc/larder")
+    response = client.post(
+        "/process-image", json={"image_data": as_base64(picture())}, headers={"x-request-id": "me-1"}
+    )
+    message = problem(response, 500, "internal_error")
+    assert "secret" not in message
+    assert response.json()["error"]["request_id"] == "me-1"
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines() if line.startswith("{")]
+    logged = [line for line in lines if line["event"] == "internal error"]
+    assert logged[0]["request_id"] == "me-1"
+    assert "secret path" in logged[0]["exception"]
+    encoder.failure = None
+    assert post(client).status_code == 200
+
+
+def test_the_settings_of_the_limits_are_used(start):
+    """Formats and pixels are limited by the settings."""
+    client = start(max_pixels=100, formats="PNG")
+    problem(post(client), 413, "image_too_large")
+    small = as_base64(picture(size=(10, 10)), "JPEG")
+    problem(post(client, image_data=small), 415, "unsupported_image")
+    assert Settings().max_pixels == 50_000_000

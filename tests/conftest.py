@@ -1,0 +1,77 @@
+"""A service over the colour model, with its files in an empty folder."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.main import create_app
+from app.settings import Settings
+from tests.fakes import ColourEncoder, colour_model
+
+LABELS = "# colours\nred\ngreen\nblue | azure blue\n"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the developer's own LARDER_ variables."""
+    import os
+
+    for name in list(os.environ):
+        if name.startswith("LARDER_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def encoder() -> ColourEncoder:
+    return ColourEncoder()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    (tmp_path / "labels.txt").write_text(LABELS)
+    (tmp_path / "templates.txt").write_text("a photo of {}.\n")
+    (tmp_path / "background.txt").write_text("something else\n")
+    return Settings(
+        labels=tmp_path / "labels.txt",
+        templates=tmp_path / "templates.txt",
+        background=tmp_path / "background.txt",
+        data=tmp_path,
+    )
+
+
+@pytest.fixture
+def start(settings: Settings, encoder: ColourEncoder) -> Iterator[Callable[..., TestClient]]:
+    """Starts a service with some settings changed; it ends with the test."""
+    clients: list[TestClient] = []
+
+    def start(ready: bool = True, known_margin: float | None = 0.1, **changes: object) -> TestClient:
+        changed = Settings(**{**settings.model_dump(), **changes})
+        client = TestClient(create_app(changed, colour_model(encoder, known_margin)), raise_server_exceptions=False)
+        client.__enter__()
+        clients.append(client)
+        if ready:
+            wait_until(lambda: client.get("/").status_code == 200)
+        return client
+
+    yield start
+    encoder.open.set()
+    for client in clients:
+        client.__exit__(None, None, None)
+
+
+@pytest.fixture
+def client(start: Callable[..., TestClient]) -> TestClient:
+    """A ready service over the colours red, green and blue."""
+    return start()
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 5) -> None:
+    """Ask again and again until it is true; an assertion when it is not within the time."""
+    import time
+
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.01)

@@ -1,0 +1,115 @@
+"""The import table: imports run downwards only, and each foreign library has one owner."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FILES = sorted((ROOT / "app").rglob("*.py"))
+
+# our modules, lowest first: a module of `app` imports only what stands on a line above its own
+LAYERS = [
+    ["errors"],
+    ["settings", "log", "images", "preprocess", "pantry"],
+    ["pantry.none", "pantry.sqlite", "bundle"],
+    ["engines"],
+    ["engines.onnxruntime", "engines.open_clip_import", "encoder", "batching"],
+    ["zero_shot", "vocabulary", "pipeline"],
+    ["recognition"],
+    ["api"],
+    ["api.failures", "api.schemas", "api.dependencies"],
+    ["api.requests"],
+    ["api.health", "api.labels", "api.pantry", "api.process_image"],
+    ["main", "serve"],
+    ["classify"],
+    ["__main__"],
+]
+OWNERS = {
+    "fastapi": ["api", "main", "serve"],
+    "starlette": ["api"],
+    "uvicorn": ["serve"],
+    "pydantic": ["api", "settings", "bundle"],
+    "pydantic_settings": ["settings"],
+    "onnxruntime": ["engines.onnxruntime"],
+    "torch": ["engines.open_clip_import", "training"],
+    "onnx": ["training"],
+    "open_clip": ["engines.open_clip_import"],
+    "tokenizers": ["bundle", "training"],
+    "ftfy": ["bundle", "training"],
+    "PIL": ["images", "preprocess", "training"],
+    "sqlite3": ["pantry.sqlite"],
+    "structlog": ["log"],
+    "logging": ["log"],
+}
+NOT_FOR_THE_API = ["engines.", "bundle", "pantry.none", "pantry.sqlite", "main", "training", "evaluation", "ui"]
+
+
+def name_of(path: Path) -> str:
+    """`app/api/health.py` -> `api.health`; a package by its folder's name."""
+    parts = path.relative_to(ROOT / "app").with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def imports_of(path: Path) -> set[str]:
+    """The full names of what a file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def ours(path: Path) -> set[str]:
+    """The modules of app that a file imports, by their names here."""
+    modules = {name_of(each) for each in FILES}
+    return {name[4:] for name in imports_of(path) if name.startswith("app.") and name[4:] in modules} - {""}
+
+
+def level(name: str) -> int:
+    for number, names in enumerate(LAYERS):
+        if name in names:
+            return number
+    raise AssertionError(f"{name} has no place in LAYERS yet")
+
+
+SERVING = [path for path in FILES if not name_of(path).startswith(("training", "evaluation", "ui")) and name_of(path)]
+
+
+@pytest.mark.parametrize("path", SERVING, ids=name_of)
+def test_imports_run_downwards(path):
+    """A module imports only modules below it; nothing of serving imports training."""
+    for imported in ours(path):
+        assert level(imported) < level(name_of(path)), f"{name_of(path)} imports {imported}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_each_library_has_its_owner(path):
+    """A foreign library is imported by its owners alone, so that it can be replaced in one place."""
+    for imported in imports_of(path):
+        owners = OWNERS.get(imported.partition(".")[0])
+        name = name_of(path)
+        assert owners is None or any(name == owner or name.startswith(owner + ".") for owner in owners), (
+            f"{name} imports {imported}, which belongs to {owners}"
+        )
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if name_of(path).startswith("api")], ids=name_of)
+def test_the_api_sees_protocols_only(path):
+    """Routes never reach for an engine, a bundle or a concrete store."""
+    for imported in ours(path):
+        assert not imported.startswith(tuple(NOT_FOR_THE_API)), f"{name_of(path)} imports {imported}"
+
+
+def test_serving_needs_no_torch():
+    """Importing the whole service brings in neither torch nor open_clip."""
+    import subprocess
+    import sys
+
+    script = (
+        "import sys, app.main, app.serve, app.classify; print([m for m in sys.modules if m in ('torch', 'open_clip')])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", script], cwd=ROOT, text=True).strip() == "[]"

@@ -1,0 +1,81 @@
+"""Settings come from the environment, and a wrong one stops the start with one line."""
+
+from pathlib import Path
+
+import pytest
+
+from app.errors import SettingsError
+from app.settings import Settings, _cgroup_quota, available_processors, read_settings
+
+
+def test_every_setting_has_its_default():
+    """An empty environment gives the settings of section 7."""
+    settings = read_settings()
+    assert (settings.model, settings.engine, settings.pantry) == ("larder-small", "auto", "sqlite")
+    assert (settings.host, settings.port, settings.api_keys) == ("127.0.0.1", 8000, ())
+    assert (settings.labels, settings.data) == (Path("labels/pantry.txt"), Path("data"))
+    assert (settings.max_body, settings.max_pixels, settings.max_label_length) == (10 * 1024 * 1024, 50_000_000, 200)
+    assert settings.formats == ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+    assert settings.threads == available_processors()
+
+
+def test_the_environment_is_read(monkeypatch):
+    """A LARDER_ variable sets its setting; lists are comma-separated; an empty one counts as unset."""
+    monkeypatch.setenv("LARDER_API_KEYS", "one, two,")
+    monkeypatch.setenv("LARDER_FORMATS", "jpeg,png")
+    monkeypatch.setenv("LARDER_PORT", "")
+    settings = read_settings()
+    assert [key.get_secret_value() for key in settings.api_keys] == ["one", "two"]
+    assert settings.formats == ("JPEG", "PNG")
+    assert settings.port == 8000
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("LARDER_PORT", "70000", "less than or equal to 65535"),
+        ("LARDER_PORT", "http", "integer"),
+        ("LARDER_THREADS", "0", "greater than or equal to 1"),
+        ("LARDER_ENGINE", "tensorflow", "'auto'"),
+        ("LARDER_PANTRY", "postgres", "sqlite"),
+        ("LARDER_FORMATS", "TIFF", "JPEG, PNG, WEBP, GIF, BMP"),
+        ("LARDER_DRAIN", "-1", "greater than or equal to 0"),
+    ],
+)
+def test_a_wrong_value_is_one_line(monkeypatch, name, value, allowed):
+    """The line names the setting, the value found and what is allowed."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as raised:
+        read_settings()
+    message = str(raised.value)
+    assert "\n" not in message
+    assert name in message
+    assert value in message
+    assert allowed in message
+
+
+def test_settings_are_frozen():
+    """Nothing changes a setting once it is read."""
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().port = 1
+
+
+def test_keys_do_not_show():
+    """A key is not printed with the settings."""
+    assert "secret" not in repr(Settings(api_keys="secret"))
+
+
+@pytest.mark.parametrize(("content", "quota"), [("max 100000", None), ("150000 100000", 1.5), ("nonsense", None)])
+def test_the_cgroup_quota_is_read(tmp_path, content, quota):
+    """A container's processor quota is seen, and a file that makes no sense is no quota."""
+    (tmp_path / "cpu.max").write_text(content)
+    assert _cgroup_quota(tmp_path) == quota
+
+
+@pytest.mark.parametrize(("quota", "expected"), [("-1", None), ("50000", 0.5)])
+def test_the_older_cgroup_quota_is_read(tmp_path, quota, expected):
+    """Version 1 of cgroups says it in two files."""
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu/cpu.cfs_quota_us").write_text(quota)
+    (tmp_path / "cpu/cpu.cfs_period_us").write_text("100000")
+    assert _cgroup_quota(tmp_path) == expected
