@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.engines import Engine, Floats
+from app.prompt_cache import PromptCache
 
 _PROMPTS_A_CALL = 64  # bounds the memory of one call of the text tower
 
@@ -13,9 +14,16 @@ _PROMPTS_A_CALL = 64  # bounds the memory of one call of the text tower
 class Encoder:
     """One model's two towers behind the words of the service; safe to call from several threads."""
 
-    def __init__(self, tokenize: Callable[[list[str]], npt.NDArray[np.int64]], engine: Engine, size: int) -> None:
+    def __init__(
+        self,
+        tokenize: Callable[[list[str]], npt.NDArray[np.int64]],
+        engine: Engine,
+        size: int,
+        cache: PromptCache | None = None,
+    ) -> None:
         self._tokenize = tokenize
         self._engine = engine
+        self._cache = cache
         self.size = size
 
     def pictures(self, pixels: Sequence[Floats]) -> Floats:
@@ -23,12 +31,16 @@ class Encoder:
         return unit(self._engine.encode_pixels(np.stack(pixels)))
 
     def prompts(self, prompts: Sequence[str]) -> Floats:
-        """Prompts, word for word, to unit vectors (N, D)."""
-        vectors = np.empty((len(prompts), self.size), dtype=np.float32)
-        for start in range(0, len(prompts), _PROMPTS_A_CALL):
-            tokens = self._tokenize(list(prompts[start : start + _PROMPTS_A_CALL]))
-            vectors[start : start + len(tokens)] = unit(self._engine.encode_tokens(tokens))
-        return vectors
+        """Prompts, word for word, to unit vectors (N, D); from the cache where it has them, into it where not."""
+        vectors = self._cache.get(prompts) if self._cache else {}
+        missing = [prompt for prompt in dict.fromkeys(prompts) if prompt not in vectors]
+        for start in range(0, len(missing), _PROMPTS_A_CALL):
+            part = missing[start : start + _PROMPTS_A_CALL]
+            new = unit(self._engine.encode_tokens(self._tokenize(part)))  # (up to 64, D)
+            if self._cache:
+                self._cache.put(part, new)
+            vectors |= zip(part, new, strict=True)
+        return np.stack([vectors[prompt] for prompt in prompts]) if prompts else np.empty((0, self.size), np.float32)
 
 
 def unit(vectors: Floats) -> Floats:

@@ -11,10 +11,9 @@ from app import __version__
 from app.api import failures, health, labels, pantry, process_image
 from app.api.dependencies import Service, State
 from app.api.requests import BodyMiddleware, KeyMiddleware, RequestMiddleware
-from app.bundle import Bundle, find_bundle, open_bundle
+from app.bundle import find_bundle, open_bundle
 from app.encoder import Encoder
-from app.engines import Engine
-from app.engines.onnxruntime import OnnxRuntimeEngine
+from app.engines.choice import open_engine
 from app.errors import LarderError
 from app.images import ImageLimits
 from app.log import configure, get_logger
@@ -23,6 +22,7 @@ from app.pantry.none import NoPantry
 from app.pantry.sqlite import SQLitePantry
 from app.pipeline import blank, open_pipeline
 from app.preprocess import ImageForm
+from app.prompt_cache import PromptCache
 from app.recognition import Recogniser
 from app.settings import Settings, read_settings
 from app.vocabulary import LabelSet, Vocabulary, read_prompts
@@ -47,17 +47,16 @@ def open_model(settings: Settings) -> Model:
     """The model that the settings name; raises BundleError or EngineError."""
     bundle = open_bundle(find_bundle(settings.model))
     config = bundle.config
+    engine = open_engine(settings.engine, bundle, settings.threads, settings.data)
+    cache = PromptCache(settings.data / "prompts.sqlite", f"{bundle.checksum} {engine.name}", settings.prompt_cache)
+    get_logger().info("model", name=config.name, engine=engine.name, threads=settings.threads)
     return Model(
         name=config.name,
-        encoder=Encoder(bundle.tokenize, _engine(bundle, settings), config.embedding_size),
+        encoder=Encoder(bundle.tokenize, engine, config.embedding_size, cache),
         form=config.image_form,
         logit_scale=config.logit_scale,
         known_margin=config.calibration.known_margin if config.calibration else None,
     )
-
-
-def _engine(bundle: Bundle, settings: Settings) -> Engine:
-    return OnnxRuntimeEngine(bundle, settings.threads)
 
 
 def open_pantry(settings: Settings) -> PantryStore:

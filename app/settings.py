@@ -43,7 +43,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="LARDER_", frozen=True, extra="forbid", env_ignore_empty=True)
 
     model: str = Field(default="larder-small", min_length=1, description="a bundle under `models/` or a folder")
-    engine: Literal["auto", "onnxruntime"] = Field(default="auto", description="what runs the model")
+    engine: Literal["auto", "onnxruntime", "openvino"] = Field(
+        default="auto", description="what runs the model; `auto`: the fastest that is installed and exact enough"
+    )
     labels: Path = Field(default=Path("labels/pantry.txt"), description="the label file")
     templates: Path = Field(default=Path("labels/templates.txt"), description="the prompt templates")
     background: Path = Field(default=Path("labels/background.txt"), description='the prompts that mean "none of these"')
@@ -68,6 +70,9 @@ class Settings(BaseSettings):
         description="the picture formats that are accepted, comma-separated",
     )
     max_label_length: int = Field(default=200, ge=1, le=10_000, description="the longest label, in characters")
+    prompt_cache: int = Field(
+        default=100_000, ge=0, le=100_000_000, description="how many prompt vectors are kept on disk between starts"
+    )
     max_batch: int = Field(default=16, ge=1, le=1024, description="the most pictures encoded in one call")
     max_queue: int = Field(
         default=64, ge=1, le=100_000, description="the most pictures in hand; more are refused with 503"

@@ -1,0 +1,1 @@
+"""What the README's numbers are made with; `make bench` runs it all."""

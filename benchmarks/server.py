@@ -1,0 +1,66 @@
+"""A service in a process of its own, on a free port of 127.0.0.1."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+import httpx2 as httpx
+
+ROOT = Path(__file__).parent.parent
+PATIENCE = 60  # seconds for a service to become ready or to end
+
+
+class Server:
+    """Started at once; `ready` waits for it. `command` follows `python -m`, with PORT for the port.
+
+    The settings are LARDER_ variables without the prefix. Its output, both streams, comes back from `end`.
+    """
+
+    def __init__(self, command: Sequence[str] = ("app", "serve"), **settings: object) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        variables = {f"LARDER_{name.upper()}": str(value) for name, value in ({"port": self.port} | settings).items()}
+        self.started = time.perf_counter()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", *(part.replace("PORT", str(self.port)) for part in command)],
+            cwd=ROOT,
+            env=os.environ | variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
+
+    def ready(self) -> float:
+        """Wait until `GET /` answers 200; returns the seconds since the process was started."""
+        while (seconds := time.perf_counter() - self.started) < PATIENCE:
+            with contextlib.suppress(httpx.TransportError):
+                if self.client.get("/").status_code == 200:
+                    return seconds
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the service ended: {self.process.communicate()[0]}")
+            time.sleep(0.01)
+        raise RuntimeError(f"not ready within {PATIENCE} s")
+
+    def end(self) -> str:
+        """Wait for the process to end by itself; returns what it printed."""
+        output, _ = self.process.communicate(timeout=PATIENCE)
+        self.client.close()
+        return output
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.end()

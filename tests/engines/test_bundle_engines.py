@@ -1,0 +1,64 @@
+"""Every engine that runs bundles gives the same answers, from many threads at once."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from app.bundle import open_bundle
+from app.engines.onnxruntime import OnnxRuntimeEngine
+from app.engines.openvino import OpenVinoEngine
+from app.errors import EngineError
+from tests.bundles import write_bundle
+
+ENGINES = {
+    "onnxruntime": OnnxRuntimeEngine,
+    "openvino f32": lambda bundle, threads: OpenVinoEngine(bundle, threads, precision="f32"),
+    "openvino": OpenVinoEngine,
+}
+
+
+@pytest.fixture(params=ENGINES)
+def opening(request):
+    return ENGINES[request.param]
+
+
+@pytest.fixture
+def engine(tmp_path, opening):
+    return opening(open_bundle(write_bundle(tmp_path / "tiny")), threads=2)
+
+
+def test_both_towers_answer(engine):
+    """Pictures become their mean colour, tokens the sum of their rows, for any batch size, one after another."""
+    for count in (1, 3, 32, 2):
+        pixels = np.random.default_rng(0).normal(size=(count, 3, 8, 8)).astype(np.float32)
+        assert np.allclose(engine.encode_pixels(pixels), pixels.mean(axis=(2, 3)), atol=4e-3)
+        tokens = np.zeros((count, 8), np.int64)
+        tokens[:, 0] = 1
+        assert engine.encode_tokens(tokens).tolist() == [[1, -1, -1]] * count
+
+
+def test_threads_do_not_mix_answers(engine):
+    """200 calls from 8 threads each get their own answer."""
+
+    def ask(value: int) -> float:
+        return float(engine.encode_pixels(np.full((1, 3, 8, 8), value, np.float32))[0, 0])
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(ask, range(200))) == list(range(200))
+
+
+def test_an_answer_is_not_overwritten_by_the_next(engine):
+    """The array that comes back is the caller's own."""
+    first = engine.encode_pixels(np.full((1, 3, 8, 8), 1, np.float32))
+    engine.encode_pixels(np.full((1, 3, 8, 8), 2, np.float32))
+    assert first.tolist() == [[1, 1, 1]]
+
+
+def test_a_graph_that_is_none_is_refused(tmp_path, opening):
+    """A file that the engine cannot load is one line that names it."""
+    bundle = open_bundle(write_bundle(tmp_path / "tiny"))
+    (bundle.folder / "visual.onnx").write_bytes(b"no graph")
+    with pytest.raises(EngineError, match=r"cannot load .*visual\.onnx") as raised:
+        opening(bundle, threads=1)
+    assert "\n" not in str(raised.value)
