@@ -38,16 +38,16 @@ class Server:
         )
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
 
-    def ready(self) -> float:
+    def ready(self, patience: float = PATIENCE) -> float:
         """Wait until `GET /` answers 200; returns the seconds since the process was started."""
-        while (seconds := time.perf_counter() - self.started) < PATIENCE:
+        while (seconds := time.perf_counter() - self.started) < patience:
             with contextlib.suppress(httpx.TransportError):
                 if self.client.get("/").status_code == 200:
                     return seconds
             if self.process.poll() is not None:
                 raise RuntimeError(f"the service ended: {self.process.communicate()[0]}")
             time.sleep(0.01)
-        raise RuntimeError(f"not ready within {PATIENCE} s")
+        raise RuntimeError(f"not ready within {patience} s")
 
     def end(self) -> str:
         """Wait for the process to end by itself; returns what it printed."""

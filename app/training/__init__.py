@@ -1,0 +1,1 @@
+"""Train the small CLIP that Larder is delivered with."""

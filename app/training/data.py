@@ -1,0 +1,67 @@
+"""Parquet files of pictures to arrays."""
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from PIL import Image
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures of one size with their class numbers."""
+
+    pixels: np.ndarray  # [N, 3, S, S] uint8
+    labels: np.ndarray  # [N] int64
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The grocery classes in the order of their number."""
+
+    coarse_of: np.ndarray  # [fine] int64: coarse number of each fine class
+    coarse_names: list[str]  # in plain words
+    group_of: np.ndarray  # [fine] int64: index into groups
+    groups: list[str]
+
+
+def square(picture: Image.Image, size: int) -> np.ndarray:
+    """Shortest side to `size` with Pillow's bicubic filter, then the centre: [3, size, size] uint8."""
+    picture = picture.convert("RGB")
+    width, height = picture.size
+    short = min(width, height)
+    picture = picture.resize((size * width // short, size * height // short), Image.Resampling.BICUBIC)
+    left, top = round((picture.width - size) / 2), round((picture.height - size) / 2)
+    cut = picture.crop((left, top, left + size, top + size))
+    return np.asarray(cut, dtype=np.uint8).transpose(2, 0, 1)
+
+
+def read_pictures(path: Path, size: int, rows: slice = slice(None)) -> Pictures:
+    """Decode the chosen rows of a parquet file and bring every picture to one size."""
+    table = pq.read_table(path, columns=["image", "label"])
+    chunks = table.column("image").combine_chunks().field("bytes")[rows]
+    pixels = [square(Image.open(io.BytesIO(chunk.as_py())), size) for chunk in chunks]
+    labels = table.column("label").to_numpy()[rows]
+    return Pictures(np.stack(pixels), labels.astype(np.int64))
+
+
+def read_classes(path: Path) -> Classes:
+    """Read the table of grocery classes (label, name, coarse label, coarse name, group, description)."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = sorted(csv.DictReader(file), key=lambda row: int(row["label"]))
+    coarse = {int(row["coarse_label"]): plain(row["coarse_name"]) for row in rows}
+    groups = sorted({row["group"] for row in rows})
+    return Classes(
+        coarse_of=np.array([int(row["coarse_label"]) for row in rows]),
+        coarse_names=[coarse[number] for number in range(len(coarse))],
+        group_of=np.array([groups.index(row["group"]) for row in rows]),
+        groups=[group.lower() for group in groups],
+    )
+
+
+def plain(name: str) -> str:
+    """A class name in plain words: "Passion-Fruit" becomes "passion fruit"."""
+    return " ".join(name.lower().replace("-", " ").split())

@@ -1,0 +1,35 @@
+"""Embeddings of the evaluation pictures, and the figures drawn from them."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+from app.training.augment import normalise
+from app.training.captions import clean
+from app.training.model import SmallClip
+from app.training.scoring import Encode
+
+
+@torch.no_grad()
+def embed_pictures(model: SmallClip, pixels: np.ndarray, batch: int = 64) -> np.ndarray:
+    """Pictures [N, 3, S, S] uint8 to unit embeddings [N, D]."""
+    model.eval()
+    parts: Iterable[np.ndarray] = (pixels[start : start + batch] for start in range(0, len(pixels), batch))
+    vectors = [model.image(normalise(torch.from_numpy(part).float() / 255)) for part in parts]
+    unit: np.ndarray = torch.nn.functional.normalize(torch.cat(vectors), dim=1).numpy()
+    return unit
+
+
+def text_encoder(model: SmallClip, tokenizer: Tokenizer) -> Encode:
+    """A function from texts to embeddings [N, D]."""
+
+    @torch.no_grad()
+    def encode(texts: list[str]) -> np.ndarray:
+        model.eval()
+        rows = [row.ids for row in tokenizer.encode_batch([clean(text) for text in texts])]
+        vectors: np.ndarray = model.text(torch.tensor(rows)).numpy()
+        return vectors
+
+    return encode

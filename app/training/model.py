@@ -1,0 +1,121 @@
+"""The two towers: a small residual CNN for pictures, a small transformer for texts."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from app.training.options import Options
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions with a short cut; the first may halve the picture."""
+
+    def __init__(self, before: int, after: int, stride: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(before, after, 3, stride, 1, bias=False)
+        self.first_norm = nn.BatchNorm2d(after)
+        self.second = nn.Conv2d(after, after, 3, 1, 1, bias=False)
+        self.second_norm = nn.BatchNorm2d(after)
+        nn.init.zeros_(self.second_norm.weight)
+        self.short = nn.Identity() if stride == 1 and before == after else short_cut(before, after, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = functional.relu(self.first_norm(self.first(x)))
+        y = self.second_norm(self.second(y))
+        return functional.relu(y + self.short(x))
+
+
+def short_cut(before: int, after: int, stride: int) -> nn.Module:
+    """Average, then a 1x1 convolution, where a block changes the shape."""
+    pool = nn.AvgPool2d(stride) if stride > 1 else nn.Identity()
+    return nn.Sequential(pool, nn.Conv2d(before, after, 1, bias=False), nn.BatchNorm2d(after))
+
+
+class ImageTower(nn.Module):
+    """Pixels [N, 3, S, S] to embeddings [N, D]; S is a multiple of 32."""
+
+    def __init__(self, widths: tuple[int, ...], depths: tuple[int, ...], embedding: int) -> None:
+        super().__init__()
+        stem = widths[0] * 2 // 3
+        self.stem = nn.Conv2d(3, stem, 3, 2, 1, bias=False)
+        self.stem_norm = nn.BatchNorm2d(stem)
+        before, blocks = stem, []
+        for width, depth in zip(widths, depths, strict=True):
+            for place in range(depth):
+                blocks.append(Block(before, width, 2 if place == 0 else 1))
+                before = width
+        self.blocks = nn.Sequential(*blocks)
+        self.project = nn.Linear(before, embedding)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        x = functional.relu(self.stem_norm(self.stem(pixels)))  # [N, stem, S/2, S/2]
+        x = self.blocks(x)  # [N, width, S/32, S/32]
+        vectors: Tensor = self.project(x.mean(dim=(2, 3)))  # [N, D]
+        return vectors
+
+
+class Layer(nn.Module):
+    """One transformer layer that normalises first."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.attend_norm, self.think_norm = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.mix, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.widen, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+        n, length, width = x.shape
+        parts = self.mix(self.attend_norm(x)).view(n, length, 3, self.heads, width // self.heads)
+        query, key, value = parts.permute(2, 0, 3, 1, 4)  # each [N, heads, L, width/heads]
+        weights = (query @ key.transpose(2, 3) / math.sqrt(width // self.heads) + bias).softmax(dim=3)
+        x = x + self.out((weights @ value).transpose(1, 2).reshape(n, length, width))
+        thought: Tensor = self.narrow(functional.gelu(self.widen(self.think_norm(x))))
+        return x + thought
+
+
+class TextTower(nn.Module):
+    """Tokens [N, L] to embeddings [N, D]; token 0 is padding and counts for nothing."""
+
+    def __init__(self, vocabulary: int, context: int, width: int, layers: int, embedding: int) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(vocabulary, width)
+        self.places = nn.Parameter(torch.randn(context, width) * 0.02)
+        nn.init.normal_(self.tokens.weight, std=0.1)
+        self.layers = nn.ModuleList(Layer(width, 4) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        self.project = nn.Linear(width, embedding)
+        self.drop = nn.Dropout(0.1)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        real = (tokens != 0).float()  # [N, L]
+        bias = ((real - 1) * 1e4)[:, None, None, :]
+        x = self.drop(self.tokens(tokens) + self.places[: tokens.shape[1]])  # [N, L, width]
+        for layer in self.layers:
+            x = layer(x, bias)
+        x = self.norm(x) * real[:, :, None]
+        x = x.sum(dim=1) / real.sum(dim=1, keepdim=True).clamp(min=1)  # [N, width]
+        vectors: Tensor = self.project(x)  # [N, D]
+        return vectors
+
+
+class SmallClip(nn.Module):
+    """Both towers and the multiplier of their cosines."""
+
+    def __init__(self, options: Options) -> None:
+        super().__init__()
+        self.image = ImageTower(options.widths, options.depths, options.embedding_size)
+        self.text = TextTower(
+            options.vocabulary_size,
+            options.context_length,
+            options.text_width,
+            options.text_layers,
+            options.embedding_size,
+        )
+        self.log_scale = nn.Parameter(torch.tensor(math.log(12.0)))
+
+    def scale(self) -> Tensor:
+        """The multiplier, at most 40."""
+        return self.log_scale.exp().clamp(max=40.0)

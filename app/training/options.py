@@ -1,0 +1,60 @@
+"""What one training run is told, as a dataclass that is saved beside its checkpoint."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Options:
+    """Every number that shapes a run; two runs with equal options give equal weights on one machine."""
+
+    seed: int = 0
+    epochs: int = 80
+    groceries_per_step: int = 64
+    others_per_step: int = 8
+    drawn_per_step: int = 4  # noise, colours, patterns
+    drawings: int = 390  # drawn groceries made before the run
+    drawings_per_step: int = 3
+    things_per_step: int = 56
+    gibberish_per_step: int = 32
+    sizes: tuple[int, ...] = (96, 128, 128)  # grows through the run in equal shares of the epochs; multiples of 32
+    image_size: int = 128  # at evaluation and serving; a multiple of 32
+    stored_size: int = 192  # training crops are cut from pictures of this size
+    widths: tuple[int, ...] = (48, 96, 192, 320)
+    depths: tuple[int, ...] = (1, 1, 2, 1)
+    embedding_size: int = 192
+    text_width: int = 128
+    text_layers: int = 2
+    context_length: int = 24
+    vocabulary_size: int = 2048
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    warmup: float = 0.05  # share of the steps
+    smoothing: float = 0.1
+    mix_share: float = 0.4  # share of steps whose pictures are mixed
+    coarse_weight: float = 0.5
+    kind_weight: float = 0.25
+    reverse_weight: float = 0.25  # text to picture
+    average_decay: float = 0.998
+
+    def save(self, path: Path) -> None:
+        """Write the options as JSON."""
+        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    def changed(self, settings: Sequence[str]) -> "Options":
+        """A copy with `name=value` settings applied, values in JSON: `sizes=[128, 160]`."""
+        values = dict(setting.split("=", 1) for setting in settings)
+        return replace(self, **tupled({name: json.loads(value) for name, value in values.items()}))
+
+    @classmethod
+    def load(cls, path: Path) -> "Options":
+        """Read what `save` wrote."""
+        return cls(**tupled(json.loads(path.read_text(encoding="utf-8"))))
+
+
+def tupled(values: dict[str, Any]) -> dict[str, Any]:
+    """JSON's lists as tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}

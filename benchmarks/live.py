@@ -1,0 +1,77 @@
+"""Ten thousand labels: start, memory at rest, and how soon one more is recognised.
+
+python -m benchmarks.live --model ViT-B-32-none
+"""
+
+import argparse
+import base64
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.latency import photo
+from benchmarks.server import Server
+
+KINDS = "apple bean berry bread broth cabbage cake cereal cheese chip cookie cracker".split()  # noqa: SIM905
+WAYS = "baked boiled canned crushed diced dried fermented fresh fried frozen grated grilled".split()
+
+
+def labels(count: int) -> list[str]:
+    """So many different labels of the usual length."""
+    pairs = [f"{way} {kind}" for way in WAYS for kind in KINDS]
+    return [f"{pairs[number % len(pairs)]} number {number // len(pairs) + 1}" for number in range(count)]
+
+
+def resident(server: Server) -> float:
+    """The resident memory of the service's process, in MiB."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
+
+
+def start(model: str, folder: str, count: int) -> tuple[Server, float]:
+    """A ready service with so many labels, and the seconds it took."""
+    file = Path(folder) / "labels.txt"
+    file.write_text("\n".join(labels(count)))
+    server = Server(model=model, labels=file, data=folder, prompt_cache=200_000, log_level="warning")
+    return server, server.ready(patience=900)
+
+
+def seconds_until_recognised(server: Server, number: int) -> float:
+    """From the call that adds a new item until `POST /process-image` chooses among one label more."""
+    body = {"image_data": base64.b64encode(photo()).decode()}
+    before = server.client.post("/process-image", json=body).json()["label_count"]
+    begun = time.perf_counter()
+    server.client.put(f"/pantry/something new {number} {time.time_ns()}", json={"count": 1}).raise_for_status()
+    while server.client.post("/process-image", json=body).json()["label_count"] == before:
+        time.sleep(0.005)
+    return time.perf_counter() - begun
+
+
+def main() -> None:
+    """Print the rows."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="ViT-B-32-none", help="the bundle to serve")
+    model = parser.parse_args().model
+    with tempfile.TemporaryDirectory() as folder:
+        for count in (1_000, 10_000):
+            server, first = start(model, folder, count)
+            with server:
+                pass
+            server, second = start(model, folder, count)
+            with server:
+                time.sleep(2)
+                print(
+                    f"{model}, {count:,} labels: start to ready {first:.2f} s the first time, {second:.2f} s the next;",
+                    end=" ",
+                )
+                print(f"{resident(server):.0f} MiB resident at rest", flush=True)
+                if count == 10_000:
+                    times = [seconds_until_recognised(server, number) for number in range(10)]
+                    print(
+                        f"one item more: recognised after {statistics.median(times):.2f} s, at most {max(times):.2f} s"
+                    )
+
+
+if __name__ == "__main__":
+    main()

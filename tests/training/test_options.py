@@ -1,0 +1,17 @@
+"""Options are saved, read and changed without loss."""
+
+from pathlib import Path
+
+from app.training.options import Options
+
+
+def test_options_come_back_from_json(tmp_path: Path):
+    """What was saved beside a checkpoint is what the run was told."""
+    options = Options(seed=7, sizes=(32, 64))
+    options.save(tmp_path / "options.json")
+    assert Options.load(tmp_path / "options.json") == options
+
+
+def test_settings_are_json():
+    """A setting replaces one field; lists become tuples."""
+    assert Options().changed(["mix_share=0.1", "sizes=[64]"]) == Options(mix_share=0.1, sizes=(64,))
