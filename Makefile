@@ -7,6 +7,7 @@ BIN := .venv/bin
 DATA ?= ../shared/data
 MODEL ?= ViT-B-32
 PRETRAINED ?= openai
+SEED ?= 0
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,12 +26,24 @@ check: .venv/dev ## formatting, lint and types
 snapshot: .venv/dev ## write the OpenAPI document anew, after a change that is meant
 	$(BIN)/python -m tests.test_openapi
 
-bench: .venv/dev ## measure speed and recognition; the numbers of the README
-	$(BIN)/python -m benchmarks.latency
+bench: .venv/dev models/ViT-B-32-none/config.json ## measure speed and recognition: the numbers of the README
+	$(BIN)/python -m benchmarks.engine --model ViT-B-32-none
+	$(BIN)/python -m benchmarks.latency --model larder-small
+	$(BIN)/python -m benchmarks.latency --model ViT-B-32-none
+	$(BIN)/python -m benchmarks.live --model ViT-B-32-none
 	$(BIN)/python -m benchmarks.accuracy --data $(DATA)
 
-train: .venv/model ## train larder-small anew from the pictures in DATA
-	$(BIN)/python -m app.training --data $(DATA) --out models/larder-small
+train: .venv/model ## train larder-small anew from the pictures in DATA, in two runs
+	$(BIN)/python -m app.training --data $(DATA) --out data/training/first-bundle --keep data/training/first
+	$(BIN)/python -m app.training --data $(DATA) --out models/larder-small --keep data/training/second \
+	  --start data/training/first --epochs 55 --set learning_rate=0.0012 --set sizes=[128] \
+	  --set image_size=160 --set mix_share=0.5
+
+model: .venv/model ## export an open_clip model to models/: MODEL=ViT-B-32 PRETRAINED=openai, none or a path; SEED=0
+	$(BIN)/python -m app models export $(MODEL) $(PRETRAINED) --seed $(SEED)
+
+models/ViT-B-32-none/config.json: .venv/model
+	$(BIN)/python -m app models export ViT-B-32 none
 
 clean: ## remove what make has set up
 	rm -rf .venv

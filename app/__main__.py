@@ -1,8 +1,9 @@
-"""The commands: `python -m app serve` and `python -m app classify`."""
+"""The commands: `python -m app serve`, `classify`, `pantry` and `models`."""
 
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from app import __version__
 from app.errors import LarderError
@@ -19,13 +20,49 @@ def parser() -> argparse.ArgumentParser:
     classify.add_argument("--labels", metavar="A,B,C", help="the labels; without it, those of the label file")
     classify.add_argument("--top-k", type=int, default=5, metavar="K", help="how many labels to name (5)")
     classify.add_argument("--json", action="store_true", help="one JSON object a line")
+    add_pantry(commands)
+    add_models(commands)
     return top
+
+
+def add_pantry(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The command `pantry` and its two actions."""
+    pantry = commands.add_parser("pantry", help="copy the items of the pantry to or from a file")
+    actions = pantry.add_subparsers(dest="action", required=True, metavar="ACTION")
+    imports = actions.add_parser("import", help="set the counts of the items in a file; other items stay")
+    imports.add_argument("file", type=Path, metavar="FILE", help="CSV with a heading item,count, or JSON lines")
+    exports = actions.add_parser("export", help="write all items to a file")
+    exports.add_argument("file", type=Path, nargs="?", metavar="FILE", help="without it: standard output")
+    for action in (imports, exports):
+        action.add_argument("--format", choices=["csv", "jsonl"], help="the file's form; without it, by its ending")
+        action.add_argument("--json", action="store_true", help="end with a summary as a JSON object")
+
+
+def add_models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The command `models` and its three actions."""
+    models = commands.add_parser("models", help="list, make and check model bundles")
+    actions = models.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="the bundles there are")
+    export = actions.add_parser("export", help="make a bundle of an open_clip model")
+    export.add_argument("model", metavar="MODEL", help="one of open_clip's models, such as ViT-B-32")
+    export.add_argument("pretrained", metavar="PRETRAINED", help="one of its tags, none, or a checkpoint's path")
+    export.add_argument("--seed", type=int, default=0, metavar="N", help="of the random weights of none (0)")
+    check = actions.add_parser("check", help="hold a bundle against open_clip: pictures, prompts and tokens")
+    check.add_argument("bundle", metavar="BUNDLE", help="a bundle's name or folder")
+    check.add_argument("--weights", metavar="PATH", help="the checkpoint, for a bundle that was made of one")
+    for action in (listing, export, check):
+        action.add_argument("--models", type=Path, default=Path("models"), metavar="DIR", help="the bundles' folder")
+        action.add_argument("--json", action="store_true", help="one JSON object a line")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     options = parser().parse_args(arguments)
     try:
+        if options.command == "pantry":
+            return pantry(options)
+        if options.command == "models":
+            return models(options)
         return classify(options) if options.command == "classify" else serve()
     except LarderError as error:
         print(f"larder: {error}", file=sys.stderr)
@@ -46,9 +83,30 @@ def serve() -> int:
 def classify(options: argparse.Namespace) -> int:
     """Classify pictures without a server."""
     from app.classify import classify
+    from app.log import configure
     from app.settings import read_settings
 
+    configure("warning")
     return classify(read_settings(), options.pictures, options.labels, options.top_k, options.json)
+
+
+def pantry(options: argparse.Namespace) -> int:
+    """Copy items between the pantry and a file; returns 1 when some lines could not be imported, 0 otherwise."""
+    from app.log import configure
+    from app.main import open_pantry
+    from app.pantry.transfer import transfer
+    from app.settings import read_settings
+
+    configure("warning")
+    settings = read_settings().model_copy(update={"pantry_strict": True})
+    return transfer(lambda: open_pantry(settings), options.action, options.file, options.format, options.json)
+
+
+def models(options: argparse.Namespace) -> int:
+    """List, make or check bundles; returns 1 when a check fails, 0 otherwise."""
+    from app.exporter.command import run
+
+    return run(options)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,20 @@ class Calibration(BaseModel):
     """A picture shows one of the labels when the best label's cosine exceeds the best background's by more."""
 
 
+class Source(BaseModel):
+    """What open_clip builds the original from: `models check` holds the bundle against it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    pretrained: str
+    """A tag of open_clip's, "none" for random weights, or the name of a checkpoint file."""
+    seed: int | None = None
+    """Of random weights."""
+    sha256: str | None = None
+    """Of the file that the weights came from."""
+
+
 class BundleConfig(BaseModel):
     """`config.json`, section 3 of the architecture."""
 
@@ -57,6 +71,7 @@ class BundleConfig(BaseModel):
     logit_scale: PositiveFloat
     """What cosines are multiplied by before the softmax: the factor itself, not its logarithm."""
     calibration: Calibration | None = None
+    source: Source | None = None
     sha256: dict[str, str] = Field(min_length=1)
 
     @property
@@ -77,7 +92,8 @@ class Bundle:
     def checksum(self) -> str:
         """Names the vectors: two bundles with the same checksum give the same ones."""
         config = self.config
-        form = [config.sha256[name] for name in GRAPHS] + [repr(config.image_form)]
+        names = [*GRAPHS, *sorted(config.sha256.keys() - set(FILES))]  # weights too large for one file lie beside it
+        form = [config.sha256[name] for name in names] + [repr(config.image_form)]
         return hashlib.sha256("\n".join(form).encode()).hexdigest()
 
     def tokenize(self, texts: list[str]) -> npt.NDArray[np.int64]:
@@ -114,8 +130,8 @@ def open_bundle(folder: Path) -> Bundle:
 
     Raises BundleError, one line, when a file is missing, swapped, cut short or of another version.
     """
-    config = _read_config(folder)
-    for name in FILES:
+    config = read_config(folder)
+    for name in dict.fromkeys((*FILES, *config.sha256)):
         _check(folder / name, config.sha256.get(name, "no checksum"))
     try:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -124,8 +140,11 @@ def open_bundle(folder: Path) -> Bundle:
     return Bundle(folder, config, tokenizer)
 
 
-def _read_config(folder: Path) -> BundleConfig:
-    """`config.json` with its version looked at first, so that a later format is named as such."""
+def read_config(folder: Path) -> BundleConfig:
+    """`config.json` with its version looked at first, so that a later format is named as such.
+
+    Raises BundleError, one line; the other files are not looked at.
+    """
     path = folder / "config.json"
     try:
         values = json.loads(path.read_bytes())

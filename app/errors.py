@@ -12,7 +12,8 @@ LarderError
 │   ├── Overloaded         the queue is full
 │   ├── Starting           the labels are still being encoded
 │   ├── Draining           the service is going away
-│   └── StoreUnavailable   the pantry cannot be reached, so nothing was stored
+│   └── StoreUnavailable   the pantry cannot be reached; says whether a change may have been stored
+├── ExportError            a model cannot be fetched, exported or held against its original
 └── StartError             the service cannot start
     ├── SettingsError      a setting has a value it cannot have
     ├── BundleError        a model bundle is missing, damaged or of another version
@@ -73,9 +74,13 @@ class Draining(Unavailable):
 
 
 class StoreUnavailable(Unavailable):
-    """The pantry cannot be reached; nothing was stored."""
+    """The pantry cannot be reached; the message of a change says if it may have been stored all the same."""
 
     retry_after = 5
+
+
+class ExportError(LarderError):
+    """A model cannot be fetched, exported or held against its original."""
 
 
 class StartError(LarderError):

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
@@ -11,10 +12,11 @@ from app import __version__
 from app.api import failures, health, labels, pantry, process_image
 from app.api.dependencies import Service, State
 from app.api.requests import BodyMiddleware, KeyMiddleware, RequestMiddleware
-from app.bundle import find_bundle, open_bundle
+from app.bundle import Bundle, find_bundle, open_bundle
 from app.encoder import Encoder
+from app.engines import Engine
 from app.engines.choice import open_engine
-from app.errors import LarderError
+from app.errors import EngineError, LarderError
 from app.images import ImageLimits
 from app.log import configure, get_logger
 from app.pantry import PantryStore
@@ -27,7 +29,10 @@ from app.recognition import Recogniser
 from app.settings import Settings, read_settings
 from app.vocabulary import LabelSet, Vocabulary, read_prompts
 
-LOOK_EVERY = 0.25  # seconds between looks at the label file and the pantry
+if TYPE_CHECKING:
+    from app.engines.original import OpenedOriginal
+
+LOOK_EVERY = 0.1  # seconds between looks at the label file and the pantry
 
 DESCRIPTION = "Larder recognises what is in a picture, says how sure it is, and keeps the pantry's counts."
 
@@ -44,15 +49,25 @@ class Model:
 
 
 def open_model(settings: Settings) -> Model:
-    """The model that the settings name; raises BundleError or EngineError."""
+    """The model that the settings name; raises BundleError, EngineError, or ExportError for one of open_clip's."""
+    if settings.model.startswith("open_clip:"):
+        if settings.engine not in ("auto", "torch"):
+            raise EngineError(f"{settings.engine} runs bundles; {settings.model} needs LARDER_ENGINE=torch or auto")
+        from app.engines.original import open_original  # torch is imported by those alone who ask for it
+
+        original = open_original(settings.model, settings.threads)
+        return _model(settings, original, original.engine)
     bundle = open_bundle(find_bundle(settings.model))
-    config = bundle.config
-    engine = open_engine(settings.engine, bundle, settings.threads, settings.data)
-    cache = PromptCache(settings.data / "prompts.sqlite", f"{bundle.checksum} {engine.name}", settings.prompt_cache)
+    return _model(settings, bundle, open_engine(settings.engine, bundle, settings.threads, settings.data))
+
+
+def _model(settings: Settings, source: "Bundle | OpenedOriginal", engine: Engine) -> Model:
+    config = source.config
+    cache = PromptCache(settings.data / "prompts.sqlite", f"{source.checksum} {engine.name}", settings.prompt_cache)
     get_logger().info("model", name=config.name, engine=engine.name, threads=settings.threads)
     return Model(
         name=config.name,
-        encoder=Encoder(bundle.tokenize, engine, config.embedding_size, cache),
+        encoder=Encoder(source.tokenize, engine, config.embedding_size, cache),
         form=config.image_form,
         logit_scale=config.logit_scale,
         known_margin=config.calibration.known_margin if config.calibration else None,
@@ -61,7 +76,13 @@ def open_model(settings: Settings) -> Model:
 
 def open_pantry(settings: Settings) -> PantryStore:
     """The pantry that the settings name; raises StoreUnavailable."""
-    return NoPantry() if settings.pantry == "none" else SQLitePantry(settings.data / "pantry.sqlite")
+    if settings.pantry == "none":
+        return NoPantry()
+    if settings.pantry == "sqlite":
+        return SQLitePantry(settings.data / "pantry.sqlite")
+    from app.pantry.firestore.store import open_firestore  # Google's libraries take a while to import
+
+    return open_firestore(settings)
 
 
 def open_vocabulary(settings: Settings, model: Model, store: PantryStore) -> Vocabulary:

@@ -4,6 +4,7 @@
 9000
 """
 
+import json
 import math
 import os
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from app.errors import SettingsError
 
 MIB = 1024 * 1024
+FIRESTORE = r"firestore://[a-z0-9][a-z0-9.:-]*/[A-Za-z0-9][A-Za-z0-9_.-]{0,199}"  # a project, a collection in it
 
 
 def available_processors() -> int:
@@ -42,15 +44,27 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="LARDER_", frozen=True, extra="forbid", env_ignore_empty=True)
 
-    model: str = Field(default="larder-small", min_length=1, description="a bundle under `models/` or a folder")
-    engine: Literal["auto", "onnxruntime", "openvino"] = Field(
+    model: str = Field(
+        default="larder-small",
+        min_length=1,
+        description="a bundle under `models/`, a folder, or `open_clip:MODEL/PRETRAINED` without a bundle",
+    )
+    engine: Literal["auto", "onnxruntime", "openvino", "torch"] = Field(
         default="auto", description="what runs the model; `auto`: the fastest that is installed and exact enough"
     )
     labels: Path = Field(default=Path("labels/pantry.txt"), description="the label file")
     templates: Path = Field(default=Path("labels/templates.txt"), description="the prompt templates")
     background: Path = Field(default=Path("labels/background.txt"), description='the prompts that mean "none of these"')
     pantry: str = Field(
-        default="sqlite", pattern=r"^(sqlite|none)$", description="`sqlite` (in the data folder) or `none`"
+        default="sqlite",
+        pattern=rf"^(sqlite|none|{FIRESTORE})$",
+        description="`sqlite` (in the data folder), `firestore://PROJECT/COLLECTION` or `none`",
+    )
+    pantry_strict: bool = Field(
+        default=False, description="whether the start ends, after 30 seconds, when Firestore is not heard"
+    )
+    google_credentials: SecretStr | None = Field(
+        default=None, description="Google's credentials for Firestore, as JSON, where the platform gives none"
     )
     data: Path = Field(default=Path("data"), description="the folder of the SQLite files")
     host: str = Field(default="127.0.0.1", min_length=1, description="the address to listen on")
@@ -88,6 +102,18 @@ class Settings(BaseSettings):
         """A comma-separated string, as the environment has it, to its non-blank parts."""
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
+    @field_validator("google_credentials")
+    @classmethod
+    def _json(cls, value: SecretStr | None) -> SecretStr | None:
+        """A JSON object, whatever is in it; the error must not repeat it."""
+        try:
+            found = json.loads(value.get_secret_value()) if value else {}
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise ValueError("the JSON that Google makes for a service account or a federation")
+        return value
+
     @field_validator("formats")
     @classmethod
     def _known_formats(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -97,6 +123,17 @@ class Settings(BaseSettings):
         if not formats or not set(formats) <= set(known):
             raise ValueError(f"one or more of {', '.join(known)}")
         return formats
+
+
+def firestore_emulator() -> str | None:
+    """HOST:PORT of Google's Firestore emulator, from the variable that all of Google's libraries know."""
+    return os.environ.get("FIRESTORE_EMULATOR_HOST") or None
+
+
+def task_role() -> tuple[str, str] | None:
+    """Where an ECS task gets the keys of its role, a URL, and its region; None outside ECS."""
+    path = os.environ.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
+    return (f"http://169.254.170.2{path}", os.environ.get("AWS_REGION", "us-east-1")) if path else None
 
 
 def read_settings() -> Settings:
@@ -109,5 +146,5 @@ def read_settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = f"LARDER_{str(first['loc'][0]).upper()}"
-        found = "that value" if name == "LARDER_API_KEYS" else repr(first["input"])
+        found = "that value" if name in ("LARDER_API_KEYS", "LARDER_GOOGLE_CREDENTIALS") else repr(first["input"])
         raise SettingsError(f"{name}: {found} was found; {first['msg'][0].lower()}{first['msg'][1:]}") from error

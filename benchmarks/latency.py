@@ -10,12 +10,13 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from app.bundle import find_bundle, open_bundle
-from app.engines.onnxruntime import OnnxRuntimeEngine
+from app.engines.choice import open_engine
 from app.settings import available_processors
 from benchmarks.server import Server
 
@@ -56,17 +57,17 @@ def main() -> None:
     parser.add_argument("--model", default="larder-small", help="the bundle to serve")
     model = parser.parse_args().model
     bundle = open_bundle(find_bundle(model))
-    engine = OnnxRuntimeEngine(bundle, available_processors())
     pixels = np.zeros((1, 3, bundle.config.image_size, bundle.config.image_size), np.float32)
     body = {"image_data": base64.b64encode(photo()).decode()}
     with tempfile.TemporaryDirectory() as folder:
+        engine = open_engine("auto", bundle, available_processors(), Path(folder))
         ready = statistics.median(starts(model, folder))
         with Server(model=model, data=folder, log_level="warning") as server:
             server.ready()
             request = milliseconds(lambda: server.client.post("/process-image", json=body).raise_for_status())
-    raw = statistics.median(milliseconds(lambda: engine.encode_pixels(pixels)))
+        raw = statistics.median(milliseconds(lambda: engine.encode_pixels(pixels)))
     p50, p99 = statistics.median(request), statistics.quantiles(request, n=100)[98]
-    print(f"{model}, {available_processors()} processors, a 348 x 348 JPEG")
+    print(f"{model} on {engine.name}, {available_processors()} processors, a 348 x 348 JPEG")
     print(f"start to ready (median of 5, second start on)  {ready:8.2f} s")
     print(f"POST /process-image, one client                {p50:8.2f} ms p50, {p99:.2f} ms p99")
     print(f"the bare picture tower, batch 1                {raw:8.2f} ms p50")

@@ -13,8 +13,8 @@ from pathlib import Path
 from benchmarks.latency import photo
 from benchmarks.server import Server
 
+WAYS = "baked boiled canned crushed diced dried fermented fresh fried frozen grated grilled".split()  # noqa: SIM905
 KINDS = "apple bean berry bread broth cabbage cake cereal cheese chip cookie cracker".split()  # noqa: SIM905
-WAYS = "baked boiled canned crushed diced dried fermented fresh fried frozen grated grilled".split()
 
 
 def labels(count: int) -> list[str]:

@@ -38,6 +38,10 @@ def test_the_environment_is_read(monkeypatch):
         ("LARDER_THREADS", "0", "greater than or equal to 1"),
         ("LARDER_ENGINE", "tensorflow", "'auto'"),
         ("LARDER_PANTRY", "postgres", "sqlite"),
+        ("LARDER_PANTRY", "firestore://project", "firestore"),
+        ("LARDER_PANTRY", "firestore://project/a/b", "firestore"),
+        ("LARDER_PANTRY", "firestore://project/__kept__", "firestore"),
+        ("LARDER_PANTRY_STRICT", "perhaps", "boolean"),
         ("LARDER_FORMATS", "TIFF", "JPEG, PNG, WEBP, GIF, BMP"),
         ("LARDER_DRAIN", "-1", "greater than or equal to 0"),
     ],
@@ -52,6 +56,15 @@ def test_a_wrong_value_is_one_line(monkeypatch, name, value, allowed):
     assert name in message
     assert value in message
     assert allowed in message
+
+
+@pytest.mark.parametrize("value", ["secret", '["secret"]', '{"secret'])
+def test_wrong_credentials_do_not_show(monkeypatch, value):
+    """What is no JSON object is refused without being repeated."""
+    monkeypatch.setenv("LARDER_GOOGLE_CREDENTIALS", value)
+    with pytest.raises(SettingsError, match="LARDER_GOOGLE_CREDENTIALS: that value was found") as raised:
+        read_settings()
+    assert "secret" not in str(raised.value)
 
 
 def test_settings_are_frozen():

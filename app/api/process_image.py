@@ -1,10 +1,10 @@
 """A picture in, a pantry item out."""
 
-import asyncio
-
 from fastapi import APIRouter
+from fastapi.concurrency import run_in_threadpool
 
 from app.api.dependencies import KEYS, Service, ServiceDep
+from app.api.once import KeyHeader, key_of
 from app.api.schemas import Error, ItemCount, PantryUpdate, ProcessImage, ProcessImageAnswer
 from app.errors import NotFound
 from app.pantry import item_name
@@ -21,7 +21,7 @@ _ERRORS = {
 
 
 @router.post("/process-image", responses={code: {"model": Error, "description": why} for code, why in _ERRORS.items()})
-async def process_image(body: ProcessImage, service: ServiceDep) -> ProcessImageAnswer:
+async def process_image(body: ProcessImage, service: ServiceDep, key: KeyHeader = None) -> ProcessImageAnswer:
     """Recognise a picture among the live labels, and update the pantry when that is asked for and the answer sure.
 
     `top_k_scores` are renormalised among the best `top_k`, so they look surer than `top_k_probabilities`, which are
@@ -33,7 +33,7 @@ async def process_image(body: ProcessImage, service: ServiceDep) -> ProcessImage
     item = answer.labels[0].name
     updated = None
     if body.pantry_update and answer.ranking.confident and answer.known is not False:
-        updated = await asyncio.to_thread(_update, service, item, body.pantry_update)
+        updated = await run_in_threadpool(_update, service, item, body, body.pantry_update, key)
     return ProcessImageAnswer(
         item=item,
         message=1 if answer.ranking.confident else 0,
@@ -50,13 +50,14 @@ async def process_image(body: ProcessImage, service: ServiceDep) -> ProcessImage
     )
 
 
-def _update(service: Service, item: str, update: PantryUpdate) -> ItemCount:
-    """Carry it out; to take from what is not there leaves 0."""
-    name = item_name(item)
-    if update.operation == "add":
-        after = service.pantry.add(name, update.quantity)
-        return ItemCount(item=after.item, count=after.count)
+def _update(service: Service, item: str, body: ProcessImage, update: PantryUpdate, header: str | None) -> ItemCount:
+    """Carry it out; to take from what is not there leaves 0. The request that a key stands for is the whole body."""
+    name, key = item_name(item), key_of(header, body.model_dump_json()) if header else None
     try:
-        return ItemCount(item=name, count=service.pantry.remove(name, update.quantity).count)
+        change = service.pantry.add if update.operation == "add" else service.pantry.remove
+        after = change(name, update.quantity, key)
     except NotFound:
+        if update.operation == "add":
+            raise
         return ItemCount(item=name, count=0)
+    return ItemCount(item=after.item, count=after.count)

@@ -48,6 +48,14 @@ class ItemCount(BaseModel):
     count: int
 
 
+class ItemRemoved(ItemCount):
+    """An item of the pantry, its count after a removal, and how many that took: fewer when there were fewer."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"item": "banana", "count": 0, "removed": 3}]})
+
+    removed: int
+
+
 class ProcessImageAnswer(BaseModel):
     """What the picture shows, and how sure that is."""
 

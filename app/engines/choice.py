@@ -6,16 +6,18 @@ enough is not assumed but tried, once for a bundle, an engine and its version; t
 
 import importlib.util
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from app.bundle import Bundle
 from app.engines import Engine, Floats
-from app.errors import EngineError
+from app.errors import EngineError, LarderError
 from app.log import get_logger
 
 EXACT = 0.999  # the least cosine with the float32 reference
+GPU = Path("/dev/nvidiactl")  # there where NVIDIA's driver is: cheaper to look at than importing torch
 _PROMPTS = [
     "red",
     "a photo of a green apple.",
@@ -33,23 +35,30 @@ def open_engine(name: str, bundle: Bundle, threads: int, data: Path) -> Engine:
         return _onnxruntime(bundle, threads)
     if name == "openvino":
         return _openvino(bundle, threads, data)
+    if name == "torch":
+        return _torch(bundle, threads)
     if name == "auto":
         return _fastest(bundle, threads, data)
-    raise EngineError(f"the engine {name!r} runs no bundles: onnxruntime, openvino and auto do")
+    raise EngineError(f"there is no engine {name!r}: auto, onnxruntime, openvino and torch are there")
 
 
 def _fastest(bundle: Bundle, threads: int, data: Path) -> Engine:
-    if importlib.util.find_spec("openvino") is None:
-        return _onnxruntime(bundle, threads)
-    try:
-        engine = _openvino(bundle, threads, data)
-    except EngineError as error:
-        get_logger().warning("onnxruntime runs the model", reason=str(error))
-        return _onnxruntime(bundle, threads)
-    cosine = _remembered(bundle, engine, data / "engines.json", threads)
-    if cosine >= EXACT:
-        return engine
-    get_logger().warning("onnxruntime runs the model", reason=f"{engine.name} has a cosine of {cosine:.5f} only")
+    """The first of the candidates that runs the bundle and is exact enough; the last always is."""
+    candidates: list[Callable[[], Engine]] = []
+    if bundle.config.source and GPU.exists() and importlib.util.find_spec("torch"):
+        candidates.append(lambda: _torch(bundle, threads))
+    if importlib.util.find_spec("openvino"):
+        candidates.append(lambda: _openvino(bundle, threads, data))
+    for candidate in candidates:
+        try:
+            engine = candidate()
+        except LarderError as error:
+            get_logger().warning("an engine is passed over", reason=str(error))
+            continue
+        cosine = _remembered(bundle, engine, data / "engines.json", threads)
+        if cosine >= EXACT:
+            return engine
+        get_logger().warning("an engine is passed over", reason=f"{engine.name} has a cosine of {cosine:.5f} only")
     return _onnxruntime(bundle, threads)
 
 
@@ -104,6 +113,20 @@ def _onnxruntime(bundle: Bundle, threads: int) -> Engine:
     from app.engines.onnxruntime import OnnxRuntimeEngine
 
     return OnnxRuntimeEngine(bundle, threads)
+
+
+def _torch(bundle: Bundle, threads: int) -> Engine:
+    if bundle.config.source is None:
+        raise EngineError(
+            f"the torch engine runs open_clip's models, and {bundle.config.name} is made of none: "
+            "take LARDER_MODEL=open_clip:MODEL/PRETRAINED or another engine"
+        )
+    if importlib.util.find_spec("torch") is None:
+        raise EngineError("PyTorch is not installed: pip install -r requirements-model.txt")
+    from app.engines.torch import TorchEngine
+    from app.exporter.recheck import rebuild
+
+    return TorchEngine(rebuild(bundle, None, lambda line: get_logger().info(line)).model, threads)
 
 
 def _openvino(bundle: Bundle, threads: int, data: Path) -> Engine:

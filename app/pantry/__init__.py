@@ -12,10 +12,22 @@ MAX_NAME = 200
 
 @dataclass(frozen=True)
 class Item:
-    """An item and how many of it there are."""
+    """An item and how many of it there are; after a `remove`, also how many that took."""
 
     item: str
     count: int
+    removed: int = 0
+
+
+@dataclass(frozen=True)
+class Key:
+    """What makes a change happen once: the caller's own text for it, and what stands for the request it came with.
+
+    A change that comes again with the same text and the same request changes nothing and gets the first one's answer.
+    """
+
+    text: str
+    request: str
 
 
 @dataclass(frozen=True)
@@ -30,7 +42,9 @@ class PantryStore(Protocol):
     """Items with counts. Every change is atomic, and stored for good when the call returns.
 
     Names are as `item_name` makes them. Every method may block, may be called from several threads, and raises
-    StoreUnavailable when the store cannot be reached.
+    StoreUnavailable when the store cannot be reached; its message says whether the change may have been stored all the
+    same. A change with a `key` is carried out once, however often and from wherever it is sent within a day; it raises
+    InvalidRequest when the key came with another request before. A change that was refused is not remembered.
     """
 
     def items(self) -> dict[str, int]:
@@ -41,19 +55,19 @@ class PantryStore(Protocol):
         """One item; raises NotFound."""
         ...
 
-    def put(self, item: str, count: int) -> Item:
+    def put(self, item: str, count: int, key: Key | None = None) -> Item:
         """Set an item's count, whether it was there or not."""
         ...
 
-    def add(self, item: str, quantity: int) -> Item:
-        """Add to an item's count; an item that is not there starts from 0."""
+    def add(self, item: str, quantity: int, key: Key | None = None) -> Item:
+        """Add to an item's count, up to MAX_COUNT; an item that is not there starts from 0."""
         ...
 
-    def remove(self, item: str, quantity: int) -> Item:
-        """Take from an item's count, down to 0 at most; raises NotFound."""
+    def remove(self, item: str, quantity: int, key: Key | None = None) -> Item:
+        """Take from an item's count, down to 0 at most, and say how many were taken; raises NotFound."""
         ...
 
-    def delete(self, item: str) -> None:
+    def delete(self, item: str, key: Key | None = None) -> None:
         """Remove the item itself; raises NotFound."""
         ...
 

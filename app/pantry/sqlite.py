@@ -2,22 +2,31 @@
 
 import sqlite3
 import threading
+import time
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.errors import NotFound, StoreUnavailable
-from app.pantry import MAX_COUNT, Item, Status
+from app.errors import StoreUnavailable
+from app.pantry import Item, Key, Status
+from app.pantry.changes import Change, check_same, not_there
 
-_SCHEMA = "CREATE TABLE IF NOT EXISTS items (item TEXT PRIMARY KEY, count INTEGER NOT NULL CHECK (count >= 0)) STRICT"
-_ADD = """INSERT INTO items VALUES (:item, :quantity)
-          ON CONFLICT (item) DO UPDATE SET count = min(count + :quantity, :most) RETURNING count"""
-_REMOVE = "UPDATE items SET count = max(count - :quantity, 0) WHERE item = :item RETURNING count"
-_PUT = "INSERT INTO items VALUES (:item, :count) ON CONFLICT (item) DO UPDATE SET count = :count RETURNING count"
+KEYS_KEPT = 100_000
+KEYS_KEPT_S = 24 * 3600
+
+_SCHEMA = """
+    CREATE TABLE IF NOT EXISTS items (item TEXT PRIMARY KEY, count INTEGER NOT NULL CHECK (count >= 0)) STRICT;
+    CREATE TABLE IF NOT EXISTS keys (number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, request TEXT NOT NULL,
+        item TEXT NOT NULL, count INTEGER NOT NULL, removed INTEGER NOT NULL, at REAL NOT NULL) STRICT;
+    CREATE INDEX IF NOT EXISTS keys_at ON keys (at);
+"""
+_PUT = "INSERT INTO items VALUES (:item, :count) ON CONFLICT (item) DO UPDATE SET count = :count"
+_FORGET = "DELETE FROM keys WHERE at < :oldest OR number <= (SELECT max(number) FROM keys) - :most"
+_REMEMBER = "INSERT INTO keys (key, request, item, count, removed, at) VALUES (?, ?, ?, ?, ?, ?)"
 
 
 class SQLitePantry:
-    """A PantryStore in one file. A change is one statement, and on the disk before the call returns."""
+    """A PantryStore in one file. A change is one transaction, and on the disk before the call returns."""
 
     def __init__(self, path: Path) -> None:
         """Opens the file, and makes it where there is none; raises StoreUnavailable."""
@@ -28,7 +37,7 @@ class SQLitePantry:
             self._connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.execute(_SCHEMA)
+            self._connection.executescript(_SCHEMA)
         except (sqlite3.Error, OSError) as error:
             raise StoreUnavailable(f"the pantry's file {path} cannot be opened: {error}") from error
 
@@ -40,23 +49,26 @@ class SQLitePantry:
     def get(self, item: str) -> Item:
         """One item; raises NotFound."""
         with self._use() as connection:
-            return _found(item, connection.execute("SELECT count FROM items WHERE item = ?", (item,)).fetchone())
+            count = _count(connection, item)
+        if count is None:
+            raise not_there(item)
+        return Item(item, count)
 
-    def put(self, item: str, count: int) -> Item:
+    def put(self, item: str, count: int, key: Key | None = None) -> Item:
         """Set an item's count."""
-        return self._change(_PUT, item, count=count)
+        return self._change(Change("put", item, count), key)
 
-    def add(self, item: str, quantity: int) -> Item:
+    def add(self, item: str, quantity: int, key: Key | None = None) -> Item:
         """Add to an item's count, up to MAX_COUNT; an item that is not there starts from 0."""
-        return self._change(_ADD, item, quantity=quantity, most=MAX_COUNT)
+        return self._change(Change("add", item, quantity), key)
 
-    def remove(self, item: str, quantity: int) -> Item:
+    def remove(self, item: str, quantity: int, key: Key | None = None) -> Item:
         """Take from an item's count, down to 0 at most; raises NotFound."""
-        return self._change(_REMOVE, item, quantity=quantity)
+        return self._change(Change("remove", item, quantity), key)
 
-    def delete(self, item: str) -> None:
+    def delete(self, item: str, key: Key | None = None) -> None:
         """Remove the item itself; raises NotFound."""
-        self._change("DELETE FROM items WHERE item = :item RETURNING count", item)
+        self._change(Change("delete", item), key)
 
     def stamp(self) -> Hashable:
         """Changes of this process, and SQLite's own count of commits by others."""
@@ -72,11 +84,22 @@ class SQLitePantry:
         with self._lock:
             self._connection.close()
 
-    def _change(self, statement: str, item: str, **values: int) -> Item:
-        with self._use() as connection:
-            rows = connection.execute(statement, {"item": item, **values}).fetchall()  # to the end: it commits there
+    def _change(self, change: Change, key: Key | None) -> Item:
+        """Carry out a change, unless its key says that it was; the key is stored in the same transaction."""
+        with self._use() as connection, _transaction(connection):
+            if key and (answer := _remembered(connection, key)):
+                return answer
+            item = change.applied(_count(connection, change.item))
+            if change.operation == "delete":
+                connection.execute("DELETE FROM items WHERE item = ?", (item.item,))
+            else:
+                connection.execute(_PUT, {"item": item.item, "count": item.count})
+            if key:
+                now = time.time()
+                connection.execute(_FORGET, {"oldest": now - KEYS_KEPT_S, "most": KEYS_KEPT - 1})
+                connection.execute(_REMEMBER, (key.text, key.request, item.item, item.count, item.removed, now))
             self._changes += 1
-        return _found(item, rows[0] if rows else None)
+            return item
 
     @contextmanager
     def _use(self) -> Iterator[sqlite3.Connection]:
@@ -88,7 +111,27 @@ class SQLitePantry:
                 raise StoreUnavailable(f"the pantry's file cannot be used: {error}") from error
 
 
-def _found(item: str, row: tuple[int] | None) -> Item:
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing, with the file reserved from the start, so that what is read stays true until it is written."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _count(connection: sqlite3.Connection, item: str) -> int | None:
+    row = connection.execute("SELECT count FROM items WHERE item = ?", (item,)).fetchone()
+    return row[0] if row else None
+
+
+def _remembered(connection: sqlite3.Connection, key: Key) -> Item | None:
+    """The answer that the key's change got, or None when it is new; raises InvalidRequest for another request."""
+    row = connection.execute("SELECT request, item, count, removed FROM keys WHERE key = ?", (key.text,)).fetchone()
     if row is None:
-        raise NotFound(f"the pantry has no item {item!r}")
-    return Item(item, row[0])
+        return None
+    check_same(key, row[0])
+    return Item(*row[1:])

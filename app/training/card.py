@@ -28,8 +28,8 @@ The weights are under the Apache License 2.0.
 {command}
 ```
 
-Seed {seed}, {epochs} epochs, {minutes:.0f} minutes on two processor cores that other work shared. The numbers of the
-run are the defaults in `app/training/options.py`; a run saves them as `options.json` beside its checkpoint.
+Seed {seed}; {minutes:.0f} minutes in all on two processor cores that other work shared; `make train` does the same. What
+the commands do not say are the defaults in `app/training/options.py`; a run saves its own beside its checkpoint.
 
 ## Figures
 
@@ -70,7 +70,7 @@ def model_card(options: Options, figures: dict[str, dict[str, float]], command: 
     """The card's text with this run's numbers."""
     scores = {"val": figures["val"], "test": figures["test_sample"]}
     return CARD.format(
-        size=options.image_size, embedding=options.embedding_size, seed=options.seed, epochs=options.epochs,
+        size=options.image_size, embedding=options.embedding_size, seed=options.seed,
         drawings=DRAWINGS.format(count=options.drawings, step=options.drawings_per_step) if options.drawings else "",
         command=command, minutes=minutes, known=figures["known"], unseen=UNSEEN.format(**scores), **scores,
     )  # fmt: skip

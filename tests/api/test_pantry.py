@@ -9,7 +9,7 @@ def test_an_item_lives_and_dies(client):
     """PUT, GET, add, remove and DELETE, with the count in every answer."""
     assert client.put("/pantry/rice", json={"count": 2}).json() == {"item": "rice", "count": 2}
     assert client.post("/pantry/rice/add", json={"quantity": 3}).json() == {"item": "rice", "count": 5}
-    assert client.post("/pantry/rice/remove", json={"quantity": 9}).json() == {"item": "rice", "count": 0}
+    assert client.post("/pantry/rice/remove", json={"quantity": 9}).json() == {"item": "rice", "count": 0, "removed": 5}
     assert client.get("/pantry/rice").json() == {"item": "rice", "count": 0}
     assert client.get("/pantry").json() == {"items": [{"item": "rice", "count": 0}]}
     assert client.delete("/pantry/rice").json() == {"item": "rice", "count": 0}
@@ -64,6 +64,47 @@ def test_an_unknown_item_is_404(client, call):
 def test_a_malformed_change_is_422(client, method, path, body):
     """Counts below 0, quantities below 1, wrong types, unknown fields and impossible names change nothing."""
     problem(client.request(method, path, json=body), 422, "invalid_request")
+    assert client.get("/pantry").json() == {"items": []}
+
+
+CALLS = {
+    "add": ("POST", "/pantry/rice/add", {"quantity": 2}),
+    "remove": ("POST", "/pantry/rice/remove", {"quantity": 2}),
+    "put": ("PUT", "/pantry/rice", {"count": 7}),
+    "delete": ("DELETE", "/pantry/rice", None),
+}
+KEY = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_call_sent_again_with_its_key_happens_once(client, call):
+    """The second answer is the first one's, byte for byte, and the count is as the first one left it."""
+    method, path, body = CALLS[call]
+    client.put("/pantry/rice", json={"count": 5})
+    first = client.request(method, path, json=body, headers=KEY)
+    assert first.status_code == 200
+    after = client.get("/pantry").json()
+    assert client.request(method, path, json=body, headers=KEY).content == first.content
+    assert client.get("/pantry").json() == after
+    assert client.request(method, path.replace("rice", "%20RICE"), json=body, headers=KEY).content == first.content
+
+
+@pytest.mark.parametrize("call", ["remove", "put", "delete"])
+def test_a_key_is_for_one_call(client, call):
+    """With another call, another item or another quantity, a key that was used is 422, and nothing changes."""
+    client.post("/pantry/rice/add", json={"quantity": 2}, headers=KEY)
+    others = [CALLS[call], ("POST", "/pantry/salt/add", {"quantity": 2}), ("POST", "/pantry/rice/add", {"quantity": 3})]
+    for method, path, body in others:
+        response = client.request(method, path, json=body, headers=KEY)
+        assert "another request before" in problem(response, 422, "invalid_request")
+    assert client.get("/pantry").json() == {"items": [{"item": "rice", "count": 2}]}
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "two words", "tab\tbed", "é".encode("latin-1")])
+def test_a_key_that_is_none_is_422(client, key):
+    """A key has 1 to 255 visible ASCII characters: what is cut or mangled on the way must not look like another."""
+    response = client.post("/pantry/rice/add", headers={"Idempotency-Key": key})
+    assert "Idempotency-Key" in problem(response, 422, "invalid_request")
     assert client.get("/pantry").json() == {"items": []}
 
 

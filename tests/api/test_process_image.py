@@ -91,6 +91,29 @@ def test_taking_what_is_not_there_leaves_0(client):
     assert client.get("/pantry").json() == {"items": []}
 
 
+def test_an_update_sent_again_with_its_key_is_counted_once(client):
+    """The picture is recognised again, but the pantry is changed once, and the answer is the same."""
+    body = {"image_data": as_base64(picture("red")), "pantry_update": {"operation": "add", "quantity": 2}}
+    first, again = (client.post("/process-image", json=body, headers={"Idempotency-Key": "k"}) for _ in range(2))
+    assert first.json()["pantry"] == {"item": "red", "count": 2}
+    assert again.json() == first.json()
+    assert client.get("/pantry/red").json()["count"] == 2
+    other = body | {"image_data": as_base64(picture("blue"))}
+    response = client.post("/process-image", json=other, headers={"Idempotency-Key": "k"})
+    assert "another request before" in problem(response, 422, "invalid_request")
+    assert client.get("/pantry").json() == {"items": [{"item": "red", "count": 2}]}
+
+
+def test_the_first_answer_counts_even_if_the_labels_have_changed(client):
+    """Sent again when the picture is taken for something else, it is still the first item that was counted."""
+    body = {"image_data": as_base64(picture("yellow")), "pantry_update": {"operation": "add"}, "threshold": 0.4}
+    first = client.post("/process-image", json=body, headers={"Idempotency-Key": "k"}).json()["pantry"]
+    client.put("/pantry/yellow", json={"count": 0})
+    wait_until(lambda: post(client, image_data=body["image_data"]).json()["item"] == "yellow")
+    assert client.post("/process-image", json=body, headers={"Idempotency-Key": "k"}).json()["pantry"] == first
+    assert client.get("/pantry/yellow").json()["count"] == 0
+
+
 def test_an_unsure_answer_leaves_the_pantry_alone(client):
     """Neither an unconfident answer nor an unknown picture changes a count."""
     add = {"operation": "add"}

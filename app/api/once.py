@@ -1,0 +1,25 @@
+"""The `Idempotency-Key` header: a change that is sent again, because its answer was lost, happens once."""
+
+import hashlib
+from typing import Annotated
+
+from fastapi import Header
+
+from app.pantry import Key
+
+KeyHeader = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        pattern="^[!-~]+$",
+        description="any text of yours that names this very change, a UUID for instance: the change happens once, "
+        "however often it is sent within a day, and each time gets the first answer's counts",
+    ),
+]
+
+
+def key_of(header: str | None, request: str) -> Key | None:
+    """The key of a change, None where the caller sent none; `request` is all that makes the request what it is."""
+    return Key(header, hashlib.sha256(request.encode()).hexdigest()) if header else None

@@ -1,0 +1,128 @@
+"""A checkpoint file to named tensors, without running anything that is written in it."""
+
+import hashlib
+import io
+import pickle
+import zipfile
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from app.errors import ExportError
+
+SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+_NO_WEIGHTS = {"input_resolution", "context_length", "vocab_size", "attn_mask"}  # in OpenAI's archives beside them
+_TYPES = {
+    "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
+    "FloatStorage": torch.float32,
+    "DoubleStorage": torch.float64,
+    "IntStorage": torch.int32,
+    "LongStorage": torch.int64,
+    "BoolStorage": torch.bool,
+}
+
+
+def is_torchscript(path: Path) -> bool:
+    """Whether a file is a TorchScript archive, the form in which OpenAI publishes CLIP."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+
+
+def sha256_of(path: Path) -> str:
+    """A file's checksum."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_checkpoint(path: Path) -> dict[str, Tensor]:
+    """The weights in a `.safetensors` file, a pickled state dict or a TorchScript archive.
+
+    Raises ExportError when the file is damaged, holds no weights, or holds anything that would have to be run.
+    """
+    try:
+        weights = _read(path)
+    except ExportError:
+        raise
+    except pickle.UnpicklingError as error:
+        raise ExportError(f"{path} is refused: it holds more than weights, and what it holds is not run") from error
+    except Exception as error:  # damaged files fail in as many ways as there are readers
+        reason = str(error).strip().partition("\n")[0]
+        raise ExportError(f"{path} cannot be read as a checkpoint: {reason}") from error
+    if isinstance(weights, dict) and isinstance(weights.get("state_dict"), dict):  # open_clip's own training saves so
+        weights = weights["state_dict"]
+    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()) or not weights:
+        raise ExportError(f"{path} holds no weights: a state dict of named tensors was expected")
+    return {str(name).removeprefix("module."): value for name, value in weights.items()}
+
+
+def _read(path: Path) -> Any:
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    if is_torchscript(path):
+        return _read_torchscript(path)
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _read_torchscript(path: Path) -> dict[str, Tensor]:
+    """The tensors of a TorchScript archive.
+
+    torch.jit.load would compile the archive's code and run its __setstate__ methods, which may write files. The
+    tensors need none of it: `data.pkl` names them, and their bytes lie beside it.
+    """
+    with zipfile.ZipFile(path) as archive:
+        [index] = [name for name in archive.namelist() if name.endswith("/data.pkl") and name.count("/") == 1]
+        model = _Index(archive, index.removesuffix("data.pkl")).load()
+    return {name: tensor for name, tensor in _tensors(model, "") if name not in _NO_WEIGHTS}
+
+
+class _Module:
+    """Stands for any scripted module: it holds attributes and has no behaviour."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.state = state
+
+
+class _Index(pickle.Unpickler):
+    """Reads `data.pkl`; every name but those of tensors and modules is refused."""
+
+    def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
+        super().__init__(io.BytesIO(archive.read(root + "data.pkl")))
+        self._archive, self._root = archive, root
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module.startswith("__torch__"):
+            return _Module
+        if module == "torch" and name in _TYPES:
+            return _TYPES[name]
+        allowed = {("torch._utils", "_rebuild_tensor_v2"): _tensor, ("collections", "OrderedDict"): OrderedDict}
+        if module == "torch.jit._pickle":  # typed lists and dicts: they come as plain ones
+            return lambda value, *_: value
+        if (module, name) not in allowed:
+            raise pickle.UnpicklingError(f"{module}.{name}")
+        return allowed[module, name]
+
+    def persistent_load(self, pid: Any) -> Tensor:
+        _, dtype, key, _, count = pid  # "storage", type, file, device, how many numbers
+        data = bytearray(self._archive.read(f"{self._root}data/{int(key)}"))
+        return torch.frombuffer(data, dtype=dtype, count=count) if count else torch.empty(0, dtype=dtype)
+
+
+def _tensor(storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> Tensor:
+    return storage.as_strided(size, stride, offset).clone()
+
+
+def _tensors(value: Any, name: str) -> Iterator[tuple[str, Tensor]]:
+    """Tensors in modules, by their dotted names."""
+    if isinstance(value, Tensor):
+        yield name, value
+    elif isinstance(value, _Module):
+        for key, child in value.state.items():
+            yield from _tensors(child, f"{name}.{key}" if name else key)

@@ -1,0 +1,48 @@
+"""A torch module to an ONNX file."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from app.exporter.quiet import quiet
+
+OPSET = 20  # the first with Gelu as one operator
+
+
+def write_graph(tower: nn.Module, example: Tensor, name: str, path: Path, external: bool | None = None) -> None:
+    """Write `tower` as a graph from `name` to `embedding` whose first axis is free.
+
+    One file; weights of more than about 2 GB, which one ONNX file cannot hold, go to `path` with `.data` added.
+    `external` decides it otherwise.
+    """
+    with torch.no_grad(), quiet(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch's exporter warns of torch's own parts
+        warnings.simplefilter("ignore", FutureWarning)
+        program = torch.onnx.export(
+            tower, (example,), dynamo=True, input_names=[name], opset_version=OPSET, verbose=False,
+            dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+        )  # fmt: skip
+    if program is None:
+        raise RuntimeError("torch gave no graph")
+    _tidy(program.model.graph, name)
+    program.save(path, external_data=external)
+
+
+def _tidy(graph: Any, name: str) -> None:
+    """Name the output, and drop the exporter's notes: they hold source lines and paths of the exporting machine."""
+    values = [*graph.inputs, *graph.outputs, *graph.initializers.values()]
+    for number, node in enumerate(graph):
+        node.metadata_props.clear()
+        node.doc_string = None
+        node.name = f"{node.op_type}_{number}"
+        for value in node.outputs:
+            value.name = f"{name}_{value.name}"  # torch names a table look-up like our output
+            values.append(value)
+    for value in values:
+        value.metadata_props.clear()
+        value.doc_string = None
+    graph.metadata_props.clear()
+    graph.outputs[0].name = "embedding"

@@ -1,0 +1,108 @@
+"""MODEL and PRETRAINED, as people say them, to what exactly has to be built: architecture, activation, preprocessing.
+
+The activation is the usual mistake: `ViT-B-32` names an architecture with GELU, and OpenAI's weights for it were
+trained with QuickGELU. open_clip warns and goes on. Here the tag decides, whichever of the two names is given.
+"""
+
+import difflib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.engines.open_clip_import import import_open_clip
+from app.errors import ExportError
+from app.exporter.checkpoint import SUFFIXES, is_torchscript
+
+QUICK = "-quickgelu"
+NO_WEIGHTS = "none"
+_FORM = ("mean", "std", "interpolation", "resize_mode")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A model to build."""
+
+    model: str
+    """The model as it was asked for."""
+    pretrained: str
+    """The tag, "none", or the checkpoint's file name."""
+    architecture: str
+    """open_clip's configuration that is built."""
+    quick_gelu: bool
+    """Whether QuickGELU is put in place of the architecture's own activation."""
+    form: dict[str, Any]
+    """What is known of the preprocessing: some of mean, std, interpolation, resize_mode."""
+    seed: int | None = None
+    """For random weights alone."""
+    download: dict[str, Any] | None = None
+    """open_clip's entry for the tag: where its weights are."""
+    path: Path | None = None
+    """The checkpoint's file."""
+
+    @property
+    def name(self) -> str:
+        """What the bundle and its folder are called."""
+        weights = self.path.stem if self.path else self.pretrained
+        return re.sub(r"[^\w.-]+", "-", f"{self.model}-{weights}").strip("-.")
+
+
+def read_recipe(model: str, pretrained: str, seed: int = 0) -> Recipe:
+    """What is meant by `model` and `pretrained`: a tag of open_clip's, "none", or a checkpoint's path.
+
+    Raises ExportError, one line, for an unknown model or tag or a file that is not there.
+    """
+    open_clip = import_open_clip()
+    name = model.replace("/", "-")
+    if name not in open_clip.list_models():
+        raise ExportError(_unknown_model(model, open_clip.list_models()))
+    if pretrained == NO_WEIGHTS:
+        return Recipe(name, pretrained, name, False, _common_form(open_clip, name), seed=seed)
+    if Path(pretrained).suffix in SUFFIXES:
+        return _from_file(open_clip, name, Path(pretrained))
+    return _from_tag(open_clip, name, pretrained)
+
+
+def _from_file(open_clip: Any, name: str, path: Path) -> Recipe:
+    """A checkpoint of one's own; the model's name says its activation, except in OpenAI's own form."""
+    if not path.is_file():
+        raise ExportError(f"there is no checkpoint {path}")
+    return Recipe(name, path.name, name, is_torchscript(path), _common_form(open_clip, name), path=path)
+
+
+def _from_tag(open_clip: Any, name: str, tag: str) -> Recipe:
+    """Published weights; their tag says activation and preprocessing."""
+    plain = name.removesuffix(QUICK)
+    for known in (name, plain):
+        entry = open_clip.get_pretrained_cfg(known, tag)
+        if entry:
+            break
+    else:
+        raise ExportError(_unknown_tag(open_clip, name, tag))
+    quick = bool(entry.get("quick_gelu"))
+    architecture = name if quick else plain
+    if architecture not in open_clip.list_models():
+        raise ExportError(f"the weights {tag} of {name} were trained with GELU, and open_clip has no {plain}")
+    return Recipe(name, tag, architecture, quick, {key: entry[key] for key in _FORM if key in entry}, download=entry)
+
+
+def _common_form(open_clip: Any, name: str) -> dict[str, Any]:
+    """The preprocessing that all published weights of a model share; nothing where they differ or are none."""
+    entries = [open_clip.get_pretrained_cfg(name, tag) for tag in open_clip.list_pretrained_tags_by_model(name)]
+    forms = [{key: entry[key] for key in _FORM if key in entry} for entry in entries]
+    return forms[0] if forms and all(form == forms[0] for form in forms) else {}
+
+
+def _unknown_model(model: str, known: list[str]) -> str:
+    lower = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(model.lower(), lower, n=6, cutoff=0.5)
+    near = f"; close to it are {', '.join(lower[name] for name in close)}" if close else ""
+    return f"open_clip has no model {model!r}{near}"
+
+
+def _unknown_tag(open_clip: Any, name: str, tag: str) -> str:
+    tags = dict.fromkeys(
+        tag for known in (name, name.removesuffix(QUICK)) for tag in open_clip.list_pretrained_tags_by_model(known)
+    )
+    own = f"none, or a checkpoint's path ({', '.join(SUFFIXES)})"
+    return f"{name} has no weights {tag!r}; known are {', '.join([*tags, own])}"

@@ -1,0 +1,92 @@
+"""The two towers of an open_clip model as modules from one input to one embedding, for any batch size."""
+
+import copy
+import itertools
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from app.exporter.attention import FirstRowBlock, SelfAttention, is_plain
+
+
+class PictureTower(nn.Module):
+    """Preprocessed pictures (N, 3, S, S) to embeddings (N, D)."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = _lean(model)
+        _read_first_row(self.model.visual)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """As open_clip does it, not yet of unit length."""
+        embedding: Tensor = self.model.encode_image(pixels, normalize=False)
+        return embedding
+
+
+class TextTower(nn.Module):
+    """Token ids (N, L) to embeddings (N, D)."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = _lean(model)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """As open_clip does it, not yet of unit length."""
+        embedding: Tensor = self.model.encode_text(tokens, normalize=False)
+        return embedding
+
+
+class CausalTextTower(nn.Module):
+    """The text tower of CLIP proper, which stops at the last end of text in the batch.
+
+    A token sees those before it alone, and the embedding is read at the end of text, the highest id: the padding behind
+    it decides nothing. A prompt of eight tokens costs a tenth of the 77 that it is padded to.
+    """
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        lean = _lean(model)
+        self.text = getattr(lean, "text", lean)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Token ids (N, L) to embeddings (N, D), not yet of unit length."""
+        end = tokens.argmax(-1)  # (N,)
+        length: Any = (end.max() + 1).item()
+        torch._check(length >= 1)  # type: ignore[no-untyped-call]
+        torch._check(length <= tokens.shape[1])  # type: ignore[no-untyped-call]
+        text: Any = self.text
+        x: Tensor = text.token_embedding(tokens[:, :length]) + text.positional_embedding[:length]  # (N, l, W)
+        x = text.transformer(x, attn_mask=text.attn_mask[:length, :length])  # (N, l, W)
+        x = x.gather(1, end[:, None, None].expand(-1, 1, x.shape[-1]))[:, 0]  # (N, W)
+        x = text.ln_final(x)
+        if text.text_projection is not None:
+            x = text.text_projection(x) if callable(text.text_projection) else x @ text.text_projection  # (N, D)
+        return x
+
+
+def text_tower(model: Any) -> nn.Module:
+    """The text tower: the one that stops early where the model's texts are read that way, else the general one."""
+    text = getattr(model, "text", model)
+    pooling = getattr(text, "text_pool_type", None) or getattr(text, "pool_type", None)
+    causal = getattr(text, "attn_mask", None) is not None and getattr(text, "cls_emb", None) is None
+    return CausalTextTower(model) if causal and pooling == "argmax" else TextTower(model)
+
+
+def _lean(model: Any) -> Any:
+    """A copy of a model that shares its weights, with attention in the form for graphs."""
+    shared = {id(tensor): tensor for tensor in itertools.chain(model.parameters(), model.buffers())}
+    lean = copy.deepcopy(model, shared)
+    for module in list(lean.modules()):
+        attention = getattr(module, "attn", None)
+        if hasattr(module, "ln_1") and isinstance(attention, nn.MultiheadAttention) and is_plain(attention):
+            module.attn = SelfAttention(attention)
+    return lean
+
+
+def _read_first_row(visual: Any) -> None:
+    """Let the last block compute the class token alone where nothing but it is read."""
+    blocks = getattr(getattr(visual, "transformer", None), "resblocks", [])
+    class_token = getattr(visual, "pool_type", "") == "tok" and visual.attn_pool is None and not visual.output_tokens
+    if class_token and blocks and isinstance(getattr(blocks[-1], "attn", None), SelfAttention):
+        blocks[-1] = FirstRowBlock(blocks[-1])

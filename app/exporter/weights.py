@@ -1,0 +1,96 @@
+"""A recipe to an open_clip model with its weights, in float32 on the processor, ready to be asked."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from app.engines.open_clip_import import import_open_clip
+from app.errors import ExportError
+from app.exporter.checkpoint import read_checkpoint, sha256_of
+from app.exporter.quiet import quiet
+from app.exporter.recipe import Recipe
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Original:
+    """The model that a bundle has to equal."""
+
+    model: Any
+    """open_clip's model, in evaluation mode."""
+    tokenizer: Any
+    """open_clip's tokenizer for it."""
+    sha256: str | None
+    """Of the weights' file; None for random weights."""
+
+
+def build(recipe: Recipe, say: Say) -> Original:
+    """open_clip's model for a recipe; downloads its weights where they are published ones.
+
+    Raises ExportError when the weights cannot be had or do not fit, or a part of the model is not installed.
+    """
+    path = _download(recipe, say) if recipe.download else recipe.path
+    digest = sha256_of(path) if path else None
+    activation = " with QuickGELU" if recipe.quick_gelu else ""
+    say(f"building {recipe.architecture}{activation}" + ("" if path else f", random weights, seed {recipe.seed}"))
+    model, tokenizer = _construct(recipe)
+    if path:
+        say(f"loading {path.name}")
+        _load(model, path)
+    return Original(model.eval().requires_grad_(False), tokenizer, digest)
+
+
+def _construct(recipe: Recipe) -> tuple[Any, Any]:
+    """open_clip's model with random weights, and its tokenizer."""
+    open_clip = import_open_clip()
+    try:
+        with quiet(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(recipe.seed or 0)
+            model = open_clip.create_model(
+                recipe.architecture,
+                force_quick_gelu=recipe.quick_gelu,
+                force_preprocess_cfg=recipe.form,
+                pretrained_text=False,
+            )
+            return model, open_clip.get_tokenizer(recipe.architecture)
+    except ModuleNotFoundError as error:
+        raise ExportError(f"{recipe.architecture} needs another package: pip install {error.name}") from error
+    except Exception as error:  # unreachable hubs and the like: every library has its own exceptions
+        raise ExportError(f"open_clip cannot build {recipe.architecture}: {_line(error)}") from error
+
+
+def _download(recipe: Recipe, say: Say) -> Path:
+    """The file of published weights, from the hub's cache or the hub; an interrupted download is taken up again."""
+    say(f"fetching the weights {recipe.pretrained} of {recipe.architecture}; it takes a minute to find no connection")
+    try:
+        with quiet():
+            return Path(import_open_clip().pretrained.download_pretrained(recipe.download))
+    except Exception as error:  # huggingface_hub, HTTP and file errors share no base
+        raise ExportError(
+            f"the weights {recipe.pretrained} of {recipe.model} cannot be downloaded; without a connection give "
+            f"PRETRAINED=none or a checkpoint's path, otherwise try again: {_line(error)}"
+        ) from error
+
+
+def _load(model: Any, path: Path) -> None:
+    """Put a checkpoint's weights into a model; open_clip translates the names of other projects."""
+    weights = {name: tensor.contiguous().clone() for name, tensor in read_checkpoint(path).items()}
+    with tempfile.TemporaryDirectory() as folder:  # in the one form that open_clip can read without running anything
+        plain = Path(folder) / "weights.safetensors"
+        save_file(weights, plain)
+        try:
+            import_open_clip().load_checkpoint(model, str(plain), strict=True)
+        except Exception as error:  # a RuntimeError of many lines, or whatever a translation stumbles on
+            raise ExportError(f"{path} does not fit the model: {_line(error)}") from error
+
+
+def _line(error: Exception) -> str:
+    """The gist of a foreign error: one line, not too long."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else text[:300] + "…"

@@ -1,0 +1,46 @@
+"""What each change makes of an item's count: the arithmetic that all stores share."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from app.errors import InvalidRequest, NotFound
+from app.pantry import MAX_COUNT, Item, Key
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change of one item; `quantity` is the count to put, or how many to add or take."""
+
+    operation: Literal["put", "add", "remove", "delete"]
+    item: str
+    quantity: int = 0
+
+    def applied(self, before: int | None) -> Item:
+        """The item afterwards, given its count before, None where it was not there; one that is deleted has count 0.
+
+        Raises NotFound when there is nothing to take from or to delete.
+
+        >>> Change("remove", "rice", 5).applied(2)
+        Item(item='rice', count=0, removed=2)
+        """
+        if self.operation == "put":
+            return Item(self.item, self.quantity)
+        if self.operation == "add":
+            return Item(self.item, min((before or 0) + self.quantity, MAX_COUNT))
+        if before is None:
+            raise not_there(self.item)
+        if self.operation == "delete":
+            return Item(self.item, 0)
+        taken = min(before, self.quantity)
+        return Item(self.item, before - taken, removed=taken)
+
+
+def not_there(item: str) -> NotFound:
+    """The error for an item that the pantry does not have."""
+    return NotFound(f"the pantry has no item {item!r}")
+
+
+def check_same(key: Key, request: str) -> None:
+    """Raises InvalidRequest unless the key comes again with the request that it came with before."""
+    if key.request != request:
+        raise InvalidRequest("this Idempotency-Key came with another request before; a new request needs a new key")

@@ -1,0 +1,100 @@
+"""One Firestore database: its channel, and the two calls that changes need, with what failed said honestly."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc  # type: ignore[import-untyped]
+from google.api_core import exceptions
+from google.auth.exceptions import GoogleAuthError
+from google.cloud.firestore_v1 import types
+from google.cloud.firestore_v1.services.firestore import FirestoreClient
+from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrpcTransport
+
+from app.errors import StoreUnavailable
+
+_CHANNEL = [
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 2_000),  # by itself gRPC would wait for up to two minutes
+    ("grpc.min_reconnect_backoff_ms", 5_000),  # despite its name: for how long one attempt may take
+    ("grpc.keepalive_time_ms", 30_000),
+]
+_FOR_CALLERS = (exceptions.AlreadyExists, exceptions.FailedPrecondition, exceptions.NotFound, exceptions.Aborted)
+_REFUSED = (exceptions.Forbidden, exceptions.Unauthenticated, exceptions.ResourceExhausted, exceptions.BadRequest)
+_NEVER_SENT = ("failed to connect", "errors resolving", "DNS resolution failed", "metadata from plugin failed")
+_NOTHING = "nothing was stored"
+_PERHAPS = (
+    "it is not known whether the change was stored: ask for the item, or repeat the call with its Idempotency-Key"
+)
+
+
+class Connection:
+    """The database `(default)` of a project, or of the emulator at `emulator` (HOST:PORT). Connects when it is used."""
+
+    def __init__(self, project: str, emulator: str | None = None, credentials: Any = None) -> None:
+        """Without credentials it takes the platform's own; raises StoreUnavailable where there are none."""
+        self.database = f"projects/{project}/databases/(default)"
+        self.metadata = [("google-cloud-resource-prefix", self.database)]
+        if emulator:
+            self.metadata.append(("authorization", "Bearer owner"))
+        self._channel = _channel(emulator, credentials)
+        self.api: Any = FirestoreClient(transport=FirestoreGrpcTransport(channel=self._channel))
+
+    def document(self, collection: str, document_id: str) -> str:
+        """A document's full name."""
+        return f"{self.database}/documents/{collection}/{document_id}"
+
+    def commit(self, writes: list[dict[str, Any]], deadline: float) -> Any:
+        """Write all or nothing before `deadline` (monotonic), and return the CommitResponse.
+
+        Raises AlreadyExists, FailedPrecondition, NotFound and Aborted as they come: in each, nothing was stored. Raises
+        StoreUnavailable for the rest; its message says whether the writes may have been stored.
+        """
+        request = types.CommitRequest(database=self.database, writes=writes)
+        with _failures(_PERHAPS):
+            response = self.api.commit(request, timeout=left(deadline), retry=None, metadata=self.metadata)
+        return types.CommitResponse.pb(response)
+
+    def read(self, names: list[str], deadline: float) -> dict[str, Any]:
+        """Those documents that are there, by full name, all as they were at one time; raises StoreUnavailable."""
+        request = types.BatchGetDocumentsRequest(database=self.database, documents=names)
+        with _failures(_NOTHING):
+            answers = self.api.batch_get_documents(request, timeout=left(deadline), retry=None, metadata=self.metadata)
+            found = [types.BatchGetDocumentsResponse.pb(answer).found for answer in answers]
+        return {document.name: document for document in found if document.name}
+
+    def close(self) -> None:
+        """End all calls."""
+        self._channel.close()
+
+
+def left(deadline: float) -> float:
+    """Seconds until `deadline`, and never none at all."""
+    return max(deadline - time.monotonic(), 0.01)
+
+
+@contextmanager
+def _failures(outcome: str) -> Iterator[None]:
+    """Firestore's failures as ours; `outcome` is said of those that do not prove that nothing happened."""
+    try:
+        yield
+    except _FOR_CALLERS:
+        raise
+    except exceptions.GoogleAPICallError as error:
+        status = error.grpc_status_code.name if error.grpc_status_code else type(error).__name__
+        if isinstance(error, _REFUSED) or any(sign in error.message for sign in _NEVER_SENT):
+            outcome = _NOTHING
+        raise StoreUnavailable(f"Firestore answers with {status}; {outcome}") from error
+
+
+def _channel(emulator: str | None, credentials: Any) -> Any:
+    if emulator:
+        return grpc.insecure_channel(emulator, options=_CHANNEL)
+    try:
+        return FirestoreGrpcTransport.create_channel(credentials=credentials, options=_CHANNEL)
+    except GoogleAuthError as error:
+        line = " ".join(str(error).split())
+        raise StoreUnavailable(
+            f"there are no credentials for Firestore (docs/firestore.md says how): {line}"
+        ) from error

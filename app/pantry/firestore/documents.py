@@ -1,0 +1,73 @@
+"""What a Firestore document means for the pantry, however odd it is."""
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from app.errors import InvalidRequest
+from app.pantry import MAX_COUNT, item_name
+
+COUNT = "count"
+_RESERVED = re.compile(r"\.\.?|__.*__", re.DOTALL)  # ids that Firestore keeps for itself
+
+Version = tuple[int, int]
+"""When a document was changed, on Firestore's clock: seconds and nanoseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A document as an item: None where its id is no item's name; `odd` says what is wrong with it, if anything is."""
+
+    item: str | None
+    count: int
+    version: Version
+    odd: str | None = None
+
+
+def read(document_id: str, document: Any) -> Entry:
+    """A document (as Firestore's protocol has it) as an item; nothing in it is an error."""
+    version = (document.update_time.seconds, document.update_time.nanos)
+    try:
+        item = item_name(document_id)
+    except InvalidRequest:
+        return Entry(None, 0, version, "its id is no item's name, so it is left out")
+    count, odd = read_count(document.fields)
+    if item != document_id:
+        odd = odd or f"its id is not as we write it; it counts as {item!r} unless there is a document of that id"
+    return Entry(item, count, version, odd)
+
+
+def read_count(fields: Any) -> tuple[int, str | None]:
+    """The count that a document's fields give, from 0 to MAX_COUNT, and what is odd about it, if anything is.
+
+    A fraction counts as its whole part; what is no number, or below 0, as 0.
+    """
+    if COUNT not in fields:
+        return 0, f"it has no field `{COUNT}`, so it counts 0"
+    value, count = fields[COUNT], whole(fields[COUNT])
+    kind = str(value.WhichOneof("value_type")).removesuffix("_value")
+    if kind == "double":
+        return count, f"its `{COUNT}` is no integer, so its whole part counts"
+    if kind != "integer":
+        return count, f"its `{COUNT}` is no number but a {kind}, so it counts 0"
+    if value.integer_value != count:
+        return count, f"its `{COUNT}` is not from 0 to {MAX_COUNT}, so the nearest to it counts"
+    return count, None
+
+
+def number(value: Any) -> float:
+    """The number that a value of Firestore's is, 0 for what is none."""
+    found: float = value.integer_value or value.double_value  # the other one is 0; both are for what is no number
+    return 0 if math.isnan(found) else found
+
+
+def whole(value: Any) -> int:
+    """A value of Firestore's as a count: its whole part within 0 to MAX_COUNT."""
+    return int(min(max(number(value), 0), MAX_COUNT))
+
+
+def check_id(item: str) -> None:
+    """Raises InvalidRequest for a name that Firestore allows no document to have."""
+    if _RESERVED.fullmatch(item):
+        raise InvalidRequest(f"the pantry is in Firestore, which keeps names like {item!r} for itself")

@@ -1,0 +1,103 @@
+"""Listens to a collection for ever: a stream that is lost or has gone silent is opened anew, with a growing pause.
+
+The library's own `on_snapshot` makes the same call, but gives no sign of a stream that has gone silent, reopens a
+broken one without a pause, and needs time for each change that grows with the collection: docs/firestore.md has the
+numbers.
+"""
+
+import random
+import threading
+import time
+
+import grpc  # type: ignore[import-untyped]
+
+from app.log import get_logger
+from app.pantry.firestore.connection import Connection
+from app.pantry.firestore.memory import Memory
+from app.pantry.firestore.stream import Position, Stream, StreamError
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds before a lost stream is opened anew, doubled each time
+_MAY_GO_ON = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "ABORTED", "RESOURCE_EXHAUSTED", "UNAUTHENTICATED")
+"""What a stream ends with that says nothing against going on where it was."""
+
+
+class Listener:
+    """Keeps a Memory current with a thread of its own, from `start` to `close`."""
+
+    def __init__(self, connection: Connection, collection: str, memory: Memory) -> None:
+        self._connection = connection
+        self._collection = collection
+        self._memory = memory
+        self._position = Position()
+        self._closed = threading.Event()
+        self._tried = threading.Event()
+        self._heard = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="firestore-listener", daemon=True)
+        self._stream: Stream | None = None
+        self._current_at = time.monotonic()
+        self.live = False
+        """Whether Firestore is heard at the moment."""
+        self.problem = ""
+        """Why it is not, in one line that begins with a word for it, such as gRPC's name of a status."""
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._thread.start()
+
+    def wait(self, seconds: float, *, patient: bool = False) -> bool:
+        """Wait for the first snapshot, or, unless patient, the first failure; returns whether there was a snapshot."""
+        (self._heard if patient else self._tried).wait(seconds)
+        return self.heard
+
+    @property
+    def heard(self) -> bool:
+        """Whether Firestore was ever heard."""
+        return self._heard.is_set()
+
+    def age(self) -> float:
+        """Seconds since Firestore last said that it had sent everything; since the start if it never did."""
+        return time.monotonic() - self._current_at
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._closed.set()
+        if self._stream:
+            self._stream.cancel()
+        self._thread.join(5)
+
+    def _run(self) -> None:
+        pause = FIRST_PAUSE
+        while not self._closed.is_set():
+            self._stream = Stream(self._connection, self._collection, self._memory, self._position)
+            try:
+                for at in self._stream.snapshots():
+                    self._is_heard(at)
+                    pause = FIRST_PAUSE
+                self._is_lost("ENDED: Firestore has closed the stream")
+            except grpc.RpcError as error:
+                if error.code().name not in _MAY_GO_ON:
+                    self._position.token = b""
+                self._is_lost(f"{error.code().name}: {error.details()}")
+            except StreamError as error:
+                self._is_lost(str(error))
+            except Exception as error:  # the listener must outlive whatever a stream does
+                self._is_lost(f"{type(error).__name__}: {error}")
+            self._closed.wait(pause * random.uniform(0.5, 1))  # noqa: S311 - to spread a fleet, not to keep a secret
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _is_heard(self, at: float) -> None:
+        self._current_at = at
+        if not self.live:
+            items = len(self._memory.items())
+            get_logger().info("the pantry's Firestore is heard", collection=self._collection, items=items)
+        self.live, self.problem = True, ""
+        self._heard.set()
+        self._tried.set()
+
+    def _is_lost(self, problem: str) -> None:
+        self.live = False
+        known = self.problem.partition(":")[0] == problem.partition(":")[0]  # one line for each kind, not each attempt
+        if not known and not self._closed.is_set():
+            get_logger().warning("the pantry's Firestore is not heard", collection=self._collection, problem=problem)
+        self.problem = problem
+        self._tried.set()

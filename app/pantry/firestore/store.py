@@ -1,0 +1,102 @@
+"""The Firestore pantry as a store: reads from memory, changes through Firestore."""
+
+from collections.abc import Hashable
+from typing import Any
+
+from app.errors import StoreUnavailable
+from app.log import get_logger
+from app.pantry import Item, Key, Status
+from app.pantry.changes import Change, not_there
+from app.pantry.firestore.connection import Connection
+from app.pantry.firestore.credentials import credentials_of
+from app.pantry.firestore.listener import Listener
+from app.pantry.firestore.memory import Memory
+from app.pantry.firestore.writer import Writer
+from app.settings import Settings, firestore_emulator, task_role
+
+WAIT = 5.0  # seconds for the first snapshot, before a start goes on without; not waited for when Firestore is away
+STRICT_WAIT = 30.0  # the same for a strict start, which ends there
+
+
+def open_firestore(settings: Settings) -> "FirestorePantry":
+    """The pantry that LARDER_PANTRY names as firestore://PROJECT/COLLECTION; raises StoreUnavailable."""
+    project, collection = settings.pantry.removeprefix("firestore://").split("/")
+    secret, emulator = settings.google_credentials, firestore_emulator()
+    credentials = credentials_of(secret.get_secret_value(), task_role()) if secret and not emulator else None
+    strict = settings.pantry_strict
+    return FirestorePantry(project, collection, emulator=emulator, credentials=credentials, strict=strict)
+
+
+class FirestorePantry:
+    """A PantryStore in a Firestore collection. Starts, and recognises, whether or not Firestore is there."""
+
+    def __init__(
+        self,
+        project: str,
+        collection: str,
+        *,
+        emulator: str | None = None,
+        credentials: Any = None,
+        strict: bool = False,
+    ) -> None:
+        """Listens to the collection; a strict store raises StoreUnavailable when Firestore is not heard in time.
+
+        Where there are no credentials, given or the platform's own, it raises StoreUnavailable in any case.
+        """
+        self._connection = Connection(project, emulator, credentials)
+        self._memory = Memory(_report)
+        self._listener = Listener(self._connection, collection, self._memory)
+        self._writer = Writer(self._connection, collection, self._memory)
+        self._listener.start()
+        if not self._listener.wait(STRICT_WAIT if strict else WAIT, patient=strict):
+            if strict:
+                problem = self._listener.problem or "no answer"
+                self.close()
+                raise StoreUnavailable(f"Firestore was not heard within {STRICT_WAIT:.0f} s: {problem}")
+            get_logger().warning("the start goes on without the pantry's items; they come when Firestore is heard")
+
+    def items(self) -> dict[str, int]:
+        """All items by name, as last heard; none before Firestore was ever heard."""
+        return self._memory.items()
+
+    def get(self, item: str) -> Item:
+        """One item, as last heard; raises NotFound, or StoreUnavailable where Firestore was never heard."""
+        count = self._memory.count(item)
+        if count is not None:
+            return Item(item, count)
+        if not self._listener.heard:
+            raise StoreUnavailable(f"Firestore was not heard yet: {self._listener.problem or 'no answer'}")
+        raise not_there(item)
+
+    def put(self, item: str, count: int, key: Key | None = None) -> Item:
+        """Set an item's count."""
+        return self._writer.change(Change("put", item, count), key)
+
+    def add(self, item: str, quantity: int, key: Key | None = None) -> Item:
+        """Add to an item's count, up to MAX_COUNT; an item that is not there starts from 0."""
+        return self._writer.change(Change("add", item, quantity), key)
+
+    def remove(self, item: str, quantity: int, key: Key | None = None) -> Item:
+        """Take from an item's count, down to 0 at most; raises NotFound."""
+        return self._writer.change(Change("remove", item, quantity), key)
+
+    def delete(self, item: str, key: Key | None = None) -> None:
+        """Remove the item itself; raises NotFound."""
+        self._writer.change(Change("delete", item), key)
+
+    def stamp(self) -> Hashable:
+        """Grows when an item's name or count changes."""
+        return self._memory.stamp()
+
+    def status(self) -> Status:
+        """Stale while Firestore is not heard; the age is the time since it last said that it had sent everything."""
+        return Status("ok" if self._listener.live else "stale", self._listener.age())
+
+    def close(self) -> None:
+        """Stop listening; what was acknowledged is in Firestore."""
+        self._listener.close()
+        self._connection.close()
+
+
+def _report(document_id: str, odd: str) -> None:
+    get_logger().warning("an odd document in the pantry", document=document_id, odd=odd)

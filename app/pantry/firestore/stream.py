@@ -1,0 +1,156 @@
+"""One call of Firestore's Listen: a collection's changes, and heartbeats on the same stream that prove it works."""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc  # type: ignore[import-untyped]
+from google.cloud.firestore_v1 import types
+
+from app.pantry.firestore.connection import Connection
+from app.pantry.firestore.documents import Entry, read
+from app.pantry.firestore.memory import Memory
+
+HEARTBEAT = 10.0  # seconds between questions on the stream itself
+SILENCE = 5.0  # seconds without any answer to one, after which the stream is given up
+_ITEMS = 1  # the stream's target that is the collection; heartbeats are targets of their own: 2, 3 and so on
+_Kind = types.TargetChange.TargetChangeType
+_STATUS = {status.value[0]: status.name for status in grpc.StatusCode}
+
+
+class StreamError(Exception):
+    """Firestore is silent, has ended our part of the stream, or counts other documents than we have.
+
+    The message begins with a word for it, as gRPC's own begin with the name of a status.
+    """
+
+
+@dataclass
+class Position:
+    """How far a collection was heard: Firestore's token for it, and the ids of the documents there were."""
+
+    token: bytes = b""
+    ids: set[str] = field(default_factory=set)
+
+
+class Stream:
+    """One Listen call, which goes on where `position` is, and moves it."""
+
+    def __init__(self, connection: Connection, collection: str, memory: Memory, position: Position) -> None:
+        self._connection = connection
+        self._prefix = connection.document(collection, "")
+        self._collection = collection
+        self._memory = memory
+        self._position = position
+        self._changes: dict[str, Entry | None] = {}  # since the last snapshot; None: gone
+        self._whole = not position.token
+        self._current = False
+        self._silent = False
+        self._ended = threading.Event()
+        self._heard_at = time.monotonic()
+        self._call: Any = None
+
+    def snapshots(self) -> Iterator[float]:
+        """Fills the memory, and yields the time (monotonic) of each moment when it had everything.
+
+        Ends when Firestore ends the call; raises grpc.RpcError or StreamError.
+        """
+        self._call = self._connection.api.transport.listen(self._requests(), metadata=self._connection.metadata)
+        try:
+            for response in self._call:
+                self._heard_at = time.monotonic()
+                message = types.ListenResponse.pb(response)
+                kind = message.WhichOneof("response_type")
+                if kind == "document_change":
+                    self._changed(message.document_change)
+                elif kind in ("document_delete", "document_remove"):
+                    self._gone(getattr(message, kind).document)
+                elif kind == "filter":
+                    self._check(message.filter)
+                elif self._target(message.target_change):
+                    yield self._heard_at
+        except grpc.RpcError:
+            if not self._silent:
+                raise
+        finally:
+            self.cancel()
+        if self._silent:
+            raise StreamError(f"SILENCE: a question was not answered within {SILENCE:.0f} s")
+
+    def cancel(self) -> None:
+        """End the call."""
+        self._ended.set()
+        if self._call:
+            self._call.cancel()
+
+    def _requests(self) -> Iterator[types.ListenRequest]:
+        """What we say: the collection first, then heartbeats. gRPC takes them in a thread of its own."""
+        parent, source = f"{self._connection.database}/documents", [{"collection_id": self._collection}]
+        query = {"parent": parent, "structured_query": {"from_": source}}
+        yield self._request(add_target={"query": query, "target_id": _ITEMS, "resume_token": self._position.token})
+        heartbeat = {"documents": [self._connection.document(f"{self._collection}_keys", "heartbeat")]}  # never there
+        number = _ITEMS
+        while not self._ended.wait(HEARTBEAT):
+            if number > _ITEMS:
+                yield self._request(remove_target=number)
+            number += 1
+            asked_at = time.monotonic()
+            yield self._request(add_target={"documents": heartbeat, "target_id": number})
+            if not self._ended.wait(SILENCE) and self._heard_at < asked_at:
+                self._silent = True
+                self.cancel()
+
+    def _request(self, **what: Any) -> types.ListenRequest:
+        return types.ListenRequest(database=self._connection.database, **what)
+
+    def _changed(self, change: Any) -> None:
+        """A document that is new or changed, or sent once more; a heartbeat's is none of ours."""
+        document = change.document
+        if _ITEMS not in change.target_ids:
+            return
+        document_id = document.name.removeprefix(self._prefix)
+        known = self._memory.known(document_id)
+        if known and known.version == (document.update_time.seconds, document.update_time.nanos):
+            self._changes[document_id] = known
+        else:
+            self._changes[document_id] = read(document_id, document)
+
+    def _gone(self, name: str) -> None:
+        """A document that is no longer there; a heartbeat's never was."""
+        if name.startswith(self._prefix):
+            self._changes[name.removeprefix(self._prefix)] = None
+
+    def _check(self, existence: Any) -> None:
+        """Firestore says how many documents there are; raises StreamError when deletions have escaped us."""
+        if existence.target_id == _ITEMS and existence.count != len(self._ids()):
+            self._position.token = b""
+            raise StreamError(f"MISMATCH: Firestore counts {existence.count} documents, not {len(self._ids())}")
+
+    def _ids(self) -> set[str]:
+        """The documents there are, changes since the last snapshot included."""
+        ids = set() if self._whole else set(self._position.ids)
+        for document_id, entry in self._changes.items():
+            (ids.add if entry else ids.discard)(document_id)
+        return ids
+
+    def _target(self, change: Any) -> bool:
+        """What Firestore says of a target, or of all where it names none; returns whether a snapshot is complete."""
+        kind, ours = change.target_change_type, not change.target_ids or _ITEMS in change.target_ids
+        if kind == _Kind.REMOVE and ours:
+            self._position.token = b""
+            raise StreamError(f"{_STATUS.get(change.cause.code, 'UNKNOWN')}: {' '.join(change.cause.message.split())}")
+        if kind == _Kind.RESET and ours:
+            self._changes, self._whole, self._current = {}, True, False
+        elif kind == _Kind.CURRENT and ours:
+            self._current = True
+        elif kind == _Kind.NO_CHANGE and not change.target_ids and change.HasField("read_time") and self._current:
+            at = (change.read_time.seconds, change.read_time.nanos)
+            if self._whole or self._changes:
+                self._position.ids = self._ids()
+                self._memory.heard(self._changes, at, self._whole)
+            self._position.token = change.resume_token
+            self._changes, self._whole = {}, False
+            return True
+        return False

@@ -1,0 +1,173 @@
+"""Changes of items in Firestore: each happens once, whole, and within a deadline.
+
+A plain change is one call in which Firestore itself does the arithmetic, so that any number of them at a time are all
+counted. A change with a key, or of an odd document, is read, reckoned, and written on condition that nothing has
+changed meanwhile.
+"""
+
+import hashlib
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from google.api_core import exceptions
+
+from app.errors import StoreUnavailable
+from app.pantry import MAX_COUNT, Item, Key
+from app.pantry.changes import Change, check_same, not_there
+from app.pantry.firestore.connection import Connection, left
+from app.pantry.firestore.documents import COUNT, check_id, number, read_count, whole
+from app.pantry.firestore.memory import Memory
+
+DEADLINE = 4.0  # seconds for a change, all attempts together
+MOST = 32  # changes under way at a time: a Firestore that hangs must not take all the threads there are
+KEYS_KEPT = timedelta(days=1)
+_LOCKS = 64
+_FASTER = (exceptions.AlreadyExists, exceptions.FailedPrecondition, exceptions.NotFound, exceptions.Aborted)
+Write = dict[str, Any]
+
+
+class Writer:
+    """Changes the documents of a collection; keys are documents of the collection `<collection>_keys`."""
+
+    def __init__(self, connection: Connection, collection: str, memory: Memory) -> None:
+        self._connection = connection
+        self._collection = collection
+        self._memory = memory
+        self._under_way = threading.BoundedSemaphore(MOST)
+        self._locks = [threading.Lock() for _ in range(_LOCKS)]
+
+    def change(self, change: Change, key: Key | None) -> Item:
+        """Carry out a change; raises NotFound, InvalidRequest or StoreUnavailable."""
+        check_id(change.item)
+        if not self._under_way.acquire(blocking=False):
+            raise StoreUnavailable(f"{MOST} changes wait for Firestore already; nothing was stored")
+        deadline = time.monotonic() + DEADLINE
+        try:
+            document_id, entry = self._memory.document(change.item)
+            reaches_the_most = change.quantity + (entry.count if entry else 0) > MAX_COUNT // 2
+            if key is None and not reaches_the_most and not (entry and entry.odd):
+                return self._blindly(change, document_id, deadline)
+            with self._turn(document_id, deadline):
+                return self._knowingly(change, key, document_id, deadline)
+        finally:
+            self._under_way.release()
+
+    def _blindly(self, change: Change, document_id: str, deadline: float) -> Item:
+        """One call, which is in conflict with nobody."""
+        name = self._connection.document(self._collection, document_id)
+        there = {"current_document": {"exists": True}}
+        if change.operation == "put":
+            writes = [_put(name, change.quantity)]
+        elif change.operation == "add":
+            writes = [_transform(name, increment=change.quantity)]
+        elif change.operation == "remove":
+            writes = [_transform(name, increment=-change.quantity) | there, _transform(name, maximum=0)]
+        else:
+            writes = [{"delete": name} | there]
+        while True:
+            try:
+                response = self._connection.commit(writes, deadline)
+                break
+            except (exceptions.NotFound, exceptions.FailedPrecondition):
+                raise not_there(change.item) from None
+            except exceptions.Aborted as error:
+                _pause(deadline, error)
+        item = _outcome(change, [result.transform_results for result in response.write_results])
+        self._remember(change, document_id, item, response, len(writes))
+        return item
+
+    def _knowingly(self, change: Change, key: Key | None, document_id: str, deadline: float) -> Item:
+        """Read, reckon, and write; once more where somebody was faster."""
+        name = self._connection.document(self._collection, document_id)
+        key_name = self._key_name(key) if key else ""
+        while True:
+            documents = self._connection.read([name, key_name] if key else [name], deadline)
+            if key and key_name in documents:
+                return _answer(key, documents[key_name])
+            found = documents.get(name)
+            item = change.applied(read_count(found.fields)[0] if found else None)
+            unchanged = {"update_time": found.update_time} if found else {"exists": False}
+            write = {"delete": name} if change.operation == "delete" else _put(name, item.count)
+            writes = [write | {"current_document": unchanged}]
+            try:
+                response = self._connection.commit(writes + ([_note(key, key_name, item)] if key else []), deadline)
+            except _FASTER as error:
+                _pause(deadline, error)
+            else:
+                self._remember(change, document_id, item, response, 1)
+                return item
+
+    def _remember(self, change: Change, document_id: str, item: Item, response: Any, writes: int) -> None:
+        """What was acknowledged shows at once; the first `writes` results are the item's, a delete's has no time."""
+        times = [result.update_time for result in response.write_results[:writes] if result.HasField("update_time")]
+        at = max((time.seconds, time.nanos) for time in times or [response.commit_time])
+        self._memory.wrote(document_id, item.item, None if change.operation == "delete" else item.count, at)
+
+    def _key_name(self, key: Key) -> str:
+        """A key's document: any text becomes an id."""
+        return self._connection.document(f"{self._collection}_keys", hashlib.sha256(key.text.encode()).hexdigest())
+
+    @contextmanager
+    def _turn(self, document_id: str, deadline: float) -> Iterator[None]:
+        """One at a time for a document in this process, so that only other processes can be in the way."""
+        lock = self._locks[hash(document_id) % _LOCKS]
+        if not lock.acquire(timeout=left(deadline)):
+            raise StoreUnavailable("too many changes of the item are under way; nothing was stored")
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def _put(name: str, count: int) -> Write:
+    """Set the count; the document's other fields stay."""
+    fields = {COUNT: {"integer_value": count}}
+    return {"update": {"name": name, "fields": fields}, "update_mask": {"field_paths": [COUNT]}}
+
+
+def _transform(name: str, **how: int) -> Write:
+    """Have Firestore reckon the count from what it is."""
+    transforms = [{"field_path": COUNT} | {kind: {"integer_value": value} for kind, value in how.items()}]
+    return {"transform": {"document": name, "field_transforms": transforms}}
+
+
+def _outcome(change: Change, results: list[Any]) -> Item:
+    """The item after a blind change, from what Firestore's transforms gave."""
+    if change.operation == "add":
+        return Item(change.item, whole(results[0][0]))
+    if change.operation == "remove":
+        before = int(number(results[0][0]) + change.quantity)
+        return Item(change.item, whole(results[1][0]), removed=max(0, min(before, change.quantity)))
+    return Item(change.item, change.quantity)
+
+
+def _note(key: Key, key_name: str, item: Item) -> Write:
+    """A key with the answer that its change gets; it fails, and the change with it, where the key is there already."""
+    fields = {
+        "request": {"string_value": key.request},
+        "item": {"string_value": item.item},
+        "count": {"integer_value": item.count},
+        "removed": {"integer_value": item.removed},
+        "expires": {"timestamp_value": datetime.now(UTC) + KEYS_KEPT},
+    }
+    return {"update": {"name": key_name, "fields": fields}, "current_document": {"exists": False}}
+
+
+def _answer(key: Key, noted: Any) -> Item:
+    """The answer that the key's change got; raises InvalidRequest for another request."""
+    check_same(key, noted.fields["request"].string_value)
+    count, removed = (noted.fields[name].integer_value for name in ("count", "removed"))
+    return Item(noted.fields["item"].string_value, count, removed)
+
+
+def _pause(deadline: float, error: Exception) -> None:
+    """Let somebody else finish; raises StoreUnavailable when no time is left to try again."""
+    pause = random.uniform(0.005, 0.05)  # noqa: S311 - to spread callers, not to keep a secret
+    if time.monotonic() + pause >= deadline:
+        raise StoreUnavailable("too many changes of the item are under way; nothing was stored") from error
+    time.sleep(pause)

@@ -1,0 +1,135 @@
+"""Google's Firestore emulator, for tests: found, started on a free port, stopped, started again with what it had."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+
+JAR = "platform/cloud-firestore-emulator/cloud-firestore-emulator.jar"
+MISSING = (
+    "the Firestore emulator is not there: install it with `gcloud components install cloud-firestore-emulator` and "
+    "Java 11 or later, or name a running one in FIRESTORE_EMULATOR_HOST"
+)
+
+
+def find_jar() -> Path | None:
+    """The emulator's jar, beside gcloud or where Firebase's tools keep it; None without it or without Java."""
+    gcloud = shutil.which("gcloud")
+    found = [Path(gcloud).resolve().parents[1] / JAR] if gcloud else []
+    found += sorted((Path.home() / ".cache/firebase/emulators").glob("cloud-firestore-emulator-*.jar"), reverse=True)
+    return next((jar for jar in found if jar.exists()), None) if shutil.which("java") else None
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return listening.getsockname()[1]
+
+
+class Emulator:
+    """One emulator, or the one that FIRESTORE_EMULATOR_HOST names, which is then neither started nor stopped."""
+
+    def __init__(self, jar: Path | None = None) -> None:
+        self._jar = jar
+        self._process: subprocess.Popen | None = None
+        self.host = f"127.0.0.1:{free_port()}" if jar else os.environ["FIRESTORE_EMULATOR_HOST"]
+
+    def start(self, *more: str) -> None:
+        """Returns when it answers."""
+        main = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"
+        command = ["java", "-Xmx768m", "-cp", str(self._jar), main, "start"]
+        address = [f"--host={self.host.split(':')[0]}", f"--port={self.host.split(':')[1]}"]
+        log = subprocess.DEVNULL
+        self._process = subprocess.Popen([*command, *address, *more], stdout=log, stderr=log)
+        deadline = time.monotonic() + 30
+        while not self._answers():
+            assert time.monotonic() < deadline, "the emulator does not start"
+            assert self._process.poll() is None, "the emulator has ended"
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+
+    def save(self, project: str, folder: Path) -> str:
+        """Write a project's documents to a folder; returns what `start` needs to begin with them."""
+        body = {"database": f"projects/{project}/databases/(default)", "export_directory": str(folder)}
+        data = json.dumps(body | {"export_name": "saved"}).encode()
+        url = f"http://{self.host}/emulator/v1/projects/{project}:export"
+        request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+        urllib.request.urlopen(request, timeout=10).close()
+        return f"--seed_from_export={folder}/saved/saved.overall_export_metadata"
+
+    def _answers(self) -> bool:
+        try:
+            urllib.request.urlopen(f"http://{self.host}/", timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+
+class Cable:
+    """A TCP connection to the emulator that tests can cut (nothing answers any more) or block (nothing comes back)."""
+
+    def __init__(self, host: str) -> None:
+        self._target = (host.split(":")[0], int(host.split(":")[1]))
+        self._sockets: list[socket.socket] = []
+        self._lock = threading.Lock()
+        self._flowing = threading.Event()
+        self.port = free_port()
+        self.host = f"127.0.0.1:{self.port}"
+        self._listening: socket.socket | None = None
+        self.mend()
+
+    def mend(self) -> None:
+        """Connect, and let all through."""
+        self._flowing.set()
+        if self._listening is None:
+            self._listening = socket.create_server(("127.0.0.1", self.port))
+            threading.Thread(target=self._accept, args=(self._listening,), daemon=True).start()
+
+    def block(self) -> None:
+        """Let nothing through, without ending anything."""
+        self._flowing.clear()
+
+    def cut(self) -> None:
+        """End all connections and take no new ones."""
+        with self._lock:
+            listening, self._listening = self._listening, None
+            for each in [*self._sockets, *([listening] if listening else [])]:
+                with_end(each)
+            self._sockets.clear()
+
+    def _accept(self, listening: socket.socket) -> None:
+        while True:
+            try:
+                near, _ = listening.accept()
+                far = socket.create_connection(self._target)
+            except OSError:
+                return
+            with self._lock:
+                self._sockets += [near, far]
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=self._copy, args=(one, other), daemon=True).start()
+
+    def _copy(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                self._flowing.wait()
+                sink.sendall(data)
+        with_end(source)
+        with_end(sink)
+
+
+def with_end(connection: socket.socket) -> None:
+    """Shut a socket down, so that who waits for it wakes up, and close it."""
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()

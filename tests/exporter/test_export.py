@@ -1,0 +1,225 @@
+"""An export gives a whole, proved bundle in its place, or leaves everything as it was."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.torch import save_file
+
+from app.bundle import open_bundle
+from app.encoder import Encoder
+from app.engines.onnxruntime import OnnxRuntimeEngine
+from app.engines.open_clip_import import import_open_clip
+from app.errors import BundleError, ExportError
+from app.exporter import files, graph
+from app.exporter.checkpoint import sha256_of
+from app.exporter.engines import installed_engines, onnxruntime
+from app.exporter.export import export
+from app.exporter.gate import ask_original, check
+from app.exporter.recheck import recheck
+from app.exporter.recipe import read_recipe
+from app.exporter.towers import PictureTower
+from app.exporter.weights import build
+from tests.exporter.conftest import silence
+
+ROOT = Path(__file__).parents[2]
+
+
+class Negative(PictureTower):
+    """A picture tower with every sign turned."""
+
+    def forward(self, pixels):
+        return -super().forward(pixels)
+
+
+@pytest.fixture(scope="session")
+def full_size(tmp_path_factory):
+    """Bundles of CLIP ViT-B/32 itself, with either activation and the same random weights, and their gate's rows."""
+    models = tmp_path_factory.mktemp("full")
+    names = ("ViT-B-32", "ViT-B-32-quickgelu")
+    return {name: export(read_recipe(name, "none"), models, onnxruntime, silence) for name in names}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_clip_itself_is_equal_from_jpeg_bytes_and_plain_text(full_size):
+    """ViT-B/32 with either activation: float32 keeps a cosine of 0.9999 and far more, and tokens are identical."""
+    for folder, row in full_size.values():
+        assert row.passed
+        assert min(row.pictures, row.prompts) > 0.999999
+        assert open_bundle(folder).config.embedding_size == 512
+
+
+def test_every_engine_is_close_to_clip_itself(full_size):
+    """A later check builds the original anew; each installed engine passes in each of its precisions."""
+    rows = recheck(open_bundle(full_size["ViT-B-32-quickgelu"][0]), None, installed_engines(), silence)
+    assert rows[0].engine == "onnxruntime float32"
+    assert all(row.passed for row in rows), rows
+
+
+def test_the_wrong_activation_is_caught(full_size):
+    """The two activations are two bundles, and one of them in the other's place does not pass, random as it is."""
+    wrong, right = (open_bundle(full_size[name][0]) for name in ("ViT-B-32-quickgelu", "ViT-B-32"))
+    assert wrong.config.sha256["tokenizer.json"] == right.config.sha256["tokenizer.json"]
+    assert wrong.checksum != right.checksum
+    [row] = check(wrong, ask_original(build(read_recipe("ViT-B-32", "none"), silence)), [onnxruntime], silence)
+    assert not row.passed
+    assert row.same_tokens
+
+
+def test_a_resnet_needs_no_special_case(make):
+    """Convolutions with attention pooling pass the same gate."""
+    assert open_bundle(make("TinyResNet")).config.image_size == 64
+
+
+def test_a_siglip_needs_no_special_case(make):
+    """A picture tower of timm's and texts that are not causal pass with every engine; the card tells of the bias."""
+    bundle = open_bundle(make("TinyTimm"))
+    assert all(row.passed for row in recheck(bundle, None, installed_engines(), silence))
+    assert "sigmoid loss and has a logit bias of -10.0" in (bundle.folder / "MODEL_CARD.md").read_text()
+
+
+def test_a_bundle_says_what_it_is(make):
+    """config.json holds what serving needs and where it all comes from; every other file is in its checksums."""
+    folder = make(seed=1)
+    config = json.loads((folder / "config.json").read_text())
+    assert config["name"] == folder.name == "Tiny-none"
+    assert (config["image_size"], config["context_length"], config["embedding_size"]) == (32, 77, 32)
+    assert config["source"] == {"model": "Tiny", "pretrained": "none", "seed": 1, "sha256": None}
+    assert config["logit_scale"] == pytest.approx(1 / 0.07)
+    assert "random weights, seed 1" in config["origin"]
+    assert set(config["sha256"]) | {"config.json"} == set(contents(folder))
+    bundle = open_bundle(folder)
+    vectors = Encoder(bundle.tokenize, OnnxRuntimeEngine(bundle, 1), 32).prompts(["an apple", "milk"])
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("model", "tag"), [("Tiny", "quick"), ("Tiny-quickgelu", "quick"), ("Tiny-quickgelu", "plain")]
+)
+def test_published_weights_bring_their_activation_and_preprocessing(make, monkeypatch, tmp_path, model, tag):
+    """The tag decides over the name; the file's checksum is kept; the check finds the same original again."""
+    path = tmp_path / "open_clip_model.safetensors"
+    save_file(build(read_recipe("Tiny", "none", 1), silence).model.state_dict(), path)
+    asked = []
+    monkeypatch.setattr(import_open_clip().pretrained, "download_pretrained", lambda entry: asked.append(entry) or path)
+    folder = make(model, tag)
+    config = open_bundle(folder).config
+    assert config.name == f"{model}-{tag}"
+    assert (config.resize_mode, config.interpolation, config.mean) == ("squash", "bilinear", (0.5, 0.5, 0.5))
+    assert config.source.sha256 == sha256_of(path)
+    assert f"from someone/{tag} " in config.origin
+    assert f"| activation | {'QuickGELU' if tag == 'quick' else 'GELU'} |" in (folder / "MODEL_CARD.md").read_text()
+    assert all(row.passed for row in recheck(open_bundle(folder), None, [onnxruntime], silence))
+    assert [entry["hf_hub"] for entry in asked] == [f"someone/{tag}/"] * 2
+
+
+def test_a_bundle_of_a_file_is_checked_with_that_file(make, tmp_path):
+    """It is named after the file's stem; the check wants the file, and no other."""
+    path, other = tmp_path / "mine.v2.safetensors", tmp_path / "other.safetensors"
+    save_file(build(read_recipe("Tiny", "none", 1), silence).model.state_dict(), path)
+    save_file(build(read_recipe("Tiny", "none", 0), silence).model.state_dict(), other)
+    bundle = open_bundle(make("Tiny", str(path)))
+    assert bundle.config.name == "Tiny-mine.v2"
+    assert str(tmp_path) not in (bundle.folder / "config.json").read_text()
+    assert recheck(bundle, str(path), [onnxruntime], silence)[0].passed
+    with pytest.raises(ExportError, match="made of the file mine.v2.safetensors: say where it is with --weights"):
+        recheck(bundle, None, [onnxruntime], silence)
+    with pytest.raises(ExportError, match="these are not the weights of Tiny-mine.v2: sha256"):
+        recheck(bundle, str(other), [onnxruntime], silence)
+
+
+def test_a_new_export_takes_the_old_ones_place(make):
+    """The whole folder is exchanged, and nothing is left beside it."""
+    first = contents(make(seed=0))
+    folder = make(seed=1)
+    assert contents(folder)["visual.onnx"] != first["visual.onnx"]
+    assert open_bundle(folder).config.source.seed == 1
+    assert list(folder.parent.iterdir()) == [folder]
+    assert contents(make(seed=0)) == first
+
+
+def test_a_bundle_that_fails_is_not_written(make, monkeypatch):
+    """What does not equal open_clip is refused in one line, and the good bundle of that name stays."""
+    folder = make(seed=1)
+    before = contents(folder)
+    monkeypatch.setattr(files, "PictureTower", Negative)
+    with pytest.raises(ExportError, match="Tiny-none is refused.*least cosine -1.000000 of pictures") as raised:
+        make(seed=2)
+    assert "\n" not in str(raised.value)
+    assert contents(folder) == before
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("place", ["tokenizer.json", "visual.onnx", "text.onnx", "config.json"])
+def test_an_export_that_breaks_off_leaves_nothing(make, written, monkeypatch, tmp_path, place):
+    """Wherever the user breaks it off, no folder is left, whole or half."""
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    def write(*arguments):
+        (interrupt if arguments[3].name == place else written)(*arguments)
+
+    interrupt.model_validate = interrupt
+    name, broken = {
+        "tokenizer.json": ("make_tokenizer", interrupt),
+        "config.json": ("BundleConfig", interrupt),
+    }.get(place, ("write_graph", write))
+    monkeypatch.setattr(files, name, broken)
+    with pytest.raises(KeyboardInterrupt):
+        make()
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_a_stranger_is_not_overwritten(make, tmp_path):
+    """A folder of the bundle's name that is no bundle is left alone, before any work is done."""
+    (tmp_path / "models/Tiny-none").mkdir(parents=True)
+    (tmp_path / "models/Tiny-none/diary.txt").write_text("dear diary")
+    with pytest.raises(ExportError, match="is there and is no bundle"):
+        make()
+    assert contents(tmp_path / "models/Tiny-none") == {"diary.txt": b"dear diary"}
+
+
+def test_a_model_without_a_graph_is_one_line(make, monkeypatch):
+    """Where torch's exporter gives up, its pages of advice stay out of the way."""
+
+    def fail(*_, **__):
+        raise RuntimeError("no such operator\nplease read on\nand on")
+
+    monkeypatch.setattr(files, "write_graph", fail)
+    with pytest.raises(ExportError, match="torch cannot write visual.onnx of this model as a graph: no such operator$"):
+        make()
+
+
+def test_weights_too_large_for_one_file_lie_beside_it(make, monkeypatch):
+    """Over 2 GB, here by order, a graph's weights are a file of their own, which is held against its checksum too."""
+    monkeypatch.setattr(files, "write_graph", lambda *arguments: graph.write_graph(*arguments, external=True))
+    folder = make()
+    bundle = open_bundle(folder)
+    assert {"visual.onnx.data", "text.onnx.data"} <= bundle.config.sha256.keys()
+    assert (folder / "visual.onnx").stat().st_size < 100_000
+    assert recheck(bundle, None, installed_engines(), silence)[0].passed
+    (folder / "visual.onnx.data").write_bytes(b"other weights")
+    with pytest.raises(BundleError, match="visual.onnx.data is not the file of this bundle"):
+        open_bundle(folder)
+
+
+def test_without_a_connection_nothing_is_left(tmp_path):
+    """A tag that cannot be downloaded is one line that says what to do; no folder appears."""
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub")}
+    command = [sys.executable, "-W", "error", "-m", "app", "models", "export", "ViT-B-32", "openai"]
+    done = subprocess.run(
+        [*command, "--models", str(tmp_path / "models")], env=environment, capture_output=True, text=True, cwd=ROOT
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    progress, line = done.stderr.splitlines()
+    assert progress.startswith("larder: fetching the weights openai of ViT-B-32")
+    assert line.startswith("larder: the weights openai of ViT-B-32 cannot be downloaded; without a connection give ")
+    assert not (tmp_path / "models").exists()

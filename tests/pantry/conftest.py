@@ -1,0 +1,93 @@
+"""Pantries to test: SQLite in a file, Firestore in Google's emulator."""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+from google.cloud import firestore
+
+from app.main import open_pantry
+from app.pantry import PantryStore
+from app.settings import Settings
+from tests.emulator import MISSING, Emulator, find_jar
+
+_skipped: set[str] = set()
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Emulator]:
+    """The emulator that FIRESTORE_EMULATOR_HOST names, or one of our own for the whole run."""
+    if os.environ.get("FIRESTORE_EMULATOR_HOST"):
+        yield Emulator()
+        return
+    jar = find_jar()
+    if jar is None:
+        _skipped.add(MISSING)
+        pytest.skip(MISSING)
+    own = Emulator(jar)
+    own.start()
+    yield own
+    own.stop()
+
+
+@pytest.fixture
+def own_emulator(tmp_path: Path) -> Iterator[Emulator]:
+    """An emulator that a test may stop and start."""
+    jar = find_jar()
+    if jar is None:
+        _skipped.add(MISSING)
+        pytest.skip(MISSING)
+    own = Emulator(jar)
+    own.start()
+    yield own
+    own.stop()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was not tested is said in full, also in a run without -rs."""
+    for reason in _skipped:
+        terminalreporter.section("FIRESTORE WAS NOT TESTED", red=True, bold=True)
+        terminalreporter.line(reason)
+
+
+@pytest.fixture
+def project() -> str:
+    """A project of its own for each test: an empty pantry."""
+    return f"test-{uuid.uuid4().hex[:20]}"
+
+
+@pytest.fixture
+def in_firestore(emulator: Emulator, project: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What LARDER_PANTRY is for an empty pantry in the emulator."""
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", emulator.host)
+    return f"firestore://{project}/pantry"
+
+
+@pytest.fixture
+def phone(in_firestore: str, project: str) -> Iterator[firestore.CollectionReference]:
+    """The collection as a phone app sees it, through Google's own client."""
+    client = firestore.Client(project=project)
+    yield client.collection("pantry")
+    client.close()
+
+
+@pytest.fixture(params=["sqlite", "firestore"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """What LARDER_PANTRY is, once for each store that there is."""
+    return "sqlite" if request.param == "sqlite" else request.getfixturevalue("in_firestore")
+
+
+@pytest.fixture
+def opened(kind: str, tmp_path: Path) -> Iterator[Callable[[], PantryStore]]:
+    """Opens the same pantry, each time as another client of it would."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(closing(open_pantry(Settings(pantry=kind, data=tmp_path))))
+
+
+@pytest.fixture
+def store(opened: Callable[[], PantryStore]) -> PantryStore:
+    """An empty pantry."""
+    return opened()

@@ -1,0 +1,216 @@
+"""Firestore's bad days: away, slow, denied, and back again. Recognition goes on, and nothing is lost in silence."""
+
+import json
+import time
+import urllib.request
+
+import pytest
+from google.cloud import firestore
+
+from app.main import create_app
+from app.pantry.firestore import stream, writer
+from app.settings import Settings
+from tests.api.test_process_image import problem
+from tests.conftest import wait_until
+from tests.emulator import Cable, free_port
+from tests.fakes import as_base64, colour_model, picture
+
+
+@pytest.fixture
+def cable(emulator):
+    cable = Cable(emulator.host)
+    yield cable
+    cable.mend()
+    cable.cut()
+
+
+@pytest.fixture
+def behind_cable(start, cable, in_firestore, monkeypatch):
+    """A ready service whose connection to Firestore can be cut and blocked; the phone app's cannot."""
+    with monkeypatch.context() as patch:
+        patch.setenv("FIRESTORE_EMULATOR_HOST", cable.host)
+        return start(pantry=in_firestore)
+
+
+def seen(client, colour, **more):
+    return client.post("/process-image", json={"image_data": as_base64(picture(colour))} | more)
+
+
+def pantry_status(client):
+    return client.get("/").json()["pantry"]
+
+
+def counts(client):
+    return {each["item"]: each["count"] for each in client.get("/pantry").json()["items"]}
+
+
+def refused(client, within):
+    """A change is refused within so many seconds, with Retry-After; returns the message."""
+    asked = time.monotonic()
+    response = client.post("/pantry/rice/add")
+    assert time.monotonic() - asked < within
+    assert response.headers["retry-after"] == "5"
+    return problem(response, 503, "store_unavailable")
+
+
+def test_firestore_stopped_and_started(start, own_emulator, project, tmp_path, monkeypatch):
+    """While it is away answers go on, its age shows and changes are refused; within 5 s of its return all is new."""
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", own_emulator.host)
+    client = start(pantry=f"firestore://{project}/pantry")
+    client.put("/pantry/yellow", json={"count": 3})
+    client.put("/pantry/rice", json={"count": 1})
+    wait_until(lambda: seen(client, "yellow").json()["item"] == "yellow")
+    saved = own_emulator.save(project, tmp_path)
+    own_emulator.stop()
+
+    wait_until(lambda: pantry_status(client)["status"] == "stale", seconds=1)
+    assert "nothing was stored" in refused(client, within=1)
+    update = seen(client, "red", pantry_update={"operation": "add"})
+    assert "nothing was stored" in problem(update, 503, "store_unavailable")
+    time.sleep(1)
+    assert seen(client, "yellow").json()["item"] == "yellow"
+    assert counts(client) == {"rice": 1, "yellow": 3}
+    assert client.get("/pantry/yellow").json()["count"] == 3
+    assert client.get("/").status_code == 200
+    assert pantry_status(client)["age_s"] >= 1
+
+    own_emulator.start(saved)
+    back = time.monotonic()
+    phone = firestore.Client(project=project)
+    phone.document("pantry/cyan").set({"count": 1})
+    wait_until(lambda: seen(client, "cyan").json()["item"] == "cyan", seconds=5)
+    print(f"caught up {time.monotonic() - back:.2f} s after its return")
+    assert pantry_status(client)["status"] == "ok"
+    assert counts(client) == {"cyan": 1, "rice": 1, "yellow": 3}
+    assert client.post("/pantry/rice/add").json()["count"] == 2
+    phone.close()
+
+
+def test_what_happened_meanwhile_is_caught_up_with(behind_cable, cable, phone):
+    """A cut connection: documents that came, changed and went meanwhile show within 5 s of its mending."""
+    for name in ("yellow", "cyan", "rice"):
+        phone.document(name).set({"count": 1})
+    wait_until(lambda: counts(behind_cable) == {"cyan": 1, "rice": 1, "yellow": 1})
+    cable.cut()
+    wait_until(lambda: pantry_status(behind_cable)["status"] == "stale", seconds=1)
+    phone.document("yellow").delete()
+    phone.document("rice").update({"count": 7})
+    phone.document("magenta").set({"count": 2})
+    time.sleep(1)
+    assert counts(behind_cable) == {"cyan": 1, "rice": 1, "yellow": 1}
+    cable.mend()
+    wait_until(lambda: counts(behind_cable) == {"cyan": 1, "magenta": 2, "rice": 7}, seconds=5)
+    wait_until(lambda: seen(behind_cable, "magenta").json()["item"] == "magenta", seconds=1)
+    assert seen(behind_cable, "yellow").json()["item"] != "yellow"
+
+
+def test_a_change_that_is_not_answered_is_not_counted_twice(behind_cable, cable, phone, monkeypatch):
+    """What became of it is not known, and the answer says so; sent again with its key, it is counted once."""
+    monkeypatch.setattr(writer, "DEADLINE", 0.5)
+    phone.document("rice").set({"count": 1})
+    key = {"Idempotency-Key": "a-change-of-mine"}
+    assert behind_cable.post("/pantry/salt/add", headers=key | {"Idempotency-Key": "warm"}).json()["count"] == 1
+    commit = behind_cable.app.state.service.pantry._connection.commit
+
+    def commit_unheard(*arguments):
+        cable.block()
+        return commit(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(behind_cable.app.state.service.pantry._connection, "commit", commit_unheard)
+        response = behind_cable.post("/pantry/rice/add", headers=key)
+    assert "it is not known whether the change was stored" in problem(response, 503, "store_unavailable")
+    cable.mend()
+    wait_until(lambda: phone.document("rice").get().get("count") == 2)
+    for _ in range(2):
+        assert behind_cable.post("/pantry/rice/add", headers=key).json() == {"item": "rice", "count": 2}
+    assert phone.document("rice").get().get("count") == 2
+
+
+def test_a_firestore_that_hangs_is_noticed(behind_cable, cable, phone, monkeypatch):
+    """A connection on which nothing comes any more is given up; changes are refused in time, answers go on."""
+    monkeypatch.setattr(writer, "DEADLINE", 0.5)
+    monkeypatch.setattr(stream, "HEARTBEAT", 0.5)
+    monkeypatch.setattr(stream, "SILENCE", 0.5)
+    phone.document("yellow").set({"count": 1})
+    wait_until(lambda: seen(behind_cable, "yellow").json()["item"] == "yellow")
+    cable.cut()  # so that the next stream has the short heartbeat
+    cable.mend()
+    wait_until(lambda: pantry_status(behind_cable)["status"] == "ok")
+    cable.block()
+    assert "not known" in refused(behind_cable, within=1.5)
+    wait_until(lambda: pantry_status(behind_cable)["status"] == "stale", seconds=3)
+    assert seen(behind_cable, "yellow").json()["item"] == "yellow"
+    phone.document("cyan").set({"count": 1})
+    cable.mend()
+    wait_until(lambda: seen(behind_cable, "cyan").json()["item"] == "cyan", seconds=5)
+    assert pantry_status(behind_cable)["status"] == "ok"
+
+
+def rules(emulator, project, allow):
+    """Set the emulator's security rules for whoever does not come as its owner."""
+    text = (
+        f"service cloud.firestore {{ match /databases/{{d}}/documents/{{x=**}} {{ allow read, write: if {allow}; }} }}"
+    )
+    body = {"rules": {"files": [{"name": "security.rules", "content": text}]}}
+    url = f"http://{emulator.host}/emulator/v1/projects/{project}:securityRules"
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"}, method="PUT")
+    urllib.request.urlopen(request, timeout=10).close()
+
+
+def test_denied_and_allowed_again(behind_cable, cable, phone, emulator, project):
+    """While Firestore denies access the last items are served and changes refused; allowed again, all is new."""
+    phone.document("yellow").set({"count": 1})
+    wait_until(lambda: "yellow" in counts(behind_cable))
+    rules(emulator, project, "false")
+    metadata = behind_cable.app.state.service.pantry._connection.metadata
+    metadata[:] = [each for each in metadata if each[0] != "authorization"]
+    cable.cut()
+    cable.mend()
+    listener = behind_cable.app.state.service.pantry._listener
+    wait_until(lambda: listener.problem.startswith("PERMISSION_DENIED"))
+    assert pantry_status(behind_cable)["status"] == "stale"
+    assert "PERMISSION_DENIED; nothing was stored" in refused(behind_cable, within=1)
+    assert seen(behind_cable, "yellow").json()["item"] == "yellow"
+    phone.document("cyan").set({"count": 1})
+    rules(emulator, project, "true")
+    wait_until(lambda: seen(behind_cable, "cyan").json()["item"] == "cyan", seconds=5)
+    assert pantry_status(behind_cable)["status"] == "ok"
+    assert behind_cable.post("/pantry/rice/add").json()["count"] == 1
+
+
+def test_the_service_starts_without_firestore(capfd, start, monkeypatch):
+    """It recognises with the label file, says that the pantry is stale, and claims nothing about its items."""
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{free_port()}")
+    client = start(pantry="firestore://nowhere/pantry")
+    assert "the start goes on without the pantry" in "".join(capfd.readouterr())
+    assert seen(client, "red").json()["item"] == "red"
+    assert pantry_status(client)["status"] == "stale"
+    for response in (client.get("/pantry"), client.get("/pantry/rice"), client.post("/pantry/rice/add")):
+        problem(response, 503, "store_unavailable")
+
+
+def test_firestore_comes_after_the_service(start, emulator, project, monkeypatch):
+    """A service that started without Firestore has its items within 5 s of its coming."""
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", emulator.host)
+    phone = firestore.Client(project=project)
+    phone.document("pantry/yellow").set({"count": 1})
+    phone.close()
+    cable = Cable(emulator.host)
+    cable.cut()
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", cable.host)
+    client = start(pantry=f"firestore://{project}/pantry")
+    time.sleep(1)
+    cable.mend()
+    wait_until(lambda: seen(client, "yellow").json()["item"] == "yellow", seconds=5)
+    cable.cut()
+
+
+def test_a_strict_start_ends_in_one_line(settings, monkeypatch):
+    """With LARDER_PANTRY_STRICT the service does not start without Firestore, and says why."""
+    monkeypatch.setattr("app.pantry.firestore.store.STRICT_WAIT", 0.5)
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{free_port()}")
+    strict = {"pantry": "firestore://nowhere/pantry", "pantry_strict": True}
+    with pytest.raises(SystemExit, match="larder cannot start: Firestore was not heard within") as raised:
+        create_app(Settings(**settings.model_dump() | strict), colour_model())
+    assert "\n" not in str(raised.value)

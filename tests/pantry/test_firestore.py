@@ -1,0 +1,189 @@
+"""The Firestore pantry, against Google's emulator: other clients, odd documents, own changes."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from google.cloud import firestore
+
+from app.errors import InvalidRequest, StoreUnavailable
+from app.main import open_pantry
+from app.pantry import Item, Key
+from app.pantry.firestore import store as store_module
+from app.pantry.firestore import writer
+from app.pantry.firestore.store import FirestorePantry
+from app.settings import Settings
+from tests.conftest import wait_until
+from tests.emulator import free_port
+
+
+@pytest.fixture
+def store(in_firestore):
+    store = open_pantry(Settings(pantry=in_firestore))
+    yield store
+    store.close()
+
+
+def test_documents_are_as_described(store, phone):
+    """An item is a document of that id with an integer `count`; a key is one of the sibling collection."""
+    store.add("soy sauce", 2, Key("k", "r"))
+    store.add("soy sauce", 1)
+    assert {each.id: each.to_dict() for each in phone.stream()} == {"soy sauce": {"count": 3}}
+    (key,) = phone._client.collection("pantry_keys").stream()
+    assert key.to_dict().keys() == {"request", "item", "count", "removed", "expires"}
+    assert 86_000 < key.to_dict()["expires"].timestamp() - time.time() < 86_500
+
+
+@pytest.mark.parametrize("key", [None, Key("k", "r")], ids=["without key", "with key"])
+@pytest.mark.parametrize("operation", ["put", "add", "remove"])
+def test_other_fields_are_left_alone(store, phone, operation, key):
+    """What a phone app keeps in the same document stays, whatever we change."""
+    phone.document("rice").set({"count": 5, "shelf": {"row": 1}, "photos": ["a"]})
+    wait_until(lambda: store.items() == {"rice": 5})
+    after = getattr(store, operation)("rice", 2, key)
+    assert phone.document("rice").get().to_dict() == {"count": after.count, "shelf": {"row": 1}, "photos": ["a"]}
+
+
+def test_odd_documents_are_tolerated(capfd, store, phone):
+    """They are items as well as can be, each is reported once, and good ones beside them are served."""
+    odd = {
+        "no count": {"note": "x"},
+        "string": {"count": "7"},
+        "fraction": {"count": 2.5},
+        "negative": {"count": -3},
+        "bool": {"count": True},
+        "nothing": {"count": None},
+        "Capital": {"count": 4},
+        "x" * 500: {"count": 1},
+        " ": {"count": 1},
+    }
+    for document_id, fields in odd.items():
+        phone.document(document_id).set(fields)
+    phone.document("rice").set({"count": 1})
+    expected = {"no count": 0, "string": 0, "fraction": 2, "negative": 0, "bool": 0, "nothing": 0}
+    wait_until(lambda: store.items() == expected | {"capital": 4, "rice": 1})
+    phone.document("rice").set({"count": 2})
+    phone.document("fraction").set({"count": 3.5})
+    wait_until(lambda: (store.get("rice").count, store.get("fraction").count) == (2, 3))
+    assert "".join(capfd.readouterr()).count("an odd document") == len(odd)
+
+
+@pytest.mark.parametrize(
+    ("fields", "after"),
+    [({}, 2), ({"count": "7"}, 2), ({"count": -3}, 2), ({"count": 2.5}, 4), ({"count": float("nan")}, 2)],
+    ids=str,
+)
+def test_a_change_mends_an_odd_count(store, phone, fields, after):
+    """To add to an odd count gives what was shown and the quantity, as an integer; other fields stay."""
+    phone.document("rice").set(fields | {"note": "x"})
+    wait_until(lambda: "rice" in store.items())
+    assert store.add("rice", 2) == Item("rice", after)
+    assert phone.document("rice").get().to_dict() == {"count": after, "note": "x"}
+    assert type(phone.document("rice").get().get("count")) is int
+
+
+def test_an_odd_count_that_is_not_heard_of_yet_is_not_lost(store, phone):
+    """With a count that turned odd this very moment, Firestore itself does the sum."""
+    store.put("rice", 5)
+    store._memory.document = lambda item: (item, None)
+    phone.document("rice").set({"count": 2.5})
+    assert store.add("rice", 1).count == 3
+    assert store.remove("rice", 9) == Item("rice", 0, removed=3)
+
+
+def test_changes_go_to_the_document_that_shows(store, phone):
+    """An item whose document is spelt with capitals is changed there, not doubled."""
+    phone.document("Rice").set({"count": 4})
+    wait_until(lambda: store.items() == {"rice": 4})
+    assert store.add("rice", 1).count == 5
+    assert store.remove("rice", 2, Key("k", "r")) == Item("rice", 3, removed=2)
+    assert [each.id for each in phone.stream()] == ["Rice"]
+    store.delete("rice")
+    assert store.items() == {}
+
+
+def test_our_change_shows_at_once(store):
+    """An acknowledged change is in `items` before the listener can have heard of it, and is not undone by it."""
+    for number in range(1, 30):
+        assert store.add("rice", 1).count == number
+        assert store.items() == {"rice": number}
+    store.delete("rice")
+    for _ in range(50):
+        assert store.items() == {}
+        time.sleep(0.01)
+
+
+def test_changes_of_others_are_counted_in(store, phone):
+    """Increments of a phone app and ours, all at once, are all counted."""
+    store.put("rice", 0)
+
+    def change(number):
+        phone.document("rice").update({"count": firestore.Increment(1)}) if number % 2 else store.add("rice", 1)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(change, range(60)))
+    wait_until(lambda: store.get("rice").count == 60)
+
+
+def test_a_change_that_others_forestall_is_made_on_what_they_left(store, phone, monkeypatch):
+    """Between reading and writing somebody may change or delete the document: then it is read again."""
+    store.put("rice", 5)
+    read = store._writer._connection.read
+    meddling = [lambda: phone.document("rice").set({"count": 10}), lambda: phone.document("rice").delete()]
+
+    def read_and_be_forestalled(*arguments):
+        documents = read(*arguments)
+        if meddling:
+            meddling.pop(0)()
+        return documents
+
+    monkeypatch.setattr(store._writer._connection, "read", read_and_be_forestalled)
+    assert store.add("rice", 1, Key("k", "r")) == Item("rice", 1)
+    assert meddling == []
+
+
+def test_names_that_firestore_keeps_for_itself_are_refused(store):
+    """Such a name is the caller's mistake, and the answer says so."""
+    with pytest.raises(InvalidRequest, match="keeps names like"):
+        store.add("__rice__", 1)
+
+
+def test_only_so_many_changes_wait(store, monkeypatch):
+    """When Firestore hangs, changes must not take all the threads there are: one more is refused at once."""
+    for _ in range(writer.MOST):
+        store._writer._under_way.acquire()
+    with pytest.raises(StoreUnavailable, match="nothing was stored"):
+        store.add("rice", 1)
+    for _ in range(writer.MOST):
+        store._writer._under_way.release()
+    assert store.add("rice", 1).count == 1
+
+
+def test_a_start_without_firestore_succeeds(capfd):
+    """There are no items yet, it is said in the log, changes are refused, and what was never heard is not denied."""
+    store = FirestorePantry("nowhere", "pantry", emulator=f"127.0.0.1:{free_port()}")
+    assert store.items() == {}
+    assert store.status().status == "stale"
+    for call in (lambda: store.get("rice"), lambda: store.add("rice", 1)):
+        with pytest.raises(StoreUnavailable):
+            call()
+    store.close()
+    said = "".join(capfd.readouterr())
+    assert "is not heard" in said
+    assert "the start goes on without" in said
+
+
+def test_a_strict_start_without_firestore_fails(monkeypatch):
+    """It waits, and ends with what Firestore's last answer was."""
+    monkeypatch.setattr(store_module, "STRICT_WAIT", 1)
+    with pytest.raises(StoreUnavailable, match="not heard within 1 s: UNAVAILABLE"):
+        FirestorePantry("nowhere", "pantry", emulator=f"127.0.0.1:{free_port()}", strict=True)
+
+
+def test_without_credentials_it_is_said_at_the_start(monkeypatch, tmp_path):
+    """Nothing would ever mend that, so the start ends, with one line that says where to read on."""
+    monkeypatch.delenv("FIRESTORE_EMULATOR_HOST", raising=False)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "nothing.json"))
+    with pytest.raises(StoreUnavailable, match="no credentials .*docs/firestore.md") as raised:
+        open_pantry(Settings(pantry="firestore://some-project/pantry"))
+    assert "\n" not in str(raised.value)
