@@ -13,7 +13,7 @@ import numpy as np
 
 from app.bundle import Bundle
 from app.engines import Engine, Floats
-from app.errors import EngineError, LarderError
+from app.errors import EngineError
 from app.log import get_logger
 
 EXACT = 0.999  # the least cosine with the float32 reference
@@ -52,10 +52,10 @@ def _fastest(bundle: Bundle, threads: int, data: Path) -> Engine:
     for candidate in candidates:
         try:
             engine = candidate()
-        except LarderError as error:
+            cosine = _remembered(bundle, engine, data / "engines.json", threads)
+        except Exception as error:  # what cannot be tried, for whatever reason, is not the fastest
             get_logger().warning("an engine is passed over", reason=str(error))
             continue
-        cosine = _remembered(bundle, engine, data / "engines.json", threads)
         if cosine >= EXACT:
             return engine
         get_logger().warning("an engine is passed over", reason=f"{engine.name} has a cosine of {cosine:.5f} only")

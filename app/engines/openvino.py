@@ -32,7 +32,8 @@ class OpenVinoEngine:
             "NUM_STREAMS": 1,
         }
         if cache is not None:
-            options["CACHE_DIR"] = str(cache)
+            # a folder for each: OpenVINO does not tell them apart, and a float32 model read as bfloat16 fails at work
+            options["CACHE_DIR"] = str(cache / f"{precision}-{threads}")
         self.name = f"openvino {openvino.__version__.partition('-')[0]} {precision}"
         self._visual = _Tower(core, bundle.folder / "visual.onnx", options)
         self._text = _Tower(core, bundle.folder / "text.onnx", options)

@@ -29,8 +29,8 @@ text: `python -m app models check {name}` does it again. The bundle is not calib
 the logit scale alone, and `known` is not judged.
 {bias}"""
 BIAS = """
-The model was trained with a sigmoid loss and has a logit bias of {bias:.4f}, which a bundle does not hold. Rankings do
-not depend on it; probabilities here are a softmax over the labels, not its sigmoids.
+The model is one of those for a sigmoid loss and has a logit bias of {bias:.4f}, which a bundle does not hold. Rankings
+do not depend on it; probabilities here are a softmax over the labels, not its sigmoids.
 """
 
 

@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _list(options: argparse.Namespace) -> int:
     bundles = list_bundles(options.models)
-    print(_json_lines(map(asdict, bundles)) if options.json else _table_of_bundles(bundles))
+    _print_json(map(asdict, bundles)) if options.json else print(_table_of_bundles(bundles))
     return 0
 
 
@@ -42,7 +42,7 @@ def _export(options: argparse.Namespace) -> int:
     recipe = read_recipe(options.model, options.pretrained, options.seed)
     place, row = export(recipe, options.models, onnxruntime, _say)
     if options.json:
-        print(json.dumps({"bundle": str(place)} | _facts(row)))
+        _print_json([{"bundle": str(place)} | _facts(row)])
     else:
         print(f"{place}: written, and equal to open_clip (least cosine {min(row.pictures, row.prompts):.7f})")
     return 0
@@ -54,7 +54,7 @@ def _check(options: argparse.Namespace) -> int:
 
     bundle = open_bundle(find_bundle(options.bundle, options.models))
     rows = recheck(bundle, options.weights, installed_engines(), _say)
-    print(_json_lines(map(_facts, rows)) if options.json else _table_of_rows(rows))
+    _print_json(map(_facts, rows)) if options.json else print(_table_of_rows(rows))
     return int(not all(row.passed for row in rows))
 
 
@@ -63,8 +63,9 @@ def _say(line: str) -> None:
     print(f"larder: {line}", file=sys.stderr, flush=True)
 
 
-def _json_lines(answers: Iterable[dict[str, object]]) -> str:
-    return "\n".join(json.dumps(answer, ensure_ascii=False) for answer in answers)
+def _print_json(answers: Iterable[dict[str, object]]) -> None:
+    for answer in answers:
+        print(json.dumps(answer, ensure_ascii=False))
 
 
 def _facts(row: "Row") -> dict[str, object]:

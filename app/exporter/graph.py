@@ -15,8 +15,8 @@ OPSET = 20  # the first with Gelu as one operator
 def write_graph(tower: nn.Module, example: Tensor, name: str, path: Path, external: bool | None = None) -> None:
     """Write `tower` as a graph from `name` to `embedding` whose first axis is free.
 
-    One file; weights of more than about 2 GB, which one ONNX file cannot hold, go to `path` with `.data` added.
-    `external` decides it otherwise.
+    One file; weights of more than 1.5 GB go to a second one, `path` with `.data` added, since an ONNX file ends at
+    2 GB. `external` puts them there whatever their size.
     """
     with torch.no_grad(), quiet(), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # torch's exporter warns of torch's own parts

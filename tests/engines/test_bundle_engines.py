@@ -62,3 +62,14 @@ def test_a_graph_that_is_none_is_refused(tmp_path, opening):
     with pytest.raises(EngineError, match=r"cannot load .*visual\.onnx") as raised:
         opening(bundle, threads=1)
     assert "\n" not in str(raised.value)
+
+
+def test_precisions_do_not_share_compiled_models(tmp_path):
+    """One cache folder serves float32 and bfloat16, first and second time, and each gives its own numbers."""
+    bundle = open_bundle(write_bundle(tmp_path / "tiny"))
+    pixels = np.random.default_rng(0).normal(size=(3, 3, 8, 8)).astype(np.float32)
+    for _ in range(2):
+        for precision in ("f32", "bf16"):
+            engine = OpenVinoEngine(bundle, 1, tmp_path / "cache", precision)
+            assert np.allclose(engine.encode_pixels(pixels), pixels.mean(axis=(2, 3)), atol=4e-3)
+    assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["bf16-1", "f32-1"]

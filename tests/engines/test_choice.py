@@ -81,3 +81,16 @@ def test_the_measure_sees_a_tower_that_is_off(bundle):
     assert least_cosine(bundle, Turned("neither"), reference) > 0.9999
     assert least_cosine(bundle, Turned("pixels"), reference) < 0.99
     assert least_cosine(bundle, Turned("tokens"), reference) < 0.99
+
+
+def test_auto_passes_over_what_breaks(bundle, tmp_path, monkeypatch):
+    """An engine that loads the bundle and then fails at its first picture does not stop the start."""
+
+    class Broken:
+        name = "broken"
+
+        def encode_pixels(self, pixels):
+            raise RuntimeError("no such instruction")
+
+    monkeypatch.setattr(choice, "_openvino", lambda *_: Broken())
+    assert open_engine("auto", bundle, 1, tmp_path).name == "onnxruntime float32"

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from app.errors import BundleError, ExportError
 from app.exporter import files, graph
 from app.exporter.checkpoint import sha256_of
 from app.exporter.engines import installed_engines, onnxruntime
-from app.exporter.export import export
+from app.exporter.export import _put, export
 from app.exporter.gate import ask_original, check
 from app.exporter.recheck import recheck
 from app.exporter.recipe import read_recipe
@@ -82,7 +83,7 @@ def test_a_siglip_needs_no_special_case(make):
     """A picture tower of timm's and texts that are not causal pass with every engine; the card tells of the bias."""
     bundle = open_bundle(make("TinyTimm"))
     assert all(row.passed for row in recheck(bundle, None, installed_engines(), silence))
-    assert "sigmoid loss and has a logit bias of -10.0" in (bundle.folder / "MODEL_CARD.md").read_text()
+    assert "a sigmoid loss and has a logit bias of -10.0" in (bundle.folder / "MODEL_CARD.md").read_text()
 
 
 def test_a_bundle_says_what_it_is(make):
@@ -143,6 +144,50 @@ def test_a_new_export_takes_the_old_ones_place(make):
     assert open_bundle(folder).config.source.seed == 1
     assert list(folder.parent.iterdir()) == [folder]
     assert contents(make(seed=0)) == first
+
+
+def test_a_reader_finds_a_bundle_at_any_moment(tmp_path):
+    """The exchange is one step: whoever looks while it happens finds the old bundle or the new one."""
+    place, other = tmp_path / "bundle", tmp_path / "staging"
+    for folder in (place, other):
+        folder.mkdir()
+        (folder / "config.json").write_text(folder.name)
+    done, seen = threading.Event(), set()
+
+    def look() -> None:
+        while not done.is_set():
+            seen.add((place / "config.json").read_text())
+
+    reader = threading.Thread(target=look)
+    reader.start()
+    for _ in range(2001):
+        _put(other, place)
+    done.set()
+    reader.join()
+    assert seen == {"bundle", "staging"}
+    assert (place / "config.json").read_text() == "staging"
+
+
+def test_without_an_exchange_the_old_bundle_comes_back(tmp_path, monkeypatch):
+    """Where a system has no such step, a move that fails is taken back; one that succeeds ends the same."""
+    monkeypatch.setattr("app.exporter.export._exchange", lambda one, other: False)
+    place, other = tmp_path / "bundle", tmp_path / "staging" / "bundle"
+    for folder in (place, other):
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text(folder.parent.name)
+    _put(other, place)
+    assert (place / "config.json").read_text() == "staging"
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError):
+        _put(tmp_path / "empty" / "bundle", place)
+    assert (place / "config.json").read_text() == "staging"
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(make, tmp_path):
+    """What the system says is in the line."""
+    (tmp_path / "models").write_text("a file")
+    with pytest.raises(ExportError, match="Tiny-none cannot be written: File exists"):
+        make()
 
 
 def test_a_bundle_that_fails_is_not_written(make, monkeypatch):

@@ -1,0 +1,139 @@
+"""The commands say what they did, for people and for programs, and their exit status says whether it is good."""
+
+import json
+import shutil
+
+import pytest
+
+from app.__main__ import main
+from app.exporter import command, engines
+from tests.bundles import write_bundle
+
+
+@pytest.fixture(autouse=True)
+def one_engine(monkeypatch):
+    """What every engine says is for test_export.py."""
+    monkeypatch.setattr(engines, "installed_engines", lambda: [engines.onnxruntime])
+
+
+@pytest.fixture
+def bundle(make):
+    return make()
+
+
+def run(capsys, *arguments: object) -> tuple[int, str, list[str]]:
+    """Exit status, standard output and the lines of standard error."""
+    status = main(["models", *map(str, arguments)])
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err.splitlines()
+
+
+def test_list_shows_every_bundle(capsys, bundle):
+    """Name, size, embedding size and whether it is calibrated; a damaged one is named as such."""
+    models = bundle.parent
+    write_bundle(models / "colours")
+    write_bundle(models / "broken", format_version=9)
+    write_bundle(models / ".export-0" / "half")
+    (models / "no bundle").mkdir()
+    status, table, errors = run(capsys, "list", "--models", models)
+    assert (status, errors) == (0, [])
+    assert table.splitlines()[0].split() == ["bundle", "size", "embedding", "probabilities"]
+    rows = dict(line.split(maxsplit=1) for line in table.splitlines()[1:])
+    assert list(rows) == ["Tiny-none", "broken", "colours"]
+    assert rows["colours"].endswith("3          calibrated")
+    assert rows["Tiny-none"].endswith("32         not calibrated")
+    assert "DAMAGED: " in rows["broken"]
+    _, lines, _ = run(capsys, "list", "--models", models, "--json")
+    answers = {answer["name"]: answer for answer in map(json.loads, lines.splitlines())}
+    assert answers["Tiny-none"]["megabytes"] == pytest.approx(
+        sum(p.stat().st_size for p in bundle.iterdir()) / 1e6, abs=0.1
+    )
+    assert (answers["colours"]["calibrated"], answers["broken"]["calibrated"]) == (True, None)
+
+
+def test_no_bundles_are_a_heading(capsys, tmp_path):
+    """A folder without bundles, or no folder, is no error."""
+    assert run(capsys, "list", "--models", tmp_path / "nowhere")[:2] == (0, "bundle  size  embedding  probabilities\n")
+    assert run(capsys, "list", "--models", tmp_path, "--json")[1] == ""
+
+
+def test_export_says_what_it_does_and_where_it_is(capsys, make, tmp_path):
+    """Progress goes to standard error, the answer to standard output."""
+    status, answer, progress = run(capsys, "export", "Tiny", "none", "--models", tmp_path / "models")
+    assert status == 0
+    assert answer.startswith(
+        f"{tmp_path / 'models/Tiny-none'}: written, and equal to open_clip (least cosine 1.0000000"
+    )
+    assert progress == [
+        "larder: building Tiny, random weights, seed 0",
+        "larder: writing the picture tower",
+        "larder: writing the text tower",
+        "larder: comparing with open_clip",
+        "larder: asking onnxruntime float32",
+    ]
+    _, answer, _ = run(capsys, "export", "Tiny", "none", "--models", tmp_path / "models", "--json")
+    facts = json.loads(answer)
+    assert facts["bundle"] == str(tmp_path / "models/Tiny-none")
+    assert (facts["passed"], facts["same_tokens"], facts["wanted"]) == (True, True, 0.99999)
+
+
+def test_check_prints_a_table(capsys, bundle):
+    """A row for each engine and precision; all pass, so the status is 0."""
+    status, table, _ = run(capsys, "check", bundle.name, "--models", bundle.parent)
+    head, row = table.splitlines()
+    assert (status, head.split()) == (0, ["engine", "pictures", "prompts", "tokens", "verdict"])
+    assert row == "onnxruntime float32  1.0000000  1.0000000  identical  passes (>= 0.99999 is wanted)"
+    status, line, _ = run(capsys, "check", bundle, "--json")
+    assert json.loads(line)["passed"] is True
+
+
+def test_a_check_that_fails_has_status_1(capsys, make, tmp_path):
+    """Weights of another seed with right checksums: the table says FAILS."""
+    good, other = make(), make(seed=1, models=tmp_path / "other")
+    shutil.copy(other / "text.onnx", good / "text.onnx")
+    config, others = (json.loads((folder / "config.json").read_text()) for folder in (good, other))
+    config["sha256"]["text.onnx"] = others["sha256"]["text.onnx"]
+    (good / "config.json").write_text(json.dumps(config))
+    status, table, _ = run(capsys, "check", good)
+    assert status == 1
+    assert "FAILS (>= 0.99999 is wanted)" in table
+
+
+def test_a_bundle_without_an_original_cannot_be_checked(capsys, tmp_path):
+    """A model that open_clip never had is told in one line."""
+    status, answer, errors = run(capsys, "check", write_bundle(tmp_path / "tiny"))
+    assert (status, answer) == (2, "")
+    assert errors == ["larder: tiny has no original in open_clip that it could be held against: made by hand"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["export", "ViT-B-33", "none"], "larder: open_clip has no model 'ViT-B-33'; close to it are ViT-B-32"),
+        (["export", "Tiny", "openai"], "larder: Tiny has no weights 'openai'; known are quick, plain, none, or a"),
+        (["check", "nothing"], "larder: no model bundle 'nothing'"),
+    ],
+)
+def test_mistakes_are_one_line(capsys, tmp_path, arguments, message):
+    """What was found and what is allowed, status 2, and nothing on disk."""
+    status, answer, errors = run(capsys, *arguments, "--models", tmp_path / "models")
+    assert (status, answer, len(errors)) == (2, "", 1)
+    assert errors[0].startswith(message)
+    assert not (tmp_path / "models").exists()
+
+
+def test_exporting_needs_more_than_serving(capsys, monkeypatch, tmp_path):
+    """Without torch and its kin the line says what to install; listing works all the same."""
+    monkeypatch.setattr(command, "NEEDED", ("torch", "a_library_that_is_not_there"))
+    _, _, errors = run(capsys, "export", "Tiny", "none", "--models", tmp_path)
+    assert errors == ["larder: a_library_that_is_not_there not installed: pip install -r requirements-model.txt"]
+    assert run(capsys, "list", "--models", tmp_path)[0] == 0
+
+
+def test_listing_needs_no_torch():
+    """The list is there where only serving is installed."""
+    import subprocess
+    import sys
+
+    script = "import sys, app.exporter.command; print([m for m in sys.modules if m in ('torch', 'open_clip', 'onnx')])"
+    assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "[]"
