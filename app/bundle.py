@@ -23,6 +23,7 @@ from app.preprocess import ImageForm
 FORMAT_VERSION = 1
 GRAPHS = ("visual.onnx", "text.onnx", "tokenizer.json")  # what decides the vectors
 FILES = (*GRAPHS, "MODEL_CARD.md")
+PROBE_PROMPT = "a photo of a green apple."
 
 Triple = tuple[float, float, float]
 
@@ -36,6 +37,15 @@ class Calibration(BaseModel):
     """Divides the logits: softmax(logit_scale / temperature x cosine) is a calibrated probability."""
     known_margin: float
     """A picture shows one of the labels when the best label's cosine exceeds the best background's by more."""
+
+
+class Proof(BaseModel):
+    """What the original model itself answers to the probes below: unit vectors (D,)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    picture: tuple[float, ...]
+    prompt: tuple[float, ...]
 
 
 class Source(BaseModel):
@@ -72,6 +82,7 @@ class BundleConfig(BaseModel):
     """What cosines are multiplied by before the softmax: the factor itself, not its logarithm."""
     calibration: Calibration | None = None
     source: Source | None = None
+    proof: Proof | None = None
     sha256: dict[str, str] = Field(min_length=1)
 
     @property
@@ -100,6 +111,22 @@ class Bundle:
         """Texts to token ids (N, L), cut and padded to the context length as the tokenizer file says."""
         encodings = self.tokenizer.encode_batch([clean(text) for text in texts])
         return np.array([encoding.ids for encoding in encodings], dtype=np.int64)
+
+
+def probe_pixels(size: int) -> npt.NDArray[np.float32]:
+    """The drawn picture of a Proof, preprocessed: (1, 3, size, size), coarse patches under fine ones."""
+    rng = np.random.default_rng(0)
+    picture = np.zeros((3, size, size))
+    for cells in (2, 8, 32):
+        rows = np.arange(size) * cells // size
+        picture += rng.normal(size=(3, cells, cells))[:, rows][:, :, rows] / 2
+    return picture[None].astype(np.float32)
+
+
+def make_proof(picture: npt.NDArray[np.float32], prompt: npt.NDArray[np.float32]) -> Proof:
+    """A Proof of the original's embeddings (1, D) of `probe_pixels` and PROBE_PROMPT."""
+    picture, prompt = (vector[0] / np.linalg.norm(vector[0]) for vector in (picture, prompt))
+    return Proof(picture=tuple(np.round(picture, 6).tolist()), prompt=tuple(np.round(prompt, 6).tolist()))
 
 
 def clean(text: str) -> str:

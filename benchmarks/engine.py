@@ -17,8 +17,8 @@ import onnx
 import torch
 
 from app.bundle import Bundle, find_bundle, open_bundle
-from app.engines import Engine, Floats
-from app.engines.choice import EXACT, least_cosine
+from app.encoder import unit
+from app.engines import Engine, Floats, wanted
 from app.engines.onnxruntime import OnnxRuntimeEngine
 from app.engines.openvino import OpenVinoEngine
 from app.settings import available_processors
@@ -73,6 +73,13 @@ def in_turns(engines: dict[str, Engine], pixels: Floats) -> dict[str, float]:
     return {name: statistics.median(each) for name, each in taken.items()}
 
 
+def least_cosine(one: Engine, other: Engine, size: int) -> float:
+    """The least cosine between two engines' embeddings of eight noisy pictures."""
+    pixels = np.random.default_rng(1).normal(size=(8, 3, size, size)).astype(np.float32)
+    vectors, others = unit(one.encode_pixels(pixels)), unit(other.encode_pixels(pixels))
+    return float((vectors * others).sum(axis=1).min())
+
+
 def engines(bundle: Bundle, threads: int, cache: Path) -> dict[str, Engine]:
     """Every engine and precision that runs here, the reference first."""
     all_of_them: list[Engine] = [OnnxRuntimeEngine(bundle, threads)]
@@ -89,7 +96,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as cache:
         found = engines(bundle, threads, Path(cache))
         reference = next(iter(found.values()))
-        cosines = {name: least_cosine(bundle, engine, reference) for name, engine in found.items()}
+        cosines = {name: least_cosine(engine, reference, size) for name, engine in found.items()}
         times: dict[int, dict[str, float]] = {}
         for batch in BATCHES:
             pixels = np.random.default_rng(0).normal(size=(batch, 3, size, size)).astype(np.float32)
@@ -103,7 +110,9 @@ def main() -> None:
     print(f"{'engine':<28}{'cosine':>10}" + "".join(f"{f'batch {batch}':>18}" for batch in BATCHES))
     for name in found:
         cells = "".join(f"{times[b][name] / b:>10.2f} = {times[b][name] / b / limit:>4.2f}x" for b in BATCHES)
-        print(f"{name:<28}{cosines[name]:>10.6f}{cells}" + ("" if cosines[name] >= EXACT else "  not exact enough"))
+        print(
+            f"{name:<28}{cosines[name]:>10.6f}{cells}" + ("" if cosines[name] >= wanted(name) else "  not exact enough")
+        )
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
+from app.bundle import make_proof, probe_pixels
 from tests.fakes import COLOURS
 
 LENGTH = 8
@@ -36,6 +37,7 @@ def write_bundle(folder: Path, **changes: object) -> Path:
         "embedding_size": 3,
         "logit_scale": 20.0,
         "calibration": {"temperature": 1.0, "known_margin": 0.1},
+        "proof": make_proof(probe_pixels(8).mean(axis=(2, 3)), np.float32([[-1, 1, -1]])).model_dump(),
         "sha256": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files},
     }
     (folder / "config.json").write_text(json.dumps(config | changes))

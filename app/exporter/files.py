@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from app.bundle import BundleConfig, Source
+from app.bundle import PROBE_PROMPT, BundleConfig, Proof, Source, make_proof, probe_pixels
 from app.engines.open_clip_import import import_open_clip
 from app.errors import ExportError
 from app.exporter.card import licence, origin, write_card
@@ -32,6 +32,7 @@ def write_files(recipe: Recipe, original: Original, folder: Path, say: Say) -> N
     tokens = torch.ones(2, length, dtype=torch.int64)
     _write_tower(text_tower(original.model), tokens, "tokens", folder / "text.onnx")
     (folder / "MODEL_CARD.md").write_text(write_card(recipe, original, config), encoding="utf-8")
+    config["proof"] = _proof(original, size)
     config["sha256"] = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
     checked = BundleConfig.model_validate(config).model_dump(mode="json")
     (folder / "config.json").write_text(json.dumps(checked, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -43,6 +44,14 @@ def _write_tower(tower: torch.nn.Module, example: torch.Tensor, name: str, path:
     except Exception as error:  # torch's exporter fails in its own ways, with pages of advice
         reason = (str(error.__cause__ or error).strip() or type(error).__name__).splitlines()[0]
         raise ExportError(f"torch cannot write {path.name} of this model as a graph: {reason[:300]}") from error
+
+
+def _proof(original: Original, size: int) -> Proof:
+    """What open_clip answers to the probes."""
+    with torch.no_grad():
+        picture = original.model.encode_image(torch.from_numpy(probe_pixels(size)))  # (1, D)
+        prompt = original.model.encode_text(original.tokenizer([PROBE_PROMPT]))  # (1, D)
+    return make_proof(picture.numpy(), prompt.numpy())
 
 
 def describe(recipe: Recipe, original: Original) -> dict[str, Any]:

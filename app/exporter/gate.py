@@ -1,8 +1,4 @@
-"""The gate: a bundle gives the vectors that open_clip gives, from JPEG bytes and from plain text, or it is refused.
-
-The least cosine decides, and float32 has to come closer than it seems to need: with random weights the wrong activation
-still gives a cosine of 0.99997, while the right graph stays above 0.999999 on every runtime.
-"""
+"""The gate: a bundle gives the vectors that open_clip gives, from JPEG bytes and from plain text, or it is refused."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -15,7 +11,7 @@ import torch
 from PIL import Image
 
 from app.bundle import Bundle
-from app.engines import Floats
+from app.engines import Floats, wanted
 from app.engines.open_clip_import import import_open_clip
 from app.exporter import probes
 from app.exporter.engines import EngineFactory
@@ -23,8 +19,6 @@ from app.exporter.weights import Original, Say
 from app.images import ImageLimits, open_picture
 from app.preprocess import preprocessor
 
-EXACT = 0.99999  # float32
-CLOSE = 0.999  # every other precision
 _AT_ONCE = 8
 
 T = TypeVar("T", np.float32, np.int64)
@@ -56,7 +50,7 @@ class Row:
     @property
     def wanted(self) -> float:
         """The least cosine that passes."""
-        return EXACT if self.engine.endswith(("float32", "f32")) else CLOSE
+        return wanted(self.engine)
 
     @property
     def passed(self) -> bool:

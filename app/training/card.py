@@ -28,8 +28,8 @@ The weights are under the Apache License 2.0.
 {command}
 ```
 
-Seed {seed}; {minutes:.0f} minutes in all on two processor cores that other work shared; `make train` does the same. What
-the commands do not say are the defaults in `app/training/options.py`; a run saves its own beside its checkpoint.
+Seed {seed}; {minutes:.0f} minutes in all on two processor cores that other work shared; `make train` does the same.
+What the commands do not say are the defaults in `app/training/options.py`; a run saves its own beside its checkpoint.
 
 ## Figures
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from app.bundle import Proof
 from app.training.augment import MEAN, STD
 from app.training.model import ImageTower, SmallClip
 from app.training.options import Options
@@ -85,7 +86,7 @@ def fold(parent: nn.Module, conv: str, norm: str) -> None:
     setattr(parent, norm, nn.Identity())
 
 
-def write_config(options: Options, calibration: Calibration, origin: str, folder: Path) -> None:
+def write_config(options: Options, calibration: Calibration, origin: str, proof: Proof, folder: Path) -> None:
     """Write config.json, last of all because it holds the checksums of the other files."""
     config: dict[str, Any] = {
         "format_version": 1,
@@ -101,6 +102,7 @@ def write_config(options: Options, calibration: Calibration, origin: str, folder
         "embedding_size": options.embedding_size,
         "logit_scale": calibration.scale,
         "calibration": {"temperature": calibration.temperature, "known_margin": calibration.known_margin},
+        "proof": proof.model_dump(),
         "sha256": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES},
     }
     (folder / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

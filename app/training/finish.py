@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from tokenizers import Tokenizer
 
+from app.bundle import PROBE_PROMPT, Proof, make_proof, probe_pixels
 from app.training import drawn, scoring
 from app.training.batches import OTHER_CLASSES
 from app.training.captions import read_names
@@ -154,5 +156,14 @@ def write_bundle(trained: Trained, classes: Classes, data: Path, labels: Path, o
     trained.tokenizer.save(str(out / "tokenizer.json"))
     card = model_card(trained.options, figures, trained.command, trained.minutes)
     (out / "MODEL_CARD.md").write_text(card, encoding="utf-8")
-    write_config(trained.options, calibration, f"trained from scratch by {trained.command!r}", out)
+    write_config(
+        trained.options, calibration, "trained from scratch by `make train`: see MODEL_CARD.md", prove(trained), out
+    )
     return figures
+
+
+def prove(trained: Trained) -> Proof:
+    """What the trained towers answer to the probes of a bundle."""
+    with torch.no_grad():
+        picture = trained.model.image(torch.from_numpy(probe_pixels(trained.options.image_size)))  # [1, D]
+    return make_proof(picture.numpy(), text_encoder(trained.model, trained.tokenizer)([PROBE_PROMPT]))

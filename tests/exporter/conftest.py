@@ -80,6 +80,14 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., None]:
     return write
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, written: Callable[..., None]) -> Path:
+    """The bundle Tiny-none, for tests of one file that leave it as it is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "write_graph", written)
+        return export(read_recipe("Tiny", "none"), tmp_path_factory.mktemp("models"), onnxruntime, silence)[0]
+
+
 @pytest.fixture
 def make(tmp_path: Path, written: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Exports a model into the test's own models folder."""

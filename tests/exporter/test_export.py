@@ -13,9 +13,10 @@ from safetensors.torch import save_file
 
 from app.bundle import open_bundle
 from app.encoder import Encoder
+from app.engines.choice import open_engine
 from app.engines.onnxruntime import OnnxRuntimeEngine
 from app.engines.open_clip_import import import_open_clip
-from app.errors import BundleError, ExportError
+from app.errors import BundleError, EngineError, ExportError
 from app.exporter import files, graph
 from app.exporter.checkpoint import sha256_of
 from app.exporter.engines import installed_engines, onnxruntime
@@ -28,13 +29,6 @@ from app.exporter.weights import build
 from tests.exporter.conftest import silence
 
 ROOT = Path(__file__).parents[2]
-
-
-class Negative(PictureTower):
-    """A picture tower with every sign turned."""
-
-    def forward(self, pixels):
-        return -super().forward(pixels)
 
 
 @pytest.fixture(scope="session")
@@ -72,6 +66,24 @@ def test_the_wrong_activation_is_caught(full_size):
     [row] = check(wrong, ask_original(build(read_recipe("ViT-B-32", "none"), silence)), [onnxruntime], silence)
     assert not row.passed
     assert row.same_tokens
+
+
+def test_the_wrong_activation_is_refused_at_start(full_size, tmp_path):
+    """A tower with the other activation and a checksum that fits: the service does not start with it, and says why."""
+    wrong, right = (full_size[name][0] for name in ("ViT-B-32-quickgelu", "ViT-B-32"))
+    assert open_engine("onnxruntime", open_bundle(right), 2, tmp_path).name == "onnxruntime float32"
+    config = json.loads((right / "config.json").read_text())
+    for tower in ("visual.onnx", "text.onnx"):
+        mixed = tmp_path / tower
+        mixed.mkdir()
+        for path in right.iterdir():
+            (mixed / path.name).symlink_to((wrong if path.name == tower else right) / path.name)
+        (mixed / "config.json").unlink()
+        theirs = open_bundle(wrong).config.sha256[tower]
+        (mixed / "config.json").write_text(json.dumps(config | {"sha256": config["sha256"] | {tower: theirs}}))
+        with pytest.raises(EngineError, match="is not the model that it says it is") as raised:
+            open_engine("onnxruntime", open_bundle(mixed), 2, tmp_path)
+        assert "\n" not in str(raised.value)
 
 
 def test_a_resnet_needs_no_special_case(make):
@@ -194,9 +206,10 @@ def test_a_bundle_that_fails_is_not_written(make, monkeypatch):
     """What does not equal open_clip is refused in one line, and the good bundle of that name stays."""
     folder = make(seed=1)
     before = contents(folder)
-    monkeypatch.setattr(files, "PictureTower", Negative)
-    with pytest.raises(ExportError, match="Tiny-none is refused.*least cosine -1.000000 of pictures") as raised:
-        make(seed=2)
+    other = build(read_recipe("Tiny", "none", 1), silence).model
+    monkeypatch.setattr(files, "PictureTower", lambda model: PictureTower(other))
+    with pytest.raises(ExportError, match="Tiny-none is refused.*least cosine -?0.* of pictures and 1.0") as raised:
+        make(seed=0)
     assert "\n" not in str(raised.value)
     assert contents(folder) == before
     assert list(folder.parent.iterdir()) == [folder]

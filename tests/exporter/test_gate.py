@@ -10,10 +10,11 @@ import pytest
 from PIL import Image
 
 from app.bundle import open_bundle
+from app.engines import CLOSE, EXACT
 from app.engines.onnxruntime import OnnxRuntimeEngine
 from app.exporter import probes
 from app.exporter.engines import onnxruntime
-from app.exporter.gate import CLOSE, EXACT, Row, ask_original, check
+from app.exporter.gate import Row, ask_original, check
 from app.exporter.recipe import read_recipe
 from app.exporter.weights import build
 from tests.exporter.conftest import silence
@@ -36,9 +37,9 @@ def turned(vectors, angle):
     return np.stack([turn.real, turn.imag], axis=-1).reshape(vectors.shape).astype(np.float32)
 
 
-@pytest.fixture
-def bundle(make):
-    return open_bundle(make())
+@pytest.fixture(scope="module")
+def bundle(shared):
+    return open_bundle(shared)
 
 
 @pytest.fixture(scope="module")
@@ -94,12 +95,12 @@ def test_another_tokenizer_is_caught(bundle, reference):
     assert not row.passed
 
 
-def test_swapped_weights_are_caught(bundle, make, tmp_path, reference):
-    """The text tower of another seed fails on prompts alone."""
-    other = make(seed=1, models=tmp_path / "others")
-    shutil.copy(other / "text.onnx", bundle.folder / "text.onnx")
-    [row] = check(bundle, reference, [onnxruntime], silence)
-    assert row.prompts < CLOSE < EXACT < row.pictures
+def test_swapped_weights_are_caught(bundle, make, reference):
+    """The picture tower of another seed fails on pictures alone."""
+    other = make(seed=1)
+    shutil.copy(bundle.folder / "text.onnx", other / "text.onnx")
+    [row] = check(dataclasses.replace(bundle, folder=other), reference, [onnxruntime], silence)
+    assert row.pictures < CLOSE < EXACT < row.prompts
 
 
 def test_an_engine_is_asked_once(bundle, reference):
