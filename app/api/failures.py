@@ -1,6 +1,7 @@
 """Exceptions to answers: one table, one error shape."""
 
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -67,11 +68,14 @@ def add_handlers(app: FastAPI) -> None:
 
 
 def describe(error: RequestValidationError) -> str:
-    """What is wrong with a request, in one line: the first field and how many more."""
-    problems = error.errors()
-    place = ".".join(str(part) for part in problems[0]["loc"] if part != "body")
-    message = problems[0]["msg"]
-    if problems[0]["type"] == "json_invalid":
-        place, message = "the body", f"is not JSON: {problems[0].get('ctx', {}).get('error', message)}"
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return f"{place[:100]}: {message}{more}" if place else f"the body: {message}{more}"
+    """What is wrong with a request, in one line: the first three fields and how many more."""
+    problems = [_problem(problem) for problem in error.errors()]
+    more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
+    return "; ".join(problems[:3]) + more
+
+
+def _problem(problem: dict[str, Any]) -> str:
+    if problem["type"] == "json_invalid":
+        return f"the body is not JSON: {problem.get('ctx', {}).get('error', problem['msg'])}"
+    place = ".".join(str(part) for part in problem["loc"] if part != "body")
+    return f"{place[:100] or 'the body'}: {problem['msg']}"
