@@ -40,7 +40,7 @@ train: .venv/model ## train larder-small anew from the pictures in DATA, in two 
 	  --set image_size=160 --set mix_share=0.5
 
 model: .venv/model ## export an open_clip model to models/: MODEL=ViT-B-32 PRETRAINED=openai, none or a path; SEED=0
-	$(BIN)/python -m app models export $(MODEL) $(PRETRAINED) --seed $(SEED)
+	$(BIN)/python -m app models export "$(MODEL)" "$(PRETRAINED)" --seed $(SEED)
 
 models/ViT-B-32-none/config.json: .venv/model
 	$(BIN)/python -m app models export ViT-B-32 none

@@ -1,16 +1,21 @@
 """A bundle's graphs on OpenVINO, in bfloat16 where the processor has it."""
 
+import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import openvino
 
-from app.bundle import Bundle
-from app.engines import Floats
-from app.errors import EngineError
+# openvino reports its own import to its makers over the network; without this module of its it does not
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
+import openvino  # noqa: E402
+
+from app.bundle import Bundle  # noqa: E402
+from app.engines import Floats  # noqa: E402
+from app.errors import EngineError  # noqa: E402
 
 
 class OpenVinoEngine:

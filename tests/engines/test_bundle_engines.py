@@ -1,5 +1,7 @@
 """Every engine that runs bundles gives the same answers, from many threads at once."""
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -62,6 +64,15 @@ def test_a_graph_that_is_none_is_refused(tmp_path, opening):
     with pytest.raises(EngineError, match=r"cannot load .*visual\.onnx") as raised:
         opening(bundle, threads=1)
     assert "\n" not in str(raised.value)
+
+
+def test_nothing_is_reported_to_anyone():
+    """OpenVINO's telemetry, which would report each start over the network, is never loaded."""
+    script = (
+        "import sys, app.engines.openvino; "
+        "print([m for m in sys.modules if m.startswith('openvino_telemetry') and sys.modules[m]])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "[]"
 
 
 def test_precisions_do_not_share_compiled_models(tmp_path):
