@@ -75,12 +75,21 @@ def test_nothing_is_reported_to_anyone():
     assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "[]"
 
 
-def test_precisions_do_not_share_compiled_models(tmp_path):
-    """One cache folder serves float32 and bfloat16, first and second time, and each gives its own numbers."""
-    bundle = open_bundle(write_bundle(tmp_path / "tiny"))
+def test_16_bit_weights_are_kept_and_used_again(tmp_path):
+    """The first bfloat16 engine writes the graphs anew, the next reads them, and float32 is not touched by it."""
+    bundle, cache = open_bundle(write_bundle(tmp_path / "tiny")), tmp_path / "cache"
     pixels = np.random.default_rng(0).normal(size=(3, 3, 8, 8)).astype(np.float32)
-    for _ in range(2):
-        for precision in ("f32", "bf16"):
-            engine = OpenVinoEngine(bundle, 1, tmp_path / "cache", precision)
-            assert np.allclose(engine.encode_pixels(pixels), pixels.mean(axis=(2, 3)), atol=4e-3)
-    assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["bf16-1", "f32-1"]
+    for precision in ("f32", "bf16", "bf16", "f32"):
+        engine = OpenVinoEngine(bundle, 1, cache, precision)
+        assert np.allclose(engine.encode_pixels(pixels), pixels.mean(axis=(2, 3)), atol=4e-3)
+    assert [path.name for path in cache.iterdir()] == [bundle.checksum]
+    (cache / bundle.checksum / "visual.xml").write_text("no graph")
+    with pytest.raises(EngineError, match="visual.xml"):
+        OpenVinoEngine(bundle, 1, cache, "bf16")
+
+
+def test_a_folder_that_cannot_be_written_is_no_error(tmp_path):
+    """Where nothing can be kept the graphs are read as they are."""
+    (tmp_path / "file").write_text("")
+    engine = OpenVinoEngine(open_bundle(write_bundle(tmp_path / "tiny")), 1, tmp_path / "file" / "cache", "bf16")
+    assert engine.encode_pixels(np.ones((1, 3, 8, 8), np.float32)).tolist() == [[1, 1, 1]]
