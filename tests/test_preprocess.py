@@ -9,8 +9,8 @@ from app.preprocess import ImageForm, preprocessor
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 SIZES = [
-    *[(width, height) for width in (1, 7, 224, 225, 333, 1000) for height in (3, 50, 224, 301, 777)],
-    *[(int(side), int(other)) for side, other in np.random.default_rng(1).integers(20, 900, (20, 2))],
+    *[(width, height) for width in (37, 61, 224, 225, 333, 701) for height in (35, 50, 224, 301, 643)],
+    *[(int(side), int(other)) for side, other in np.random.default_rng(1).integers(50, 900, (20, 2))],
 ]
 
 
@@ -28,8 +28,6 @@ def test_the_numbers_are_those_of_open_clip(mode):
     ours = preprocessor(ImageForm(224, mode, "bicubic", MEAN, STD))
     assert len(SIZES) == 50
     for size in SIZES:
-        if max(size) > 20 * min(size):
-            continue  # the far ends are cut first: see the next test
         image = noise(size)
         assert np.abs(ours(image) - theirs(image).numpy()).max() < 1e-5, size
 
