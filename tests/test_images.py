@@ -122,9 +122,17 @@ def test_transparent_palettes_and_greys_are_flattened_too(kind):
     assert apart(pixels[:, 4:], np.full((8, 4, 3), (0, 128, 0))) <= 2
 
 
-@pytest.mark.parametrize("mode", ["L", "LA", "P", "1", "CMYK", "RGBA", "I;16"])
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "BMP"])
-def test_every_mode_comes_out_as_pillow_shows_it(mode, kind):
+MODES = {  # what each format can hold
+    "PNG": ["L", "LA", "P", "1", "RGBA", "I;16"],
+    "JPEG": ["L", "1", "CMYK"],
+    "GIF": ["L", "LA", "P", "1", "RGBA", "I;16"],
+    "WEBP": ["L", "LA", "P", "1", "CMYK", "RGBA", "I;16"],
+    "BMP": ["L", "P", "1", "RGBA"],
+}
+
+
+@pytest.mark.parametrize(("kind", "mode"), [(kind, mode) for kind, modes in MODES.items() for mode in modes])
+def test_every_mode_comes_out_as_pillow_shows_it(kind, mode):
     """Grey, palette, two-tone, CMYK and 16-bit pictures are within 2 grey levels of Pillow's own rendering."""
     import io
 
@@ -133,10 +141,7 @@ def test_every_mode_comes_out_as_pillow_shows_it(mode, kind):
         image = Image.fromarray(grey)
     else:
         image = gradient().convert(mode)
-    try:
-        data = as_bytes(image, kind)
-    except (OSError, ValueError, KeyError):
-        pytest.skip(f"{kind} has no {mode}")
+    data = as_bytes(image, kind)
     reference = Image.open(io.BytesIO(data))
     if reference.mode.startswith("I"):
         reference = Image.fromarray((np.asarray(reference).astype(np.uint32) >> 8).astype(np.uint8))
