@@ -37,7 +37,7 @@ train: .venv/model ## train larder-small anew from the pictures in DATA, in two 
 	$(BIN)/python -m app.training --data $(DATA) --out data/training/first-bundle --keep data/training/first
 	$(BIN)/python -m app.training --data $(DATA) --out models/larder-small --keep data/training/second \
 	  --start data/training/first --epochs 55 --set learning_rate=0.0012 --set sizes=[128] \
-	  --set image_size=160 --set mix_share=0.5
+	  --set image_size=128 --set mix_share=0.5
 
 model: .venv/model ## export an open_clip model to models/: MODEL=ViT-B-32 PRETRAINED=openai, none or a path; SEED=0
 	$(BIN)/python -m app models export "$(MODEL)" "$(PRETRAINED)" --seed $(SEED)

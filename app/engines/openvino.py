@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-# openvino reports its own import to its makers over the network; without this module of its it does not
+# openvino sends an event to its makers when it is imported; without this module it takes a stub that does not
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 import openvino  # noqa: E402
