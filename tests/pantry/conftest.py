@@ -17,33 +17,31 @@ from tests.emulator import MISSING, Emulator, find_jar
 _skipped: set[str] = set()
 
 
+def _started() -> Iterator[Emulator]:
+    """An emulator of our own; without one to be had the tests that want it are skipped, loudly."""
+    jar = find_jar()
+    if jar is None:
+        _skipped.add(MISSING)
+        pytest.skip(MISSING)
+    own = Emulator(jar)
+    own.start()
+    yield own
+    own.stop()
+
+
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[Emulator]:
     """The emulator that FIRESTORE_EMULATOR_HOST names, or one of our own for the whole run."""
     if os.environ.get("FIRESTORE_EMULATOR_HOST"):
         yield Emulator()
         return
-    jar = find_jar()
-    if jar is None:
-        _skipped.add(MISSING)
-        pytest.skip(MISSING)
-    own = Emulator(jar)
-    own.start()
-    yield own
-    own.stop()
+    yield from _started()
 
 
 @pytest.fixture
 def own_emulator(tmp_path: Path) -> Iterator[Emulator]:
     """An emulator that a test may stop and start."""
-    jar = find_jar()
-    if jar is None:
-        _skipped.add(MISSING)
-        pytest.skip(MISSING)
-    own = Emulator(jar)
-    own.start()
-    yield own
-    own.stop()
+    yield from _started()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
