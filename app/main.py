@@ -142,7 +142,12 @@ def _lifespan(
 ) -> Lifespan:
     """What runs as long as the app does: the pipeline, and the look-out for changed labels."""
     pipeline = open_pipeline(
-        model.encoder, model.form, image_limits(settings), max_batch=settings.max_batch, max_queue=settings.max_queue
+        model.encoder,
+        model.form,
+        image_limits(settings),
+        threads=settings.threads,
+        max_batch=settings.max_batch,
+        max_queue=settings.max_queue,
     )
 
     @asynccontextmanager

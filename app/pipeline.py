@@ -1,7 +1,6 @@
 """From an untrusted picture to its unit vector: decoding in threads, beside the encoding of batches."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -55,16 +54,16 @@ class Pipeline:
 
 @asynccontextmanager
 async def open_pipeline(
-    encoder: Encoder, form: ImageForm, limits: ImageLimits, *, max_batch: int, max_queue: int
+    encoder: Encoder, form: ImageForm, limits: ImageLimits, *, threads: int, max_batch: int, max_queue: int
 ) -> AsyncIterator[Pipeline]:
-    """A running pipeline; on leaving, who waits is answered and the threads end."""
+    """A running pipeline that decodes in `threads` threads; on leaving, who waits is answered and the threads end."""
     preprocess = preprocessor(form)
 
     def decode(picture: bytes | str) -> Floats:
         data = decode_base64(picture) if isinstance(picture, str) else picture
         return preprocess(open_picture(data, limits))
 
-    decoders = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode")
+    decoders = ThreadPoolExecutor(threads, thread_name_prefix="decode")
     encoding = ThreadPoolExecutor(1, thread_name_prefix="encode")
 
     async def encode(pixels: Sequence[Floats]) -> Floats:

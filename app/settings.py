@@ -73,7 +73,10 @@ class Settings(BaseSettings):
         default=(), description="comma-separated keys; empty: open to all"
     )
     threads: int = Field(
-        default_factory=available_processors, ge=1, le=1024, description="the processors that the engine uses"
+        default_factory=available_processors,
+        ge=1,
+        le=1024,
+        description="the processors to use, for the engine and for decoding",
     )
     max_body: int = Field(default=10 * MIB, ge=1024, le=1024 * MIB, description="the largest request body, in bytes")
     max_pixels: int = Field(

@@ -12,7 +12,7 @@ from tests.fakes import FORM, ColourEncoder, as_base64, as_bytes, picture
 
 def run(scenario, encoder=None, **options):
     """Run `scenario(pipeline)` in a loop of its own."""
-    options = {"max_batch": 4, "max_queue": 4} | options
+    options = {"threads": 2, "max_batch": 4, "max_queue": 4} | options
 
     async def main():
         async with (
