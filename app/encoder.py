@@ -30,13 +30,17 @@ class Encoder:
         """Preprocessed pictures, each (3, S, S), to unit vectors (N, D)."""
         return unit(self._engine.encode_pixels(np.stack(pixels)))
 
+    def texts(self, texts: Sequence[str]) -> Floats:
+        """Up to a few dozen texts to unit vectors (N, D), past the cache."""
+        return unit(self._engine.encode_tokens(self._tokenize(list(texts))))
+
     def prompts(self, prompts: Sequence[str]) -> Floats:
         """Prompts, word for word, to unit vectors (N, D); from the cache where it has them, into it where not."""
         vectors = self._cache.get(prompts) if self._cache else {}
         missing = [prompt for prompt in dict.fromkeys(prompts) if prompt not in vectors]
         for start in range(0, len(missing), _PROMPTS_A_CALL):
             part = missing[start : start + _PROMPTS_A_CALL]
-            new = unit(self._engine.encode_tokens(self._tokenize(part)))  # (up to 64, D)
+            new = self.texts(part)  # (up to 64, D)
             if self._cache:
                 self._cache.put(part, new)
             vectors |= zip(part, new, strict=True)

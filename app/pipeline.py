@@ -1,4 +1,4 @@
-"""From an untrusted picture to its unit vector: decoding in threads, beside the encoding of batches."""
+"""From an untrusted picture or text to its unit vector: decoding in threads, beside the encoding of batches."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -14,17 +14,25 @@ from app.engines import Floats
 from app.errors import Overloaded
 from app.images import ImageLimits, decode_base64, open_picture
 from app.preprocess import ImageForm, preprocessor
+from app.request_prompts import RequestPrompts
 
 CANARY_EVERY = 10.0  # seconds for which a batch that went through proves that the encoder answers
+PROMPTS_KEPT = 10_000  # vectors of requests' prompts in memory: 20 MB at 512 numbers each
 
 
 class Pipeline:
-    """Pictures in, unit vectors out, at most `max_queue` in hand."""
+    """Pictures and texts in, unit vectors out, at most `max_queue` of each in hand."""
 
     def __init__(
-        self, batcher: Batcher, decode: Callable[[bytes | str], Floats], decoders: ThreadPoolExecutor, max_queue: int
+        self,
+        batcher: Batcher,
+        prompts: RequestPrompts,
+        decode: Callable[[bytes | str], Floats],
+        decoders: ThreadPoolExecutor,
+        max_queue: int,
     ) -> None:
         self._batcher = batcher
+        self._prompts = prompts
         self._decode = decode
         self._decoders = decoders
         self._max_queue = max_queue
@@ -44,6 +52,10 @@ class Pipeline:
             return await self._batcher.vector(pixels)
         finally:
             self._in_hand -= 1
+
+    async def texts(self, texts: Sequence[str]) -> Floats:
+        """The unit vectors (N, D) of N >= 1 texts, word for word; raises Overloaded."""
+        return await self._prompts.vectors(texts)
 
     async def prove(self, blank: Floats, within: float = 5.0) -> None:
         """Return once the encoder has shown that it answers; raises what it raises, or TimeoutError."""
@@ -65,13 +77,15 @@ async def open_pipeline(
 
     decoders = ThreadPoolExecutor(threads, thread_name_prefix="decode")
     encoding = ThreadPoolExecutor(1, thread_name_prefix="encode")
+    reading = ThreadPoolExecutor(1, thread_name_prefix="texts")
+    prompts = RequestPrompts(encoder.texts, reading, most_kept=PROMPTS_KEPT, most_waiting=max_queue)
 
     async def encode(pixels: Sequence[Floats]) -> Floats:
         return await asyncio.get_running_loop().run_in_executor(encoding, partial(encoder.pictures, pixels))
 
-    with decoders, encoding:
+    with decoders, encoding, reading:
         async with Batcher(encode, max_batch=max_batch, max_queue=max_queue) as batcher:
-            yield Pipeline(batcher, decode, decoders, max_queue)
+            yield Pipeline(batcher, prompts, decode, decoders, max_queue)
 
 
 def blank(form: ImageForm) -> Floats:

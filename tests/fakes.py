@@ -46,6 +46,9 @@ class ColourEncoder:
         means = np.stack(pixels).mean(axis=(2, 3))  # (N, 3, S, S) -> (N, 3)
         return unit(np.concatenate([means, np.full((len(means), 1), 0.1)], axis=1).astype(np.float32))
 
+    def texts(self, texts: Sequence[str]) -> Floats:
+        return self.prompts(texts)
+
     def prompts(self, prompts: Sequence[str]) -> Floats:
         self.open.wait(10)
         self.prompts_seen += prompts

@@ -26,6 +26,7 @@ LAYERS = [
         "engines.open_clip_import",
         "prompt_cache",
         "batching",
+        "request_prompts",
     ],
     ["exporter", "exporter.checkpoint", "exporter.attention", "exporter.quiet", "exporter.probes"],
     ["exporter.tokenizer", "exporter.graph"],
