@@ -1,0 +1,49 @@
+"""The Python client of Larder: pictures in, answers out.
+
+>>> from larder_client import Larder
+>>> larder = Larder("http://127.0.0.1:8000")
+>>> larder.recognise("banana.jpg").item  # doctest: +SKIP
+'banana'
+"""
+
+from larder_client.answers import Health, Item, Label, Recognition, RemovedItem
+from larder_client.async_client import AsyncLarder
+from larder_client.client import Larder
+from larder_client.errors import (
+    Busy,
+    Failed,
+    ImageTooLarge,
+    InvalidImage,
+    InvalidLabels,
+    InvalidRequest,
+    LarderError,
+    NotFound,
+    Refused,
+    TimedOut,
+    Unauthorized,
+    Unreachable,
+    UnsupportedImage,
+)
+
+__all__ = [
+    "AsyncLarder",
+    "Busy",
+    "Failed",
+    "Health",
+    "ImageTooLarge",
+    "InvalidImage",
+    "InvalidLabels",
+    "InvalidRequest",
+    "Item",
+    "Label",
+    "Larder",
+    "LarderError",
+    "NotFound",
+    "Recognition",
+    "Refused",
+    "RemovedItem",
+    "TimedOut",
+    "Unauthorized",
+    "Unreachable",
+    "UnsupportedImage",
+]

@@ -1,0 +1,74 @@
+"""The service's answers as frozen dataclasses, under the names of the wire."""
+
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Item:
+    """An item of the pantry and its count."""
+
+    item: str
+    count: int
+
+
+@dataclass(frozen=True)
+class RemovedItem(Item):
+    """An item, its count after a removal, and how many that took."""
+
+    removed: int
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """What a picture shows, and how sure that is."""
+
+    item: str
+    """The best label."""
+    confident: bool
+    known: bool | None
+    """Whether the picture shows any of the labels at all; None where the model is not calibrated."""
+    similarity_score: float
+    """The best label's probability: softmax over all labels."""
+    top_k_items: list[str]
+    top_k_scores: list[float]
+    """The best labels' probabilities, renormalised to sum to 1."""
+    top_k_probabilities: list[float]
+    top_k_cosines: list[float]
+    label_count: int
+    model: str
+    pantry: Item | None
+    """The item and its new count, when the pantry was updated."""
+
+
+@dataclass(frozen=True)
+class Label:
+    """A label, its other names, and where it comes from."""
+
+    label: str
+    synonyms: list[str]
+    sources: list[str]
+
+
+@dataclass(frozen=True)
+class Health:
+    """How the service is: `ready`, `starting`, `draining` or `failing`."""
+
+    status: str
+    model: str
+    labels: int
+    pantry: dict[str, Any]
+    version: str
+
+
+def read(form: type[T], data: dict[str, Any]) -> T:
+    """An answer in its form; fields that a later version of the service adds are passed over."""
+    names = {field.name for field in fields(form)}  # type: ignore[arg-type]  # every form here is a dataclass
+    return form(**{name: value for name, value in data.items() if name in names})
+
+
+def recognition(data: dict[str, Any]) -> Recognition:
+    """The answer of `POST /process-image`."""
+    return read(Recognition, data | {"pantry": data["pantry"] and read(Item, data["pantry"])})

@@ -1,0 +1,101 @@
+"""The client of programs that run on asyncio."""
+
+import asyncio
+from types import TracebackType
+from typing import Literal, TypeVar
+
+import httpx2
+
+from larder_client import calls
+from larder_client.answers import Health, Item, Label, Recognition, RemovedItem
+from larder_client.errors import LarderError
+from larder_client.exchange import Tries, answer, failure, request, settings
+from larder_client.pictures import Picture
+
+T = TypeVar("T")
+
+
+class AsyncLarder:
+    """A Larder service at `url`, for one event loop; everything else is as in `Larder`."""
+
+    def __init__(
+        self, url: str = "http://127.0.0.1:8000", key: str | None = None, *, timeout: float = 10, retries: int = 4
+    ) -> None:
+        self._url = url
+        self._retries = retries
+        self._http = httpx2.AsyncClient(**settings(url, key, timeout))
+
+    async def __aenter__(self) -> "AsyncLarder":
+        return self
+
+    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def health(self) -> Health:
+        """How the service is."""
+        return await self._send(calls.health())
+
+    async def labels(self) -> list[Label]:
+        """The merged label set."""
+        return await self._send(calls.labels())
+
+    async def recognise(
+        self,
+        picture: Picture,
+        *,
+        top_k: int = 5,
+        threshold: float = 0.8,
+        update: Literal["add", "remove"] | None = None,
+        quantity: int = 1,
+        shrink: bool = True,
+    ) -> Recognition:
+        """What a picture shows among the live labels; `update` has the pantry's count changed when that is sure."""
+        call = await asyncio.to_thread(  # to shrink a large picture takes a while
+            calls.recognise,
+            picture,
+            top_k=top_k,
+            threshold=threshold,
+            update=update,
+            quantity=quantity,
+            shrink=shrink,
+        )
+        return await self._send(call)
+
+    async def items(self) -> list[Item]:
+        """All items of the pantry."""
+        return await self._send(calls.items())
+
+    async def item(self, name: str) -> Item:
+        """One item of the pantry."""
+        return await self._send(calls.item(name))
+
+    async def set_count(self, name: str, count: int) -> Item:
+        """Set an item's count."""
+        return await self._send(calls.set_count(name, count))
+
+    async def add(self, name: str, quantity: int = 1) -> Item:
+        """Add to an item's count."""
+        return await self._send(calls.add(name, quantity))
+
+    async def remove(self, name: str, quantity: int = 1) -> RemovedItem:
+        """Take from an item's count, which never goes below 0."""
+        return await self._send(calls.remove(name, quantity))
+
+    async def delete(self, name: str) -> None:
+        """Remove an item from the pantry."""
+        await self._send(calls.delete(name))
+
+    async def _send(self, call: calls.Call[T]) -> T:
+        tries = Tries(self._retries)
+        while True:
+            try:
+                return answer(call, await self._http.request(**request(call)))
+            except httpx2.TransportError as error:
+                wait = tries.wait_after(failure(error, self._url))
+            except LarderError as error:
+                wait = tries.wait_after(error)
+            await asyncio.sleep(wait)

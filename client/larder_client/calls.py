@@ -1,0 +1,90 @@
+"""What each call sends, and how its answer is read; how it travels is not said here."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+from urllib.parse import quote
+
+from larder_client.answers import Health, Item, Label, Recognition, RemovedItem, read, recognition
+from larder_client.pictures import Picture, as_base64
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """One request. Every call may be sent twice: what changes counts carries a key by which the service knows it."""
+
+    method: str
+    path: str
+    read: Callable[[Any], T]
+    body: dict[str, Any] | None = None
+    key: str | None = None
+    also: tuple[int, ...] = ()
+    """Statuses beside 200 and its like whose body is an answer too."""
+
+
+def health() -> Call[Health]:
+    """`GET /`, which answers in the same form with 503."""
+    return Call("GET", "/", lambda data: read(Health, data), also=(503,))
+
+
+def labels() -> Call[list[Label]]:
+    """`GET /labels`."""
+    return Call("GET", "/labels", lambda data: [read(Label, each) for each in data["labels"]])
+
+
+def recognise(
+    picture: Picture,
+    *,
+    top_k: int = 5,
+    threshold: float = 0.8,
+    update: Literal["add", "remove"] | None = None,
+    quantity: int = 1,
+    shrink: bool = True,
+) -> Call[Recognition]:
+    """`POST /process-image`."""
+    body: dict[str, Any] = {"image_data": as_base64(picture, shrink), "top_k": top_k, "threshold": threshold}
+    if update:
+        body["pantry_update"] = {"operation": update, "quantity": quantity}
+    return Call("POST", "/process-image", recognition, body, _new_key() if update else None)
+
+
+def items() -> Call[list[Item]]:
+    """`GET /pantry`."""
+    return Call("GET", "/pantry", lambda data: [read(Item, each) for each in data["items"]])
+
+
+def item(name: str) -> Call[Item]:
+    """`GET /pantry/{item}`."""
+    return Call("GET", _path(name), lambda data: read(Item, data))
+
+
+def set_count(name: str, count: int) -> Call[Item]:
+    """`PUT /pantry/{item}`."""
+    return Call("PUT", _path(name), lambda data: read(Item, data), {"count": count}, _new_key())
+
+
+def add(name: str, quantity: int) -> Call[Item]:
+    """`POST /pantry/{item}/add`."""
+    return Call("POST", _path(name) + "/add", lambda data: read(Item, data), {"quantity": quantity}, _new_key())
+
+
+def remove(name: str, quantity: int) -> Call[RemovedItem]:
+    """`POST /pantry/{item}/remove`."""
+    body = {"quantity": quantity}
+    return Call("POST", _path(name) + "/remove", lambda data: read(RemovedItem, data), body, _new_key())
+
+
+def delete(name: str) -> Call[None]:
+    """`DELETE /pantry/{item}`."""
+    return Call("DELETE", _path(name), lambda _: None, key=_new_key())
+
+
+def _path(name: str) -> str:
+    return f"/pantry/{quote(name, safe='')}"
+
+
+def _new_key() -> str:
+    return uuid.uuid4().hex

@@ -1,0 +1,100 @@
+"""The client of programs that wait for each answer."""
+
+import time
+from types import TracebackType
+from typing import Literal, TypeVar
+
+import httpx2
+
+from larder_client import calls
+from larder_client.answers import Health, Item, Label, Recognition, RemovedItem
+from larder_client.errors import LarderError
+from larder_client.exchange import Tries, answer, failure, request, settings
+from larder_client.pictures import Picture
+
+T = TypeVar("T")
+
+
+class Larder:
+    """A Larder service at `url`; safe to use from several threads.
+
+    A call that meets no answer, a broken connection or 503 is sent again, up to `retries` times, no sooner than the
+    service asks for; a change is carried out once all the same. `timeout` is in seconds, for one try. Every method
+    raises LarderError: see larder_client.errors.
+    """
+
+    def __init__(
+        self, url: str = "http://127.0.0.1:8000", key: str | None = None, *, timeout: float = 10, retries: int = 4
+    ) -> None:
+        self._url = url
+        self._retries = retries
+        self._http = httpx2.Client(**settings(url, key, timeout))
+
+    def __enter__(self) -> "Larder":
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def health(self) -> Health:
+        """How the service is."""
+        return self._send(calls.health())
+
+    def labels(self) -> list[Label]:
+        """The merged label set."""
+        return self._send(calls.labels())
+
+    def recognise(
+        self,
+        picture: Picture,
+        *,
+        top_k: int = 5,
+        threshold: float = 0.8,
+        update: Literal["add", "remove"] | None = None,
+        quantity: int = 1,
+        shrink: bool = True,
+    ) -> Recognition:
+        """What a picture shows among the live labels; `update` has the pantry's count changed when that is sure."""
+        call = calls.recognise(
+            picture, top_k=top_k, threshold=threshold, update=update, quantity=quantity, shrink=shrink
+        )
+        return self._send(call)
+
+    def items(self) -> list[Item]:
+        """All items of the pantry."""
+        return self._send(calls.items())
+
+    def item(self, name: str) -> Item:
+        """One item of the pantry."""
+        return self._send(calls.item(name))
+
+    def set_count(self, name: str, count: int) -> Item:
+        """Set an item's count."""
+        return self._send(calls.set_count(name, count))
+
+    def add(self, name: str, quantity: int = 1) -> Item:
+        """Add to an item's count."""
+        return self._send(calls.add(name, quantity))
+
+    def remove(self, name: str, quantity: int = 1) -> RemovedItem:
+        """Take from an item's count, which never goes below 0."""
+        return self._send(calls.remove(name, quantity))
+
+    def delete(self, name: str) -> None:
+        """Remove an item from the pantry."""
+        self._send(calls.delete(name))
+
+    def _send(self, call: calls.Call[T]) -> T:
+        tries = Tries(self._retries)
+        while True:
+            try:
+                return answer(call, self._http.request(**request(call)))
+            except httpx2.TransportError as error:
+                wait = tries.wait_after(failure(error, self._url))
+            except LarderError as error:
+                wait = tries.wait_after(error)
+            time.sleep(wait)

@@ -1,0 +1,98 @@
+"""The command `larder`: a service's answers on the terminal."""
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from larder_client.answers import Recognition
+from larder_client.client import Larder
+from larder_client.errors import LarderError
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="larder", description="Ask a Larder service.")
+    top.add_argument(
+        "--url",
+        default=os.environ.get("LARDER_URL", "http://127.0.0.1:8000"),
+        help="the service (LARDER_URL, or http://127.0.0.1:8000)",
+    )
+    top.add_argument("--key", default=os.environ.get("LARDER_KEY"), help="its key (LARDER_KEY)")
+    top.add_argument("--json", action="store_true", help="one JSON object a line")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    recognise = commands.add_parser("recognise", help="say what pictures show")
+    recognise.add_argument("pictures", nargs="+", metavar="PICTURE")
+    change = recognise.add_mutually_exclusive_group()
+    change.add_argument("--add", type=int, metavar="N", help="add so many to the pantry where the answer is sure")
+    change.add_argument("--remove", type=int, metavar="N", help="take so many from it")
+    commands.add_parser("pantry", help="list the pantry")
+    for name, what in (("add", "add to an item's count"), ("remove", "take from an item's count")):
+        command = commands.add_parser(name, help=what)
+        command.add_argument("item")
+        command.add_argument("quantity", type=int, nargs="?", default=1)
+    commands.add_parser("status", help="say how the service is")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status, 1 when a picture could not be recognised."""
+    options = parser().parse_args(arguments)
+    try:
+        with Larder(options.url, options.key) as larder:
+            return run(larder, options)
+    except (LarderError, OSError) as error:
+        print(f"larder: {error}", file=sys.stderr)
+        return 2
+
+
+def run(larder: Larder, options: argparse.Namespace) -> int:
+    """Carry out the command."""
+    if options.command == "recognise":
+        return recognise(larder, options)
+    if options.command == "pantry":
+        for each in larder.items():
+            show(each, f"{each.count:6}  {each.item}", options.json)
+    elif options.command == "status":
+        health = larder.health()
+        show(health, f"{health.status}: {health.model}, {health.labels} labels", options.json)
+        return 0 if health.status == "ready" else 1
+    else:
+        item = getattr(larder, options.command)(options.item, options.quantity)
+        show(item, f"{item.count:6}  {item.item}", options.json)
+    return 0
+
+
+def recognise(larder: Larder, options: argparse.Namespace) -> int:
+    """One line a picture; what is wrong with one does not keep the others from being asked for."""
+    failed = 0
+    change: dict[str, Any] = {"update": "add", "quantity": options.add} if options.add is not None else {}
+    change = {"update": "remove", "quantity": options.remove} if options.remove is not None else change
+    for path in options.pictures:
+        try:
+            found = larder.recognise(path, **change)
+            show(found, f"{path}: {sentence(found)}", options.json, picture=path)
+        except (LarderError, OSError) as error:
+            failed = 1
+            print(f"larder: {path}: {error}", file=sys.stderr)
+    return failed
+
+
+def sentence(found: Recognition) -> str:
+    """An answer for people."""
+    sure = "" if found.confident else ", not sure"
+    doubt = ", perhaps none of the labels" if found.known is False else ""
+    counted = f"; {found.pantry.count} of it now" if found.pantry else ""
+    return f"{found.item}, {found.similarity_score:.0%}{sure}{doubt}{counted}"
+
+
+def show(answer: Any, line: str, as_json: bool, **more: str) -> None:
+    """Print an answer as a line for people or as JSON."""
+    print(json.dumps(more | dataclasses.asdict(answer), ensure_ascii=False) if as_json else line)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

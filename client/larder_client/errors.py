@@ -1,0 +1,109 @@
+"""Everything that the client raises.
+
+LarderError
+├── Unreachable          nothing answers there, or the connection broke
+├── TimedOut             no answer in time
+├── Busy                 503: `retry_after` says in how many seconds the service wants to be asked again
+├── Failed               500 and the like: the service's log has more under `request_id`
+└── Refused              the request is at fault; sending it again will not help
+    ├── InvalidRequest   it does not have the form it should have
+    ├── InvalidLabels    labels that cannot be used
+    ├── InvalidImage     not a picture, or a truncated one
+    ├── UnsupportedImage a format that is not accepted
+    ├── ImageTooLarge    too many bytes or pixels
+    ├── NotFound         no such item, content, model or path
+    └── Unauthorized     a key is needed and was wrong or missing
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class LarderError(Exception):
+    """The root; `request_id` finds the request in the service's log, where there was an answer."""
+
+    def __init__(self, message: str, request_id: str | None = None) -> None:
+        super().__init__(message)
+        self.request_id = request_id
+
+
+class Unreachable(LarderError):
+    """Nothing answers there, or the connection broke."""
+
+
+class TimedOut(LarderError):
+    """No answer in time."""
+
+
+class Busy(LarderError):
+    """The service cannot answer now."""
+
+    def __init__(self, message: str, request_id: str | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message, request_id)
+        self.retry_after = retry_after
+        """In how many seconds to ask again, where the service says so."""
+
+
+class Failed(LarderError):
+    """Something went wrong in the service or on the way to it."""
+
+
+class Refused(LarderError):
+    """The request is at fault; sending it again will not help."""
+
+
+class InvalidRequest(Refused):
+    """It does not have the form it should have."""
+
+
+class InvalidLabels(Refused):
+    """Labels that cannot be used."""
+
+
+class InvalidImage(Refused):
+    """Not a picture, or a truncated one."""
+
+
+class UnsupportedImage(Refused):
+    """A picture in a format that is not accepted."""
+
+
+class ImageTooLarge(Refused):
+    """Too many bytes or pixels."""
+
+
+class NotFound(Refused):
+    """No such item, content, model or path."""
+
+
+class Unauthorized(Refused):
+    """A key is needed and was wrong or missing."""
+
+
+_BY_CODE: dict[str, type[Refused]] = {
+    "invalid_request": InvalidRequest,
+    "invalid_labels": InvalidLabels,
+    "invalid_image": InvalidImage,
+    "unsupported_image": UnsupportedImage,
+    "image_too_large": ImageTooLarge,
+    "not_found": NotFound,
+    "unauthorized": Unauthorized,
+}
+
+
+def error_of(status: int, body: Any, headers: Mapping[str, str]) -> LarderError:
+    """The error that an answer with this status stands for; the body may be another program's, such as a proxy's."""
+    error = body.get("error") if isinstance(body, dict) else None
+    error = error if isinstance(error, dict) else {}
+    message = str(error.get("message") or f"the answer was {status}, and not in Larder's form")
+    request_id = error.get("request_id") or headers.get("x-request-id")
+    if status == 503 or status == 429:
+        return Busy(message, request_id, _seconds(headers.get("retry-after")))
+    if 400 <= status < 500:
+        return _BY_CODE.get(str(error.get("code")), Refused)(message, request_id)
+    return Failed(message, request_id)
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """`Retry-After` in seconds; None for the form with a date, which Larder does not send."""
+    return float(retry_after) if retry_after and retry_after.isdecimal() else None

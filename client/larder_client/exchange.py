@@ -1,0 +1,75 @@
+"""One request and its answer in the words of HTTP, and when to try again: what both clients share."""
+
+import random
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import httpx2
+
+from larder_client.calls import Call
+from larder_client.errors import Busy, Failed, LarderError, TimedOut, Unreachable, error_of
+
+T = TypeVar("T")
+LONGEST_WAIT = 30.0  # seconds: who is told to come back later than that is told so
+_FIRST_WAIT = 0.2
+
+
+def settings(url: str, key: str | None, timeout: float) -> dict[str, Any]:
+    """What an HTTP client is made with. `timeout` seconds bound each step: connect, send, wait for a part."""
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    return {"base_url": url.rstrip("/"), "headers": headers, "timeout": timeout, "follow_redirects": False}
+
+
+def request(call: Call[T]) -> dict[str, Any]:
+    """A call as the arguments of an HTTP client's `request`."""
+    headers = {"Idempotency-Key": call.key} if call.key else {}
+    return {"method": call.method, "url": call.path, "json": call.body, "headers": headers}
+
+
+def answer(call: Call[T], response: httpx2.Response) -> T:
+    """What the answer says; raises the LarderError that it stands for."""
+    try:
+        body = response.json() if response.content else None
+    except ValueError:
+        body = None
+    if not response.is_success and not (response.status_code in call.also and _is_own(body)):
+        raise error_of(response.status_code, body, response.headers)
+    try:
+        return call.read(body)
+    except (KeyError, TypeError) as error:
+        where = f"{call.method} {response.request.url}"
+        raise Failed(f"{where} answered {response.status_code}, but not in Larder's form: is it Larder?") from error
+
+
+def _is_own(body: Any) -> bool:
+    """Whether a failed `GET /` has the service's own form rather than an error's."""
+    return isinstance(body, Mapping) and "status" in body
+
+
+def failure(error: httpx2.TransportError, url: str) -> LarderError:
+    """A broken exchange as our error."""
+    if isinstance(error, httpx2.TimeoutException):
+        return TimedOut(f"{url} did not answer in time")
+    return Unreachable(f"{url} cannot be reached: {error or type(error).__name__}")
+
+
+class Tries:
+    """Says how long to wait after each failure; raises it when trying again would not help or was tried enough.
+
+    Waits double from 0.2 s, with chance in them so that many robots do not come back at once; `Retry-After` is
+    the least wait where the service gives one.
+    """
+
+    def __init__(self, retries: int) -> None:
+        self._left = retries
+        self._wait = _FIRST_WAIT
+
+    def wait_after(self, error: LarderError) -> float:
+        """Seconds to wait before the next try."""
+        asked = (error.retry_after or 0.0) if isinstance(error, Busy) else 0.0
+        if not isinstance(error, (Busy, TimedOut, Unreachable)) or self._left == 0 or asked > LONGEST_WAIT:
+            raise error
+        self._left -= 1
+        wait = self._wait * random.uniform(0.5, 1.0)  # noqa: S311 - nothing secret
+        self._wait = min(2 * self._wait, LONGEST_WAIT)
+        return asked + wait

@@ -1,0 +1,90 @@
+"""A pantry robot's loop: frames from a folder or a camera, recognised one by one, counted once sure.
+
+    pip install ./client
+    python examples/robot.py frames/            # every picture of a folder, by name
+    python examples/robot.py --camera 0         # a camera, with `pip install opencv-python`
+
+A thing stays in front of a robot for many frames, so it is counted when `--agree` frames in a row say the same and are
+sure of it, and again only after something else was seen.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from larder_client import Larder, LarderError, Recognition, Refused
+
+ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"}
+
+
+def frames_of_folder(folder: Path) -> Iterator[tuple[str, Path]]:
+    """The pictures of a folder, by name."""
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in ENDINGS:
+            yield path.name, path
+
+
+def frames_of_camera(number: int) -> Iterator[tuple[str, Any]]:
+    """What a camera sees, as RGB arrays (H, W, 3), until it is unplugged."""
+    import cv2  # type: ignore[import-not-found]  # for those who have a camera
+
+    camera = cv2.VideoCapture(number)
+    count = 0
+    while True:
+        there, frame = camera.read()
+        if not there:
+            return
+        count += 1
+        yield f"frame {count}", frame[..., ::-1].copy()  # OpenCV's are BGR
+
+
+def sure(found: Recognition) -> str | None:
+    """The item, when the answer is good enough to act on."""
+    return found.item if found.confident and found.known is not False else None
+
+
+def watch(larder: Larder, frames: Iterator[tuple[str, Any]], agree: int) -> dict[str, int]:
+    """Count what the frames show; returns how many of each item were added."""
+    added: dict[str, int] = {}
+    seen, times = None, 0
+    for name, frame in frames:
+        try:
+            found = larder.recognise(frame)
+        except Refused as error:  # a broken frame is no reason to stop
+            print(f"{name}: {error}", file=sys.stderr)
+            continue
+        item = sure(found)
+        seen, times = (item, times + 1) if item == seen else (item, 1)
+        print(f"{name}: {found.item} {found.similarity_score:.0%}{'' if item else ', not sure'}")
+        if item and times == agree:
+            after = larder.add(item)
+            added[item] = added.get(item, 0) + 1
+            print(f"  counted: {after.count} {item} in the pantry")
+    return added
+
+
+def main() -> int:
+    """Run the loop."""
+    parser = argparse.ArgumentParser(description="Watch frames and count what they show.")
+    parser.add_argument("folder", type=Path, nargs="?", help="a folder of pictures")
+    parser.add_argument("--camera", type=int, metavar="N", help="a camera's number instead")
+    parser.add_argument("--url", default="http://127.0.0.1:8000", help="the service")
+    parser.add_argument("--key", help="its key")
+    parser.add_argument("--agree", type=int, default=2, metavar="N", help="frames in a row that must agree (2)")
+    options = parser.parse_args()
+    if (options.folder is None) == (options.camera is None):
+        parser.error("name a folder or a camera")
+    frames = frames_of_folder(options.folder) if options.folder else frames_of_camera(options.camera)
+    try:
+        with Larder(options.url, options.key) as larder:
+            watch(larder, frames, options.agree)
+    except (LarderError, OSError) as error:
+        print(f"robot: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,159 @@
+"""Both clients and the command against the real service."""
+
+import ast
+import asyncio
+import inspect
+import json
+from pathlib import Path
+
+import larder_client
+import pytest
+from larder_client import AsyncLarder, Busy, InvalidImage, Item, Larder, NotFound, Unauthorized
+from larder_client.command import main
+
+from benchmarks.server import Server
+from tests.bundles import write_bundle
+from tests.fakes import as_bytes, picture
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    """A service of its own over a bundle that sees colours."""
+    folder = tmp_path_factory.mktemp("service")
+    write_bundle(folder / "tiny")
+    (folder / "labels.txt").write_text("red\nblue\nazure blue | sky blue\n")
+    with Server(model=folder / "tiny", labels=folder / "labels.txt", data=folder / "data", drain=0) as server:
+        server.ready()
+        yield f"http://127.0.0.1:{server.port}"
+
+
+@pytest.fixture
+def larder(url):
+    with Larder(url) as larder:
+        yield larder
+
+
+def test_it_recognises(larder):
+    """A blue square is blue, with all that the service says of it."""
+    found = larder.recognise(picture("blue"), top_k=2)
+    assert (found.item, found.label_count, found.model, found.pantry) == ("blue", 3, "tiny", None)
+    assert len(found.top_k_items) == len(found.top_k_scores) == len(found.top_k_cosines) == 2
+    assert found.similarity_score == found.top_k_probabilities[0]
+
+
+def test_recognising_can_change_the_pantry(larder):
+    """`update` and `quantity` travel, and the new count comes back."""
+    larder.set_count("red", 2)
+    assert larder.recognise(picture("red"), update="add", quantity=3, threshold=0).pantry == Item("red", 5)
+    assert larder.recognise(picture("red"), update="remove", threshold=0).pantry == Item("red", 4)
+
+
+def test_the_pantry(larder):
+    """Items are set, added to, taken from, listed and deleted."""
+    assert larder.set_count("Soy sauce", 1) == Item("soy sauce", 1)
+    assert larder.add("soy sauce", 4).count == 5
+    removed = larder.remove("soy sauce", 9)
+    assert (removed.count, removed.removed) == (0, 5)
+    assert larder.item("soy sauce").count == 0
+    assert "soy sauce" in [item.item for item in larder.items()]
+    larder.delete("soy sauce")
+    with pytest.raises(NotFound):
+        larder.item("soy sauce")
+
+
+def test_health_and_labels(larder):
+    """The state of the service and its labels are answers too."""
+    health = larder.health()
+    assert (health.status, health.model) == ("ready", "tiny")
+    assert [label.synonyms for label in larder.labels() if label.label == "azure blue"] == [["sky blue"]]
+
+
+def test_a_bad_picture_is_named(larder):
+    """The service's own message reaches the caller."""
+    with pytest.raises(InvalidImage, match="picture"):
+        larder.recognise(b"not a picture")
+
+
+def test_async_does_the_same(url):
+    """Sixteen pictures at once get sixteen right answers."""
+
+    async def ask():
+        async with AsyncLarder(url) as larder:
+            colours = ["red", "blue"] * 8
+            found = await asyncio.gather(*(larder.recognise(picture(colour)) for colour in colours))
+            assert [each.item for each in found] == colours
+            await larder.set_count("async", 1)
+            assert (await larder.remove("async")).removed == 1
+            await larder.delete("async")
+            assert (await larder.health()).status == "ready"
+            assert len(await larder.labels()) >= 3
+            assert isinstance(await larder.items(), list)
+
+    asyncio.run(ask())
+
+
+def test_both_clients_offer_the_same():
+    """Every method of one is a method of the other, with the same arguments."""
+
+    def methods(client):
+        public = {name: each for name, each in vars(client).items() if callable(each) and not name.startswith("_")}
+        return {name: str(inspect.signature(each)) for name, each in public.items()}
+
+    assert methods(Larder) == methods(AsyncLarder)
+
+
+def test_a_service_that_drains_is_an_answer_to_health_alone(start):
+    """`GET /` with 503 says how the service is; other calls raise."""
+    from larder_client import calls
+    from larder_client.exchange import answer
+
+    client = start()
+    client.app.state.service.draining = True
+    assert answer(calls.health(), client.get("/")).status == "draining"
+    with pytest.raises(Busy):
+        answer(calls.items(), client.get("/"))
+
+
+def test_a_wrong_key(tmp_path):
+    """A missing key is Unauthorized, the right one is let through."""
+    write_bundle(tmp_path / "tiny")
+    (tmp_path / "labels.txt").write_text("red\nblue\n")
+    files = {"model": tmp_path / "tiny", "labels": tmp_path / "labels.txt", "data": tmp_path, "api_keys": "right"}
+    with Server(**files) as server:
+        server.ready()
+        address = f"http://127.0.0.1:{server.port}"
+        with Larder(address) as none, Larder(address, "right") as right:
+            with pytest.raises(Unauthorized):
+                none.labels()
+            assert len(right.labels()) == 2
+
+
+def test_the_command(url, tmp_path, capsys):
+    """`larder` recognises files, goes on after a bad one and says so by its exit status."""
+    (tmp_path / "red.png").write_bytes(as_bytes(picture("red")))
+    (tmp_path / "bad.png").write_bytes(b"no")
+    assert main(["--url", url, "recognise", str(tmp_path / "bad.png"), str(tmp_path / "red.png")]) == 1
+    told = capsys.readouterr()
+    assert "red.png: red, " in told.out
+    assert "bad.png: " in told.err
+    assert main(["--url", url, "add", "rice", "3"]) == 0
+    assert capsys.readouterr().out == "     3  rice\n"
+    assert main(["--url", url, "--json", "pantry"]) == 0
+    assert {"item": "rice", "count": 3} in [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert main(["--url", url, "status"]) == 0
+    assert "ready" in capsys.readouterr().out
+    assert main(["--url", url, "remove", "nothing of the kind"]) == 2
+    assert "larder: " in capsys.readouterr().err
+
+
+def test_the_client_needs_nothing_of_the_service():
+    """It imports httpx2, Pillow and the standard library alone."""
+    import sys
+
+    for path in Path(larder_client.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) else []
+            for name in names:
+                root = name.partition(".")[0]
+                assert root in {"httpx2", "PIL", "larder_client"} | sys.stdlib_module_names, f"{path.name}: {name}"

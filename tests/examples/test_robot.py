@@ -1,0 +1,49 @@
+"""The robot's loop as it is started, against the real service."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from larder_client import Larder
+
+from benchmarks.server import ROOT, Server
+from tests.bundles import write_bundle
+from tests.fakes import as_bytes, picture
+
+
+@pytest.fixture
+def server(tmp_path):
+    write_bundle(tmp_path / "tiny")
+    (tmp_path / "labels.txt").write_text("red\nblue\n")
+    with Server(model=tmp_path / "tiny", labels=tmp_path / "labels.txt", data=tmp_path / "data", drain=0) as server:
+        server.ready()
+        yield server
+
+
+def run(*arguments):
+    command = [sys.executable, "examples/robot.py", *map(str, arguments)]
+    variables = os.environ | {"PYTHONPATH": str(ROOT / "client")}
+    return subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=60)
+
+
+def test_what_two_frames_agree_on_is_counted_once(server, tmp_path):
+    """Three red frames are one thing, one blue is none, a broken one is passed over, and red later counts again."""
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number, colour in enumerate(["red", "red", None, "red", "blue", "red", "red"]):
+        data = as_bytes(picture(colour)) if colour else b"broken"
+        (folder / f"{number}.png").write_bytes(data)
+    url = f"http://127.0.0.1:{server.port}"
+    done = run(folder, "--url", url)
+    assert (done.returncode, "2.png" in done.stderr) == (0, True), done.stderr
+    with Larder(url) as larder:
+        assert {item.item: item.count for item in larder.items()} == {"red": 2}
+
+
+def test_a_service_that_is_away_is_said_so(tmp_path):
+    """No traceback: one line that names the address."""
+    (tmp_path / "red.png").write_bytes(as_bytes(picture("red")))
+    done = run(tmp_path, "--url", "http://127.0.0.1:9")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "http://127.0.0.1:9 cannot be reached" in done.stderr
