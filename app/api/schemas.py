@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.pantry import MAX_COUNT
 
@@ -94,6 +94,174 @@ class ProcessImageAnswer(BaseModel):
     label_count: int = Field(description="how many labels there were to choose from")
     model: str
     pantry: ItemCount | None = Field(description="the item and its new count, when the pantry was updated")
+
+
+class Classify(Request):
+    """A picture to classify among the labels that come with it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"image_data": "/9j/4AAQSkZJRgABAQ…", "labels": ["a photo of a banana", "a photo of a lemon"]},
+                {
+                    "image_data": "/9j/4AAQSkZJRgABAQ…",
+                    "labels": {"banana": "fruit", "lemon": "fruit", "leek": "vegetable"},
+                    "template": "a photo of a {}",
+                    "none_of_these": True,
+                },
+            ]
+        }
+    )
+
+    image_data: str = Field(min_length=1, description="the picture in base64, with or without a `data:` prefix")
+    labels: list[str] | dict[str, str] = Field(
+        description="prompts, used word for word, or a map from each to its category"
+    )
+    template: str | None = Field(None, description="makes prompts of the labels: `{}` stands for the label")
+    mode: Literal["exclusive", "independent"] = Field(
+        "exclusive", description="one of the labels applies, or each by itself: none, one or several"
+    )
+    none_of_these: bool = Field(False, description="whether to say how probable it is that no label applies")
+    threshold: float = Field(0.8, ge=0, le=1, description="confident when the best probability is above it")
+
+
+class ClassifyAnswer(BaseModel):
+    """How probable each label is."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "result": {"banana": 0.91, "lemon": 0.05, "leek": 0.01},
+                    "categories": {"fruit": 0.96, "vegetable": 0.01},
+                    "cosines": {"banana": 0.81, "lemon": 0.57, "leek": 0.42},
+                    "none_of_these": 0.03,
+                    "confident": True,
+                    "model": "larder-small",
+                }
+            ]
+        }
+    )
+
+    result: dict[str, float] = Field(
+        description="each label's probability, in the order of the request: `exclusive` ones sum to 1, together with "
+        "`none_of_these` where that was asked for; `independent` ones do not depend on the other labels"
+    )
+    categories: dict[str, float] | None = Field(
+        description="each category's probability, that of its best label: more labels do not make it more probable; "
+        "null without categories"
+    )
+    cosines: dict[str, float] = Field(description="each label's cosine with the picture")
+    none_of_these: float | None = Field(description="the probability that no label applies; null when not asked for")
+    confident: bool = Field(
+        description="whether the best category, or label where there are none, is above `threshold`; an exclusive "
+        "choice from one alone is never confident"
+    )
+    model: str
+
+
+class Foreign(BaseModel):
+    """A form that others have defined: fields that Larder does not know are ignored."""
+
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+
+def _no_tokens(value: object) -> object:
+    if isinstance(value, list) and any(isinstance(each, int | list) for each in value):
+        raise ValueError("token arrays are not accepted; send texts or pictures")
+    return value
+
+
+class Embeddings(Foreign):
+    """Texts and pictures to embed, in OpenAI's form."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"model": "larder-small", "input": ["a banana", "data:image/jpeg;base64,/9j/4AAQSkZJRgABAQ…"]}]
+        }
+    )
+
+    model: str | None = Field(None, description="the served model's name")
+    input: Annotated[str | list[str], BeforeValidator(_no_tokens)] = Field(
+        description="texts, and pictures as data URIs"
+    )
+    encoding_format: Literal["float", "base64"] = Field(
+        "float", description="numbers, or their bytes in base64: little-endian float32"
+    )
+    modality: Literal["text", "image"] | None = Field(
+        None, description="what every input is; without it, data URIs are pictures and all else is text"
+    )
+    dimensions: int | None = Field(None, description="the model's own number alone is accepted")
+
+
+class Embedding(BaseModel):
+    """The unit vector of one input."""
+
+    object: Literal["embedding"] = "embedding"
+    index: int
+    embedding: list[float] | str
+
+
+class Usage(BaseModel):
+    """The tokens that were read; pictures have none."""
+
+    prompt_tokens: int
+    total_tokens: int
+
+
+class EmbeddingsAnswer(BaseModel):
+    """One unit vector an input, in their order, in OpenAI's form."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "object": "list",
+                    "data": [{"object": "embedding", "index": 0, "embedding": [0.012, -0.034]}],
+                    "model": "larder-small",
+                    "usage": {"prompt_tokens": 4, "total_tokens": 4},
+                }
+            ]
+        }
+    )
+
+    object: Literal["list"] = "list"
+    data: list[Embedding]
+    model: str
+    usage: Usage
+
+
+class ZeroShotParameters(Foreign):
+    """The labels to choose from."""
+
+    candidate_labels: list[str] | str = Field(description="a list, or a comma-separated string")
+    hypothesis_template: str = Field("This is a photo of {}.", description="`{}` stands for the label")
+
+
+class ZeroShot(Foreign):
+    """A picture to classify, in Hugging Face's form."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"inputs": "/9j/4AAQSkZJRgABAQ…", "parameters": {"candidate_labels": ["a banana", "a lemon"]}}]
+        }
+    )
+
+    inputs: str = Field(
+        min_length=1,
+        validation_alias=AliasChoices("inputs", "image"),
+        description="the picture in base64; clients of 2023 call it `image`",
+    )
+    parameters: ZeroShotParameters
+
+
+class LabelScore(BaseModel):
+    """A label and its probability."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"label": "a banana", "score": 0.94}]})
+
+    label: str
+    score: float
 
 
 class PantryHealth(BaseModel):
