@@ -75,5 +75,6 @@ def _check_names(names: Sequence[str], what: str, longest: int) -> None:
 def _check_distinct(names: Sequence[str]) -> None:
     seen: dict[str, str] = {}
     for name in names:
-        if (before := seen.setdefault(same(name), name)) is not name:
+        if (before := seen.get(same(name))) is not None:
             raise InvalidLabels(f"{name!r} and {before!r} are one label: case and spacing make no difference")
+        seen[same(name)] = name

@@ -20,7 +20,7 @@ from app.request_labels import TextLimits
 router = APIRouter(tags=["foreign forms"], dependencies=KEYS)
 
 LONGEST_TEXT = 4000  # characters: what counting the tokens of a text may cost
-_PICTURES_AT_ONCE = 16  # so that one request does not fill the queue
+_PICTURES_AT_ONCE = 8  # enough to keep the model busy, and one request does not fill the queue
 _DATA_URI = re.compile(r"data:[^,]{0,100};base64,", re.IGNORECASE)
 
 
@@ -71,8 +71,9 @@ def _check(inputs: Sequence[str], texts: Sequence[str], limits: TextLimits) -> i
 async def _pictures(pictures: Sequence[str], pipeline: Pipeline) -> dict[str, Floats]:
     """The unit vectors (D,) of pictures in base64."""
     vectors: dict[str, Floats] = {}
-    for start in range(0, len(pictures), _PICTURES_AT_ONCE):
-        part = pictures[start : start + _PICTURES_AT_ONCE]
+    step = min(_PICTURES_AT_ONCE, pipeline.max_queue)
+    for start in range(0, len(pictures), step):
+        part = pictures[start : start + step]
         vectors |= zip(part, await asyncio.gather(*map(pipeline.vector, part)), strict=True)
     return vectors
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from app.pantry import MAX_COUNT
 
@@ -96,6 +96,16 @@ class ProcessImageAnswer(BaseModel):
     pantry: ItemCount | None = Field(description="the item and its new count, when the pantry was updated")
 
 
+def _list_or_map(value: object) -> str:
+    return "map" if isinstance(value, dict) else "list"
+
+
+# told apart by the outer form, so that an error speaks of the form that was sent
+LabelsOfRequest = Annotated[
+    Annotated[list[str], Tag("list")] | Annotated[dict[str, str], Tag("map")], Discriminator(_list_or_map)
+]
+
+
 class Classify(Request):
     """A picture to classify among the labels that come with it."""
 
@@ -114,9 +124,7 @@ class Classify(Request):
     )
 
     image_data: str = Field(min_length=1, description="the picture in base64, with or without a `data:` prefix")
-    labels: list[str] | dict[str, str] = Field(
-        description="prompts, used word for word, or a map from each to its category"
-    )
+    labels: LabelsOfRequest = Field(description="prompts, used word for word, or a map from each to its category")
     template: str | None = Field(None, description="makes prompts of the labels: `{}` stands for the label")
     mode: Literal["exclusive", "independent"] = Field(
         "exclusive", description="one of the labels applies, or each by itself: none, one or several"

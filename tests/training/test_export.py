@@ -57,4 +57,4 @@ def test_config_holds_checksums_and_calibration(tmp_path: Path):
     assert set(config["sha256"]) == set(FILES)
     assert config["logit_scale"] == 12.0
     assert config["proof"] == {"picture": [1.0, 0.0], "prompt": [0.0, 1.0]}
-    assert config["calibration"] == {"temperature": 0.5, "known_margin": 0.1}
+    assert config["calibration"] == {"temperature": 0.5, "known_margin": 0.1, "label_cosine": 0.5}
