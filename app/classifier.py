@@ -59,14 +59,16 @@ class Classifier:
         exclusive choice from one alone is no choice, and never confident.
         """
         cosines = prompts @ picture  # (N, D) @ (D,) -> (N,)
-        own = self._own(picture, cosines)  # (N,)
-        none = 1 - own.max() if none_of_these else 0.0
         names, best = best_of(categories, cosines) if categories else ([], cosines)  # (C,)
-        labels, choices = (
-            (own, self._own(picture, best))
-            if independent
-            else ((1 - none) * softmax(np.float32(self._logit_scale) * each) for each in (cosines, best))
-        )
+        none = 1 - self._own(picture, cosines).max() if none_of_these else 0.0
+
+        def weigh(each: Floats) -> npt.NDArray[np.float64]:
+            if independent:
+                return self._own(picture, each)
+            shares: npt.NDArray[np.float64] = (1 - none) * softmax(np.float32(self._logit_scale) * each)
+            return shares
+
+        labels, choices = weigh(cosines), weigh(best)  # (N,), (C,)
         alone = len(choices) == 1 and not independent and not none_of_these
         return Classification(
             probabilities=labels.tolist(),

@@ -39,7 +39,7 @@ LAYERS = [
     ["zero_shot", "vocabulary", "pipeline"],
     ["recognition", "classifier", "request_labels"],
     ["api"],
-    ["api.failures", "api.schemas", "api.dependencies", "api.once"],
+    ["api.failures", "api.schemas", "api.foreign_schemas", "api.dependencies", "api.once"],
     ["api.requests"],
     ["api.health", "api.labels", "api.pantry", "api.process_image", "api.classify"],
     ["api.embeddings", "api.hugging_face"],

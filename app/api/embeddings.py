@@ -11,7 +11,8 @@ from fastapi.concurrency import run_in_threadpool
 
 from app.api.classify import RESPONSES
 from app.api.dependencies import KEYS, ServiceDep
-from app.api.schemas import Embedding, Embeddings, EmbeddingsAnswer, Error, Usage
+from app.api.foreign_schemas import Embedding, Embeddings, EmbeddingsAnswer, Usage
+from app.api.schemas import Error
 from app.engines import Floats
 from app.errors import InvalidRequest
 from app.pipeline import Pipeline
@@ -19,7 +20,7 @@ from app.request_labels import TextLimits
 
 router = APIRouter(tags=["foreign forms"], dependencies=KEYS)
 
-LONGEST_TEXT = 4000  # characters: what counting the tokens of a text may cost
+LONGEST_TEXT = 2000  # characters: bounds what counting the tokens of a text costs
 _PICTURES_AT_ONCE = 8  # enough to keep the model busy, and one request does not fill the queue
 _DATA_URI = re.compile(r"data:[^,]{0,100};base64,", re.IGNORECASE)
 
@@ -34,7 +35,7 @@ async def embeddings(body: Embeddings, service: ServiceDep) -> EmbeddingsAnswer:
     if body.dimensions not in (None, service.embedding_size):
         raise InvalidRequest(f"dimensions: {body.dimensions} was found; {service.model} has {service.embedding_size}")
     inputs = [body.input] if isinstance(body.input, str) else body.input
-    pictures = [each for each in inputs if _is_picture(each, body.modality)]
+    pictures = list(dict.fromkeys(each for each in inputs if _is_picture(each, body.modality)))
     texts = [each for each in inputs if not _is_picture(each, body.modality)]
     tokens = await run_in_threadpool(_check, inputs, texts, service.limits)
     vectors = await _pictures(pictures, service.pipeline)

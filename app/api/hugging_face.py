@@ -5,7 +5,8 @@ from fastapi.concurrency import run_in_threadpool
 
 from app.api.classify import RESPONSES, vectors
 from app.api.dependencies import KEYS, ServiceDep
-from app.api.schemas import Error, LabelScore, ZeroShot
+from app.api.foreign_schemas import LabelScore, ZeroShot
+from app.api.schemas import Error
 from app.request_labels import read_labels
 
 router = APIRouter(tags=["foreign forms"], dependencies=KEYS)
