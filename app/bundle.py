@@ -37,6 +37,8 @@ class Calibration(BaseModel):
     """Divides the logits: softmax(logit_scale / temperature x cosine) is a calibrated probability."""
     known_margin: float
     """A picture shows one of the labels when the best label's cosine exceeds the best background's by more."""
+    label_cosine: float | None = None
+    """The cosine at which a label is as likely shown as not; None where that was not fitted."""
 
 
 class Proof(BaseModel):
@@ -111,6 +113,11 @@ class Bundle:
         """Texts to token ids (N, L), cut and padded to the context length as the tokenizer file says."""
         encodings = self.tokenizer.encode_batch([clean(text) for text in texts])
         return np.array([encoding.ids for encoding in encodings], dtype=np.int64)
+
+    def count_tokens(self, text: str) -> int:
+        """The tokens of a text, start and end among them; more than the context length when `tokenize` cuts it."""
+        encoding = self.tokenizer.encode(clean(text))
+        return sum(sum(part.attention_mask) for part in (encoding, *encoding.overflowing))
 
 
 def probe_pixels(size: int) -> npt.NDArray[np.float32]:

@@ -65,16 +65,16 @@ def decode_base64(text: str) -> bytes:
     prefix = _DATA_PREFIX.match(text)
     body = text[prefix.end() :] if prefix else text
     if ("-" in body or "_" in body) and ("+" in body or "/" in body):
-        raise InvalidImage("image_data mixes the plain and the URL-safe base64 alphabets")
+        raise InvalidImage("the picture mixes the plain and the URL-safe base64 alphabets")
     body = body.translate(_URL_SAFE).rstrip("=")
     try:
         data = base64.b64decode(body + "=" * (-len(body) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidImage(
-            "image_data is not base64: send the picture's bytes in base64, with or without a data: prefix"
+            "the picture is not base64: send its bytes in base64, with or without a data: prefix"
         ) from error
     if not data:
-        raise InvalidImage("image_data is empty")
+        raise InvalidImage("the picture is empty")
     return data
 
 

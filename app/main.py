@@ -4,15 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
 from app import __version__
-from app.api import failures, health, labels, pantry, process_image
+from app.api import classify, embeddings, failures, health, hugging_face, labels, pantry, process_image
 from app.api.dependencies import Service, State
 from app.api.requests import BodyMiddleware, KeyMiddleware, RequestMiddleware
 from app.bundle import Bundle, find_bundle, open_bundle
+from app.classifier import Classifier
 from app.encoder import Encoder
 from app.engines import Engine
 from app.engines.choice import open_engine
@@ -22,10 +24,11 @@ from app.log import configure, get_logger
 from app.pantry import PantryStore
 from app.pantry.none import NoPantry
 from app.pantry.sqlite import SQLitePantry
-from app.pipeline import blank, open_pipeline
+from app.pipeline import PROMPTS_KEPT, blank, open_pipeline
 from app.preprocess import ImageForm
 from app.prompt_cache import PromptCache
 from app.recognition import Recogniser
+from app.request_labels import TextLimits
 from app.settings import Settings, read_settings
 from app.vocabulary import LabelSet, Vocabulary, read_prompts
 
@@ -46,6 +49,9 @@ class Model:
     form: ImageForm
     logit_scale: float
     known_margin: float | None
+    label_cosine: float | None
+    context_length: int
+    count_tokens: Callable[[str], int]
 
 
 def open_model(settings: Settings) -> Model:
@@ -71,6 +77,9 @@ def _model(settings: Settings, source: "Bundle | OpenedOriginal", engine: Engine
         form=config.image_form,
         logit_scale=config.logit_scale,
         known_margin=config.calibration.known_margin if config.calibration else None,
+        label_cosine=config.calibration.label_cosine if config.calibration else None,
+        context_length=config.context_length,
+        count_tokens=lru_cache(PROMPTS_KEPT)(source.count_tokens),
     )
 
 
@@ -97,9 +106,20 @@ def open_recogniser(settings: Settings, model: Model, current: Callable[[], Labe
     return Recogniser(current, background, model.logit_scale, model.known_margin)
 
 
+def open_classifier(settings: Settings, model: Model) -> Classifier:
+    """The classifier of labels that come with requests; encodes the background prompts."""
+    background = model.encoder.prompts(read_prompts(settings.background))
+    return Classifier(background, model.logit_scale, model.label_cosine, model.known_margin)
+
+
 def image_limits(settings: Settings) -> ImageLimits:
     """The settings' limits for one picture."""
     return ImageLimits(settings.max_body, settings.max_pixels, settings.formats)
+
+
+def text_limits(settings: Settings, model: Model) -> TextLimits:
+    """The limits for the texts of one request."""
+    return TextLimits(settings.max_labels, settings.max_label_length, model.context_length, model.count_tokens)
 
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[State]]
@@ -119,15 +139,16 @@ def create_app(
         store = store or open_pantry(settings)
         vocabulary = open_vocabulary(settings, model, store)
         recogniser = open_recogniser(settings, model, lambda: vocabulary.current)
+        classifier = open_classifier(settings, model)
     except LarderError as error:
         raise SystemExit(f"larder cannot start: {error}") from error
     app = FastAPI(
         title="Larder",
         version=__version__,
         description=DESCRIPTION,
-        lifespan=_lifespan(settings, model, store, vocabulary, recogniser),
+        lifespan=_lifespan(settings, model, store, vocabulary, recogniser, classifier),
     )
-    for routes in (health, process_image, labels, pantry):
+    for routes in (health, process_image, classify, labels, pantry, embeddings, hugging_face):
         app.include_router(routes.router)
     failures.add_handlers(app)
     # the last one added is the outermost
@@ -138,7 +159,12 @@ def create_app(
 
 
 def _lifespan(
-    settings: Settings, model: Model, store: PantryStore, vocabulary: Vocabulary, recogniser: Recogniser
+    settings: Settings,
+    model: Model,
+    store: PantryStore,
+    vocabulary: Vocabulary,
+    recogniser: Recogniser,
+    classifier: Classifier,
 ) -> Lifespan:
     """What runs as long as the app does: the pipeline, and the look-out for changed labels."""
     pipeline = open_pipeline(
@@ -153,7 +179,16 @@ def _lifespan(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
         async with pipeline as running:
-            service = Service(model.name, running, recogniser, store, blank(model.form))
+            service = Service(
+                model=model.name,
+                pipeline=running,
+                recogniser=recogniser,
+                classifier=classifier,
+                limits=text_limits(settings, model),
+                embedding_size=model.encoder.size,
+                pantry=store,
+                blank=blank(model.form),
+            )
             app.state.service = service  # for `serve`, which tells it to drain
             looking = asyncio.create_task(_keep_current(vocabulary))
             try:

@@ -35,7 +35,7 @@ class Pipeline:
         self._prompts = prompts
         self._decode = decode
         self._decoders = decoders
-        self._max_queue = max_queue
+        self.max_queue = max_queue
         self._in_hand = 0
 
     async def vector(self, picture: bytes | str) -> Floats:
@@ -43,8 +43,8 @@ class Pipeline:
 
         Raises InvalidImage, UnsupportedImage, ImageTooLarge, Overloaded or Draining.
         """
-        if self._in_hand >= self._max_queue:
-            raise Overloaded(f"{self._max_queue} pictures are in hand already")
+        if self._in_hand >= self.max_queue:
+            raise Overloaded(f"{self.max_queue} pictures are in hand already")
         self._in_hand += 1
         try:
             loop = asyncio.get_running_loop()

@@ -87,6 +87,9 @@ class Settings(BaseSettings):
         description="the picture formats that are accepted, comma-separated",
     )
     max_label_length: int = Field(default=200, ge=1, le=10_000, description="the longest label, in characters")
+    max_labels: int = Field(
+        default=1000, ge=1, le=100_000, description="the most labels, or texts and pictures to embed, of one request"
+    )
     prompt_cache: int = Field(
         default=100_000, ge=0, le=100_000_000, description="how many prompt vectors are kept on disk between starts"
     )

@@ -64,7 +64,16 @@ class ColourEncoder:
 
 def colour_model(encoder: ColourEncoder | None = None, known_margin: float | None = 0.1) -> Model:
     """A Model that sees colours."""
-    return Model("colours", encoder or ColourEncoder(), FORM, logit_scale=20.0, known_margin=known_margin)
+    return Model(
+        name="colours",
+        encoder=encoder or ColourEncoder(),
+        form=FORM,
+        logit_scale=20.0,
+        known_margin=known_margin,
+        label_cosine=0.5,
+        context_length=12,
+        count_tokens=lambda text: len(text.split()) + 2,
+    )
 
 
 def picture(colour: str = "red", size: tuple[int, int] = (32, 24)) -> Image.Image:

@@ -31,6 +31,24 @@ def test_a_good_bundle_opens(folder):
     assert bundle.tokenize(["red"]).dtype == np.int64
 
 
+@pytest.mark.parametrize(("text", "tokens"), [("red", 1), ("Red  green", 2), ("blue " * 8, 8)])
+def test_tokens_are_counted(folder, text, tokens):
+    """Those of a text that fits are all of them."""
+    assert open_bundle(folder).count_tokens(text) == tokens
+
+
+@pytest.mark.parametrize("name", ["tiny", "larder-small"])
+def test_a_text_that_is_cut_has_more_tokens_than_the_context(folder, name):
+    """One word too many, in a bundle made by hand and in the real one, and what is cut is what is counted."""
+    bundle = open_bundle(find_bundle(name) if name != "tiny" else folder)
+    length, texts = bundle.config.context_length, ["red " * words for words in range(1, 40)]
+    fitting = [text for text in texts if bundle.count_tokens(text) <= length]
+    assert bundle.count_tokens(fitting[-1]) == length
+    tokens = bundle.tokenize([*fitting, texts[len(fitting)]])
+    assert len(np.unique(tokens[:-1], axis=0)) == len(fitting)
+    assert (tokens[-1] == tokens[-2]).all()
+
+
 def test_the_checksum_names_the_vectors(folder, tmp_path):
     """Another name or calibration leaves it, another preprocessing changes it."""
     first = open_bundle(folder).checksum

@@ -68,7 +68,7 @@ def test_base64_comes_in_many_forms(form):
 )
 def test_what_is_not_base64_is_refused(text):
     """Stray characters, spaces, padding in the middle, mixed alphabets and emptiness are refused."""
-    with pytest.raises(InvalidImage, match="image_data"):
+    with pytest.raises(InvalidImage, match="the picture"):
         decode_base64(text)
 
 

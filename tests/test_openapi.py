@@ -28,7 +28,8 @@ def test_it_is_what_the_service_serves(client):
 def test_bodies_and_answers_have_examples():
     """Whoever opens /docs sees what to send and what comes back."""
     schemas = document()["components"]["schemas"]
-    assert all("examples" in schemas[name] for name in ("ProcessImage", "ProcessImageAnswer", "Error"))
+    names = ("ProcessImage", "ProcessImageAnswer", "Classify", "ClassifyAnswer", "Embeddings", "EmbeddingsAnswer")
+    assert all("examples" in schemas[name] for name in (*names, "ZeroShot", "LabelScore", "Error"))
 
 
 if __name__ == "__main__":

@@ -6,10 +6,13 @@ from typing import Annotated, Literal, TypedDict
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 
+from app.classifier import Classifier
 from app.engines import Floats
+from app.errors import NotFound
 from app.pantry import PantryStore
 from app.pipeline import Pipeline
 from app.recognition import Recogniser
+from app.request_labels import TextLimits
 
 
 @dataclass
@@ -19,9 +22,17 @@ class Service:
     model: str
     pipeline: Pipeline
     recogniser: Recogniser
+    classifier: Classifier
+    limits: TextLimits
+    embedding_size: int
     pantry: PantryStore
     blank: Floats
     draining: bool = False
+
+    def check_model(self, name: str) -> None:
+        """Raises NotFound for any name but the served model's."""
+        if name != self.model:
+            raise NotFound(f"there is no model {name[:100]!r} here; {self.model!r} is served")
 
 
 class State(TypedDict):

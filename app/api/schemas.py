@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from app.pantry import MAX_COUNT
 
@@ -94,6 +94,78 @@ class ProcessImageAnswer(BaseModel):
     label_count: int = Field(description="how many labels there were to choose from")
     model: str
     pantry: ItemCount | None = Field(description="the item and its new count, when the pantry was updated")
+
+
+def _list_or_map(value: object) -> str:
+    return "map" if isinstance(value, dict) else "list"
+
+
+# told apart by the outer form, so that an error speaks of the form that was sent
+LabelsOfRequest = Annotated[
+    Annotated[list[str], Tag("list")] | Annotated[dict[str, str], Tag("map")], Discriminator(_list_or_map)
+]
+
+
+class Classify(Request):
+    """A picture to classify among the labels that come with it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"image_data": "/9j/4AAQSkZJRgABAQ…", "labels": ["a photo of a banana", "a photo of a lemon"]},
+                {
+                    "image_data": "/9j/4AAQSkZJRgABAQ…",
+                    "labels": {"banana": "fruit", "lemon": "fruit", "leek": "vegetable"},
+                    "template": "a photo of a {}",
+                    "none_of_these": True,
+                },
+            ]
+        }
+    )
+
+    image_data: str = Field(min_length=1, description="the picture in base64, with or without a `data:` prefix")
+    labels: LabelsOfRequest = Field(description="prompts, used word for word, or a map from each to its category")
+    template: str | None = Field(None, description="makes prompts of the labels: `{}` stands for the label")
+    mode: Literal["exclusive", "independent"] = Field(
+        "exclusive", description="one of the labels applies, or each by itself: none, one or several"
+    )
+    none_of_these: bool = Field(False, description="whether to say how probable it is that no label applies")
+    threshold: float = Field(0.8, ge=0, le=1, description="confident when the best probability is above it")
+
+
+class ClassifyAnswer(BaseModel):
+    """How probable each label is."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "result": {"banana": 0.91, "lemon": 0.05, "leek": 0.01},
+                    "categories": {"fruit": 0.96, "vegetable": 0.01},
+                    "cosines": {"banana": 0.81, "lemon": 0.57, "leek": 0.42},
+                    "none_of_these": 0.03,
+                    "confident": True,
+                    "model": "larder-small",
+                }
+            ]
+        }
+    )
+
+    result: dict[str, float] = Field(
+        description="each label's probability, in the order of the request: `exclusive` ones sum to 1, together with "
+        "`none_of_these` where that was asked for; `independent` ones do not depend on the other labels"
+    )
+    categories: dict[str, float] | None = Field(
+        description="each category's probability, that of its best label: more labels do not make it more probable; "
+        "null without categories"
+    )
+    cosines: dict[str, float] = Field(description="each label's cosine with the picture")
+    none_of_these: float | None = Field(description="the probability that no label applies; null when not asked for")
+    confident: bool = Field(
+        description="whether the best category, or label where there are none, is above `threshold`; an exclusive "
+        "choice from one alone is never confident"
+    )
+    model: str
 
 
 class PantryHealth(BaseModel):

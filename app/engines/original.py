@@ -39,6 +39,12 @@ class OpenedOriginal:
         tokens: npt.NDArray[np.int64] = self.tokenizer(texts).numpy().astype(np.int64)
         return tokens
 
+    def count_tokens(self, text: str) -> int:
+        """The tokens of a text, start and end among them; one more than the context length when it is cut."""
+        length = self.config.context_length + 1
+        row, empty = self.tokenizer([text, ""], context_length=length).numpy()
+        return int(np.flatnonzero(row != empty[-1]).max(initial=-1)) + 1  # what follows the last token is padding
+
 
 def open_original(name: str, threads: int) -> OpenedOriginal:
     """The model `open_clip:MODEL/PRETRAINED`; PRETRAINED is a tag, "none" or a checkpoint's path.

@@ -31,6 +31,7 @@ class Calibration:
     scale: float
     temperature: float
     known_margin: float
+    label_cosine: float
 
 
 def export_graphs(model: SmallClip, options: Options, folder: Path) -> None:
@@ -101,7 +102,11 @@ def write_config(options: Options, calibration: Calibration, origin: str, proof:
         "context_length": options.context_length,
         "embedding_size": options.embedding_size,
         "logit_scale": calibration.scale,
-        "calibration": {"temperature": calibration.temperature, "known_margin": calibration.known_margin},
+        "calibration": {
+            "temperature": calibration.temperature,
+            "known_margin": calibration.known_margin,
+            "label_cosine": calibration.label_cosine,
+        },
         "proof": proof.model_dump(),
         "sha256": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES},
     }

@@ -115,18 +115,21 @@ def read_vectors(model: SmallClip, path: Path, size: int, rows: slice = slice(No
 
 
 def calibrate(trained: Trained, prompts: Prompts, val: Vectors, data: Path) -> Calibration:
-    """Fit the temperature on `val`, the margin on `val` against classes and drawn pictures that training left out."""
+    """Fit temperature and label cosine on `val`, the margin on `val` against what training left out."""
     model, size = trained.model, trained.options.image_size
     others = read_pictures(data / "cifar10/train.parquet", size, CALIBRATION_ROWS)
     kept = embed_pictures(model, others.pixels[~np.isin(others.labels, OTHER_CLASSES)])
     noise = embed_pictures(model, drawn_pictures(size, trained.options.seed + 1_000_001))
     scale = float(model.scale().detach())
+    cosines = val.pictures @ prompts.fine.T
+    shown = val.labels[:, None] == np.arange(len(prompts.fine))
     return Calibration(
         scale=scale,
         temperature=scoring.fit_temperature(scale * val.pictures @ prompts.pantry.T, val.labels),
         known_margin=scoring.fit_margin(
             known_score(prompts, val.pictures), known_score(prompts, np.concatenate([kept, noise]))
         ),
+        label_cosine=scoring.fit_margin(cosines[shown], cosines[~shown]),
     )
 
 

@@ -31,6 +31,12 @@ def test_it_is_what_a_bundle_and_its_engine_are(original):
     assert original.tokenize(["x " * 200]).shape == (1, 77)
 
 
+@pytest.mark.parametrize(("text", "tokens"), [("", 2), ("tea!", 4), ("x " * 75, 77), ("x " * 76, 78), ("x " * 200, 78)])
+def test_tokens_are_counted(original, text, tokens):
+    """With start and end; one more than the context length says that a text is cut, however long it is."""
+    assert original.count_tokens(text) == tokens
+
+
 def test_the_service_runs_on_it(tmp_path):
     """`LARDER_MODEL=open_clip:...` gives a model like any other; the seed makes it the same every time."""
     settings = Settings(model=SMALL, data=tmp_path)

@@ -52,9 +52,9 @@ def test_config_holds_checksums_and_calibration(tmp_path: Path):
     for name in FILES:
         (tmp_path / name).write_text(name, encoding="utf-8")
     proof = Proof(picture=(1.0, 0.0), prompt=(0.0, 1.0))
-    write_config(TINY, Calibration(12.0, 0.5, 0.1), "a test", proof, tmp_path)
+    write_config(TINY, Calibration(12.0, 0.5, 0.1, 0.5), "a test", proof, tmp_path)
     config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
     assert set(config["sha256"]) == set(FILES)
     assert config["logit_scale"] == 12.0
     assert config["proof"] == {"picture": [1.0, 0.0], "prompt": [0.0, 1.0]}
-    assert config["calibration"] == {"temperature": 0.5, "known_margin": 0.1}
+    assert config["calibration"] == {"temperature": 0.5, "known_margin": 0.1, "label_cosine": 0.5}

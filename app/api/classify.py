@@ -1,0 +1,57 @@
+"""A picture in, a probability for each of the labels that came with it out."""
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.concurrency import run_in_threadpool
+
+from app.api.dependencies import KEYS, Service, ServiceDep
+from app.api.schemas import Classify, ClassifyAnswer, Error
+from app.engines import Floats
+from app.request_labels import RequestLabels, read_labels
+
+router = APIRouter(tags=["recognition"], dependencies=KEYS)
+
+_ERRORS = {
+    400: "not base64, not a picture, or a truncated one",
+    413: "too many bytes or pixels",
+    415: "a format that is not accepted",
+    422: "a malformed request, or labels that cannot be used",
+    503: "overloaded or draining",
+}
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    code: {"model": Error, "description": why} for code, why in _ERRORS.items()
+}
+
+
+@router.post("/classify", responses=RESPONSES)
+async def classify(body: Classify, service: ServiceDep) -> ClassifyAnswer:
+    """Weigh labels of your own for a picture: prompts, used word for word, or labels with a template.
+
+    Two labels are one when they differ in case or spacing only. A prompt that the model would not read to its end is
+    refused. What was asked before is not encoded again.
+    """
+    labels = await run_in_threadpool(read_labels, body.labels, body.template, service.limits)
+    picture, prompts = await vectors(service, body.image_data, labels)
+    answer = service.classifier.classify(
+        picture,
+        prompts,
+        labels.categories,
+        independent=body.mode == "independent",
+        none_of_these=body.none_of_these,
+        threshold=body.threshold,
+    )
+    return ClassifyAnswer(
+        result=dict(zip(labels.names, answer.probabilities, strict=True)),
+        categories=answer.categories,
+        cosines=dict(zip(labels.names, answer.cosines, strict=True)),
+        none_of_these=answer.none_of_these,
+        confident=answer.confident,
+        model=service.model,
+    )
+
+
+async def vectors(service: Service, picture: str, labels: RequestLabels) -> tuple[Floats, Floats]:
+    """The unit vectors of a picture (D,) and of its labels' prompts (N, D), encoded side by side."""
+    return await asyncio.gather(service.pipeline.vector(picture), service.pipeline.texts(labels.prompts))

@@ -1,0 +1,86 @@
+"""Unit vectors of texts and pictures in OpenAI's form: the `openai` client works unchanged."""
+
+import asyncio
+import base64
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from fastapi import APIRouter
+from fastapi.concurrency import run_in_threadpool
+
+from app.api.classify import RESPONSES
+from app.api.dependencies import KEYS, ServiceDep
+from app.api.foreign_schemas import Embedding, Embeddings, EmbeddingsAnswer, Usage
+from app.api.schemas import Error
+from app.engines import Floats
+from app.errors import InvalidRequest
+from app.pipeline import Pipeline
+from app.request_labels import TextLimits
+
+router = APIRouter(tags=["foreign forms"], dependencies=KEYS)
+
+LONGEST_TEXT = 2000  # characters: bounds what counting the tokens of a text costs
+_PICTURES_AT_ONCE = 8  # enough to keep the model busy, and one request does not fill the queue
+_DATA_URI = re.compile(r"data:[^,]{0,100};base64,", re.IGNORECASE)
+
+
+@router.post(
+    "/v1/embeddings", responses=RESPONSES | {404: {"model": Error, "description": "a model that is not served"}}
+)
+async def embeddings(body: Embeddings, service: ServiceDep) -> EmbeddingsAnswer:
+    """The unit vectors of texts and pictures, which may be mixed: the cosine of two is their dot product."""
+    if body.model is not None:
+        service.check_model(body.model)
+    if body.dimensions not in (None, service.embedding_size):
+        raise InvalidRequest(f"dimensions: {body.dimensions} was found; {service.model} has {service.embedding_size}")
+    inputs = [body.input] if isinstance(body.input, str) else body.input
+    pictures = list(dict.fromkeys(each for each in inputs if _is_picture(each, body.modality)))
+    texts = [each for each in inputs if not _is_picture(each, body.modality)]
+    tokens = await run_in_threadpool(_check, inputs, texts, service.limits)
+    vectors = await _pictures(pictures, service.pipeline)
+    if texts:
+        vectors |= zip(texts, await service.pipeline.texts(texts), strict=True)
+    return EmbeddingsAnswer(
+        data=[
+            Embedding(index=index, embedding=_wire(vectors[each], body.encoding_format))
+            for index, each in enumerate(inputs)
+        ],
+        model=service.model,
+        usage=Usage(prompt_tokens=tokens, total_tokens=tokens),
+    )
+
+
+def _is_picture(text: str, modality: Literal["text", "image"] | None) -> bool:
+    return modality == "image" or (modality is None and _DATA_URI.match(text) is not None)
+
+
+def _check(inputs: Sequence[str], texts: Sequence[str], limits: TextLimits) -> int:
+    """The tokens of all texts together; raises InvalidRequest for too many inputs, and for a text of the wrong size."""
+    if not 0 < len(inputs) <= limits.most:
+        raise InvalidRequest(f"input: {len(inputs):,} inputs were sent; 1 to {limits.most:,} are accepted")
+    tokens = 0
+    for text in texts:
+        if not text.strip():
+            raise InvalidRequest("input: a text is blank")
+        if len(text) > LONGEST_TEXT or not limits.fits(text):
+            raise InvalidRequest(f"input: the model reads {limits.context} tokens of a text; {text[:30]!r}… has more")
+        tokens += limits.count_tokens(text)
+    return tokens
+
+
+async def _pictures(pictures: Sequence[str], pipeline: Pipeline) -> dict[str, Floats]:
+    """The unit vectors (D,) of pictures in base64."""
+    vectors: dict[str, Floats] = {}
+    step = min(_PICTURES_AT_ONCE, pipeline.max_queue)
+    for start in range(0, len(pictures), step):
+        part = pictures[start : start + step]
+        vectors |= zip(part, await asyncio.gather(*map(pipeline.vector, part)), strict=True)
+    return vectors
+
+
+def _wire(vector: Floats, form: Literal["float", "base64"]) -> list[float] | str:
+    if form == "base64":
+        return base64.b64encode(vector.astype("<f4").tobytes()).decode()
+    numbers: list[float] = vector.tolist()
+    return numbers

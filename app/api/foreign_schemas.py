@@ -1,0 +1,109 @@
+"""The forms of requests and answers that others have defined: OpenAI's and Hugging Face's."""
+
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+
+
+class Foreign(BaseModel):
+    """A form that others have defined: fields that Larder does not know are ignored."""
+
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+
+def _no_tokens(value: object) -> object:
+    if isinstance(value, list) and any(isinstance(each, int | list) for each in value):
+        raise ValueError("token arrays are not accepted; send texts or pictures")
+    return value
+
+
+class Embeddings(Foreign):
+    """Texts and pictures to embed, in OpenAI's form."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"model": "larder-small", "input": ["a banana", "data:image/jpeg;base64,/9j/4AAQSkZJRgABAQ…"]}]
+        }
+    )
+
+    model: str | None = Field(None, description="the served model's name")
+    input: Annotated[str | list[str], BeforeValidator(_no_tokens)] = Field(
+        description="texts, and pictures as data URIs"
+    )
+    encoding_format: Literal["float", "base64"] = Field(
+        "float", description="numbers, or their bytes in base64: little-endian float32"
+    )
+    modality: Literal["text", "image"] | None = Field(
+        None, description="what every input is; without it, data URIs are pictures and all else is text"
+    )
+    dimensions: int | None = Field(None, description="the model's own number alone is accepted")
+
+
+class Embedding(BaseModel):
+    """The unit vector of one input."""
+
+    object: Literal["embedding"] = "embedding"
+    index: int
+    embedding: list[float] | str
+
+
+class Usage(BaseModel):
+    """The tokens that were read; pictures have none."""
+
+    prompt_tokens: int
+    total_tokens: int
+
+
+class EmbeddingsAnswer(BaseModel):
+    """One unit vector an input, in their order, in OpenAI's form."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "object": "list",
+                    "data": [{"object": "embedding", "index": 0, "embedding": [0.012, -0.034]}],
+                    "model": "larder-small",
+                    "usage": {"prompt_tokens": 4, "total_tokens": 4},
+                }
+            ]
+        }
+    )
+
+    object: Literal["list"] = "list"
+    data: list[Embedding]
+    model: str
+    usage: Usage
+
+
+class ZeroShotParameters(Foreign):
+    """The labels to choose from."""
+
+    candidate_labels: list[str] | str = Field(description="a list, or a comma-separated string")
+    hypothesis_template: str = Field("This is a photo of {}.", description="`{}` stands for the label")
+
+
+class ZeroShot(Foreign):
+    """A picture to classify, in Hugging Face's form."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"inputs": "/9j/4AAQSkZJRgABAQ…", "parameters": {"candidate_labels": ["a banana", "a lemon"]}}]
+        }
+    )
+
+    inputs: str = Field(
+        min_length=1,
+        validation_alias=AliasChoices("inputs", "image"),
+        description="the picture in base64; clients of 2023 call it `image`",
+    )
+    parameters: ZeroShotParameters
+
+
+class LabelScore(BaseModel):
+    """A label and its probability."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"label": "a banana", "score": 0.94}]})
+
+    label: str
+    score: float

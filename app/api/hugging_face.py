@@ -1,0 +1,28 @@
+"""Zero-shot image classification in Hugging Face's form: `huggingface_hub.InferenceClient` works unchanged."""
+
+from fastapi import APIRouter
+from fastapi.concurrency import run_in_threadpool
+
+from app.api.classify import RESPONSES, vectors
+from app.api.dependencies import KEYS, ServiceDep
+from app.api.foreign_schemas import LabelScore, ZeroShot
+from app.api.schemas import Error
+from app.request_labels import read_labels
+
+router = APIRouter(tags=["foreign forms"], dependencies=KEYS)
+
+
+@router.post(
+    "/models/{model:path}", responses=RESPONSES | {404: {"model": Error, "description": "a model that is not served"}}
+)
+async def zero_shot(model: str, body: ZeroShot, service: ServiceDep) -> list[LabelScore]:
+    """Labels with their probabilities, a softmax over them, best first."""
+    service.check_model(model)
+    sent = body.parameters.candidate_labels
+    names = [part.strip() for part in sent.split(",")] if isinstance(sent, str) else sent
+    labels = await run_in_threadpool(read_labels, names, body.parameters.hypothesis_template, service.limits)
+    answer = service.classifier.classify(*await vectors(service, body.inputs, labels))
+    scores = [
+        LabelScore(label=label, score=score) for label, score in zip(labels.names, answer.probabilities, strict=True)
+    ]
+    return sorted(scores, key=lambda each: -each.score)

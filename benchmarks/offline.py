@@ -1,0 +1,40 @@
+"""A model's vectors without a server, for choosing between rules."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from app.engines import Floats
+from app.images import ImageLimits, decode_base64, open_picture
+from app.log import configure
+from app.main import Model, open_model
+from app.preprocess import preprocessor
+from app.settings import Settings
+from app.vocabulary import read_prompts
+
+_PICTURES_A_CALL = 16
+
+
+def open_offline(name: str) -> tuple[Model, Floats]:
+    """A model, and its vectors (B, D) of the background prompts."""
+    configure("warning")
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(model=name, data=Path(folder), prompt_cache=0)
+        model = open_model(settings)
+        return model, model.encoder.prompts(read_prompts(settings.background))
+
+
+def encode_pictures(model: Model, pictures: Sequence[str]) -> Floats:
+    """The unit vectors (N, D) of pictures in base64."""
+    preprocess, limits = preprocessor(model.form), ImageLimits()
+    starts = tqdm(range(0, len(pictures), _PICTURES_A_CALL), desc="pictures", disable=None)
+    parts = [pictures[start : start + _PICTURES_A_CALL] for start in starts]
+    return np.concatenate(
+        [
+            model.encoder.pictures([preprocess(open_picture(decode_base64(each), limits)) for each in part])
+            for part in parts
+        ]
+    )
