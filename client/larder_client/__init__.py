@@ -6,7 +6,7 @@
 'banana'
 """
 
-from larder_client.answers import Health, Item, Label, Recognition, RemovedItem
+from larder_client.answers import Classification, Health, Item, Label, Recognition, RemovedItem
 from larder_client.async_client import AsyncLarder
 from larder_client.client import Larder
 from larder_client.errors import (
@@ -28,6 +28,7 @@ from larder_client.errors import (
 __all__ = [
     "AsyncLarder",
     "Busy",
+    "Classification",
     "Failed",
     "Health",
     "ImageTooLarge",

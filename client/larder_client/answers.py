@@ -44,6 +44,20 @@ class Recognition:
 
 
 @dataclass(frozen=True)
+class Classification:
+    """How probable each label is of those that came with the picture."""
+
+    result: dict[str, float]
+    """Each label's probability, in the order in which they were sent."""
+    categories: dict[str, float] | None
+    cosines: dict[str, float]
+    none_of_these: float | None
+    """The probability that no label applies; None when that was not asked for."""
+    confident: bool
+    model: str
+
+
+@dataclass(frozen=True)
 class Label:
     """A label, its other names, and where it comes from."""
 

@@ -1,12 +1,12 @@
 """What each call sends, and how its answer is read; how it travels is not said here."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import quote
 
-from larder_client.answers import Health, Item, Label, Recognition, RemovedItem, read, recognition
+from larder_client.answers import Classification, Health, Item, Label, Recognition, RemovedItem, read, recognition
 from larder_client.pictures import Picture, as_base64
 
 T = TypeVar("T")
@@ -49,6 +49,28 @@ def recognise(
     if update:
         body["pantry_update"] = {"operation": update, "quantity": quantity}
     return Call("POST", "/process-image", recognition, body, _new_key() if update else None)
+
+
+def classify(
+    picture: Picture,
+    labels: Sequence[str] | Mapping[str, str],
+    *,
+    template: str | None = None,
+    mode: Literal["exclusive", "independent"] = "exclusive",
+    none_of_these: bool = False,
+    threshold: float = 0.8,
+    shrink: bool = True,
+) -> Call[Classification]:
+    """`POST /classify`."""
+    body = {
+        "image_data": as_base64(picture, shrink),
+        "labels": dict(labels) if isinstance(labels, Mapping) else list(labels),
+        "template": template,
+        "mode": mode,
+        "none_of_these": none_of_these,
+        "threshold": threshold,
+    }
+    return Call("POST", "/classify", lambda data: read(Classification, data), body)
 
 
 def items() -> Call[list[Item]]:

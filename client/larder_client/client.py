@@ -1,13 +1,14 @@
 """The client of programs that wait for each answer."""
 
 import time
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Literal, TypeVar
 
 import httpx2
 
 from larder_client import calls
-from larder_client.answers import Health, Item, Label, Recognition, RemovedItem
+from larder_client.answers import Classification, Health, Item, Label, Recognition, RemovedItem
 from larder_client.errors import LarderError
 from larder_client.exchange import Tries, answer, failure, request, settings
 from larder_client.pictures import Picture
@@ -61,6 +62,29 @@ class Larder:
         """What a picture shows among the live labels; `update` has the pantry's count changed when that is sure."""
         call = calls.recognise(
             picture, top_k=top_k, threshold=threshold, update=update, quantity=quantity, shrink=shrink
+        )
+        return self._send(call)
+
+    def classify(
+        self,
+        picture: Picture,
+        labels: Sequence[str] | Mapping[str, str],
+        *,
+        template: str | None = None,
+        mode: Literal["exclusive", "independent"] = "exclusive",
+        none_of_these: bool = False,
+        threshold: float = 0.8,
+        shrink: bool = True,
+    ) -> Classification:
+        """How probable each of your own labels is; a map from label to category answers for categories too."""
+        call = calls.classify(
+            picture,
+            labels,
+            template=template,
+            mode=mode,
+            none_of_these=none_of_these,
+            threshold=threshold,
+            shrink=shrink,
         )
         return self._send(call)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import larder_client
 import pytest
-from larder_client import AsyncLarder, Busy, InvalidImage, Item, Larder, NotFound, Unauthorized
+from larder_client import AsyncLarder, Busy, InvalidImage, InvalidLabels, Item, Larder, NotFound, Unauthorized
 from larder_client.command import main
 
 from benchmarks.server import Server
@@ -48,6 +48,18 @@ def test_recognising_can_change_the_pantry(larder):
     assert larder.recognise(picture("red"), update="remove", threshold=0).pantry == Item("red", 4)
 
 
+def test_it_classifies_among_labels_of_ones_own(larder):
+    """A list or a map to categories, with the answer's numbers in the order of the request."""
+    found = larder.classify(picture("green"), ["blue", "green", "red"], none_of_these=True)
+    assert list(found.result) == ["blue", "green", "red"]
+    assert max(found.result, key=found.result.get) == "green"
+    assert found.none_of_these is not None
+    kinds = larder.classify(picture("green"), {"blue": "cold", "red": "warm", "green": "cold"}, template="a {} thing")
+    assert list(kinds.categories) == ["cold", "warm"]
+    with pytest.raises(InvalidLabels, match="one label"):
+        larder.classify(picture("green"), ["blue", "Blue"])
+
+
 def test_the_pantry(larder):
     """Items are set, added to, taken from, listed and deleted."""
     assert larder.set_count("Soy sauce", 1) == Item("soy sauce", 1)
@@ -82,6 +94,7 @@ def test_async_does_the_same(url):
             colours = ["red", "blue"] * 8
             found = await asyncio.gather(*(larder.recognise(picture(colour)) for colour in colours))
             assert [each.item for each in found] == colours
+            assert (await larder.classify(picture("red"), ["red", "blue"])).confident
             await larder.set_count("async", 1)
             assert (await larder.remove("async")).removed == 1
             await larder.delete("async")

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.server import Server
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PICTURE = ROOT / "samples/banana.jpg"
 
 
