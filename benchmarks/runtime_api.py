@@ -44,7 +44,7 @@ class Environment:
         threading.Thread(target=self._api.serve_forever, daemon=True).start()
         variables = {f"LARDER_{name.upper()}": str(value) for name, value in settings.items()}
         variables |= {"AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._api.server_port}", "PYTHONPATH": str(ROOT)}
-        self.started = time.perf_counter()
+        self._started = time.perf_counter()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "awslambdaric", "app.lambda_handler.handler"],
             cwd=folder,
@@ -59,9 +59,14 @@ class Environment:
         while not self._initialised.wait(0.002):
             if self.process.poll() is not None:
                 raise RuntimeError(f"the environment ended: {self.end()}")
-            if time.perf_counter() - self.started > PATIENCE:
+            if self.age > PATIENCE:
                 raise RuntimeError(f"not ready within {PATIENCE} s")
-        return time.perf_counter() - self.started
+        return self.age
+
+    @property
+    def age(self) -> float:
+        """Seconds since the process was started."""
+        return time.perf_counter() - self._started
 
     def invoke(self, event: object, seconds: float = 29) -> Any:
         """What the handler returns for an event, given so many seconds; raises FunctionError when it raises."""
