@@ -17,7 +17,6 @@ from types import TracebackType
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-PREFIX = "/2018-06-01/runtime"
 PATIENCE = 60  # seconds for an environment to start, to answer or to end
 
 
