@@ -32,6 +32,8 @@ bench: .venv/dev models/ViT-B-32-none/config.json ## measure speed and recogniti
 	$(BIN)/python -m benchmarks.latency --model ViT-B-32-none
 	$(BIN)/python -m benchmarks.live --model ViT-B-32-none
 	$(BIN)/python -m benchmarks.accuracy --data $(DATA)
+	$(BIN)/python -m benchmarks.cold_start --model larder-small
+	$(BIN)/python -m benchmarks.cold_start --model ViT-B-32-none
 
 train: .venv/model ## train larder-small anew from the pictures in DATA, in two runs
 	$(BIN)/python -m app.training --data $(DATA) --out data/training/first-bundle --keep data/training/first
@@ -60,6 +62,6 @@ clean: ## remove what make has set up
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-model.txt
 	touch $@
 
-.venv/dev: .venv/model requirements-dev.txt
+.venv/dev: .venv/model requirements-dev.txt infra/lambda/requirements.txt infra/lambda/requirements-cdk.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@

@@ -55,4 +55,5 @@ def configure(level: str) -> None:
     for name in ("uvicorn", "uvicorn.error"):  # started by its own command, uvicorn has handlers of its own
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
-    logging.getLogger("uvicorn.access").disabled = True  # ours carry the request id
+    for name in ("uvicorn.access", "mangum.http"):  # ours carry the request id
+        logging.getLogger(name).setLevel(logging.WARNING)

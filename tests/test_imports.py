@@ -46,13 +46,14 @@ LAYERS = [
     ["exporter.export"],
     ["exporter.command"],
     ["main", "serve"],
-    ["classify"],
+    ["classify", "lambda_handler"],
     ["__main__"],
 ]
 OWNERS = {
-    "fastapi": ["api", "main", "serve"],
+    "fastapi": ["api", "main", "serve", "lambda_handler"],
     "starlette": ["api"],
     "uvicorn": ["serve"],
+    "mangum": ["lambda_handler"],
     "pydantic": ["api", "settings", "bundle"],
     "pydantic_settings": ["settings"],
     "onnxruntime": ["engines.onnxruntime"],

@@ -1,0 +1,1 @@
+"""Where the service runs: one folder for each way of standing it up."""

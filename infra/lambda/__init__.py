@@ -1,0 +1,1 @@
+"""The service on AWS Lambda: its image, and the stack around it."""

@@ -1,0 +1,34 @@
+"""The stack's templates, as the CDK writes them; it needs Node.js, and says so loudly where there is none."""
+
+import importlib
+import shutil
+
+import pytest
+
+MISSING = "Node.js is not there, which the CDK runs on: install version 20 or later"
+_skipped: set[str] = set()
+
+
+@pytest.fixture(scope="session")
+def synthesise(tmp_path_factory):
+    """Makes the template of a stack with the context values given."""
+    if shutil.which("node") is None:
+        _skipped.add(MISSING)
+        pytest.skip(MISSING)
+    import aws_cdk
+    from aws_cdk.assertions import Template
+
+    context, stack = (importlib.import_module(f"infra.lambda.{name}") for name in ("context", "stack"))
+
+    def synthesise(**given: object) -> Template:
+        app = aws_cdk.App(outdir=str(tmp_path_factory.mktemp("cdk")))
+        return Template.from_stack(stack.LarderStack(app, "Larder", context.read_context(given)))
+
+    return synthesise
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was not tested is said in full, also in a run without -rs."""
+    for reason in _skipped:
+        terminalreporter.section("THE LAMBDA STACK WAS NOT TESTED", red=True, bold=True)
+        terminalreporter.line(reason)
