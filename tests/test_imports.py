@@ -11,7 +11,7 @@ FILES = sorted((ROOT / "app").rglob("*.py"))
 # our modules, lowest first: a module of `app` imports only what stands on a line above its own
 LAYERS = [
     ["errors"],
-    ["settings", "log", "s3", "images", "preprocess", "pantry"],
+    ["settings", "log", "whole", "s3", "images", "preprocess", "pantry"],
     ["pantry.none", "pantry.changes", "pantry.transfer", "pantry.firestore", "bundle", "label_file"],
     ["pantry.sqlite", "pantry.firestore.connection", "pantry.firestore.documents", "pantry.firestore.credentials"],
     ["pantry.firestore.memory"],
@@ -46,6 +46,12 @@ LAYERS = [
     ["exporter.command"],
     ["main", "serve"],
     ["classify"],
+    ["bulk"],
+    ["bulk.files", "bulk.stages", "bulk.parts"],
+    ["bulk.sources", "bulk.answers"],
+    ["bulk.work"],
+    ["bulk.ray"],
+    ["bulk.command"],
     ["__main__"],
 ]
 OWNERS = {
@@ -65,6 +71,8 @@ OWNERS = {
     "sqlite3": ["pantry.sqlite", "prompt_cache"],
     "google": ["pantry.firestore"],
     "grpc": ["pantry.firestore"],
+    "pyarrow": ["bulk.sources", "bulk.parts", "training"],
+    "ray": ["bulk.ray"],
     "boto3": ["s3"],
     "botocore": ["s3"],
     "structlog": ["log"],
