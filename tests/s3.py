@@ -1,5 +1,6 @@
 """An S3 on this machine, for tests: moto's server, on a free port of 127.0.0.1."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ class Bucket:
         """Answer, again after a `stop`; what was stored is still there."""
         from moto.server import ThreadedMotoServer
 
+        logging.getLogger("werkzeug").disabled = True
         self._server = ThreadedMotoServer("127.0.0.1", self._port, verbose=False)
         self._server.start()
         _, self._port = self._server.get_host_and_port()

@@ -5,7 +5,9 @@ and requirements, which the container image has.
 """
 
 import importlib.util
+import json
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -27,41 +29,40 @@ def embed(address: str, settings: Settings, source: str, units: Sequence[Unit], 
     import ray
 
     try:
-        ray.init(address=address, log_to_driver=False)
+        ray.init(address=address, logging_level="warning", log_to_driver=False)
     except (ConnectionError, ValueError) as error:
         raise InvalidRequest(f"there is no Ray cluster at {address}: {error}") from error
-    processors = int(ray.cluster_resources()["CPU"])
-    data = ray.data.from_items([{"units": list(group)} for group in _groups(units)])
-    rows = data.map_batches(
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = context.print_on_execution_start = False  # the command has a bar of its own
+    most = max(1, int(ray.cluster_resources()["CPU"]) // settings.threads)
+    rows = ray.data.from_items([{"units": text} for text in _groups(units)]).map_batches(
         _Actor,
-        fn_constructor_args=(settings, source, ray.put(done)),
+        fn_constructor_args=(settings, source, done),
         batch_size=1,
         num_cpus=settings.threads,
-        concurrency=(1, max(1, processors // settings.threads)),
-    ).iter_rows()
-    for row in rows:
-        vector = row["vector"]
-        yield Embedded(row["id"], row["path"], np.array(vector, np.float32) if len(vector) else None, row["reason"])
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most),
+    )
+    for row in rows.iter_rows():
+        vector = np.array(row["vector"], np.float32)
+        yield Embedded(row["id"], row["path"], vector if len(vector) else None, row["reason"])
 
 
 class _Actor:
     """A Worker in a process of its own."""
 
-    def __init__(self, settings: Settings, source: str, done: Any) -> None:
-        import ray
-
-        self._worker = Worker(settings, open_model(settings), source, ray.get(done))
+    def __init__(self, settings: Settings, source: str, done: set[str]) -> None:
+        self._worker = Worker(settings, open_model(settings), source, done)
 
     def __call__(self, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        none = np.empty(0, np.float32)
-        for each in self._worker.embed(batch["units"][0]):
-            vector = none if each.vector is None else each.vector
-            yield {"id": [each.id], "path": [each.path], "vector": [vector], "reason": [each.reason]}
+        units = [Unit(**unit) for unit in json.loads(batch["units"][0])]
+        for each in self._worker.embed(units):
+            vector = np.empty(0, np.float32) if each.vector is None else each.vector
+            yield {"id": [each.id], "path": [each.path], "vector": [vector.tolist()], "reason": [each.reason]}
 
 
-def _groups(units: Sequence[Unit]) -> Iterator[Sequence[Unit]]:
-    """Picture files in groups, row groups by themselves."""
+def _groups(units: Sequence[Unit]) -> Iterator[str]:
+    """Picture files in groups, row groups by themselves, as JSON."""
     files = [unit for unit in units if unit.group is None]
-    for start in range(0, len(files), _FILES):
-        yield files[start : start + _FILES]
-    yield from ([unit] for unit in units if unit.group is not None)
+    groups: list[Sequence[Unit]] = [files[start : start + _FILES] for start in range(0, len(files), _FILES)]
+    groups += [[unit] for unit in units if unit.group is not None]
+    return (json.dumps([asdict(unit) for unit in group]) for group in groups)
