@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import TextIO
 
 from tqdm import tqdm
 
@@ -33,7 +34,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     """
     if options.part < 1 or options.top_k < 1:
         raise InvalidRequest("--part and --top-k are at least 1")
-    begun, report_file = time.monotonic(), options.report or options.out / "bad.jsonl"
+    begun, report = time.monotonic(), options.report or options.out / "bad.jsonl"
     units = find_units(open_files(options.source))
     model = open_model(settings)
     sink = _answers(settings, model, options)
@@ -41,19 +42,25 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     done = sink.done(ids)
     embedded = _embed(settings, model, options, units, done)
     bar = tqdm(embedded, total=len(ids) - len(done), unit="picture", disable=not sys.stderr.isatty())
-    with whole(report_file) as report, report.open("w", encoding="utf-8") as file:
-        good = bad = 0
-        for part in _parts(bar, options.part):
-            pictures = [picture for picture in part if picture.vector is not None]
-            if pictures:
-                sink.put(pictures)
-            lines = [{"id": each.id, "reason": each.reason} for each in part if each.vector is None]
-            file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-            bad += len(lines)
-            good += len(pictures)
+    with whole(report) as path, path.open("w", encoding="utf-8") as file:
+        good, bad = drain(bar, sink, file, options.part)
     facts = {"good": good, "bad": bad, "done_before": len(done), "seconds": round(time.monotonic() - begun, 1)}
-    _tell(facts, report_file, options)
+    _tell(facts, report, options)
     return int(bad > 0)
+
+
+def drain(embedded: Iterable[Embedded], sink: Sink, report: TextIO, part: int) -> tuple[int, int]:
+    """Store what has a vector, `part` pictures at a time, and list the rest; returns how many of both there were."""
+    source = iter(embedded)
+    good = bad = 0
+    while group := list(islice(source, part)):
+        pictures = [each for each in group if each.vector is not None]
+        if pictures:
+            sink.put(pictures)
+        lines = [{"id": each.id, "reason": each.reason} for each in group if each.vector is None]
+        report.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        good, bad = good + len(pictures), bad + len(lines)
+    return good, bad
 
 
 def _embed(
@@ -71,13 +78,6 @@ def _answers(settings: Settings, model: Model, options: argparse.Namespace) -> S
     recogniser = recogniser_for(settings, model, options.labels)
     made_with = {"source": options.source.rstrip("/"), "model": model.name}
     return Answers(options.out, options.format, recogniser, options.top_k, made_with)
-
-
-def _parts(embedded: Iterable[Embedded], size: int) -> Iterator[list[Embedded]]:
-    """So many at a time, the last time fewer."""
-    source = iter(embedded)
-    while part := list(islice(source, size)):
-        yield part
 
 
 def _tell(facts: dict[str, float], report: Path, options: argparse.Namespace) -> None:

@@ -27,7 +27,7 @@ class Worker:
     def embed(self, units: Iterable[Unit]) -> Iterator[Embedded]:
         """Every picture of the units with its vector, or with the reason why it has none."""
         settings, encode = self._settings, self._model.encoder.pictures
-        return embed(self._pictures(units), self._decode, encode, threads=settings.threads, batch=settings.max_batch)
+        return embed(self._pictures(units), self.decode, encode, threads=settings.threads, batch=settings.max_batch)
 
     def _pictures(self, units: Iterable[Unit]) -> Iterator[Picture]:
         for unit in units:
@@ -35,5 +35,6 @@ class Worker:
                 pictures = read_pictures(self._files, unit, self._limits.max_bytes)
                 yield from (picture for picture in pictures if picture.id not in self._done)
 
-    def _decode(self, data: bytes) -> Floats:
+    def decode(self, data: bytes) -> Floats:
+        """The bytes of a picture to the model's input (3, S, S); raises InvalidImage and its like."""
         return self._preprocess(open_picture(data, self._limits))
