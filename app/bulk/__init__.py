@@ -1,6 +1,6 @@
 """What passes between the stages of a bulk run: pictures, then their vectors or what is wrong with them."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,12 +29,12 @@ class Embedded:
 
 
 class Sink(Protocol):
-    """Where the vectors go. What `put` was given is there for good when it returns."""
+    """Where the vectors go. What `put` took is there for good when it returns."""
 
     def done(self, ids: Collection[str]) -> set[str]:
         """Those of the ids that are there already."""
         ...
 
-    def put(self, pictures: Sequence[Embedded]) -> None:
-        """Store pictures, each of which has its vector."""
+    def put(self, pictures: Sequence[Embedded]) -> Mapping[str, str]:
+        """Store pictures, each of which has its vector; returns, by id, why some of them cannot be taken."""
         ...

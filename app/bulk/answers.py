@@ -24,9 +24,10 @@ class Answers:
         """Those of the ids that have their row."""
         return self._parts.ids().intersection(ids)
 
-    def put(self, pictures: Sequence[Embedded]) -> None:
-        """One part of rows; raises InvalidRequest when it cannot be written."""
+    def put(self, pictures: Sequence[Embedded]) -> dict[str, str]:
+        """One part of rows, of all of them; raises InvalidRequest when it cannot be written."""
         self._parts.write([self._row(each, each.vector) for each in pictures if each.vector is not None])
+        return {}
 
     def _row(self, picture: Embedded, vector: Floats) -> dict[str, object]:
         answer = self._recogniser.recognise(vector, top_k=self._top_k, threshold=THRESHOLD)

@@ -50,16 +50,17 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def drain(embedded: Iterable[Embedded], sink: Sink, report: TextIO, part: int) -> tuple[int, int]:
-    """Store what has a vector, `part` pictures at a time, and list the rest; returns how many of both there were."""
+    """Store what has a vector, `part` pictures at a time, list the rest; returns how many of both there were."""
     source = iter(embedded)
     good = bad = 0
     while group := list(islice(source, part)):
         pictures = [each for each in group if each.vector is not None]
+        reasons = {each.id: each.reason for each in group if each.vector is None}
         if pictures:
-            sink.put(pictures)
-        lines = [{"id": each.id, "reason": each.reason} for each in group if each.vector is None]
-        report.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-        good, bad = good + len(pictures), bad + len(lines)
+            reasons |= sink.put(pictures)
+        lines = [json.dumps({"id": id_, "reason": reason}, ensure_ascii=False) for id_, reason in reasons.items()]
+        report.writelines(line + "\n" for line in lines)
+        good, bad = good + len(group) - len(reasons), bad + len(reasons)
     return good, bad
 
 

@@ -29,8 +29,8 @@ class Unit:
     def ids(self) -> list[str]:
         """The ids of its pictures."""
         if self.group is None:
-            return [self.name]
-        return [f"{self.name}:{number}" for number in range(self.first, self.first + self.rows)]
+            return [_text(self.name)]
+        return [f"{_text(self.name)}:{number}" for number in range(self.first, self.first + self.rows)]
 
 
 def find_units(files: Files) -> list[Unit]:
@@ -46,9 +46,10 @@ def find_units(files: Files) -> list[Unit]:
 def read_pictures(files: Files, unit: Unit, max_bytes: int) -> Iterator[Picture]:
     """The pictures of a unit; what is wrong with one is said when it is read."""
     if unit.problem:
-        yield _bad(unit.name, unit.problem)
+        yield _bad(_text(unit.name), unit.problem)
     elif unit.group is None:
-        yield Picture(unit.name, unit.name, partial(files.read, unit.name, max_bytes))
+        name = _text(unit.name)
+        yield Picture(name, name, partial(files.read, unit.name, max_bytes))
     else:
         yield from _rows(files, unit, max_bytes)
 
@@ -89,6 +90,15 @@ def _rows(files: Files, unit: Unit, max_bytes: int) -> Iterator[Picture]:
                     yield Picture(id_, path or id_, partial(_checked, data, max_bytes))
     except (pa.ArrowException, OSError) as error:
         yield from (_bad(id_, f"the parquet file is damaged: {error}") for id_ in left)
+
+
+def _text(name: str) -> str:
+    r"""A name as text; bytes in it that are none, which old file systems have, are written out.
+
+    >>> _text("caf\udce9.jpg")
+    'caf\\xe9.jpg'
+    """
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _checked(data: bytes | None, most: int) -> bytes:

@@ -1,6 +1,8 @@
 """Files to pictures, with an id that is the same in every run."""
 
+import os
 import sys
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,6 +24,13 @@ def test_a_picture_file_is_a_picture(tmp_path):
     (tmp_path / "deep/1.jpg").write_bytes(b"one")
     (found,) = pictures(LocalFiles(tmp_path))
     assert (found.id, found.path, found.read()) == ("deep/1.jpg", "deep/1.jpg", b"one")
+
+
+def test_a_name_that_is_no_text(tmp_path):
+    """A file whose name has bytes that are not UTF-8 is read, and its id can be written."""
+    Path(os.fsdecode(bytes(tmp_path) + b"/caf\xe9.jpg")).write_bytes(b"one")
+    (found,) = pictures(LocalFiles(tmp_path))
+    assert (found.id, found.read()) == (r"caf\xe9.jpg", b"one")
 
 
 def test_a_row_is_a_picture(tmp_path):
