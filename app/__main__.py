@@ -37,7 +37,9 @@ def add_bulk(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     classify.add_argument("--top-k", type=int, default=5, metavar="K", help="how many labels to name (5)")
     for action in (classify,):
         action.add_argument("source", metavar="SOURCE", help="a folder, a parquet file or s3://BUCKET/PREFIX")
-        action.add_argument("--part", type=int, default=1000, metavar="N", help="pictures stored at once (1000)")
+        action.add_argument(
+            "--part", type=int, default=1000, metavar="N", help="pictures stored at once: what a kill can cost (1000)"
+        )
         action.add_argument("--report", type=Path, metavar="FILE", help="where bad pictures are listed, as JSON lines")
         action.add_argument("--ray", metavar="ADDRESS", help="work on a Ray cluster; auto: the one of this machine")
         action.add_argument("--json", action="store_true", help="end with a summary as a JSON object")

@@ -54,7 +54,7 @@ class LocalFiles:
 
 
 class S3Files:
-    """The objects below a prefix, or one object."""
+    """The objects below a prefix."""
 
     def __init__(self, s3: S3, place: Place) -> None:
         self._s3 = s3

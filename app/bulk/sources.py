@@ -7,6 +7,7 @@ import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 
 from app.bulk import Picture
 from app.bulk.files import Files, check_size
@@ -70,8 +71,8 @@ def _groups(files: Files, name: str) -> list[Unit]:
         return [Unit(name, problem=f"not a parquet file, or a damaged one: {error}")]
     if "image.bytes" not in names:
         return [Unit(name, problem=f"the column image with bytes and path is missing; there are: {', '.join(names)}")]
-    firsts = [sum(sizes[:group]) for group in range(len(sizes))]
-    return [Unit(name, group, first, rows) for group, (first, rows) in enumerate(zip(firsts, sizes, strict=True))]
+    firsts = accumulate(sizes, initial=0)
+    return [Unit(name, group, first, rows) for group, (rows, first) in enumerate(zip(sizes, firsts, strict=False))]
 
 
 def _rows(files: Files, unit: Unit, max_bytes: int) -> Iterator[Picture]:

@@ -29,12 +29,12 @@ class Worker:
         settings, encode = self._settings, self._model.encoder.pictures
         return embed(self._pictures(units), self.decode, encode, threads=settings.threads, batch=settings.max_batch)
 
+    def decode(self, data: bytes) -> Floats:
+        """The bytes of a picture to the model's input (3, S, S); raises InvalidImage and its like."""
+        return self._preprocess(open_picture(data, self._limits))
+
     def _pictures(self, units: Iterable[Unit]) -> Iterator[Picture]:
         for unit in units:
             if not self._done.issuperset(unit.ids()):
                 pictures = read_pictures(self._files, unit, self._limits.max_bytes)
                 yield from (picture for picture in pictures if picture.id not in self._done)
-
-    def decode(self, data: bytes) -> Floats:
-        """The bytes of a picture to the model's input (3, S, S); raises InvalidImage and its like."""
-        return self._preprocess(open_picture(data, self._limits))
