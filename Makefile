@@ -31,6 +31,7 @@ bench: .venv/dev models/ViT-B-32-none/config.json ## measure speed and recogniti
 	$(BIN)/python -m benchmarks.latency --model larder-small
 	$(BIN)/python -m benchmarks.latency --model ViT-B-32-none
 	$(BIN)/python -m benchmarks.live --model ViT-B-32-none
+	$(BIN)/python -m benchmarks.bulk --model ViT-B-32-none
 	$(BIN)/python -m benchmarks.accuracy --data $(DATA)
 	$(BIN)/python -m benchmarks.cold_start --model larder-small
 	$(BIN)/python -m benchmarks.cold_start --model ViT-B-32-none

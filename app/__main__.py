@@ -1,4 +1,4 @@
-"""The commands: `python -m app serve`, `classify`, `pantry` and `models`."""
+"""The commands: `python -m app serve`, `classify`, `bulk`, `pantry` and `models`."""
 
 import argparse
 import sys
@@ -20,9 +20,29 @@ def parser() -> argparse.ArgumentParser:
     classify.add_argument("--labels", metavar="A,B,C", help="the labels; without it, those of the label file")
     classify.add_argument("--top-k", type=int, default=5, metavar="K", help="how many labels to name (5)")
     classify.add_argument("--json", action="store_true", help="one JSON object a line")
+    add_bulk(commands)
     add_pantry(commands)
     add_models(commands)
     return top
+
+
+def add_bulk(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The command `bulk` and its actions."""
+    bulk = commands.add_parser("bulk", help="classify or index many pictures; killed, the same command goes on")
+    actions = bulk.add_subparsers(dest="action", required=True, metavar="ACTION")
+    classify = actions.add_parser("classify", help="write which label each picture has to a folder")
+    classify.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder of the answers")
+    classify.add_argument("--format", choices=["parquet", "jsonl"], default="parquet", help="of the answers (parquet)")
+    classify.add_argument("--labels", metavar="A,B,C", help="the labels; without it, those of the label file")
+    classify.add_argument("--top-k", type=int, default=5, metavar="K", help="how many labels to name (5)")
+    for action in (classify,):
+        action.add_argument("source", metavar="SOURCE", help="a folder, a parquet file or s3://BUCKET/PREFIX")
+        action.add_argument(
+            "--part", type=int, default=1000, metavar="N", help="pictures stored at once: what a kill can cost (1000)"
+        )
+        action.add_argument("--report", type=Path, metavar="FILE", help="where bad pictures are listed, as JSON lines")
+        action.add_argument("--ray", metavar="ADDRESS", help="work on a Ray cluster; auto: the one of this machine")
+        action.add_argument("--json", action="store_true", help="end with a summary as a JSON object")
 
 
 def add_pantry(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -59,6 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     options = parser().parse_args(arguments)
     try:
+        if options.command == "bulk":
+            return bulk(options)
         if options.command == "pantry":
             return pantry(options)
         if options.command == "models":
@@ -88,6 +110,16 @@ def classify(options: argparse.Namespace) -> int:
 
     configure("warning")
     return classify(read_settings(), options.pictures, options.labels, options.top_k, options.json)
+
+
+def bulk(options: argparse.Namespace) -> int:
+    """Classify or index many pictures; returns 1 when some of them were bad, 0 otherwise."""
+    from app.bulk.command import run
+    from app.log import configure
+    from app.settings import read_settings
+
+    configure("warning")
+    return run(read_settings(), options)
 
 
 def pantry(options: argparse.Namespace) -> int:

@@ -21,7 +21,7 @@ THRESHOLD = 0.8
 def classify(settings: Settings, pictures: Sequence[str], labels: str | None, top_k: int, as_json: bool) -> int:
     """Print an answer for each picture, as it comes; returns 1 when some could not be read, 0 otherwise."""
     model = open_model(settings)
-    recogniser = _recogniser(settings, model, labels)
+    recogniser = recogniser_for(settings, model, labels)
     limits, preprocess = image_limits(settings), preprocessor(model.form)
     failed = False
     for name in tqdm(pictures, unit="picture", disable=len(pictures) < 10 or not sys.stderr.isatty()):
@@ -38,7 +38,7 @@ def classify(settings: Settings, pictures: Sequence[str], labels: str | None, to
     return int(failed)
 
 
-def _recogniser(settings: Settings, model: Model, labels: str | None) -> Recogniser:
+def recogniser_for(settings: Settings, model: Model, labels: str | None) -> Recogniser:
     """A recogniser for the labels given, comma-separated, or for those that the service would have."""
     if labels is None:
         vocabulary = open_vocabulary(settings, model, open_pantry(settings))

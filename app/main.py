@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
@@ -20,6 +21,7 @@ from app.engines import Engine
 from app.engines.choice import open_engine
 from app.errors import EngineError, LarderError
 from app.images import ImageLimits
+from app.label_file import open_labels
 from app.log import configure, get_logger
 from app.pantry import PantryStore
 from app.pantry.none import NoPantry
@@ -28,7 +30,9 @@ from app.pipeline import PROMPTS_KEPT, blank, open_pipeline
 from app.preprocess import ImageForm
 from app.prompt_cache import PromptCache
 from app.recognition import Recogniser
+from app.remote_bundle import fetch_bundle
 from app.request_labels import TextLimits
+from app.s3 import S3, SCHEME, parse_place
 from app.settings import Settings, read_settings
 from app.vocabulary import LabelSet, Vocabulary, read_prompts
 
@@ -63,8 +67,15 @@ def open_model(settings: Settings) -> Model:
 
         original = open_original(settings.model, settings.threads)
         return _model(settings, original, original.engine)
-    bundle = open_bundle(find_bundle(settings.model))
+    bundle = open_bundle(bundle_folder(settings))
     return _model(settings, bundle, open_engine(settings.engine, bundle, settings.threads, settings.data))
+
+
+def bundle_folder(settings: Settings) -> Path:
+    """The folder of the bundle that the settings name, fetched first where it is in S3; raises BundleError."""
+    if settings.model.startswith(SCHEME):
+        return fetch_bundle(S3(), parse_place(settings.model), settings.data / "models")
+    return find_bundle(settings.model)
 
 
 def _model(settings: Settings, source: "Bundle | OpenedOriginal", engine: Engine) -> Model:
@@ -95,9 +106,9 @@ def open_pantry(settings: Settings) -> PantryStore:
 
 
 def open_vocabulary(settings: Settings, model: Model, store: PantryStore) -> Vocabulary:
-    """The live label set, not yet encoded; raises InvalidLabels when the templates cannot be read."""
+    """The live label set, not yet encoded; raises InvalidLabels for the templates, StartError for the label file."""
     templates = read_prompts(settings.templates)
-    return Vocabulary(settings.labels, templates, store, model.encoder, settings.max_label_length)
+    return Vocabulary(open_labels(settings.labels), templates, store, model.encoder, settings.max_label_length)
 
 
 def open_recogniser(settings: Settings, model: Model, current: Callable[[], LabelSet | None]) -> Recogniser:

@@ -10,13 +10,14 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, StringConstraints, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.errors import SettingsError
 
 MIB = 1024 * 1024
 FIRESTORE = r"firestore://[a-z0-9][a-z0-9.:-]*/[A-Za-z0-9][A-Za-z0-9_.-]{0,199}"  # a project, a collection in it
+S3Url = Annotated[str, StringConstraints(pattern="^s3://")]
 
 
 def available_processors() -> int:
@@ -47,12 +48,18 @@ class Settings(BaseSettings):
     model: str = Field(
         default="larder-small",
         min_length=1,
-        description="a bundle under `models/`, a folder, or `open_clip:MODEL/PRETRAINED` without a bundle",
+        description=(
+            "a bundle under `models/`, a folder, an `s3://` prefix, or `open_clip:MODEL/PRETRAINED` without a bundle"
+        ),
     )
     engine: Literal["auto", "onnxruntime", "openvino", "torch"] = Field(
         default="auto", description="what runs the model; `auto`: the fastest that is installed and exact enough"
     )
-    labels: Path = Field(default=Path("labels/pantry.txt"), description="the label file")
+    labels: S3Url | Path = Field(
+        default=Path("labels/pantry.txt"),
+        union_mode="left_to_right",
+        description="the label file, or an `s3://` object",
+    )
     templates: Path = Field(default=Path("labels/templates.txt"), description="the prompt templates")
     background: Path = Field(default=Path("labels/background.txt"), description='the prompts that mean "none of these"')
     pantry: str = Field(

@@ -16,6 +16,7 @@ import numpy as np
 from app.encoder import Encoder, unit
 from app.engines import Floats
 from app.errors import InvalidLabels
+from app.label_file import LabelFile
 from app.pantry import PantryStore
 
 _COMMENT = re.compile(r"(^|\s)#.*")
@@ -96,7 +97,7 @@ class Vocabulary:
     """The live label set: `current` is swapped whole by `refresh`, so a reader never sees half a change."""
 
     def __init__(
-        self, label_file: Path, templates: Sequence[str], pantry: PantryStore, encoder: Encoder, longest: int
+        self, label_file: LabelFile, templates: Sequence[str], pantry: PantryStore, encoder: Encoder, longest: int
     ) -> None:
         self._label_file = label_file
         self._templates = templates
@@ -112,24 +113,13 @@ class Vocabulary:
 
         Returns whether there is a new set. Raises InvalidLabels or StoreUnavailable and keeps the set it had.
         """
-        stamp = (self._file_stamp(), self._pantry.stamp())
+        stamp = (self._label_file.stamp(), self._pantry.stamp())
         if stamp == self._stamp:
             return False
-        try:
-            text = self._label_file.read_text(encoding="utf-8")
-        except (OSError, UnicodeError) as error:
-            raise InvalidLabels(f"the label file {self._label_file} cannot be read: {error}") from error
-        labels = merge(parse_labels(text, self._longest), self._pantry.items())
+        labels = merge(parse_labels(self._label_file.read(), self._longest), self._pantry.items())
         self.current = LabelSet(labels, self._prototypes(labels), _version(labels))
         self._stamp = stamp
         return True
-
-    def _file_stamp(self) -> Hashable:
-        try:
-            stat = self._label_file.stat()
-        except OSError as error:
-            raise InvalidLabels(f"the label file {self._label_file} cannot be read: {error.strerror}") from error
-        return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
     def _prototypes(self, labels: Sequence[Label]) -> Floats:
         """Unit prototypes (N, D); those of the present set are kept, only new names are encoded."""

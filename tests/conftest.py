@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 from app.main import create_app
 from app.settings import Settings
 from tests.fakes import ColourEncoder, colour_model
+from tests.s3 import Bucket
 
 LABELS = "# colours\nred\ngreen\nblue | azure blue\n"
 
@@ -65,6 +66,13 @@ def start(settings: Settings, encoder: ColourEncoder) -> Iterator[Callable[..., 
 def client(start: Callable[..., TestClient]) -> TestClient:
     """A ready service over the colours red, green and blue."""
     return start()
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """An empty bucket of an S3 on this machine, which AWS's own variables name."""
+    with Bucket(monkeypatch.setenv) as bucket:
+        yield bucket
 
 
 def wait_until(true: Callable[[], bool], seconds: float = 5) -> None:

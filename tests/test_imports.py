@@ -11,14 +11,14 @@ FILES = sorted((ROOT / "app").rglob("*.py"))
 # our modules, lowest first: a module of `app` imports only what stands on a line above its own
 LAYERS = [
     ["errors"],
-    ["settings", "log", "images", "preprocess", "pantry"],
-    ["pantry.none", "pantry.changes", "pantry.transfer", "pantry.firestore", "bundle"],
+    ["settings", "log", "whole", "s3", "images", "preprocess", "pantry"],
+    ["pantry.none", "pantry.changes", "pantry.transfer", "pantry.firestore", "bundle", "label_file"],
     ["pantry.sqlite", "pantry.firestore.connection", "pantry.firestore.documents", "pantry.firestore.credentials"],
     ["pantry.firestore.memory"],
     ["pantry.firestore.stream", "pantry.firestore.writer"],
     ["pantry.firestore.listener"],
     ["pantry.firestore.store"],
-    ["engines"],
+    ["engines", "remote_bundle"],
     [
         "engines.onnxruntime",
         "engines.openvino",
@@ -47,6 +47,12 @@ LAYERS = [
     ["exporter.command"],
     ["main", "serve"],
     ["classify", "lambda_handler"],
+    ["bulk"],
+    ["bulk.files", "bulk.stages", "bulk.parts"],
+    ["bulk.sources", "bulk.answers"],
+    ["bulk.work"],
+    ["bulk.ray"],
+    ["bulk.command"],
     ["__main__"],
 ]
 OWNERS = {
@@ -67,6 +73,10 @@ OWNERS = {
     "sqlite3": ["pantry.sqlite", "prompt_cache"],
     "google": ["pantry.firestore"],
     "grpc": ["pantry.firestore"],
+    "pyarrow": ["bulk.sources", "bulk.parts", "training"],
+    "ray": ["bulk.ray"],
+    "boto3": ["s3"],
+    "botocore": ["s3"],
     "structlog": ["log"],
     "logging": ["log", "exporter.quiet"],
 }
@@ -147,6 +157,6 @@ def test_serving_needs_no_torch():
     import subprocess
     import sys
 
-    not_needed = ("torch", "open_clip", "grpc", "google.cloud")
+    not_needed = ("torch", "open_clip", "grpc", "google.cloud", "boto3")
     script = f"import sys, app.main, app.serve, app.classify; print([m for m in sys.modules if m in {not_needed}])"
     assert subprocess.check_output([sys.executable, "-c", script], cwd=ROOT, text=True).strip() == "[]"

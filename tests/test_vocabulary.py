@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from app.errors import InvalidLabels, StoreUnavailable
+from app.label_file import LocalLabels
 from app.pantry.sqlite import SQLitePantry
 from app.vocabulary import Label, Vocabulary, encode, merge, parse_labels, read_prompts
 from tests.fakes import ColourEncoder
@@ -27,7 +28,7 @@ def label_file(tmp_path):
 
 @pytest.fixture
 def vocabulary(label_file, pantry):
-    return Vocabulary(label_file, ["a photo of {}.", "{}"], pantry, ColourEncoder(), longest=200)
+    return Vocabulary(LocalLabels(label_file), ["a photo of {}.", "{}"], pantry, ColourEncoder(), longest=200)
 
 
 def names(labels) -> list[str]:

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from app.errors import InvalidRequest, NotFound, StoreUnavailable
 from app.pantry import MAX_COUNT, PantryStore, item_name
+from app.whole import whole
 
 AT_A_TIME = 16
 Form = Literal["csv", "jsonl"]
@@ -89,7 +90,7 @@ def export_items(store: PantryStore, path: Path | None, form: Form) -> int:
     Raises InvalidRequest when the file cannot be written.
     """
     items = store.items()
-    with _whole(path) if path else nullcontext(sys.stdout) as file:
+    with _opened(path) if path else nullcontext(sys.stdout) as file:
         writer = csv.writer(file, lineterminator="\n")
         if form == "csv":
             writer.writerow(["item", "count"])
@@ -184,14 +185,6 @@ def _line(number: int, record: Mapping[str, Any] | str) -> Line:
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[TextIO]:
-    """A file that takes its name only when it is complete."""
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        part.replace(path)
-    except OSError as error:
-        raise InvalidRequest(f"{path} cannot be written: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
+def _opened(path: Path) -> Iterator[TextIO]:
+    with whole(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+        yield file

@@ -1,0 +1,46 @@
+"""Vectors to rows that say which label each picture has."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from app.bulk import Embedded
+from app.bulk.parts import Form, Parts
+from app.classify import THRESHOLD
+from app.engines import Floats
+from app.recognition import Recogniser
+
+
+class Answers:
+    """A sink that writes a row for each picture to a folder of parts."""
+
+    def __init__(self, folder: Path, form: Form, recogniser: Recogniser, top_k: int, made_with: dict[str, str]) -> None:
+        """`made_with` is the source and the model; raises InvalidRequest when the folder is another run's."""
+        labels = recogniser.label_set.version
+        self._parts = Parts(folder, form, made_with | {"labels": labels, "top_k": top_k})
+        self._recogniser = recogniser
+        self._top_k = top_k
+
+    def done(self, ids: Collection[str]) -> set[str]:
+        """Those of the ids that have their row."""
+        return self._parts.ids().intersection(ids)
+
+    def put(self, pictures: Sequence[Embedded]) -> dict[str, str]:
+        """One part of rows, of all of them; raises InvalidRequest when it cannot be written."""
+        self._parts.write([self._row(each, each.vector) for each in pictures if each.vector is not None])
+        return {}
+
+    def _row(self, picture: Embedded, vector: Floats) -> dict[str, object]:
+        answer = self._recogniser.recognise(vector, top_k=self._top_k, threshold=THRESHOLD)
+        ranking = answer.ranking
+        return {
+            "id": picture.id,
+            "path": picture.path,
+            "label": answer.labels[0].name,
+            "probability": ranking.probabilities[0],
+            "cosine": ranking.cosines[0],
+            "confident": ranking.confident,
+            "known": answer.known,
+            "top_k_labels": [label.name for label in answer.labels],
+            "top_k_probabilities": ranking.probabilities,
+            "top_k_cosines": ranking.cosines,
+        }

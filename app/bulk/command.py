@@ -1,0 +1,92 @@
+"""One bulk run: what is not done yet goes through the stages into the sink, and bad pictures into a report.
+
+What the sink has is done; what was bad before is tried again. So a run that was killed goes on with the same command,
+every good picture is in the output once, and the report of the run that ends names every bad one.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TextIO
+
+from tqdm import tqdm
+
+from app.bulk import Embedded, Sink
+from app.bulk.answers import Answers
+from app.bulk.files import open_files
+from app.bulk.sources import Unit, find_units
+from app.bulk.work import Worker
+from app.classify import recogniser_for
+from app.errors import InvalidRequest
+from app.main import Model, open_model
+from app.settings import Settings
+from app.whole import whole
+
+
+def run(settings: Settings, options: argparse.Namespace) -> int:
+    """Run `bulk classify` or `bulk index`; returns 1 when some pictures were bad, 0 otherwise.
+
+    Raises InvalidRequest, InvalidLabels, StartError or StoreUnavailable.
+    """
+    if options.part < 1 or options.top_k < 1:
+        raise InvalidRequest("--part and --top-k are at least 1")
+    begun, report = time.monotonic(), options.report or options.out / "bad.jsonl"
+    units = find_units(open_files(options.source))
+    model = open_model(settings)
+    sink = _answers(settings, model, options)
+    ids = [id_ for unit in units for id_ in unit.ids()]
+    done = sink.done(ids)
+    embedded = _embed(settings, model, options, units, done)
+    bar = tqdm(embedded, total=len(ids) - len(done), unit="picture", disable=not sys.stderr.isatty())
+    with whole(report) as path, path.open("w", encoding="utf-8") as file:
+        good, bad = drain(bar, sink, file, options.part)
+    facts = {"good": good, "bad": bad, "done_before": len(done), "seconds": round(time.monotonic() - begun, 1)}
+    _tell(facts, report, options)
+    return int(bad > 0)
+
+
+def drain(embedded: Iterable[Embedded], sink: Sink, report: TextIO, part: int) -> tuple[int, int]:
+    """Store what has a vector, `part` pictures at a time, list the rest; returns how many of both there were."""
+    source = iter(embedded)
+    good = bad = 0
+    while group := list(islice(source, part)):
+        pictures = [each for each in group if each.vector is not None]
+        reasons = {each.id: each.reason for each in group if each.vector is None}
+        if pictures:
+            reasons |= sink.put(pictures)
+        lines = [json.dumps({"id": id_, "reason": reason}, ensure_ascii=False) for id_, reason in reasons.items()]
+        report.writelines(line + "\n" for line in lines)
+        good, bad = good + len(group) - len(reasons), bad + len(reasons)
+    return good, bad
+
+
+def _embed(
+    settings: Settings, model: Model, options: argparse.Namespace, units: list[Unit], done: set[str]
+) -> Iterator[Embedded]:
+    """On this machine, or on a cluster."""
+    if options.ray is None:
+        return Worker(settings, model, options.source, done).embed(units)
+    from app.bulk import ray
+
+    return ray.embed(options.ray, settings, options.source, units, done)
+
+
+def _answers(settings: Settings, model: Model, options: argparse.Namespace) -> Sink:
+    recogniser = recogniser_for(settings, model, options.labels)
+    made_with = {"source": options.source.rstrip("/"), "model": model.name}
+    return Answers(options.out, options.format, recogniser, options.top_k, made_with)
+
+
+def _tell(facts: dict[str, float], report: Path, options: argparse.Namespace) -> None:
+    if options.json:
+        print(json.dumps(facts | {"out": str(options.out), "report": str(report)}))
+        return
+    rate = facts["good"] / max(facts["seconds"], 0.1)
+    before = f"; {facts['done_before']} were there before" if facts["done_before"] else ""
+    print(f"{facts['good']} pictures in {facts['seconds']} s, {rate:.0f} a second{before}")
+    if facts["bad"]:
+        print(f"{facts['bad']} bad pictures are listed in {report}")

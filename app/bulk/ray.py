@@ -1,0 +1,68 @@
+"""The work of a bulk run on a Ray cluster: an actor for as many processors as a worker uses, each with the model.
+
+Only names go to the actors and only vectors come back: every node reads the source itself, and needs the same checkout
+and requirements, which the container image has.
+"""
+
+import importlib.util
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from app.bulk import Embedded
+from app.bulk.sources import Unit
+from app.bulk.work import Worker
+from app.errors import InvalidRequest
+from app.main import open_model
+from app.settings import Settings
+
+_FILES = 64  # picture files that an actor is given at once; of parquet it is given a row group
+
+
+def embed(address: str, settings: Settings, source: str, units: Sequence[Unit], done: set[str]) -> Iterator[Embedded]:
+    """What `Worker.embed` gives, in any order; raises InvalidRequest when there is no Ray or no cluster."""
+    if importlib.util.find_spec("ray") is None:
+        raise InvalidRequest("--ray needs Ray: pip install -r requirements-ray.txt")
+    import ray
+
+    try:
+        ray.init(address=address, logging_level="warning", log_to_driver=False)
+    except (ConnectionError, ValueError) as error:
+        raise InvalidRequest(f"there is no Ray cluster at {address}: {error}") from error
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = context.print_on_execution_start = False  # the command has a bar of its own
+    most = max(1, int(ray.cluster_resources()["CPU"]) // settings.threads)
+    rows = ray.data.from_items([{"units": text} for text in _groups(units)]).map_batches(
+        _Actor,
+        fn_constructor_args=(settings, source, done),
+        batch_size=1,
+        num_cpus=settings.threads,
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most),
+    )
+    for row in rows.iter_rows():
+        vector = np.array(row["vector"], np.float32)
+        yield Embedded(row["id"], row["path"], vector if len(vector) else None, row["reason"])
+
+
+class _Actor:
+    """A Worker in a process of its own."""
+
+    def __init__(self, settings: Settings, source: str, done: set[str]) -> None:
+        self._worker = Worker(settings, open_model(settings), source, done)
+
+    def __call__(self, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        units = [Unit(**unit) for unit in json.loads(batch["units"][0])]
+        for each in self._worker.embed(units):
+            vector = np.empty(0, np.float32) if each.vector is None else each.vector
+            yield {"id": [each.id], "path": [each.path], "vector": [vector.tolist()], "reason": [each.reason]}
+
+
+def _groups(units: Sequence[Unit]) -> Iterator[str]:
+    """Picture files in groups, row groups by themselves, as JSON."""
+    files = [unit for unit in units if unit.group is None]
+    groups: list[Sequence[Unit]] = [files[start : start + _FILES] for start in range(0, len(files), _FILES)]
+    groups += [[unit] for unit in units if unit.group is not None]
+    return (json.dumps([asdict(unit) for unit in group]) for group in groups)

@@ -1,0 +1,40 @@
+"""What one process does of a bulk run: it reads, decodes and encodes the units that it is given."""
+
+from collections.abc import Iterable, Iterator
+
+from app.bulk import Embedded, Picture
+from app.bulk.files import open_files
+from app.bulk.sources import Unit, read_pictures
+from app.bulk.stages import embed
+from app.engines import Floats
+from app.images import open_picture
+from app.main import Model, image_limits
+from app.preprocess import preprocessor
+from app.settings import Settings
+
+
+class Worker:
+    """A source's pictures through a model, but for those that are `done`."""
+
+    def __init__(self, settings: Settings, model: Model, source: str, done: set[str]) -> None:
+        self._settings = settings
+        self._model = model
+        self._files = open_files(source)
+        self._done = done
+        self._limits = image_limits(settings)
+        self._preprocess = preprocessor(model.form)
+
+    def embed(self, units: Iterable[Unit]) -> Iterator[Embedded]:
+        """Every picture of the units with its vector, or with the reason why it has none."""
+        settings, encode = self._settings, self._model.encoder.pictures
+        return embed(self._pictures(units), self.decode, encode, threads=settings.threads, batch=settings.max_batch)
+
+    def decode(self, data: bytes) -> Floats:
+        """The bytes of a picture to the model's input (3, S, S); raises InvalidImage and its like."""
+        return self._preprocess(open_picture(data, self._limits))
+
+    def _pictures(self, units: Iterable[Unit]) -> Iterator[Picture]:
+        for unit in units:
+            if not self._done.issuperset(unit.ids()):
+                pictures = read_pictures(self._files, unit, self._limits.max_bytes)
+                yield from (picture for picture in pictures if picture.id not in self._done)

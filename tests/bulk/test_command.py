@@ -1,0 +1,149 @@
+"""`python -m app bulk`: every good picture once, every bad one reported, also after kill -9."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from app.__main__ import main
+from tests.bulk.conftest import BROKEN, GOOD, write_parquet
+from tests.conftest import wait_until
+from tests.fakes import COLOURS, as_bytes, picture
+
+ROOT = Path(__file__).parents[2]
+
+
+def answers(folder: Path = Path("out")) -> list[tuple[str, str]]:
+    """The id and label of every row."""
+    rows = [row for path in sorted(folder.glob("part-*.parquet")) for row in pq.read_table(path).to_pylist()]
+    rows += [json.loads(line) for path in folder.glob("part-*.jsonl") for line in path.read_text().splitlines()]
+    return [(row["id"], row["label"]) for row in rows]
+
+
+def reasons(path: Path = Path("out/bad.jsonl")) -> dict[str, str]:
+    """The reason of every bad picture; an assertion where one is named twice."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert len({line["id"] for line in lines}) == len(lines)
+    return {line["id"]: line["reason"] for line in lines}
+
+
+def test_a_folder_of_pictures(home, photos, capsys):
+    """Good ones have a row each, bad ones a reason each, and bad ones make the exit status 1."""
+    assert main(["bulk", "classify", "photos", "--out", "out"]) == 1
+    assert sorted(answers()) == sorted(GOOD.items())
+    bad = reasons()
+    assert bad.keys() == BROKEN.keys()
+    for name, (_, reason) in BROKEN.items():
+        assert reason in bad[name]
+    assert "6 bad pictures are listed in out/bad.jsonl" in capsys.readouterr().out
+
+
+def test_the_same_from_s3(home, photos, bucket):
+    """A prefix gives what the folder gives, ids included."""
+    for path in photos.rglob("*.*"):
+        bucket.put(f"2024/{path.relative_to(photos)}", path.read_bytes())
+    assert main(["bulk", "classify", "s3://pictures/2024", "--out", "out"]) == 1
+    assert sorted(answers()) == sorted(GOOD.items())
+    assert reasons().keys() == BROKEN.keys()
+
+
+def test_rows_of_parquet(home, capsys):
+    """An image data set needs no unpacking; without bad pictures the exit status is 0."""
+    colours = ["red", "green", "blue"] * 5
+    write_parquet(home / "test.parquet", [as_bytes(picture(colour)) for colour in colours])
+    assert main(["bulk", "classify", "test.parquet", "--out", "out", "--part", "4", "--json"]) == 0
+    assert answers() == [(f"test.parquet:{number}", colour) for number, colour in enumerate(colours)]
+    assert len(list(Path("out").glob("part-*.parquet"))) == 4
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["good"], summary["bad"], summary["done_before"]) == (15, 0, 0)
+
+
+def test_a_row_says_what_classify_says(home, photos, capsys):
+    """The numbers are those of `python -m app classify`, for labels given, too."""
+    words = ["--labels", "red,magenta,cyan", "--top-k", "2"]
+    assert main(["classify", "photos/blue.png", *words, "--json"]) == 0
+    expected = json.loads(capsys.readouterr().out)
+    main(["bulk", "classify", "photos", "--out", "out", "--format", "jsonl", *words])
+    row = json.loads(Path("out/part-00000.jsonl").read_text().splitlines()[0])
+    assert (row["id"], row["path"], row["label"]) == ("blue.png", "blue.png", expected["item"])
+    assert row["top_k_labels"] == expected["top_k_items"]
+    for mine, theirs in (("probability", "similarity_score"), ("confident", "confident"), ("known", "known")):
+        assert row[mine] == expected[theirs]
+    assert row["top_k_probabilities"] == expected["top_k_probabilities"]
+    assert row["top_k_cosines"] == expected["top_k_cosines"]
+
+
+def test_what_is_new_or_mended_is_done_by_the_next_run(home, photos, capsys):
+    """A second run does nothing twice, and looks again at what was bad."""
+    main(["bulk", "classify", "photos", "--out", "out"])
+    (photos / "new.png").write_bytes(as_bytes(picture("green")))
+    (photos / "cut.png").write_bytes(as_bytes(picture("red")))
+    capsys.readouterr()
+    assert main(["bulk", "classify", "photos", "--out", "out", "--json"]) == 1
+    assert sorted(answers()) == sorted((GOOD | {"new.png": "green", "cut.png": "red"}).items())
+    assert reasons().keys() == BROKEN.keys() - {"cut.png"}
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["good"], summary["bad"], summary["done_before"]) == (2, 5, 4)
+
+
+def test_kill_9_loses_nothing_and_doubles_nothing(home, monkeypatch):
+    """A run over 300 pictures is killed three times; the fourth ends with each picture once, each bad one reported."""
+    monkeypatch.setenv("LARDER_ENGINE", "onnxruntime")  # it starts the soonest
+    monkeypatch.setenv("LARDER_MAX_PIXELS", "5000000")
+    monkeypatch.setenv("LARDER_MAX_BODY", "1000000")
+    drawn = {colour: as_bytes(picture(colour, (1200, 1200)), "JPEG") for colour in ("red", "green", "blue")}
+    colours = [list(drawn)[number % 3] for number in range(300)]
+    bad = {f"{number:03}.jpg" for number in range(0, 300, 37)}
+    Path("photos").mkdir()
+    for number, colour in enumerate(colours):
+        whole = drawn[colour]
+        cut = f"{number:03}.jpg" in bad
+        Path(f"photos/{number:03}.jpg").write_bytes(whole[: len(whole) // 2] if cut else whole)
+    command = [sys.executable, "-m", "app", "bulk", "classify", str(home / "photos"), "--out", "out", "--part", "10"]
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    for _ in range(3):
+        before = len(list(Path("out").glob("part-*")))
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+            wait_until(lambda had=before: len(list(Path("out").glob("part-*.parquet"))) > had, seconds=60)
+            process.kill()
+        assert process.returncode == -signal.SIGKILL
+        assert not Path("out/bad.jsonl").exists()
+    assert len(answers()) < 290
+    assert subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode == 1
+    good = [(f"{number:03}.jpg", colour) for number, colour in enumerate(colours) if f"{number:03}.jpg" not in bad]
+    assert sorted(answers()) == good
+    assert reasons().keys() == bad
+    assert not list(Path("out").glob("*.part"))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nowhere", "--out", "out"], "nowhere is not there"),
+        (["photos", "--out", "photos"], "photos holds something else"),
+        (["photos", "--out", "out", "--labels", ","], "--labels names no label"),
+        (["photos", "--out", "out", "--part", "0"], "at least 1"),
+        (["s3://nowhere/x", "--out", "out"], "cannot be listed"),
+    ],
+)
+def test_what_stops_it_is_one_line(home, photos, bucket, capsys, words, message):
+    """A mistake is one line and exit status 2, and leaves no output."""
+    assert main(["bulk", "classify", *words]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("larder: ")
+    assert message in error
+    assert error.count("\n") == 1
+    assert not Path("out").exists()
+
+
+def test_every_colour_of_a_data_set_is_told_apart(home, monkeypatch):
+    """A batch that was mixed up would show: each row has its own picture's label."""
+    monkeypatch.setenv("LARDER_MAX_BATCH", "5")
+    colours = [list(COLOURS)[number * 7 % len(COLOURS)] for number in range(97)]
+    write_parquet(home / "test.parquet", [as_bytes(picture(colour)) for colour in colours])
+    main(["bulk", "classify", "test.parquet", "--out", "out", "--labels", ",".join(COLOURS)])
+    assert [label for _, label in answers()] == colours

@@ -1,0 +1,95 @@
+"""Reading, decoding and encoding beside each other give what one after the other gives."""
+
+import threading
+from functools import partial
+
+import numpy as np
+import pytest
+
+from app.bulk import Picture
+from app.bulk.stages import embed
+from app.errors import InvalidImage
+from tests.conftest import wait_until
+
+
+def read(number: int) -> bytes:
+    if number % 7 == 3:
+        raise InvalidImage(f"number {number} is no picture")
+    if number % 7 == 5:
+        raise PermissionError(13, "Permission denied")
+    return bytes([number])
+
+
+def decode(data: bytes) -> np.ndarray:
+    return np.full((3, 2, 2), data[0], np.float32)
+
+
+def encode(pixels) -> np.ndarray:
+    return np.stack(pixels).mean(axis=(2, 3))  # (N, 3, S, S) -> (N, 3)
+
+
+def pictures(count: int):
+    return [Picture(str(number), f"path {number}", partial(read, number)) for number in range(count)]
+
+
+@pytest.mark.parametrize("count", [0, 1, 4, 50])
+@pytest.mark.parametrize(("threads", "batch"), [(1, 1), (2, 4), (8, 16)])
+def test_the_same_as_one_by_one(count, threads, batch):
+    """Every picture comes once, in order, with its own vector or its own reason."""
+    found = list(embed(pictures(count), decode, encode, threads=threads, batch=batch))
+    assert [(each.id, each.path) for each in found] == [(str(n), f"path {n}") for n in range(count)]
+    for number, each in enumerate(found):
+        try:
+            expected = encode([decode(read(number))])[0]
+        except InvalidImage as error:
+            assert (each.vector, each.reason) == (None, str(error))
+        except OSError:
+            assert (each.vector, each.reason) == (None, "Permission denied")
+        else:
+            assert each.vector.tolist() == expected.tolist()
+            assert each.reason == ""
+
+
+def test_a_batch_without_a_good_picture_is_not_encoded():
+    """Nothing is asked of the encoder when a batch is bad as a whole."""
+    bad = [Picture("3", "3", partial(read, 3))] * 4
+    found = list(embed(bad, decode, lambda pixels: 1 / 0, threads=2, batch=2))
+    assert [each.reason for each in found] == ["number 3 is no picture"] * 4
+
+
+def test_decoding_goes_on_while_encoding_is_busy_and_no_further_than_the_bound():
+    """With the encoder stuck, exactly the pictures of four batches are read and decoded."""
+    decoded, stuck = [], threading.Event()
+
+    def watched(data):
+        decoded.append(data)
+        return decode(data)
+
+    def waiting(pixels):
+        assert stuck.wait(10)
+        return encode(pixels)
+
+    source = [Picture(str(number), "", partial(bytes, [number])) for number in range(100)]
+    results: list = []
+    work = embed(source, watched, waiting, threads=2, batch=4)
+    running = threading.Thread(target=lambda: results.extend(work))
+    running.start()
+    wait_until(lambda: len(decoded) == 16)
+    stuck.set()
+    running.join(10)
+    assert len(results) == 100
+
+
+def test_an_error_of_the_encoder_ends_the_run():
+    """What is wrong with the model is nobody's bad picture."""
+    with pytest.raises(ZeroDivisionError):
+        list(embed(pictures(2), decode, lambda pixels: 1 / 0, threads=2, batch=2))
+
+
+def test_who_stops_early_waits_for_nobody():
+    """Leaving the results half-way ends the threads."""
+    before = threading.active_count()
+    work = embed(pictures(100), decode, encode, threads=2, batch=2)
+    next(work)
+    work.close()
+    assert threading.active_count() == before
