@@ -46,6 +46,7 @@ class Model:
     form: ImageForm
     logit_scale: float
     known_margin: float | None
+    temperature: float | None = None
 
 
 def open_model(settings: Settings) -> Model:
@@ -71,6 +72,7 @@ def _model(settings: Settings, source: "Bundle | OpenedOriginal", engine: Engine
         form=config.image_form,
         logit_scale=config.logit_scale,
         known_margin=config.calibration.known_margin if config.calibration else None,
+        temperature=config.calibration.temperature if config.calibration else None,
     )
 
 
@@ -94,7 +96,7 @@ def open_vocabulary(settings: Settings, model: Model, store: PantryStore) -> Voc
 def open_recogniser(settings: Settings, model: Model, current: Callable[[], LabelSet | None]) -> Recogniser:
     """The recogniser over a label set; encodes the background prompts."""
     background = model.encoder.prompts(read_prompts(settings.background))
-    return Recogniser(current, background, model.logit_scale, model.known_margin)
+    return Recogniser(current, background, model.logit_scale, model.known_margin, model.temperature)
 
 
 def image_limits(settings: Settings) -> ImageLimits:

@@ -64,7 +64,8 @@ class ColourEncoder:
 
 def colour_model(encoder: ColourEncoder | None = None, known_margin: float | None = 0.1) -> Model:
     """A Model that sees colours."""
-    return Model("colours", encoder or ColourEncoder(), FORM, logit_scale=20.0, known_margin=known_margin)
+    temperature = 2.0 if known_margin is not None else None
+    return Model("colours", encoder or ColourEncoder(), FORM, 20.0, known_margin, temperature)
 
 
 def picture(colour: str = "red", size: tuple[int, int] = (32, 24)) -> Image.Image:
