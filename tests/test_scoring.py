@@ -29,3 +29,20 @@ def test_temperature_undoes_a_scale():
 def test_margin_lies_between_separable_scores():
     """Where a threshold can divide the two sets, the middle of the gap is taken."""
     assert scoring.fit_margin(np.array([0.5, 0.6]), np.array([-0.5, 0.1])) == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_auroc_and_calibration_error_agree_with_slow_loops(seed):
+    """Every pair is compared, every bin is filled by hand; ties and empty bins among them."""
+    dice = np.random.default_rng(seed)
+    positive, negative = np.round(dice.normal(1, 1, 40), 1), np.round(dice.normal(0, 1, 30), 1)
+    wins = [1.0 if p > n else 0.5 if p == n else 0.0 for p in positive for n in negative]
+    assert scoring.auroc(positive, negative) == pytest.approx(np.mean(wins))
+    probabilities = zero_shot.softmax(dice.normal(0, 2, (50, 4)))
+    labels = dice.integers(4, size=50)
+    error = 0.0
+    for low in range(15):
+        rows = [row for row in probabilities.max(axis=1).argsort() if low <= probabilities[row].max() * 15 < low + 1]
+        right = [probabilities[row].argmax() == labels[row] for row in rows]
+        error += abs(sum(right) - sum(probabilities[row].max() for row in rows)) / 50
+    assert scoring.calibration_error(probabilities, labels) == pytest.approx(error)

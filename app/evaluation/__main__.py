@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     options = parser().parse_args(words)
-    options.typed = "python -m app.evaluation " + shlex.join(words)
+    options.typed = command_line(words)
     run = {"compare": compare, "baseline": baseline, "calibrate": confidence, "confidence": confidence}
     try:
         return run[options.command](options)
@@ -109,10 +109,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
+def command_line(words: Sequence[str]) -> str:
+    """The command as typed; of files outside of this folder the last two parts are kept."""
+    shown = [f"DATA/{'/'.join(Path(word).parts[-2:])}" if word.startswith(("/", "..")) else word for word in words]
+    return "python -m app.evaluation " + shlex.join(shown)
+
+
 def compare(options: argparse.Namespace) -> int:
     """Compare, and write the report."""
     from app.evaluation.compare import compare
-    from app.evaluation.data import read_files, read_splits
+    from app.evaluation.data import read_files, read_splits, shown
     from app.evaluation.model import open_measured
     from app.evaluation.predictions import Predictions
     from app.evaluation.report import as_json, figures, write_report
@@ -120,7 +126,7 @@ def compare(options: argparse.Namespace) -> int:
 
     splits = read_splits(options.train, options.val, options.test, options.classes)
     kept = Predictions.load(options.cnn, splits.digest()) if options.cnn else None
-    others = {str(path): read_files(path) for path in options.others}
+    others = {shown(path): read_files(path) for path in options.others}
     model = open_measured(options.model, DATA)
     prompts = read_prompts(options.templates), read_prompts(options.background)
     found, table = compare(options.title, options.typed, model, splits, prompts, others, kept)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from app.engines import Floats
+from app.errors import EvaluationError
 from app.evaluation.cnn import MEAN, STD, answer, build, image_form, timm
 from app.evaluation.data import Pictures, Splits
 from app.evaluation.options import Options
@@ -17,6 +18,7 @@ from app.evaluation.predictions import Predictions
 from app.images import ImageLimits, open_picture
 from app.preprocess import preprocessor
 
+FEWEST = 10  # steps in which the learning rate can rise and fall
 STORED = 1.25  # training pictures are kept at this multiple of their size, so that crops stay sharp
 
 
@@ -81,6 +83,10 @@ def _learn(model: nn.Module, batches: Batches, options: Options) -> None:
         model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
     )
     steps = options.epochs * len(batches)
+    if steps < FEWEST:
+        raise EvaluationError(
+            f"{steps} steps are too few to train: {FEWEST} need more pictures, epochs or a smaller batch"
+        )
     pace = torch.optim.lr_scheduler.OneCycleLR(optimiser, options.learning_rate, total_steps=steps, pct_start=0.2)
     loss_of = nn.CrossEntropyLoss(label_smoothing=options.smoothing)
     model.train()

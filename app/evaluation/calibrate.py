@@ -18,7 +18,7 @@ from app.evaluation.confidence import (
     judge,
     words,
 )
-from app.evaluation.data import folder_classes, read_classes, read_files, read_pictures
+from app.evaluation.data import folder_classes, read_classes, read_files, read_pictures, shown
 from app.evaluation.model import open_measured
 from app.vocabulary import read_prompts
 
@@ -37,7 +37,7 @@ def run(options: argparse.Namespace, data: Path) -> int:
     labels = read_classes(options.classes) if options.classes else folder_classes(options.data)
     labelled = read_pictures(options.data, labels)
     drawn = {DRAWN_NAME: drawn_pictures(FIT_SEED if writing else REPORT_SEED)}
-    others = drawn | {str(path): read_files(path) for path in options.others}
+    others = drawn | {shown(path): read_files(path) for path in options.others}
     model = open_measured(options.bundle, data)
     now = model.config.calibration
     if now is None and not writing:

@@ -172,8 +172,13 @@ def pairs(answers: Sequence[Answers], labels: Numbers) -> list[Pair]:
 
 
 def confidence_of(model: Measured, spoken: Words, test: Vectors, others: dict[str, list[bytes]]) -> Confidence:
-    """The confidence of the bundle as it is served, on the test pictures and on pictures of other things."""
-    drawn = {DRAWN_NAME: drawn_pictures(REPORT_SEED)} | others
-    vectors = {name: model.vectors(files, name) for name, files in drawn.items()}
+    """The confidence of the bundle as it is served, on the test pictures and on pictures of other things.
+
+    Without a margin the service says nothing of other things, and nothing is said of them here.
+    """
+    calibration = model.config.calibration
+    said = calibration is not None and calibration.known_margin is not None
+    strange = {DRAWN_NAME: drawn_pictures(REPORT_SEED)} | others if said else {}
+    vectors = {name: model.vectors(files, name) for name, files in strange.items()}
     found = evidence(test.vectors, test.labels, spoken, model.config.logit_scale, vectors)
-    return judge(found, model.config.calibration)
+    return judge(found, calibration)

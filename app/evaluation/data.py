@@ -118,6 +118,15 @@ def read_pictures(paths: Sequence[Path], classes: Sequence[Label]) -> Pictures:
     return Pictures([file for part in parts for file in part.files], np.concatenate([part.labels for part in parts]))
 
 
+def shown(path: Path | str) -> str:
+    """A path without the folders of this machine: its last two parts.
+
+    >>> shown("/home/me/pictures/test.parquet")
+    'pictures/test.parquet'
+    """
+    return "/".join(Path(path).parts[-2:])
+
+
 def read_files(path: Path) -> list[bytes]:
     """The pictures of a parquet file, or of a folder at any depth, without labels; raises EvaluationError."""
     found = _column(path, "image") if path.is_file() else [file.read_bytes() for file in _pictures_in(path)]

@@ -135,6 +135,8 @@ def calibration(found: Comparison) -> Iterator[str]:
 
 def known(confidence: Confidence) -> Iterator[str]:
     """Whether pictures of other things are told apart."""
+    if not confidence.known:
+        return
     hardest = min(confidence.known, key=lambda each: each.auroc)
     yield (
         f"**Other things.** `known` tells the test pictures from {hardest.others} with an area under the ROC curve of "

@@ -14,7 +14,6 @@ from app.evaluation.data import Numbers
 from app.scoring import accuracy
 from app.vocabulary import Label, encode
 
-ONE_PROMPT = "a photo of {}."
 STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)  # of the linear probe: the smaller, the more it is held back
 NEIGHBOURS = (1, 3, 5, 10, 20)
 SHARPNESS = 0.07  # how fast a neighbour's vote falls with its cosine; the temperature of DINO's k-NN
@@ -40,12 +39,12 @@ class Vectors:
 
 
 def text_heads(classes: Sequence[Label], templates: Sequence[str], encoder: Encoder, scale: float) -> list[Head]:
-    """Zero-shot: the names of the classes, in one prompt, and with all names and templates as the service does."""
-    one = encode([(label.name,) for label in classes], [ONE_PROMPT], encoder)
+    """Zero-shot: each class's name in the first template, and all its names in all templates as the service does."""
+    one = encode([(label.name,) for label in classes], templates[:1], encoder)
     many = encode([label.names for label in classes], templates, encoder)
     names = sum(len(label.names) for label in classes)
     return [
-        _linear("zero-shot (one prompt)", f"“{ONE_PROMPT}”", scale * one),
+        _linear("zero-shot (one prompt)", f"“{templates[0]}”", scale * one),
         _linear("zero-shot (templates)", f"{len(templates)} templates, {names} names", scale * many),
     ]
 

@@ -112,12 +112,14 @@ def confused(found: Comparison) -> str:
 def confidence(of: Confidence) -> str:
     """Calibration and `known` of the bundle as it is served."""
     rows = [(each.others, f"{each.pictures:,}", f"{each.auroc:.4f}", _share(each.wrongly_known)) for each in of.known]
-    return (
+    text = (
         f"## Confidence as served\n\nAmong all {of.labels} names of the class list: top-1 {percent(of.top_1)}, "
-        f"calibration error {of.calibration_error:.3f} with the bundle's temperature ({of.temperature:.3f}). "
-        f"Known test pictures: {_share(of.rightly_known)}.\n\n"
-        + _table(("`known` against", "pictures", "AUROC", "wrongly known"), rows, "lrrr")
+        f"calibration error {of.calibration_error:.3f} with the bundle's temperature ({of.temperature:.3f}).\n"
     )
+    if not of.known:
+        return text + "The bundle has no margin for `known`.\n"
+    head = ("`known` against", "pictures", "AUROC", "wrongly known")
+    return text + f"Known test pictures: {_share(of.rightly_known)}.\n\n" + _table(head, rows, "lrrr")
 
 
 def by_class(found: Comparison) -> str:
