@@ -45,7 +45,7 @@ train: .venv/model ## train larder-small anew from the pictures in DATA, in two 
 baseline: .venv/model ## train the CNNs that CLIP is compared with on the pictures in DATA, and keep their answers
 	$(BIN)/python -m app.evaluation baseline $(GROCERIES) --train-size 80 --size 112 --epochs 24 \
 	  --out docs/evaluation/groceries-cnn.npz
-	$(BIN)/python -m app.evaluation baseline $(CIFAR10) --size 32 --train-size 32 --batch 128 --epochs 2 --crop 0.6 \
+	$(BIN)/python -m app.evaluation baseline $(CIFAR10) --size 32 --train-size 32 --batch 128 --epochs 3 --crop 0.6 \
 	  --out docs/evaluation/cifar10-cnn.npz
 
 evaluate: .venv/model ## compare CLIP with the CNN on the pictures in DATA: the reports in docs/evaluation

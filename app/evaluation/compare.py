@@ -13,8 +13,8 @@ from app.evaluation.figures import Answers, Figures, confusion, measure
 from app.evaluation.heads import SHOTS, Head, Vectors, linear_probe, nearest, prototypes, text_heads
 from app.evaluation.model import Measured
 from app.evaluation.predictions import Predictions
+from app.evaluation.wording import CNN
 from app.scoring import accuracy
-from app.settings import available_processors
 
 SEEDS = 10  # draws of the few pictures
 
@@ -47,7 +47,6 @@ class Comparison:
     command: str
     model: str
     engine: str
-    threads: int
     image_size: int
     train: int
     val: int
@@ -94,7 +93,6 @@ def compare(
         command=command,
         model=model.config.name,
         engine=model.engine,
-        threads=available_processors(),
         image_size=model.config.image_size,
         train=len(splits.train.files),
         val=len(splits.val.files),
@@ -127,7 +125,7 @@ def clip_answers(model: Measured, splits: Splits, encoded: Encoded, templates: S
         linear_probe(encoded.train, encoded.val),
         nearest(encoded.train, encoded.val, len(splits.classes)),
     ]
-    tower = bundle_milliseconds(model.bundle, available_processors())
+    tower = bundle_milliseconds(model.bundle)
     weights = sum(path.stat().st_size for path in model.bundle.folder.glob("visual*"))
 
     def answers(head: Head) -> Answers:
@@ -145,11 +143,11 @@ def cnn_answers(kept: Predictions, classes: int) -> Answers:
     from app.evaluation.speed import network_milliseconds
 
     network, _ = build(kept.architecture, classes, kept.size)
-    took = network_milliseconds(network, kept.size, available_processors())
+    took = network_milliseconds(network, kept.size)
     size = 4 * sum(weight.numel() for weight in network.parameters()) / 1e6
     start = "ImageNet's weights" if kept.pretrained else "from scratch"
     made = f"{kept.architecture}, {start}, {kept.epochs} epochs at {kept.train_size} px"
-    return Answers("CNN", made, kept.val, kept.test, took, size)
+    return Answers(CNN, made, kept.val, kept.test, took, size)
 
 
 def few_shots(train: Vectors, test: Vectors, classes: int, scale: float) -> list[Shots]:

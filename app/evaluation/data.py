@@ -147,7 +147,7 @@ def _column(path: Path, name: str) -> list[bytes]:
     try:
         column = pq.read_table(path, columns=[name]).column(name).combine_chunks()
         return (column.field("bytes") if name == "image" else column).to_pylist()  # type: ignore[no-any-return]
-    except (OSError, KeyError, pa.ArrowException) as error:
+    except (OSError, KeyError, AttributeError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise EvaluationError(f"{path} is no parquet file with a column {name}: {reason}") from error
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from app.evaluation.compare import Comparison, Pair
 from app.evaluation.confidence import Confidence
 from app.evaluation.figures import Figures
+from app.evaluation.wording import CNN, NEAREST, ONE, PROBE, SERVED, listed, opening, percent, points, the
 
-ONE, SERVED, PROBE, NEAREST, CNN = "zero-shot (one prompt)", "zero-shot (templates)", "linear probe", "k-nearest", "CNN"
 CLEAR = 2.0  # standard errors
 HONEST = 0.02  # of surplus: below that the probabilities are neither too sure nor too modest
 NAMED = 3  # classes in a list
@@ -33,8 +33,9 @@ def discuss(found: Comparison) -> list[str]:
 def ranking(found: Comparison) -> Iterator[str]:
     """Who is best, and whether the second is clearly behind."""
     first, second, *_ = sorted(found.contestants, key=lambda each: -each.top_1)
-    yield f"**{capital(first.name)} is right most often**, on {percent(first.top_1)} of {found.test:,} test pictures."
-    yield f"{capital(second.name)} follows with {percent(second.top_1)}: {_gap(pair(found, first.name, second.name))}."
+    lead = pair(found, first.name, second.name)
+    yield f"**{opening(first.name)} is right most often**, on {percent(first.top_1)} of {found.test:,} test pictures."
+    yield f"{opening(second.name)} follows with {percent(second.top_1)}: {_gap(lead)}."
 
 
 def prompts(found: Comparison) -> Iterator[str]:
@@ -73,8 +74,8 @@ def few(found: Comparison) -> Iterator[str]:
     better = found.shots[worse[-1] + 1 :] if worse else found.shots
     first, last = found.shots[0], found.shots[-1]
     yield (
-        f"**Few pictures.** Without any text, {first.shots} picture{'s' * (first.shots > 1)} a class give "
-        f"{percent(first.mean)} on average over draws, {last.shots} give {percent(last.mean)}."
+        f"**Few pictures.** Without any text, {first.shots} training picture a class gives "
+        f"{percent(first.mean)} on average over draws, {last.shots} pictures give {percent(last.mean)}."
     )
     if better:
         yield f"From {better[0].shots} on they do better than the names ({percent(served.top_1)})."
@@ -91,7 +92,7 @@ def classes(found: Comparison) -> Iterator[str]:
     never = [name for share, name in shown if share == 0]
     yield f"**Classes.** Of {len(shown)} classes {len(perfect)} are always recognised by name, {len(never)} never."
     if worst[0][0] < 1:
-        yield f"The weakest are {_list(f'{name} ({percent(share)})' for share, name in worst if share < 1)}."
+        yield f"The weakest are {listed(f'{name} ({percent(share)})' for share, name in worst if share < 1)}."
     if served.confused:
         most = served.confused[0]
         yield f"Most often {most.shown} is taken for {most.answered}: {most.count} of {most.of} pictures."
@@ -122,7 +123,7 @@ def calibration(found: Comparison) -> Iterator[str]:
         ("too modest", [each for each in found.contestants if each.surplus < -HONEST]),
     ):
         if chosen:
-            yield f"As they are, {kind} by {_list(f'{points(abs(c.surplus))} ({c.name})' for c in chosen)}."
+            yield f"As they are, {kind} by {listed(f'{points(abs(c.surplus))} ({c.name})' for c in chosen)}."
     best = min(found.contestants, key=lambda each: each.calibrated_error)
     yield (
         f"With a temperature fitted on the {found.val:,} validation pictures the least calibration error is "
@@ -130,7 +131,7 @@ def calibration(found: Comparison) -> Iterator[str]:
     )
     worse = [each.name for each in found.contestants if each.calibrated_error > each.calibration_error]
     if worse:
-        yield f"For {_list(worse)} that temperature made it worse on the test pictures."
+        yield f"For {listed(worse)} that temperature made it worse on the test pictures."
 
 
 def known(confidence: Confidence) -> Iterator[str]:
@@ -154,9 +155,10 @@ def _versus(found: Comparison, first: str, second: str) -> str:
     between = pair(found, first, second)
     ahead, behind = (first, second) if between.difference >= 0 else (second, first)
     if between.difference == 0:
-        return f"{capital(first)} and {second} are right equally often ({percent(contestant(found, first).top_1)})."
+        share = percent(contestant(found, first).top_1)
+        return f"{opening(first)} and {the(second)} are right equally often ({share})."
     shares = f"{percent(contestant(found, ahead).top_1)} against {percent(contestant(found, behind).top_1)}"
-    return f"{capital(ahead)} does better than {behind}, {shares}: {_gap(between)}."
+    return f"{opening(ahead)} does better than {the(behind)}, {shares}: {_gap(between)}."
 
 
 def _gap(between: Pair) -> str:
@@ -186,23 +188,3 @@ def contestant(found: Comparison, name: str) -> Figures:
 def names(found: Comparison) -> Sequence[str]:
     """The contestants' names."""
     return [each.name for each in found.contestants]
-
-
-def percent(share: float) -> str:
-    """0.1234 as 12.3 %."""
-    return f"{share:.1%}".replace("%", " %")
-
-
-def points(share: float) -> str:
-    """0.1234 as 12.3 points."""
-    return f"{100 * share:.1f} points"
-
-
-def capital(name: str) -> str:
-    """With a capital first letter."""
-    return name[0].upper() + name[1:]
-
-
-def _list(parts: Iterator[str] | Sequence[str]) -> str:
-    *most, last = parts
-    return f"{', '.join(most)} and {last}" if most else last

@@ -11,6 +11,7 @@ import numpy as np
 from app.encoder import Encoder, unit
 from app.engines import Floats
 from app.evaluation.data import Numbers
+from app.evaluation.wording import NEAREST, ONE, PROBE, SERVED
 from app.scoring import accuracy
 from app.vocabulary import Label, encode
 
@@ -44,8 +45,8 @@ def text_heads(classes: Sequence[Label], templates: Sequence[str], encoder: Enco
     many = encode([label.names for label in classes], templates, encoder)
     names = sum(len(label.names) for label in classes)
     return [
-        _linear("zero-shot (one prompt)", f"“{templates[0]}”", scale * one),
-        _linear("zero-shot (templates)", f"{len(templates)} templates, {names} names", scale * many),
+        _linear(ONE, f"“{templates[0]}”", scale * one),
+        _linear(SERVED, f"{len(templates)} templates, {names} names", scale * many),
     ]
 
 
@@ -57,7 +58,7 @@ def linear_probe(train: Vectors, val: Vectors) -> Head:
     best = max(every, key=lambda fitted: accuracy(fitted.decision_function(val.vectors), val.labels))
     weights, offsets = np.float32(best.coef_), np.float32(best.intercept_)
     return Head(
-        "linear probe",
+        PROBE,
         f"logistic regression, C = {best.C:g}",
         lambda vectors: vectors @ weights.T + offsets,
         weights.nbytes + offsets.nbytes,
@@ -71,7 +72,7 @@ def nearest(train: Vectors, val: Vectors, classes: int) -> Head:
         return lambda vectors: votes(vectors, train, k, classes)
 
     k = max(NEIGHBOURS, key=lambda k: accuracy(voting(k)(val.vectors), val.labels))
-    return Head("k-nearest", f"{k} of {len(train.labels):,} training pictures", voting(k), train.vectors.nbytes)
+    return Head(NEAREST, f"{k} of {len(train.labels):,} training pictures", voting(k), train.vectors.nbytes)
 
 
 def votes(vectors: Floats, train: Vectors, k: int, classes: int) -> Floats:

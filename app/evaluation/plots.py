@@ -9,7 +9,8 @@ from PIL import Image
 
 from app.evaluation.compare import Comparison
 from app.evaluation.data import Numbers
-from app.evaluation.discussion import CNN, PROBE, SERVED, contestant, names
+from app.evaluation.discussion import contestant, names
+from app.evaluation.wording import CNN, PROBE, SERVED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 COLOURS = ("#0072b2", "#56b4e9", "#e69f00", "#009e73", "#d55e00")  # told apart by the colour-blind too: Okabe, Ito
 MARKS = "os^Dv"
+RARE = 0.01  # of the answers: fewer say nothing, and their points jump
 FEW = 20  # classes whose confusion table has room for numbers
 
 
@@ -32,13 +34,13 @@ def draw_all(found: Comparison, table: Numbers, place: Path) -> list[Path]:
 
 
 def by_class(found: Comparison) -> "Figure":
-    """A line a class, the best on top, with a mark for each of the main contestants."""
+    """A line a class that the test shows, the best on top, with a mark for each of the main contestants."""
     chosen = [name for name in (SERVED, PROBE, CNN) if name in names(found)]
     shares = np.array([[np.nan if s is None else s for s in contestant(found, name).per_class] for name in chosen])
-    order = np.lexsort((np.nan_to_num(shares).mean(axis=0), np.nan_to_num(shares[0])))
+    order = np.lexsort((shares.mean(axis=0), shares[0]))[: np.isfinite(shares[0]).sum()]  # NaN is sorted to the end
     lines = np.arange(len(order))
     figure, axes = _figure(8, 1.6 + 0.21 * len(order))
-    axes.hlines(lines, np.nanmin(shares, axis=0)[order], np.nanmax(shares, axis=0)[order], color="#cccccc", zorder=1)
+    axes.hlines(lines, shares.min(axis=0)[order], shares.max(axis=0)[order], color="#cccccc", zorder=1)
     for place, name in enumerate(chosen):  # each mark smaller than the one before, so that equal ones show
         axes.plot(
             shares[place][order], lines, MARKS[place], color=COLOURS[2 * place], label=name, markersize=9 - 2.5 * place
@@ -71,17 +73,18 @@ def confusion(found: Comparison, table: Numbers) -> "Figure":
 
 def reliability(found: Comparison) -> "Figure":
     """How often answers of a probability are right, for each contestant with its temperature."""
-    figure, axes = _figure(6.5, 6)
+    figure, axes = _figure(8.6, 5.6)
     axes.plot([0, 1], [0, 1], "--", color="#888888", linewidth=1, label="as sure as right")
     for place, each in enumerate(found.contestants):
-        sure, right = [b.sure for b in each.reliability], [b.right for b in each.reliability]
+        often = [b for b in each.reliability if b.share >= RARE]
+        sure, right = [b.sure for b in often], [b.right for b in often]
         label = f"{each.name} (error {each.calibrated_error:.3f})"
         axes.plot(sure, right, MARKS[place] + "-", color=COLOURS[place], label=label, markersize=5)
     axes.set(
         xlim=(0, 1), ylim=(0, 1), xlabel="probability of the answer", ylabel="share of such answers that are right"
     )
     axes.grid(color="#e5e5e5")
-    axes.legend(frameon=False, loc="upper left")
+    figure.legend(loc="outside right upper", frameon=False)
     return figure
 
 

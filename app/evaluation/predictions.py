@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -45,7 +46,7 @@ class Predictions:
             with np.load(path) as file:
                 facts = json.loads(str(file["facts"]))
                 found = cls(**facts, val=file["val"].astype(np.float32), test=file["test"].astype(np.float32))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise EvaluationError(f"the CNN's predictions {path} cannot be read: {error}") from error
         if found.digest != digest:
             raise EvaluationError(f"the CNN's predictions {path} are of other pictures: train it anew with `baseline`")

@@ -8,9 +8,10 @@ from pathlib import Path
 from app.evaluation.compare import SEEDS, Comparison
 from app.evaluation.confidence import Confidence
 from app.evaluation.data import Numbers
-from app.evaluation.discussion import SERVED, capital, contestant, discuss, percent
+from app.evaluation.discussion import contestant, discuss
 from app.evaluation.plots import draw_all
 from app.evaluation.speed import ROUNDS
+from app.evaluation.wording import SERVED, capital, percent
 
 DIGITS = 5
 
@@ -85,15 +86,16 @@ def figures(found: Comparison) -> str:
     ]  # fmt: skip
     head = ("contestant", "made of", "top-1", "top-5", "calibration error", "after temperature", "ms a picture", "MB")
     notes = [
-        f"Milliseconds: one picture that is already decoded, {found.threads} processor thread(s), every network on "
-        f"ONNX Runtime in float32; the median of {ROUNDS}. MB: what has to be loaded to answer. The answers of CLIP "
+        f"Milliseconds: of one processor core, for a picture that is already decoded, every network on ONNX Runtime "
+        f"in float32; the least of {ROUNDS}. MB: what has to be loaded to answer. The answers of CLIP "
         f"come from {found.engine}."
     ]
     if found.cnn:
-        notes.append(
+        notes += [
             f"The CNN took {found.cnn['cpu_minutes']} minutes of one processor to train, a small budget; what more "
-            f"would give was not tried:\n\n```\n{found.cnn['command']}\n```"
-        )
+            "would give was not tried. What the training of CLIP took is in the bundle's MODEL_CARD.md.",
+            f"```\n{found.cnn['command']}\n```",
+        ]
     return _table(head, rows, "llrrrrrr") + "\n" + "\n\n".join(notes) + "\n"
 
 

@@ -71,7 +71,8 @@ def test_predictions_of_other_pictures_are_refused(tmp_path):
     with pytest.raises(EvaluationError, match="are of other pictures"):
         Predictions.load(tmp_path / "kept" / "cnn.npz", "abd")
     (tmp_path / "no.npz").write_bytes(b"nothing")
-    for name in ("no.npz", "missing.npz"):
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "kept" / "cnn.npz").read_bytes()[:-40])
+    for name in ("no.npz", "cut.npz", "missing.npz"):
         with pytest.raises(EvaluationError, match="cannot be read"):
             Predictions.load(tmp_path / name, "abc")
 

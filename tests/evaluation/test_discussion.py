@@ -6,8 +6,9 @@ import pytest
 
 from app.evaluation.compare import Comparison, Pair, Shots
 from app.evaluation.confidence import Confidence, Known
-from app.evaluation.discussion import CNN, NEAREST, ONE, PROBE, SERVED, discuss
+from app.evaluation.discussion import discuss
 from app.evaluation.figures import Confused, Figures
+from app.evaluation.wording import CNN, NEAREST, ONE, PROBE, SERVED
 
 
 def figures(name: str, top_1: float, per_class: tuple[float | None, ...] = (1.0, 0.0), **changes: object) -> Figures:
@@ -27,7 +28,7 @@ def comparison(error: float = 0.01, surplus: float = 0.0, **shares: float) -> Co
     ]
     confidence = Confidence(100, 2, 0.6, 1.0, 0.05, 1.0, 0.1, 0.99, [Known("noise", 30, 0.98, 0.02)])
     shots = [Shots(1, 0.4, 0.3, 0.5), Shots(5, 0.65, 0.6, 0.7), Shots(16, 0.68, 0.6, 0.7)]
-    return Comparison("T", "c", "m", "e", 1, 8, 9, 50, 100, ["fig", "pea"], contestants, pairs, shots, None, confidence)
+    return Comparison("T", "c", "m", "e", 8, 9, 50, 100, ["fig", "pea"], contestants, pairs, shots, None, confidence)
 
 
 def said(found: Comparison) -> str:
@@ -36,7 +37,7 @@ def said(found: Comparison) -> str:
 
 def test_the_best_is_named_and_its_lead_is_judged():
     """A lead of more than twice its error is clear, a smaller one is not."""
-    assert "**Linear probe is right most often**, on 70.0 % of 100" in said(comparison())
+    assert "**The linear probe is right most often**, on 70.0 % of 100" in said(comparison())
     assert "Zero-shot (templates) follows with 60.0 %: 10.0 points, a clear difference." in said(comparison())
     assert "10.0 points, too little to tell them apart" in said(comparison(error=0.06))
     assert "**K-nearest is right most often**" in said(comparison(nearest=0.8))
@@ -68,8 +69,8 @@ def test_only_a_clear_difference_between_names_and_pictures_is_explained():
 def test_the_cnn_is_spoken_of_only_where_there_is_one():
     """Ahead or behind, and class by class."""
     assert "CNN" not in said(comparison())
-    assert "Zero-shot (templates) does better than CNN, 60.0 % against 20.0 %" in said(comparison(cnn=0.2))
-    assert "CNN does better than zero-shot (templates), 90.0 % against 60.0 %" in said(comparison(cnn=0.9))
+    assert "Zero-shot (templates) does better than the CNN, 60.0 % against 20.0 %" in said(comparison(cnn=0.2))
+    assert "The CNN does better than zero-shot (templates), 90.0 % against 60.0 %" in said(comparison(cnn=0.9))
     found = comparison(cnn=0.5)
     assert "better than the CNN on 0 classes, worse on 0, the same on 2." in said(found)
     assert "Its greatest lead" not in said(found)
