@@ -1,5 +1,6 @@
 """Train the CNN on the training pictures, and keep what it answers to the others."""
 
+import random
 import time
 from collections.abc import Iterator
 
@@ -25,6 +26,7 @@ STORED = 1.25  # training pictures are kept at this multiple of their size, so t
 def train_baseline(options: Options, splits: Splits, command: str) -> tuple[Predictions, dict[str, Tensor]]:
     """One run from first weights to predictions, and the weights."""
     torch.manual_seed(options.seed)
+    random.seed(options.seed)  # timm's changes of pictures roll these dice
     start = time.process_time()
     model, pretrained = build(options.architecture, len(splits.classes), options.size, options.pretrained)
     _learn(model, Batches(splits.train, options), options)

@@ -60,7 +60,7 @@ class Confidence:
     pictures: int
     labels: int
     top_1: float
-    temperature: float
+    temperature: float | None
     calibration_error: float
     negative_log_likelihood: float
     """Mean negative logarithm of the right label's probability."""
@@ -119,9 +119,9 @@ def fit(found: Evidence) -> Calibration:
 
 def judge(found: Evidence, calibration: Calibration | None) -> Confidence:
     """The figures that a calibration has on some evidence; without one, those of the plain softmax."""
-    temperature = calibration.temperature if calibration else 1.0
+    temperature = calibration.temperature if calibration else None
     margin = calibration.known_margin if calibration else None
-    probabilities = softmax(found.logits / np.float32(temperature))
+    probabilities = softmax(found.logits / np.float32(temperature or 1))
     right = probabilities[np.arange(len(found.labels)), found.labels]
     return Confidence(
         pictures=len(found.labels),

@@ -114,9 +114,10 @@ def confused(found: Comparison) -> str:
 def confidence(of: Confidence) -> str:
     """Calibration and `known` of the bundle as it is served."""
     rows = [(each.others, f"{each.pictures:,}", f"{each.auroc:.4f}", _share(each.wrongly_known)) for each in of.known]
+    how = f"with the bundle's temperature ({of.temperature:.3f})" if of.temperature else "without a temperature"
     text = (
         f"## Confidence as served\n\nAmong all {of.labels} names of the class list: top-1 {percent(of.top_1)}, "
-        f"calibration error {of.calibration_error:.3f} with the bundle's temperature ({of.temperature:.3f}).\n"
+        f"calibration error {of.calibration_error:.3f} {how}.\n"
     )
     if not of.known:
         return text + "The bundle has no margin for `known`.\n"

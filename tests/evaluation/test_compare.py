@@ -50,8 +50,10 @@ def test_a_comparison_is_a_page_with_plots(tmp_path, monkeypatch, bundle, splits
     assert found["contestants"][1]["top_1"] == 1
     assert [row["shots"] for row in found["shots"]] == [1, 2, 5, 10, 16]
     assert found["cnn"]["epochs"] == 1
+    assert found["confidence"]["temperature"] is None
     page = (tmp_path / "report/colours.md").read_text()
     assert "# Colours" in page
+    assert "without a temperature.\nThe bundle has no margin for `known`." in page
     assert "| Zero-shot (templates) | 2 templates, 4 names | 100.0 % | 100.0 % |" in page
     for name in ("classes", "confusion", "reliability", "shots"):
         assert f"(colours-{name}.png)" in page
