@@ -1,6 +1,6 @@
 # Larder. `make` lists the targets; every one sets up what it needs in .venv first.
 .DEFAULT_GOAL := help
-.PHONY: help run test check snapshot bench train evaluate model ui image clean
+.PHONY: help run test check snapshot bench train baseline evaluate model ui image clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -8,6 +8,9 @@ DATA ?= ../shared/data
 MODEL ?= ViT-B-32
 PRETRAINED ?= openai
 SEED ?= 0
+GROCERIES = --train $(DATA)/grocery/train.parquet --val $(DATA)/grocery/val.parquet \
+  --test $(DATA)/grocery/test_sample.parquet --classes labels/pantry.txt
+CIFAR10 = --train $(DATA)/cifar10/train.parquet --test $(DATA)/cifar10/test.parquet --classes $(DATA)/cifar10/classes.txt
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +44,18 @@ train: .venv/model ## train larder-small anew from the pictures in DATA, in two 
 	$(BIN)/python -m app.training --data $(DATA) --out models/larder-small --keep data/training/second \
 	  --start data/training/first --epochs 55 --set learning_rate=0.0012 --set sizes=[128] \
 	  --set image_size=128 --set mix_share=0.5
+
+baseline: .venv/model ## train the CNNs that CLIP is compared with on the pictures in DATA, and keep their answers
+	$(BIN)/python -m app.evaluation baseline $(GROCERIES) --train-size 80 --size 112 --epochs 24 \
+	  --out docs/evaluation/groceries-cnn.npz
+	$(BIN)/python -m app.evaluation baseline $(CIFAR10) --size 32 --train-size 32 --batch 128 --epochs 3 --crop 0.6 \
+	  --out docs/evaluation/cifar10-cnn.npz
+
+evaluate: .venv/model ## compare CLIP with the CNN on the pictures in DATA: the reports in docs/evaluation
+	$(BIN)/python -m app.evaluation compare --title Groceries --model larder-small $(GROCERIES) \
+	  --others $(DATA)/cifar10/test.parquet --cnn docs/evaluation/groceries-cnn.npz --out docs/evaluation/groceries
+	$(BIN)/python -m app.evaluation compare --title CIFAR-10 --model cifar-small $(CIFAR10) \
+	  --templates labels/templates-cifar10.txt --cnn docs/evaluation/cifar10-cnn.npz --out docs/evaluation/cifar10
 
 model: .venv/model ## export an open_clip model to models/: MODEL=ViT-B-32 PRETRAINED=openai, none or a path; SEED=0
 	$(BIN)/python -m app models export "$(MODEL)" "$(PRETRAINED)" --seed $(SEED)

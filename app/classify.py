@@ -59,6 +59,7 @@ def _facts(answer: Recognition) -> dict[str, object]:
         "confident": ranking.confident,
         "known": answer.known,
         "similarity_score": ranking.probabilities[0],
+        "calibrated_probability": ranking.calibrated_probability,
         "top_k_items": [label.name for label in answer.labels],
         "top_k_scores": ranking.scores,
         "top_k_probabilities": ranking.probabilities,

@@ -14,6 +14,7 @@ LarderError
 │   ├── Draining           the service is going away
 │   └── StoreUnavailable   the pantry cannot be reached; says whether a change may have been stored
 ├── ExportError            a model cannot be fetched, exported or held against its original
+├── EvaluationError        pictures, classes or predictions that a model cannot be measured with
 └── StartError             the service cannot start
     ├── SettingsError      a setting has a value it cannot have
     ├── BundleError        a model bundle is missing, damaged or of another version
@@ -81,6 +82,10 @@ class StoreUnavailable(Unavailable):
 
 class ExportError(LarderError):
     """A model cannot be fetched, exported or held against its original."""
+
+
+class EvaluationError(LarderError):
+    """Pictures, classes or predictions that a model cannot be measured with."""
 
 
 class StartError(LarderError):

@@ -56,6 +56,7 @@ class Model:
     label_cosine: float | None
     context_length: int
     count_tokens: Callable[[str], int]
+    temperature: float | None
 
 
 def open_model(settings: Settings) -> Model:
@@ -91,6 +92,7 @@ def _model(settings: Settings, source: "Bundle | OpenedOriginal", engine: Engine
         label_cosine=config.calibration.label_cosine if config.calibration else None,
         context_length=config.context_length,
         count_tokens=lru_cache(PROMPTS_KEPT)(source.count_tokens),
+        temperature=config.calibration.temperature if config.calibration else None,
     )
 
 
@@ -114,7 +116,7 @@ def open_vocabulary(settings: Settings, model: Model, store: PantryStore) -> Voc
 def open_recogniser(settings: Settings, model: Model, current: Callable[[], LabelSet | None]) -> Recogniser:
     """The recogniser over a label set; encodes the background prompts."""
     background = model.encoder.prompts(read_prompts(settings.background))
-    return Recogniser(current, background, model.logit_scale, model.known_margin)
+    return Recogniser(current, background, model.logit_scale, model.known_margin, model.temperature)
 
 
 def open_classifier(settings: Settings, model: Model) -> Classifier:

@@ -25,7 +25,7 @@ class Recogniser:
 
     `current` gives the label set of the moment, None while the first one is being encoded. `background` holds the
     unit vectors (B, D) of prompts for none of the labels, `known_margin` the calibrated margin by which the best label
-    must beat them (None: not calibrated).
+    must beat them, `temperature` what calibrated probabilities divide the logits by (None: not calibrated).
     """
 
     def __init__(
@@ -34,11 +34,13 @@ class Recogniser:
         background: Floats,
         logit_scale: float,
         known_margin: float | None,
+        temperature: float | None = None,
     ) -> None:
         self._current = current
         self._background = background
         self._logit_scale = logit_scale
         self._known_margin = known_margin
+        self._temperature = temperature
 
     @property
     def label_set(self) -> LabelSet:
@@ -53,7 +55,14 @@ class Recogniser:
         label_set = self.label_set
         if not label_set.labels:
             raise InvalidLabels("there are no labels: add lines to the label file or items to the pantry")
-        ranking = rank(picture, label_set.prototypes, logit_scale=self._logit_scale, top_k=top_k, threshold=threshold)
+        ranking = rank(
+            picture,
+            label_set.prototypes,
+            logit_scale=self._logit_scale,
+            top_k=top_k,
+            threshold=threshold,
+            temperature=self._temperature,
+        )
         known = None
         if self._known_margin is not None:
             known = is_known(picture, ranking.cosines[0], self._background, self._known_margin)

@@ -22,20 +22,31 @@ class Ranking:
     scores: list[float]
     """The probabilities of the best k, renormalised to sum to 1."""
     confident: bool
+    calibrated_probability: float | None = None
+    """The best label's probability by a temperature that was fitted on data; None where there is none."""
 
 
-def softmax(logits: Floats) -> npt.NDArray[np.float64]:
+def softmax(logits: Floats | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Probabilities (..., N) of logits (..., N)."""
     powers: npt.NDArray[np.float64] = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
     probabilities: npt.NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
     return probabilities
 
 
-def rank(picture: Floats, prototypes: Floats, *, logit_scale: float, top_k: int, threshold: float) -> Ranking:
+def rank(
+    picture: Floats,
+    prototypes: Floats,
+    *,
+    logit_scale: float,
+    top_k: int,
+    threshold: float,
+    temperature: float | None = None,
+) -> Ranking:
     """The best `top_k` of N >= 1 labels for a picture's unit vector (D,), given unit prototypes (N, D).
 
     Confident when the first of the best k, renormalised among them, exceeds `threshold`. One label alone is never
-    confident, and neither is a k of 1 by itself: there the runner-up still counts.
+    confident, and neither is a k of 1 by itself: there the runner-up still counts. `temperature` divides the logits for
+    the calibrated probability alone.
 
     >>> picture, prototypes = np.float32([1, 0]), np.float32([[0, 1], [1, 0], [-1, 0]])
     >>> ranking = rank(picture, prototypes, logit_scale=1.0, top_k=2, threshold=0.8)
@@ -47,12 +58,14 @@ def rank(picture: Floats, prototypes: Floats, *, logit_scale: float, top_k: int,
     order = np.argsort(-cosines, kind="stable")[: max(top_k, 2)]  # equal labels stay in their order
     best = order[:top_k]
     rivals = probabilities[order]
+    calibrated = softmax(np.float32(logit_scale / temperature) * cosines).max() if temperature else None
     return Ranking(
         indices=best.tolist(),
         cosines=cosines[best].tolist(),
         probabilities=probabilities[best].tolist(),
         scores=(probabilities[best] / probabilities[best].sum()).tolist(),
         confident=len(prototypes) > 1 and bool(rivals[0] / rivals.sum() > threshold),
+        calibrated_probability=None if calibrated is None else float(calibrated),
     )
 
 

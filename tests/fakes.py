@@ -71,6 +71,7 @@ def colour_model(encoder: ColourEncoder | None = None, known_margin: float | Non
         logit_scale=20.0,
         known_margin=known_margin,
         label_cosine=0.5,
+        temperature=2.0 if known_margin is not None else None,
         context_length=12,
         count_tokens=lambda text: len(text.split()) + 2,
     )

@@ -38,6 +38,7 @@ async def process_image(body: ProcessImage, service: ServiceDep, key: KeyHeader 
         item=item,
         message=1 if answer.ranking.confident else 0,
         similarity_score=answer.ranking.probabilities[0],
+        calibrated_probability=answer.ranking.calibrated_probability,
         top_k_items=[label.name for label in answer.labels],
         top_k_scores=answer.ranking.scores,
         confident=answer.ranking.confident,

@@ -66,6 +66,7 @@ class ProcessImageAnswer(BaseModel):
                     "item": "banana",
                     "message": 1,
                     "similarity_score": 0.93,
+                    "calibrated_probability": 0.95,
                     "top_k_items": ["banana", "lemon"],
                     "top_k_scores": [0.97, 0.03],
                     "confident": True,
@@ -83,6 +84,9 @@ class ProcessImageAnswer(BaseModel):
     item: str = Field(description="the best label")
     message: Literal[0, 1] = Field(description="1 confident, 0 not")
     similarity_score: float = Field(description="the best label's probability: softmax over all labels")
+    calibrated_probability: float | None = Field(
+        description="how likely the best label is right, by a temperature fitted on data; null where the model has none"
+    )
     top_k_items: list[str] = Field(description="the best labels, best first")
     top_k_scores: list[float] = Field(description="their probabilities, renormalised to sum to 1")
     confident: bool = Field(description="the same as `message`")

@@ -3,6 +3,7 @@
 import base64
 import json
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -75,6 +76,15 @@ def test_a_picture_of_nothing_known_is_said_to_be(start):
     grey = as_base64(Image.new("RGB", (8, 8), (128, 128, 128)))
     assert post(start(), image_data=grey).json()["known"] is False
     assert post(start(known_margin=None), image_data=grey).json()["known"] is None
+
+
+def test_the_calibrated_probability_has_a_temperature_of_its_own(start):
+    """It is the best label's softmax over all labels with divided logits, and null where nothing was calibrated."""
+    answer = post(start(), top_k=3).json()
+    powers = np.exp(20 / 2 * np.array(answer["top_k_cosines"]))
+    assert answer["calibrated_probability"] == pytest.approx(powers[0] / powers.sum(), abs=1e-5)
+    assert answer["calibrated_probability"] < answer["similarity_score"]
+    assert post(start(known_margin=None)).json()["calibrated_probability"] is None
 
 
 def test_the_pantry_is_updated_when_the_answer_is_sure(client):

@@ -1,34 +1,8 @@
-"""Figures against values worked out by hand."""
+"""A label is the mean of its prompts."""
 
 import numpy as np
-import pytest
 
 from app.training import scoring
-
-
-def test_auroc_counts_pairs():
-    """Of six pairs four are in order and one is tied."""
-    assert scoring.auroc(np.array([3.0, 1.0]), np.array([0.0, 1.0, 2.0])) == pytest.approx(4.5 / 6)
-
-
-def test_a_perfectly_sure_and_right_model_has_no_calibration_error():
-    """Certainty that is always right is calibrated; certainty that is always wrong is off by 1."""
-    sure = np.array([[1.0, 0.0], [0.0, 1.0]])
-    assert scoring.calibration_error(sure, np.array([0, 1])) == pytest.approx(0.0)
-    assert scoring.calibration_error(sure, np.array([1, 0])) == pytest.approx(1.0)
-
-
-def test_temperature_undoes_a_scale():
-    """Logits drawn from a known distribution and multiplied by 3 need a temperature near 3."""
-    dice = np.random.default_rng(0)
-    logits = dice.normal(0, 2, (4000, 5))
-    labels = np.array([dice.choice(5, p=row) for row in scoring.softmax(logits)])
-    assert scoring.fit_temperature(3 * logits, labels) == pytest.approx(3, rel=0.15)
-
-
-def test_margin_lies_between_separable_scores():
-    """Where a threshold can divide the two sets, the middle of the gap is taken."""
-    assert scoring.fit_margin(np.array([0.5, 0.6]), np.array([-0.5, 0.1])) == pytest.approx(0.3)
 
 
 def test_prototypes_average_names_and_templates():

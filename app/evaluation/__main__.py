@@ -1,0 +1,167 @@
+"""The commands: `python -m app.evaluation compare`, `baseline`, `calibrate` and `confidence`."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from app.errors import LarderError
+from app.evaluation.options import Options
+
+DATA = Path("data")  # where compiled models are kept
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="python -m app.evaluation", description="Measure models on labelled pictures.")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    add_compare(commands)
+    add_baseline(commands)
+    add_confidence(commands)
+    return top
+
+
+def add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The command `compare`."""
+    compare = commands.add_parser("compare", help="every contestant on the same test pictures: report and plots")
+    compare.add_argument("--model", default="larder-small", metavar="BUNDLE", help="name or folder (%(default)s)")
+    add_data(compare)
+    compare.add_argument("--cnn", type=Path, metavar="FILE", help="the CNN's predictions, as `baseline` made them")
+    compare.add_argument("--out", type=Path, required=True, metavar="PLACE", help="PLACE.md, .json and PLACE-*.png")
+    compare.add_argument("--title", default="Comparison", help="of the report")
+    add_prompts(compare)
+
+
+def add_prompts(command: argparse.ArgumentParser) -> None:
+    """Prompts as the service has them, and pictures of other things."""
+    for name in ("templates", "background"):
+        file = Path(f"labels/{name}.txt")
+        command.add_argument(f"--{name}", type=Path, default=file, metavar="FILE", help="(%(default)s)")
+    command.add_argument(
+        "--others", type=Path, nargs="+", default=[], metavar="FILE", help="pictures that show none of the labels"
+    )
+    command.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_confidence(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The commands `calibrate` and `confidence`."""
+    for name, about in (
+        ("calibrate", "fit temperature and known margin, and write both into the bundle"),
+        ("confidence", "measure them on other pictures, and write nothing"),
+    ):
+        command = commands.add_parser(name, help=about)
+        command.add_argument("bundle", metavar="BUNDLE", help="a bundle's name or folder")
+        command.add_argument("--data", type=Path, nargs="+", required=True, metavar="FILE", help="labelled pictures")
+        command.add_argument(
+            "--classes",
+            type=Path,
+            metavar="FILE",
+            help="the classes in the order of their numbers: a label file or CSV",
+        )
+        add_prompts(command)
+
+
+def add_data(command: argparse.ArgumentParser) -> None:
+    """The labelled pictures of a comparison."""
+    about = "parquet files, or folders with one folder a class"
+    command.add_argument("--train", type=Path, nargs="+", required=True, metavar="FILE", help=f"to learn from: {about}")
+    command.add_argument(
+        "--val",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="to decide by (a random tenth of --train, 2,000 at most)",
+    )
+    command.add_argument("--test", type=Path, nargs="+", required=True, metavar="FILE", help="to report on")
+    command.add_argument(
+        "--classes", type=Path, metavar="FILE", help="the classes in the order of their numbers: a label file or CSV"
+    )
+
+
+def add_baseline(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The command `baseline`."""
+    baseline = commands.add_parser("baseline", help="train the CNN and keep its predictions")
+    add_data(baseline)
+    baseline.add_argument("--out", type=Path, required=True, metavar="FILE", help="where the predictions go (.npz)")
+    baseline.add_argument("--weights", type=Path, metavar="FILE", help="where the weights go, when they are wanted")
+    baseline.add_argument("--threads", type=int, default=0, metavar="N", help="processor threads (0: all)")
+    baseline.add_argument("--pretrained", action="store_true", help="start from ImageNet's weights, downloaded by timm")
+    for field in fields(Options):
+        if field.name != "pretrained":
+            name = "--" + field.name.replace("_", "-")
+            kind = type(field.default)
+            baseline.add_argument(name, type=kind, default=field.default, metavar="X", help="(%(default)s)")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    options = parser().parse_args(words)
+    options.typed = command_line(words)
+    run = {"compare": compare, "baseline": baseline, "calibrate": confidence, "confidence": confidence}
+    try:
+        return run[options.command](options)
+    except LarderError as error:
+        print(f"larder: {error}", file=sys.stderr)
+        return 2
+
+
+def command_line(words: Sequence[str]) -> str:
+    """The command as typed; of files outside of this folder the last two parts are kept."""
+    shown = [f"DATA/{'/'.join(Path(word).parts[-2:])}" if word.startswith(("/", "..")) else word for word in words]
+    return "python -m app.evaluation " + shlex.join(shown)
+
+
+def compare(options: argparse.Namespace) -> int:
+    """Compare, and write the report."""
+    from app.evaluation.compare import compare
+    from app.evaluation.data import read_files, read_splits, shown
+    from app.evaluation.model import open_measured
+    from app.evaluation.predictions import Predictions
+    from app.evaluation.report import as_json, figures, write_report
+    from app.vocabulary import read_prompts
+
+    splits = read_splits(options.train, options.val, options.test, options.classes)
+    kept = Predictions.load(options.cnn, splits.digest()) if options.cnn else None
+    others = {shown(path): read_files(path) for path in options.others}
+    model = open_measured(options.model, DATA)
+    prompts = read_prompts(options.templates), read_prompts(options.background)
+    found, table = compare(options.title, options.typed, model, splits, prompts, others, kept)
+    paths = write_report(found, table, options.out)
+    print(as_json(found) if options.json else figures(found) + "\nwritten: " + ", ".join(map(str, paths)))
+    return 0
+
+
+def confidence(options: argparse.Namespace) -> int:
+    """Fit and write, or measure alone."""
+    from app.evaluation.calibrate import run
+
+    return run(options, DATA)
+
+
+def baseline(options: argparse.Namespace) -> int:
+    """Train the CNN."""
+    import torch
+
+    from app.evaluation.baseline import train_baseline
+    from app.evaluation.data import read_splits
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    splits = read_splits(options.train, options.val, options.test, options.classes)
+    chosen = Options(**{field.name: getattr(options, field.name) for field in fields(Options)})
+    predictions, weights = train_baseline(chosen, splits, options.typed)
+    predictions.save(options.out)
+    if options.weights:
+        options.weights.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(weights, options.weights)
+    for name, part, logits in (("val", splits.val, predictions.val), ("test", splits.test, predictions.test)):
+        print(f"{name}: top-1 {(logits.argmax(axis=1) == part.labels).mean():.1%} of {len(part.labels)} pictures")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

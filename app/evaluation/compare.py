@@ -1,0 +1,182 @@
+"""The comparison: every contestant answers the same test pictures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from app.evaluation.confidence import DRAWN_NAME, REPORT_SEED, Confidence, Words, drawn_pictures, evidence, judge, words
+from app.evaluation.data import Numbers, Pictures, Splits
+from app.evaluation.figures import Answers, Figures, confusion, measure
+from app.evaluation.heads import SHOTS, Head, Vectors, linear_probe, nearest, prototypes, text_heads
+from app.evaluation.model import Measured
+from app.evaluation.predictions import Predictions
+from app.evaluation.wording import CNN
+from app.scoring import accuracy
+
+SEEDS = 10  # draws of the few pictures
+
+
+@dataclass(frozen=True)
+class Shots:
+    """Top-1 with so many pictures a class: the mean over some draws, and the worst and the best of them."""
+
+    shots: int
+    mean: float
+    least: float
+    most: float
+
+
+@dataclass(frozen=True)
+class Pair:
+    """How much more often the first of two contestants is right, and the standard error of that."""
+
+    first: str
+    second: str
+    difference: float
+    error: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All that the report says."""
+
+    title: str
+    command: str
+    model: str
+    engine: str
+    image_size: int
+    train: int
+    val: int
+    test: int
+    classes: list[str]
+    contestants: list[Figures]
+    pairs: list[Pair]
+    shots: list[Shots]
+    cnn: dict[str, Any] | None
+    confidence: Confidence
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The vectors of the three splits."""
+
+    train: Vectors
+    val: Vectors
+    test: Vectors
+
+
+def compare(
+    title: str,
+    command: str,
+    model: Measured,
+    splits: Splits,
+    prompts: tuple[list[str], list[str]],
+    others: dict[str, list[bytes]],
+    kept: Predictions | None,
+) -> tuple[Comparison, Numbers]:
+    """All figures, and the confusion table (C, C) of the served contestant.
+
+    `prompts` are templates and background, `others` files of pictures that show no label, by where they are from, and
+    `kept` the CNN's answers.
+    """
+    encoded, count = encode_splits(model, splits), len(splits.classes)
+    names = [label.name for label in splits.classes]
+    answers = clip_answers(model, splits, encoded, prompts[0])
+    if kept:
+        answers.append(cnn_answers(kept, count))
+    test = encoded.test.labels
+    found = Comparison(
+        title=title,
+        command=command,
+        model=model.config.name,
+        engine=model.engine,
+        image_size=model.config.image_size,
+        train=len(splits.train.files),
+        val=len(splits.val.files),
+        test=len(test),
+        classes=names,
+        contestants=[measure(each, encoded.val.labels, test, names) for each in answers],
+        pairs=pairs(answers, test),
+        shots=few_shots(encoded.train, encoded.test, count, model.config.logit_scale),
+        cnn=kept.facts() if kept else None,
+        confidence=confidence_of(model, words(model, splits.labels, *prompts), encoded.test, others),
+    )
+    return found, confusion(answers[1].test.argmax(axis=1), test, count)
+
+
+def encode_splits(model: Measured, splits: Splits) -> Encoded:
+    """Every picture once."""
+
+    def vectors(part: Pictures, what: str) -> Vectors:
+        return Vectors(model.vectors(part.files, what), part.labels)
+
+    return Encoded(vectors(splits.train, "train"), vectors(splits.val, "val"), vectors(splits.test, "test"))
+
+
+def clip_answers(model: Measured, splits: Splits, encoded: Encoded, templates: Sequence[str]) -> list[Answers]:
+    """What CLIP's vectors answer with each head."""
+    from app.evaluation.speed import bundle_milliseconds, milliseconds
+
+    heads = [
+        *text_heads(splits.classes, templates, model.encoder, model.config.logit_scale),
+        linear_probe(encoded.train, encoded.val),
+        nearest(encoded.train, encoded.val, len(splits.classes)),
+    ]
+    tower = bundle_milliseconds(model.bundle)
+    weights = sum(path.stat().st_size for path in model.bundle.folder.glob("visual*"))
+
+    def answers(head: Head) -> Answers:
+        one = encoded.test.vectors[:1]
+        took = tower + milliseconds(lambda: head.answer(one))
+        val, test = head.answer(encoded.val.vectors), head.answer(encoded.test.vectors)
+        return Answers(head.name, head.made, val, test, took, (weights + head.bytes) / 1e6)
+
+    return [answers(head) for head in heads]
+
+
+def cnn_answers(kept: Predictions, classes: int) -> Answers:
+    """What the CNN answered; its speed is that of the same network with other weights, on this machine."""
+    from app.evaluation.cnn import build
+    from app.evaluation.speed import network_milliseconds
+
+    network, _ = build(kept.architecture, classes, kept.size)
+    took = network_milliseconds(network, kept.size)
+    size = 4 * sum(weight.numel() for weight in network.parameters()) / 1e6
+    start = "ImageNet's weights" if kept.pretrained else "from scratch"
+    made = f"{kept.architecture}, {start}, {kept.epochs} epochs at {kept.train_size} px"
+    return Answers(CNN, made, kept.val, kept.test, took, size)
+
+
+def few_shots(train: Vectors, test: Vectors, classes: int, scale: float) -> list[Shots]:
+    """Prototypes of a few pictures a class, each number of them drawn several times."""
+    rows = []
+    for shots in SHOTS:
+        heads = [prototypes(train, shots, classes, scale, seed) for seed in range(SEEDS)]
+        found = [accuracy(head.answer(test.vectors), test.labels) for head in heads]
+        rows.append(Shots(shots, float(np.mean(found)), min(found), max(found)))
+    return rows
+
+
+def pairs(answers: Sequence[Answers], labels: Numbers) -> list[Pair]:
+    """Every two contestants, picture by picture."""
+    right = {each.name: (each.test.argmax(axis=1) == labels).astype(float) for each in answers}
+    return [
+        Pair(a, b, float((right[a] - right[b]).mean()), float((right[a] - right[b]).std() / np.sqrt(len(labels))))
+        for a, b in combinations(right, 2)
+    ]
+
+
+def confidence_of(model: Measured, spoken: Words, test: Vectors, others: dict[str, list[bytes]]) -> Confidence:
+    """The confidence of the bundle as it is served, on the test pictures and on pictures of other things.
+
+    Without a margin the service says nothing of other things, and nothing is said of them here.
+    """
+    calibration = model.config.calibration
+    said = calibration is not None and calibration.known_margin is not None
+    strange = {DRAWN_NAME: drawn_pictures(REPORT_SEED)} | others if said else {}
+    vectors = {name: model.vectors(files, name) for name, files in strange.items()}
+    found = evidence(test.vectors, test.labels, spoken, model.config.logit_scale, vectors)
+    return judge(found, calibration)

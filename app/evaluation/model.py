@@ -1,0 +1,62 @@
+"""A bundle as the evaluation uses it: pictures and label names in, unit vectors out, as in the service."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from app.bundle import Bundle, BundleConfig, find_bundle, open_bundle
+from app.encoder import Encoder
+from app.engines import Floats
+from app.engines.choice import open_engine
+from app.images import ImageLimits, open_picture
+from app.preprocess import preprocessor
+from app.settings import available_processors
+
+BATCH = 64
+LIMITS = ImageLimits(max_bytes=100 * 1024 * 1024)  # one's own pictures are trusted more than a request's
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An opened bundle."""
+
+    bundle: Bundle
+    encoder: Encoder
+    engine: str
+    """What the vectors come from."""
+
+    @property
+    def config(self) -> BundleConfig:
+        """The bundle's."""
+        return self.bundle.config
+
+    def vectors(self, files: Sequence[bytes], what: str) -> Floats:
+        """Unit vectors (N, D) of N picture files; raises what `open_picture` raises, of the first that is none."""
+        preprocess = preprocessor(self.config.image_form)
+
+        def pixels(file: bytes) -> Floats:
+            return preprocess(open_picture(file, LIMITS))
+
+        with ThreadPoolExecutor(available_processors()) as pool:
+            parts = [
+                self.encoder.pictures(list(pool.map(pixels, part)))
+                for part in tqdm(list(_parts(files)), desc=what, unit="batch", disable=None)
+            ]
+        return np.concatenate(parts)
+
+
+def open_measured(model: str, data: Path) -> Measured:
+    """The bundle named `model`, or in that folder; raises BundleError or EngineError."""
+    bundle = open_bundle(find_bundle(model))
+    chosen = open_engine("auto", bundle, available_processors(), data)
+    encoder = Encoder(bundle.tokenize, chosen, bundle.config.embedding_size)
+    return Measured(bundle, encoder, chosen.name)
+
+
+def _parts(files: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    for start in range(0, len(files), BATCH):
+        yield files[start : start + BATCH]

@@ -1,0 +1,119 @@
+"""The plots of a comparison as PNG files."""
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from app.evaluation.compare import Comparison
+from app.evaluation.data import Numbers
+from app.evaluation.discussion import contestant, names
+from app.evaluation.wording import CNN, PROBE, SERVED
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS = ("#0072b2", "#56b4e9", "#e69f00", "#009e73", "#d55e00")  # told apart by the colour-blind too: Okabe, Ito
+MARKS = "os^Dv"
+RARE = 0.01  # of the answers: fewer say nothing, and their points jump
+FEW = 20  # classes whose confusion table has room for numbers
+
+
+def draw_all(found: Comparison, table: Numbers, place: Path) -> list[Path]:
+    """Four files beside `place`, named after it; `table` is the confusion (C, C) of the served contestant."""
+    figures = {
+        "classes": by_class(found),
+        "confusion": confusion(found, table),
+        "reliability": reliability(found),
+        "shots": by_shots(found),
+    }
+    return [_save(figure, place.with_name(f"{place.name}-{name}.png")) for name, figure in figures.items()]
+
+
+def by_class(found: Comparison) -> "Figure":
+    """A line a class that the test shows, the best on top, with a mark for each of the main contestants."""
+    chosen = [name for name in (SERVED, PROBE, CNN) if name in names(found)]
+    shares = np.array([[np.nan if s is None else s for s in contestant(found, name).per_class] for name in chosen])
+    order = np.lexsort((shares.mean(axis=0), shares[0]))[: np.isfinite(shares[0]).sum()]  # NaN is sorted to the end
+    lines = np.arange(len(order))
+    figure, axes = _figure(8, 1.6 + 0.21 * len(order))
+    axes.hlines(lines, shares.min(axis=0)[order], shares.max(axis=0)[order], color="#cccccc", zorder=1)
+    for place, name in enumerate(chosen):  # each mark smaller than the one before, so that equal ones show
+        axes.plot(
+            shares[place][order], lines, MARKS[place], color=COLOURS[2 * place], label=name, markersize=9 - 2.5 * place
+        )
+    axes.set(xlim=(-0.03, 1.03), ylim=(-0.7, len(order) - 0.3), xlabel="share of the class's test pictures recognised")
+    axes.set_yticks(lines, [found.classes[place] for place in order])
+    axes.grid(axis="x", color="#e5e5e5")
+    figure.legend(loc="outside upper center", ncols=len(chosen), frameon=False)
+    return figure
+
+
+def confusion(found: Comparison, table: Numbers) -> "Figure":
+    """What was answered (across) for what is shown (down), as shares of a row."""
+    count = len(found.classes)
+    side = 2.6 + max(3.5, 0.165 * count)
+    figure, axes = _figure(1.08 * side, side)
+    shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    size = 9 if count <= FEW else 7.5
+    axes.set_xticks(range(count), found.classes, rotation=90, fontsize=size)
+    axes.set_yticks(range(count), found.classes, fontsize=size)
+    axes.set(xlabel="answered", ylabel="shown")
+    if count <= FEW:
+        for row, column in np.ndindex(table.shape):
+            colour = "white" if shares[row, column] > 0.5 else "#333333"
+            axes.text(column, row, str(table[row, column]), ha="center", va="center", fontsize=8, color=colour)
+    figure.colorbar(picture, ax=axes, shrink=0.5, label="share of the pictures shown")
+    return figure
+
+
+def reliability(found: Comparison) -> "Figure":
+    """How often answers of a probability are right, for each contestant with its temperature."""
+    figure, axes = _figure(8.6, 5.6)
+    axes.plot([0, 1], [0, 1], "--", color="#888888", linewidth=1, label="as sure as right")
+    for place, each in enumerate(found.contestants):
+        often = [b for b in each.reliability if b.share >= RARE]
+        sure, right = [b.sure for b in often], [b.right for b in often]
+        label = f"{each.name} (error {each.calibrated_error:.3f})"
+        axes.plot(sure, right, MARKS[place] + "-", color=COLOURS[place], label=label, markersize=5)
+    axes.set(
+        xlim=(0, 1), ylim=(0, 1), xlabel="probability of the answer", ylabel="share of such answers that are right"
+    )
+    axes.grid(color="#e5e5e5")
+    figure.legend(loc="outside right upper", frameon=False)
+    return figure
+
+
+def by_shots(found: Comparison) -> "Figure":
+    """Accuracy of prototypes by how many pictures they are made of, with the other contestants as lines."""
+    figure, axes = _figure(7, 4.8)
+    shots = [row.shots for row in found.shots]
+    axes.fill_between(
+        shots, [row.least for row in found.shots], [row.most for row in found.shots], color="#cccccc", alpha=0.6
+    )
+    axes.plot(shots, [row.mean for row in found.shots], "o-", color="black", label="prototypes of a few pictures")
+    for place, each in enumerate(found.contestants):
+        axes.axhline(each.top_1, color=COLOURS[place], linewidth=1.6, label=each.name)
+    axes.set(xlabel="training pictures a class", ylabel="top-1", xticks=shots)
+    axes.grid(color="#e5e5e5")
+    figure.legend(loc="outside right upper", frameon=False)
+    return figure
+
+
+def _figure(width: float, height: float) -> tuple["Figure", "Axes"]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _save(figure: "Figure", path: Path) -> Path:
+    """A palette makes the file a third as large, and no difference to the eye."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=80)
+    Image.open(drawn).convert("RGB").quantize(64).save(path, optimize=True)
+    return path

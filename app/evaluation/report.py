@@ -1,0 +1,143 @@
+"""The report of a comparison as JSON and Markdown."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from app.evaluation.compare import SEEDS, Comparison
+from app.evaluation.confidence import Confidence
+from app.evaluation.data import Numbers
+from app.evaluation.discussion import contestant, discuss
+from app.evaluation.plots import draw_all
+from app.evaluation.speed import ROUNDS
+from app.evaluation.wording import SERVED, capital, percent
+
+DIGITS = 5
+
+HEAD = """# {title}
+
+{contestants} ways to tell {classes} classes, asked about the same {test:,} test pictures. The model is
+`{model}`, whose picture tower takes {image_size} x {image_size} pixels. What learns from pictures learnt from the same
+{train:,}; what had to be decided (neighbours, strengths, temperatures) was decided on {val:,} others. The test
+pictures were only answered. What the words mean is in [README.md](README.md).
+
+```
+{command}
+```
+"""
+PLOTS = """## Plots
+
+![top-1 by class]({name}-classes.png)
+
+![confusion table]({name}-confusion.png)
+
+![reliability diagram]({name}-reliability.png)
+
+![top-1 by pictures a class]({name}-shots.png)
+"""
+
+
+def write_report(found: Comparison, table: Numbers, place: Path) -> list[Path]:
+    """`place`.json, `place`.md and the plots beside them; `table` is the confusion table of the served contestant."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    data, text = (place.with_name(place.name + ending) for ending in (".json", ".md"))
+    data.write_text(as_json(found), encoding="utf-8")
+    text.write_text(as_markdown(found, place.name), encoding="utf-8")
+    return [text, data, *draw_all(found, table, place)]
+
+
+def as_json(found: Comparison) -> str:
+    """Every figure, numbers of a list on one line."""
+    return json.dumps(_rounded(asdict(found)), ensure_ascii=False, indent=1) + "\n"
+
+
+def _rounded(value: object) -> object:
+    if isinstance(value, float):
+        return round(value, DIGITS)
+    if isinstance(value, dict):
+        return {name: _rounded(each) for name, each in value.items()}
+    return [_rounded(each) for each in value] if isinstance(value, list) else value
+
+
+def as_markdown(found: Comparison, name: str) -> str:
+    """The page, for somebody who has not seen the code."""
+    parts = [
+        HEAD.format(**asdict(found) | {"contestants": len(found.contestants), "classes": len(found.classes)}),
+        "## Figures\n\n" + figures(found),
+        "## What they say\n\n" + "\n\n".join(discuss(found)) + "\n",
+        PLOTS.format(name=name),
+        "## Few pictures a class\n\n" + shots(found),
+        "## Most often confused\n\n" + confused(found),
+        confidence(found.confidence),
+        "## Top-1 by class\n\n" + by_class(found),
+    ]
+    return "\n".join(parts)
+
+
+def figures(found: Comparison) -> str:
+    """A line a contestant."""
+    rows = [
+        (
+            capital(each.name), each.made, percent(each.top_1), percent(each.top_5), f"{each.calibration_error:.3f}",
+            f"{each.calibrated_error:.3f}", f"{each.milliseconds:.2f}", f"{each.megabytes:.1f}",
+        )
+        for each in found.contestants
+    ]  # fmt: skip
+    head = ("contestant", "made of", "top-1", "top-5", "calibration error", "after temperature", "ms a picture", "MB")
+    notes = [
+        f"Milliseconds: of one processor core, for a picture that is already decoded, every network on ONNX Runtime "
+        f"in float32; the least of {ROUNDS}. MB: what has to be loaded to answer. The answers of CLIP "
+        f"come from {found.engine}."
+    ]
+    if found.cnn:
+        notes += [
+            f"The CNN took {found.cnn['cpu_minutes']} minutes of one processor to train, a small budget; what more "
+            "would give was not tried. What the training of CLIP took is in the bundle's MODEL_CARD.md.",
+            f"```\n{found.cnn['command']}\n```",
+        ]
+    return _table(head, rows, "llrrrrrr") + "\n" + "\n\n".join(notes) + "\n"
+
+
+def shots(found: Comparison) -> str:
+    """A line for each number of pictures."""
+    rows = [(str(row.shots), percent(row.mean), percent(row.least), percent(row.most)) for row in found.shots]
+    return _table(("pictures a class", f"top-1, mean of {SEEDS} draws", "worst", "best"), rows, "rrrr")
+
+
+def confused(found: Comparison) -> str:
+    """The pairs of the served contestant."""
+    rows = [(each.shown, each.answered, f"{each.count} of {each.of}") for each in contestant(found, SERVED).confused]
+    return f"By {SERVED}:\n\n" + _table(("shown", "answered", "pictures"), rows, "llr")
+
+
+def confidence(of: Confidence) -> str:
+    """Calibration and `known` of the bundle as it is served."""
+    rows = [(each.others, f"{each.pictures:,}", f"{each.auroc:.4f}", _share(each.wrongly_known)) for each in of.known]
+    how = f"with the bundle's temperature ({of.temperature:.3f})" if of.temperature else "without a temperature"
+    text = (
+        f"## Confidence as served\n\nAmong all {of.labels} names of the class list: top-1 {percent(of.top_1)}, "
+        f"calibration error {of.calibration_error:.3f} {how}.\n"
+    )
+    if not of.known:
+        return text + "The bundle has no margin for `known`.\n"
+    head = ("`known` against", "pictures", "AUROC", "wrongly known")
+    return text + f"Known test pictures: {_share(of.rightly_known)}.\n\n" + _table(head, rows, "lrrr")
+
+
+def by_class(found: Comparison) -> str:
+    """A line a class."""
+    rows = [
+        (name, *(_share(each.per_class[place]) for each in found.contestants))
+        for place, name in enumerate(found.classes)
+    ]
+    return _table(("class", *(each.name for each in found.contestants)), rows, "l" + "r" * len(found.contestants))
+
+
+def _share(share: float | None) -> str:
+    return "-" if share is None else f"{share:.0%}".replace("%", " %")
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], sides: str) -> str:
+    lines = [head, ["---" if side == "l" else "---:" for side in sides], *rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)

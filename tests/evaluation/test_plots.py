@@ -1,0 +1,35 @@
+"""The plots show what the figures say."""
+
+import numpy as np
+
+from app.evaluation.plots import by_class, by_shots, confusion, reliability
+from app.evaluation.wording import SERVED
+from tests.evaluation.test_discussion import comparison, figures
+
+
+def test_classes_are_lines_the_best_on_top():
+    """A class that the test does not show has no line."""
+    found = comparison()
+    found.classes.append("rye")
+    found.contestants[:] = [figures(each.name, each.top_1, (0.2, 0.9, None)) for each in found.contestants]
+    [axes] = by_class(found).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["fig", "pea"]
+    [served] = [line for line in axes.lines if line.get_label() == SERVED]
+    assert list(served.get_xdata()) == [0.2, 0.9]
+
+
+def test_a_small_confusion_table_has_its_numbers():
+    """Counts are written, shares are coloured; a row without pictures stays empty."""
+    axes, _ = confusion(comparison(), np.array([[3, 1], [0, 0]])).axes
+    assert [text.get_text() for text in axes.texts] == ["3", "1", "0", "0"]
+    assert axes.images[0].get_array().tolist() == [[0.75, 0.25], [0, 0]]
+
+
+def test_every_contestant_has_its_line():
+    """In the reliability diagram, and beside the prototypes of few pictures."""
+    found = comparison(cnn=0.5)
+    [axes] = reliability(found).axes
+    assert len(axes.lines) == 1 + len(found.contestants)
+    [axes] = by_shots(found).axes
+    assert list(axes.lines[0].get_ydata()) == [0.4, 0.65, 0.68]
+    assert {line.get_ydata()[0] for line in axes.lines[1:]} == {each.top_1 for each in found.contestants}
