@@ -70,7 +70,7 @@ def test_only_the_calibration_changes(bundle):
     write_calibration(bundle, Calibration(temperature=0.5, known_margin=0.25, label_cosine=0.5))
     after = json.loads((bundle / "config.json").read_text())
     assert after == before | {"calibration": {"temperature": 0.5, "known_margin": 0.25, "label_cosine": 0.5}}
-    assert open_bundle(bundle).config.calibration == Calibration(temperature=0.5, known_margin=0.25)
+    assert open_bundle(bundle).config.calibration == Calibration(**after["calibration"])
     assert sorted(path.name for path in bundle.iterdir()) == sorted(["config.json", *before["sha256"]])
 
 
