@@ -40,7 +40,7 @@ train: .venv/model ## train larder-small anew from the pictures in DATA, in thre
 	  --set muon=false --start data/training/first --epochs 55 --set learning_rate=0.0012 --set sizes=[128] \
 	  --set mix_share=0.5
 	$(BIN)/python -m app.training --data $(DATA) --out models/larder-small --keep data/training/third \
-	  --start data/training/second --epochs 112 --set sizes=[128,128,160] --set image_size=192 \
+	  --start data/training/second --epochs 112 --set sizes=[128,128,160] --set image_size=160 \
 	  --set mix_share=0.5 --set weight_decay=0.15
 
 model: .venv/model ## export an open_clip model to models/: MODEL=ViT-B-32 PRETRAINED=openai, none or a path; SEED=0

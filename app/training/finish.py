@@ -20,7 +20,6 @@ from app.training.options import Options
 
 CALIBRATION_ROWS, MEASURED_ROWS = slice(0, None, 10), slice(0, None, 5)  # both files are sorted by class
 DRAWN = 300
-EASIER = 0.8  # val's temperature is for harder pictures than most: docs/decisions/larder-small-2.md
 
 
 Figures = dict[str, dict[str, float]]
@@ -124,7 +123,7 @@ def calibrate(trained: Trained, prompts: Prompts, val: Vectors, data: Path) -> C
     scale = float(model.scale().detach())
     return Calibration(
         scale=scale,
-        temperature=EASIER * scoring.fit_temperature(scale * val.pictures @ prompts.pantry.T, val.labels),
+        temperature=scoring.fit_temperature(scale * val.pictures @ prompts.pantry.T, val.labels),
         known_margin=scoring.fit_margin(
             known_score(prompts, val.pictures), known_score(prompts, np.concatenate([kept, noise]))
         ),
