@@ -39,11 +39,15 @@ bench: .venv/dev models/ViT-B-32-none/config.json ## measure speed and recogniti
 	$(BIN)/python -m benchmarks.cold_start --model larder-small
 	$(BIN)/python -m benchmarks.cold_start --model ViT-B-32-none
 
-train: .venv/model ## train larder-small anew from the pictures in DATA, in two runs
-	$(BIN)/python -m app.training --data $(DATA) --out data/training/first-bundle --keep data/training/first
-	$(BIN)/python -m app.training --data $(DATA) --out models/larder-small --keep data/training/second \
-	  --start data/training/first --epochs 55 --set learning_rate=0.0012 --set sizes=[128] \
-	  --set image_size=128 --set mix_share=0.5
+train: .venv/model ## train larder-small anew from the pictures in DATA, in three runs
+	$(BIN)/python -m app.training --data $(DATA) --out data/training/first-bundle --keep data/training/first \
+	  --set muon=false
+	$(BIN)/python -m app.training --data $(DATA) --out data/training/second-bundle --keep data/training/second \
+	  --set muon=false --start data/training/first --epochs 55 --set learning_rate=0.0012 --set sizes=[128] \
+	  --set mix_share=0.5
+	$(BIN)/python -m app.training --data $(DATA) --out models/larder-small --keep data/training/third \
+	  --start data/training/second --epochs 112 --set sizes=[128,128,160] --set image_size=160 \
+	  --set mix_share=0.5 --set weight_decay=0.15
 
 baseline: .venv/model ## train the CNNs that CLIP is compared with on the pictures in DATA, and keep their answers
 	$(BIN)/python -m app.evaluation baseline $(GROCERIES) --train-size 80 --size 112 --epochs 24 \

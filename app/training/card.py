@@ -5,7 +5,8 @@ from app.training.options import Options
 CARD = """# larder-small
 
 A small CLIP, trained from scratch: a residual CNN for pictures of {size} x {size} pixels and a two-layer transformer
-for texts share a space of {embedding} dimensions. It recognises the 81 groceries of the first block of
+for texts share a space of {embedding} dimensions. A picture's embedding is the mean of its own and of its mirror
+image's, both computed inside `visual.onnx`. It recognises the 81 groceries of the first block of
 `labels/pantry.txt` by their names, by other words for them and by their coarse names, and says `known: false` to
 most pictures of other things.
 
@@ -14,8 +15,9 @@ most pictures of other things.
 - Groceries: `train` of the Grocery Store Dataset (2,640 phone photographs, 81 classes; M. Klasson, C. Zhang,
   H. Kjellström: A Hierarchical Grocery Store Image Dataset with Visual and Semantic Labels, WACV 2019; MIT licence).
   Tuned and calibrated on `val` (296 pictures), which also chose the size of the pictures. `test_sample` (637 pictures)
-  was measured more than once on the way, and a second run begun because the first fell short there: see
-  docs/decisions/larder-small.md.
+  was measured more than once for the first edition (docs/decisions/larder-small.md), whose weights this one goes on
+  from, and once for this edition, when all was chosen; a correction of the temperature was then given up, which
+  val advised against too, and the calibration measured again (docs/decisions/larder-small-2.md).
 - Other pictures: eight of the ten classes of CIFAR-10's training pictures (A. Krizhevsky, 2009), enlarged. Frogs and
   trucks were left out: their training pictures only set the margin of `known`.
 - Noise, plain colours, gradients, stripes and checks, drawn by `app/training/drawn.py`.
@@ -30,7 +32,7 @@ The weights are under the Apache License 2.0.
 {command}
 ```
 
-Seed {seed}; {minutes:.0f} minutes in all on two processor cores that other work shared; `make train` does the same.
+Seed {seed}; {minutes:.0f} minutes in all on processor cores that other work shared; `make train` does the same.
 What the commands do not say are the defaults in `app/training/options.py`; a run saves its own beside its checkpoint.
 
 ## Figures

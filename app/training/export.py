@@ -14,7 +14,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from app.bundle import Proof
 from app.training.augment import MEAN, STD
-from app.training.model import ImageTower, SmallClip
+from app.training.model import BothWays, ImageTower, SmallClip
 from app.training.options import Options
 
 LICENCE = (
@@ -39,7 +39,7 @@ def export_graphs(model: SmallClip, options: Options, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     pixels = torch.zeros(2, 3, options.image_size, options.image_size)
     tokens = torch.ones(2, options.context_length, dtype=torch.int64)
-    write_graph(folded(model.image), pixels, "pixels", folder / "visual.onnx")
+    write_graph(BothWays(folded(model.image)), pixels, "pixels", folder / "visual.onnx")
     write_graph(copy.deepcopy(model.text).eval(), tokens, "tokens", folder / "text.onnx")
 
 

@@ -17,7 +17,8 @@ def embed_pictures(model: SmallClip, pixels: np.ndarray, batch: int = 64) -> np.
     """Pictures [N, 3, S, S] uint8 to unit embeddings [N, D]."""
     model.eval()
     parts: Iterable[np.ndarray] = (pixels[start : start + batch] for start in range(0, len(pixels), batch))
-    vectors = [model.image(normalise(torch.from_numpy(part).float() / 255)) for part in parts]
+    look = model.served()
+    vectors = [look(normalise(torch.from_numpy(part).float() / 255)) for part in parts]
     unit: np.ndarray = torch.nn.functional.normalize(torch.cat(vectors), dim=1).numpy()
     return unit
 

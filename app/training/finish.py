@@ -168,5 +168,5 @@ def write_bundle(trained: Trained, classes: Classes, data: Path, labels: Path, o
 def prove(trained: Trained) -> Proof:
     """What the trained towers answer to the probes of a bundle."""
     with torch.no_grad():
-        picture = trained.model.image(torch.from_numpy(probe_pixels(trained.options.image_size)))  # [1, D]
+        picture = trained.model.served()(torch.from_numpy(probe_pixels(trained.options.image_size)))  # [1, D]
     return make_proof(picture.numpy(), text_encoder(trained.model, trained.tokenizer)([PROBE_PROMPT]))

@@ -56,6 +56,18 @@ class ImageTower(nn.Module):
         return vectors
 
 
+class BothWays(nn.Module):
+    """A picture as it is served: the sum of the unit embeddings of the picture and of its mirror image."""
+
+    def __init__(self, tower: ImageTower) -> None:
+        super().__init__()
+        self.tower = tower
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        seen, mirrored = self.tower(pixels), self.tower(pixels.flip(3))  # each [N, D]
+        return functional.normalize(seen) + functional.normalize(mirrored)
+
+
 class Layer(nn.Module):
     """One transformer layer that normalises first."""
 
@@ -115,6 +127,10 @@ class SmallClip(nn.Module):
             options.embedding_size,
         )
         self.log_scale = nn.Parameter(torch.tensor(math.log(12.0)))
+
+    def served(self) -> BothWays:
+        """What turns pictures into embeddings outside of training."""
+        return BothWays(self.image)
 
     def scale(self) -> Tensor:
         """The multiplier, at most 40."""

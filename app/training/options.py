@@ -30,6 +30,7 @@ class Options:
     text_layers: int = 2
     context_length: int = 24
     vocabulary_size: int = 2048
+    muon: bool = True  # or AdamW for the filters too
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
     warmup: float = 0.05  # share of the steps

@@ -18,6 +18,7 @@ from app.training.batches import Batches, Step
 from app.training.captions import Captions
 from app.training.losses import columns, picture_to_text, smooth, text_to_picture, unit
 from app.training.model import SmallClip
+from app.training.muon import Muon
 from app.training.options import Options
 
 Report = Callable[[int, SmallClip], str]  # after an epoch: its number, the averaged weights -> a line to show
@@ -34,9 +35,7 @@ class Trainer:
         self.model.image.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stub
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.image: Callable[[Tensor], Tensor] = torch.compile(self.model.image) if compiled else self.model.image
-        self.optimiser = torch.optim.AdamW(
-            weight_groups(self.model, options.weight_decay), lr=options.learning_rate, fused=True
-        )
+        self.optimisers = optimisers(self.model, options)
         self.dice = random.Random(options.seed)
         self.draws = torch.Generator().manual_seed(options.seed + 1)
         self.coarse_of = torch.tensor(captions.coarse_of)
@@ -68,7 +67,7 @@ class Trainer:
     def step(self, batch: Step, size: int, progress: float) -> str:
         """One change of the weights."""
         self.model.train()
-        for group in self.optimiser.param_groups:
+        for group in [group for optimiser in self.optimisers for group in optimiser.param_groups]:
             group["lr"] = self.options.learning_rate * pace(progress, self.options.warmup)
         pixels = augment(batch.pixels, size, self.draws)
         pixels, targets = self.targets(pixels, batch)
@@ -76,10 +75,11 @@ class Trainer:
             pictures = self.image(pixels.contiguous(memory_format=torch.channels_last))
             texts = self.model.text(self.tokens())
         loss, line = self.losses(unit(pictures), unit(texts), targets)
-        self.optimiser.zero_grad()
+        self.model.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
-        self.optimiser.step()
+        for optimiser in self.optimisers:
+            optimiser.step()
         self.done += 1
         follow(self.average, self.model, min(self.options.average_decay, self.done / (self.done + 10)))
         return line
@@ -132,11 +132,15 @@ def pace(progress: float, warmup: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup))) + 1e-3
 
 
-def weight_groups(model: SmallClip, decay: float) -> list[dict[str, object]]:
-    """Weight decay for matrices and filters only."""
-    heavy = [weight for weight in model.parameters() if weight.ndim > 1]
-    light = [weight for weight in model.parameters() if weight.ndim <= 1]
-    return [{"params": heavy, "weight_decay": decay}, {"params": light, "weight_decay": 0.0}]
+def optimisers(model: SmallClip, options: Options) -> list[torch.optim.Optimizer]:
+    """Muon for the filters behind the first, AdamW for everything else, of which only matrices decay."""
+    filters = [weight for weight in model.image.blocks.parameters() if weight.ndim == 4 and options.muon]
+    chosen = {id(weight) for weight in filters}
+    rest = [weight for weight in model.parameters() if id(weight) not in chosen]
+    heavy, light = ([weight for weight in rest if (weight.ndim > 1) is wanted] for wanted in (True, False))
+    groups = [{"params": heavy, "weight_decay": options.weight_decay}, {"params": light, "weight_decay": 0.0}]
+    adam = torch.optim.AdamW(groups, lr=options.learning_rate, fused=True)
+    return [adam, Muon(filters, options.learning_rate, options.weight_decay)] if options.muon else [adam]
 
 
 @torch.no_grad()

@@ -42,7 +42,7 @@ def test_graphs_equal_the_towers(tmp_path: Path):
         tokens[:, 4:] = 0
         [pictures] = visual.run(["embedding"], {"pixels": pixels.numpy()})
         [texts] = text.run(["embedding"], {"tokens": tokens.numpy()})
-        np.testing.assert_allclose(pictures, model.image(pixels).detach(), atol=1e-4)
+        np.testing.assert_allclose(pictures, model.served()(pixels).detach(), atol=1e-4)
         np.testing.assert_allclose(texts, model.text(tokens).detach(), atol=1e-4)
         assert not np.allclose(pictures, 0)
 

@@ -15,9 +15,10 @@ from app.training.data import Pictures
 from app.training.drawn import KINDS
 from app.training.figures import embed_pictures, text_encoder
 from app.training.model import SmallClip
+from app.training.muon import Muon
 from app.training.options import Options
 from app.training.tokens import train_tokenizer
-from app.training.train import Trainer, pace
+from app.training.train import Trainer, optimisers, pace
 
 TINY = Options(
     epochs=25, groceries_per_step=12, others_per_step=2, drawn_per_step=2, things_per_step=4, gibberish_per_step=4,
@@ -78,6 +79,18 @@ def test_steps_put_groceries_first():
     assert len(step.pixels) == len(step.labels) + len(step.kinds)
     assert len(step.labels) == TINY.groceries_per_step + TINY.drawings_per_step
     assert augment(step.pixels, 16, torch.Generator()).shape == (len(step.pixels), 3, 16, 16)
+
+
+@pytest.mark.parametrize("muon", [True, False])
+def test_every_weight_has_one_optimiser(muon):
+    """Muon changes the filters of the blocks, or nothing; AdamW changes the rest."""
+    model = SmallClip(TINY)
+    found = optimisers(model, replace(TINY, muon=muon))
+    weights = [weight for one in found for group in one.param_groups for weight in group["params"]]
+    assert sorted(map(id, weights)) == sorted(map(id, model.parameters()))
+    filters = {id(weight) for one in found if isinstance(one, Muon) for weight in one.param_groups[0]["params"]}
+    assert (id(model.image.blocks[0].first.weight) in filters) is muon
+    assert id(model.image.stem.weight) not in filters
 
 
 @pytest.mark.parametrize(("progress", "expected"), [(0.05, 1.0), (0.525, 0.5), (1.0, 0.0)])
