@@ -35,8 +35,9 @@ class Calibration(BaseModel):
 
     temperature: PositiveFloat
     """Divides the logits: softmax(logit_scale / temperature x cosine) is a calibrated probability."""
-    known_margin: float
-    """A picture shows one of the labels when the best label's cosine exceeds the best background's by more."""
+    known_margin: float | None
+    """A picture shows one of the labels when the best label's cosine exceeds the best background's by more;
+    None where no other pictures were there to fit it on."""
 
 
 class Proof(BaseModel):

@@ -14,6 +14,7 @@ LarderError
 │   ├── Draining           the service is going away
 │   └── StoreUnavailable   the pantry cannot be reached; says whether a change may have been stored
 ├── ExportError            a model cannot be fetched, exported or held against its original
+├── TrainingError          pictures, captions or a checkpoint that training cannot use
 └── StartError             the service cannot start
     ├── SettingsError      a setting has a value it cannot have
     ├── BundleError        a model bundle is missing, damaged or of another version
@@ -81,6 +82,10 @@ class StoreUnavailable(Unavailable):
 
 class ExportError(LarderError):
     """A model cannot be fetched, exported or held against its original."""
+
+
+class TrainingError(LarderError):
+    """Pictures, captions or a checkpoint that training cannot use."""
 
 
 class StartError(LarderError):
