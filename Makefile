@@ -1,6 +1,6 @@
 # Larder. `make` lists the targets; every one sets up what it needs in .venv first.
 .DEFAULT_GOAL := help
-.PHONY: help run test check snapshot bench train evaluate model ui image clean
+.PHONY: help run test check snapshot bench train train-cifar evaluate model ui image clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -8,9 +8,11 @@ DATA ?= ../shared/data
 MODEL ?= ViT-B-32
 PRETRAINED ?= openai
 SEED ?= 0
+CIFAR := CIFAR-10 (A. Krizhevsky: Learning Multiple Layers of Features from Tiny Images, 2009), training pictures; \
+	no licence is stated by its author.
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: .venv/serving ## start the service on http://127.0.0.1:8000
 	$(BIN)/python -m app serve
@@ -34,10 +36,16 @@ bench: .venv/dev models/ViT-B-32-none/config.json ## measure speed and recogniti
 	$(BIN)/python -m benchmarks.accuracy --data $(DATA)
 
 train: .venv/model ## train larder-small anew from the pictures in DATA, in two runs
-	$(BIN)/python -m app.training --data $(DATA) --out data/training/first-bundle --keep data/training/first
-	$(BIN)/python -m app.training --data $(DATA) --out models/larder-small --keep data/training/second \
+	$(BIN)/python -m app.training train $(DATA) --recipe groceries --keep data/training/first
+	$(BIN)/python -m app.training train $(DATA) --recipe groceries --keep data/training/second \
 	  --start data/training/first --epochs 55 --set learning_rate=0.0012 --set sizes=[128] \
 	  --set image_size=128 --set mix_share=0.5
+	$(BIN)/python -m app.training export data/training/second models/larder-small --data $(DATA)
+
+train-cifar: .venv/model ## train cifar-small anew from the pictures in DATA
+	$(BIN)/python -m app.training train $(DATA)/cifar10/train.parquet --recipe cifar --keep data/training/cifar
+	$(BIN)/python -m app.training test data/training/cifar $(DATA)/cifar10/test.parquet
+	$(BIN)/python -m app.training export data/training/cifar models/cifar-small --note "$(CIFAR)"
 
 model: .venv/model ## export an open_clip model to models/: MODEL=ViT-B-32 PRETRAINED=openai, none or a path; SEED=0
 	$(BIN)/python -m app models export "$(MODEL)" "$(PRETRAINED)" --seed $(SEED)

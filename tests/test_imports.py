@@ -57,6 +57,8 @@ OWNERS = {
     "onnxruntime": ["engines.onnxruntime"],
     "torch": ["engines.torch", "engines.open_clip_import", "training", "exporter"],
     "onnx": ["training"],
+    "pyarrow": ["training"],
+    "matplotlib": ["training"],
     "open_clip": ["engines.open_clip_import"],
     "tokenizers": ["bundle", "training", "exporter"],
     "ftfy": ["bundle", "training"],

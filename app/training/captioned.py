@@ -52,7 +52,7 @@ class Captioned:
         if self.dice.words.random() < self.options.mix_share:
             pixels, [targets] = mix(pixels, [targets], self.dice.changes)
         captions = [self.dice.words.choice(self.templates).replace("{}", self.labels[text]) for text in texts]
-        return Step(pixels, captions, [Level("loss", torch.arange(len(texts)), targets, 0.5, 0.5)])
+        return Step(pixels, [Level("loss", captions, targets, 0.5, 0.5)], shared=[])
 
     def score(self, model: SmallClip, tokenizer: Tokenizer) -> dict[str, float]:
         """Accuracy among all texts on the pictures held out, and the temperature that fits them."""

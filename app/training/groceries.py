@@ -44,19 +44,15 @@ class Groceries:
         batch = self.batches.next()
         pixels, targets = self.targets(augment(batch.pixels, size, self.dice.changes), batch)
         captions, dice, options = self.captions, self.dice.words, self.options
-        own = [captions.fine_step(dice), captions.coarse_step(dice), captions.kind_step(dice)]
+        fine, coarse, kind = captions.fine_step(dice), captions.coarse_step(dice), captions.kind_step(dice)
         shared = captions.other_step(dice)
         shared += captions.foreign_step(options.things_per_step, options.gibberish_per_step, dice)
-        ends = torch.tensor([len(part) for part in (*own, shared)]).cumsum(0).tolist()
-        places = torch.arange(ends[-1])
         levels = [
-            Level(name, torch.cat([places[end - len(part) : end], places[ends[-2] :]]), target, weight, back)
-            for name, part, end, target, weight, back in zip(
-                ("fine", "coarse", "kind"), own, ends[:-1], targets, (1.0, options.coarse_weight, options.kind_weight),
-                (options.reverse_weight, options.reverse_weight, 0.0), strict=True,
-            )
-        ]  # fmt: skip
-        return Step(pixels, [text for part in (*own, shared) for text in part], levels)
+            Level("fine", fine, targets[0], 1.0, options.reverse_weight),
+            Level("coarse", coarse, targets[1], options.coarse_weight, options.reverse_weight),
+            Level("kind", kind, targets[2], options.kind_weight, 0.0),
+        ]
+        return Step(pixels, levels, shared)
 
     def targets(self, pixels: Tensor, batch: Batch) -> tuple[Tensor, list[Tensor]]:
         """Soft targets of groceries over fine, coarse and kind captions, mixed with the pictures, and of the rest."""

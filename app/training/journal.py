@@ -1,6 +1,7 @@
 """What a run leaves in its folder while it goes: metrics, averaged weights, a checkpoint to go on from."""
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -22,14 +23,15 @@ class Journal:
 
     def __init__(self, folder: Path, trainer: Trainer, task: Task, every: float) -> None:
         self.folder, self.trainer, self.task, self.every = folder, trainer, task, every
-        self.metrics = (folder / "metrics.jsonl").open("a", encoding="utf-8", buffering=1)
+        self.metrics = folder / "metrics.jsonl"
         self.before, size = 0.0, 0  # seconds of earlier processes, bytes of metrics at the checkpoint
         if (folder / "checkpoint.pt").exists():
             state = read_state(folder / "checkpoint.pt")
             trainer.restore(state["trainer"])
             task.restore(state["task"])
             self.before, size = state["seconds"], state["metrics"]
-        self.metrics.truncate(size)
+        self.metrics.touch()
+        os.truncate(self.metrics, size)
         self.began = self.kept = time.monotonic()
 
     def after_step(self, losses: Losses) -> str:
@@ -48,7 +50,8 @@ class Journal:
         done = self.trainer.done
         rate = self.trainer.optimiser.param_groups[0]["lr"]
         line = {"step": done, "epoch": round(done / self.task.steps_per_epoch, 4), "rate": rate, **what}
-        self.metrics.write(json.dumps(line) + "\n")
+        with self.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
 
     def score(self) -> str:
         """Score the averaged weights and keep them."""
@@ -56,7 +59,7 @@ class Journal:
         scores = self.task.score(average, self.trainer.tokenizer)
         self.note(scores=scores)
         write_state(average.state_dict(), self.folder / "weights.pt")
-        draw_curves(self.folder / "metrics.jsonl", self.folder / "curves.png")
+        draw_curves(self.metrics, self.folder / "curves.png")
         epoch = self.trainer.done // self.task.steps_per_epoch
         return f"epoch {epoch}: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
 
@@ -66,7 +69,7 @@ class Journal:
             "trainer": self.trainer.state(),
             "task": self.task.state(),
             "seconds": self.seconds(),
-            "metrics": self.metrics.tell(),
+            "metrics": self.metrics.stat().st_size,
         }
         write_state(state, self.folder / "checkpoint.pt")
         self.kept = time.monotonic()
@@ -82,4 +85,3 @@ class Journal:
         run = {"command": command, "minutes": round(minutes + self.seconds() / 60, 1), "scores": scores}
         (self.folder / "run.json").write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
         (self.folder / "checkpoint.pt").unlink(missing_ok=True)
-        self.metrics.close()

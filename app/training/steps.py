@@ -11,11 +11,11 @@ from app.training.model import SmallClip
 
 @dataclass(frozen=True)
 class Level:
-    """One question about every picture of a step: which of these captions?"""
+    """One question about every picture of a step: which of these captions, or of the step's shared ones?"""
 
     name: str
-    captions: Tensor  # [K] places among the step's captions
-    targets: Tensor  # [N, K] rows sum to 1
+    captions: list[str]
+    targets: Tensor  # [N, captions + shared] rows sum to 1
     weight: float  # of the loss from picture to caption
     back: float  # of the loss from caption to picture
 
@@ -25,8 +25,12 @@ class Step:
     """Pictures and captions of one step."""
 
     pixels: Tensor  # [N, 3, S, S] float32, changed and normalised
-    captions: list[str]
     levels: list[Level]
+    shared: list[str]  # captions that every level has besides its own
+
+    def captions(self) -> list[str]:
+        """All of them: level by level, then the shared ones."""
+        return [caption for level in self.levels for caption in level.captions] + self.shared
 
 
 class Task(Protocol):

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from app.training.losses import picture_to_text, text_to_picture, unit
 from app.training.model import SmallClip
 from app.training.options import Options
-from app.training.steps import Level, Step, Task
+from app.training.steps import Step, Task
 
 Losses = dict[str, float]
 After = Callable[[Losses], str]  # called after every step; returns a line to show, or nothing
@@ -87,8 +87,8 @@ class Trainer:
         pixels = step.pixels.to(self.device).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16):
             pictures = self.image(pixels)
-            texts = self.model.text(self.tokens(step.captions))
-        loss, losses = contrast(self.model.scale(), unit(pictures), unit(texts), step.levels)
+            texts = self.model.text(self.tokens(step.captions()))
+        loss, losses = contrast(self.model.scale(), unit(pictures), unit(texts), step)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
@@ -103,12 +103,14 @@ class Trainer:
         return tokens[:, : int((tokens != 0).sum(dim=1).max())].to(self.device)
 
 
-def contrast(scale: Tensor, pictures: Tensor, texts: Tensor, levels: list[Level]) -> tuple[Tensor, Losses]:
-    """The weighted sum over the levels, both ways, of unit vectors [N, D] and [K, D]; and its parts."""
+def contrast(scale: Tensor, pictures: Tensor, texts: Tensor, step: Step) -> tuple[Tensor, Losses]:
+    """The weighted sum over the levels, both ways, and its parts, of unit vectors [N, D] and [all captions, D]."""
+    counts = [len(level.captions) for level in step.levels]
+    *own, shared = torch.split(texts, [*counts, len(step.shared)])
     loss, losses = torch.zeros((), device=pictures.device), {}
-    for level in levels:
+    for level, part in zip(step.levels, own, strict=True):
         targets = level.targets.to(pictures.device)
-        logits = scale * pictures @ texts[level.captions.to(pictures.device)].T  # [N, level's K]
+        logits = scale * pictures @ torch.cat([part, shared]).T  # [N, captions + shared]
         there = picture_to_text(logits, targets)
         loss = loss + level.weight * there
         if level.back:

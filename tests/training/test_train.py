@@ -1,6 +1,5 @@
 """A tiny run on generated pictures learns them, in the same way each time."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -40,15 +39,6 @@ def coloured(count: int) -> Pictures:
     pixels = np.array(list(COLOURS.values()), np.uint8)[labels][:, :, None, None].repeat(16, 2).repeat(16, 3)
     pixels[:, :, 4:8, 4:8] = 250
     return Pictures(pixels, labels.astype(np.int64))
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Tiny tensors lose more to waiting threads than they gain."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def run(options: Options) -> tuple[SmallClip, Trainer]:
