@@ -106,7 +106,7 @@ def infer(told: argparse.Namespace) -> int:
     trained = open_run(told.checkpoint)
     labels = [label.strip() for label in told.among.split(",")] if told.among else trained.labels
     pixels, name = chosen_picture(told, trained.options.image_size)
-    logits = trained.logits(pixels[None], labels)[0]
+    logits = trained.logits(np.stack([pixels]), labels)[0]
     chances = scoring.softmax(logits[None] / trained.temperature)[0]
     best = [{"label": labels[place], "probability": float(chances[place])} for place in np.argsort(-logits)[:5]]
     if told.json:

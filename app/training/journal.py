@@ -48,7 +48,7 @@ class Journal:
     def note(self, **what: dict[str, float]) -> None:
         """One line of metrics."""
         done = self.trainer.done
-        rate = self.trainer.optimiser.param_groups[0]["lr"]
+        rate = self.trainer.optimisers[0].param_groups[0]["lr"]
         line = {"step": done, "epoch": round(done / self.task.steps_per_epoch, 4), "rate": rate, **what}
         with self.metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")

@@ -31,9 +31,7 @@ class Trainer:
         self.model.image.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stub
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.image: Callable[[Tensor], Tensor] = torch.compile(self.model.image) if compiled else self.model.image
-        self.optimiser = torch.optim.AdamW(
-            weight_groups(self.model, options.weight_decay), lr=options.learning_rate, fused=True
-        )
+        self.optimisers = optimisers(self.model, options)
         self.done = 0
 
     def go_on(self, checkpoint: Path) -> dict[str, Any]:
@@ -50,7 +48,7 @@ class Trainer:
             "done": self.done,
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "chance": torch.get_rng_state(),  # drop-out
             "chance_cuda": torch.cuda.get_rng_state_all(),
         }
@@ -60,7 +58,8 @@ class Trainer:
         self.done = state["done"]
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
         torch.set_rng_state(state["chance"])
         torch.cuda.set_rng_state_all(state["chance_cuda"])
 
@@ -82,17 +81,18 @@ class Trainer:
     def step(self, step: Step, progress: float) -> Losses:
         """One change of the weights."""
         self.model.train()
-        for group in self.optimiser.param_groups:
+        for group in [group for optimiser in self.optimisers for group in optimiser.param_groups]:
             group["lr"] = self.options.learning_rate * pace(progress, self.options.warmup)
         pixels = step.pixels.to(self.device).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16):
             pictures = self.image(pixels)
             texts = self.model.text(self.tokens(step.captions()))
         loss, losses = contrast(self.model.scale(), unit(pictures), unit(texts), step)
-        self.optimiser.zero_grad()
+        self.model.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
-        self.optimiser.step()
+        for optimiser in self.optimisers:
+            optimiser.step()
         self.done += 1
         follow(self.average, self.model, min(self.options.average_decay, self.done / (self.done + 10)))
         return losses
@@ -126,11 +126,13 @@ def pace(progress: float, warmup: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup))) + 1e-3
 
 
-def weight_groups(model: SmallClip, decay: float) -> list[dict[str, object]]:
-    """Weight decay for matrices and filters only."""
-    heavy = [weight for weight in model.parameters() if weight.ndim > 1]
-    light = [weight for weight in model.parameters() if weight.ndim <= 1]
-    return [{"params": heavy, "weight_decay": decay}, {"params": light, "weight_decay": 0.0}]
+def optimisers(model: SmallClip, options: Options) -> list[torch.optim.Optimizer]:
+    """AdamW, which decays matrices and filters only."""
+    heavy, light = (
+        [weight for weight in model.parameters() if (weight.ndim > 1) is wanted] for wanted in (True, False)
+    )
+    groups = [{"params": heavy, "weight_decay": options.weight_decay}, {"params": light, "weight_decay": 0.0}]
+    return [torch.optim.AdamW(groups, lr=options.learning_rate, fused=True)]
 
 
 @torch.no_grad()
