@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib
 
 COLOURS = ("#1b6ca8", "#c8553d", "#4f8a3c", "#8a5a9e", "#b8860b")
+NO_SHARES = ("pictures", "temperature")  # among the scores
 SMOOTHING = 0.98  # of the losses from step to step, which are drawn pale as they were
 
 
@@ -22,7 +23,7 @@ def draw_curves(metrics: Path, picture: Path) -> None:
         above.plot(epochs, values, color=colour, alpha=0.2, linewidth=0.8)
         above.plot(epochs, smooth(values), color=colour, linewidth=2, label=name)
     for colour, (name, (epochs, values)) in zip(COLOURS, series(lines, "scores").items(), strict=False):
-        if max(values) <= 1:  # shares; counts and temperatures are not for this axis
+        if name not in NO_SHARES:
             below.plot(epochs, values, color=colour, linewidth=2, marker="o", markersize=4, label=name)
     above.set_ylabel("loss")
     below.set(xlabel="epoch", ylabel="on the pictures held out", ylim=(0, 1))

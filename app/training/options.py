@@ -15,10 +15,11 @@ class Options:
 
     seed: int = 0
     task: Literal["groceries", "captions"] = "groceries"
-    templates: tuple[str, ...] = ("An image of a {}", "a photo of a {}.", "{}")  # of captions of classes; first: test
-    pictures_per_step: int = 256  # captions alone, as the next two
-    held_out: float = 0.1  # share of the pictures that is kept for scoring and calibration
-    changes: Literal["photo", "shift"] = "photo"  # how pictures are changed: as photographs, or small ones
+    templates: tuple[str, ...] = ("An image of a {}", "a photo of a {}.", "{}")  # captions: names of classes go into
+    # one of them by chance, and into the first when the model is measured
+    pictures_per_step: int = 256  # captions
+    held_out: float = 0.1  # captions: share of the pictures that is kept for scores and calibration
+    changes: Literal["photo", "shift"] = "photo"  # captions: pictures are changed as photographs, or as small ones
     stem_stride: int = 2  # 1 keeps small pictures whole
     epochs: int = 80
     groceries_per_step: int = 64

@@ -5,6 +5,7 @@ from pathlib import Path
 from app.training.export import Calibration, export_graphs, write_config
 from app.training.runs import Trained
 
+LISTED = 20  # labels at most
 CARD = """# {name}
 
 A small CLIP, trained from scratch: a residual CNN for pictures of {size} x {size} pixels and a transformer of {layers}
@@ -72,7 +73,7 @@ def card(trained: Trained, note: str, name: str) -> str:
     options, labels = trained.options, trained.labels
     return CARD.format(
         name=name, size=options.image_size, layers=options.text_layers, embedding=options.embedding_size,
-        count=len(labels), first=": " + ", ".join(labels) if len(labels) <= 20 else "", note=note,
+        count=len(labels), first=":\n" + ", ".join(labels) if len(labels) <= LISTED else "", note=note,
         command=trained.command, minutes=trained.minutes, seed=options.seed, template=options.templates[0],
         val=trained.scores, test=test_tables(trained),
     )  # fmt: skip
@@ -84,6 +85,6 @@ def test_tables(trained: Trained) -> str:
         return ""
     rows = [
         f"| {label} | {one['top_1']:.1%} | {one['search_precision_at_10']:.0%} |"
-        for label, one in trained.test["by_label"].items()
+        for label, one in list(trained.test["by_label"].items())[:LISTED]
     ]
     return TEST.format(rows="\n".join(rows), **trained.test["all"])

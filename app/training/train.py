@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from tqdm import tqdm
 
+from app.training.checkpoint import read_state
 from app.training.losses import picture_to_text, text_to_picture, unit
 from app.training.model import SmallClip
 from app.training.options import Options
@@ -36,7 +37,7 @@ class Trainer:
 
     def go_on(self, checkpoint: Path) -> dict[str, Any]:
         """Start from the weights that an earlier run kept; returns what it noted of itself."""
-        weights = torch.load(checkpoint / "weights.pt", weights_only=True)
+        weights = read_state(checkpoint / "weights.pt")
         self.model.load_state_dict(weights)
         self.average.load_state_dict(weights)
         note: dict[str, Any] = json.loads((checkpoint / "run.json").read_text(encoding="utf-8"))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from app.training.augment import normalise
 from app.training.captioned import Captioned
 from app.training.data import Pictures
 from app.training.recipes import RECIPES
@@ -82,8 +83,6 @@ def test_a_shift_moves_every_picture_as_a_whole():
     """What comes out is a mirrored or straight cut of the picture with reflected edges."""
     pixels = torch.randint(0, 256, (5, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     wide = torch.nn.functional.pad(pixels.float() / 255, (2, 2, 2, 2), mode="reflect")
-    from app.training.augment import normalise
-
     for place, cut in enumerate(shift(pixels, 16, torch.Generator().manual_seed(2))):
         windows = [
             normalise(wide[place, :, top : top + 16, left : left + 16][None])[0]
