@@ -45,7 +45,8 @@ train: .venv/model ## train larder-small anew from the pictures in DATA, in two 
 train-cifar: .venv/model ## train cifar-small anew from the pictures in DATA
 	$(BIN)/python -m app.training train $(DATA)/cifar10/train.parquet --recipe cifar --keep data/training/cifar
 	$(BIN)/python -m app.training test data/training/cifar $(DATA)/cifar10/test.parquet
-	$(BIN)/python -m app.training export data/training/cifar models/cifar-small --note "$(CIFAR)"
+	$(BIN)/python -m app.training export data/training/cifar models/cifar-small --licence Apache-2.0 \
+	  --note "$(CIFAR)"
 
 model: .venv/model ## export an open_clip model to models/: MODEL=ViT-B-32 PRETRAINED=openai, none or a path; SEED=0
 	$(BIN)/python -m app models export "$(MODEL)" "$(PRETRAINED)" --seed $(SEED)

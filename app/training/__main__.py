@@ -27,7 +27,8 @@ def parser() -> argparse.ArgumentParser:
     export = commands.add_parser("export", help="make a bundle of a finished run")
     export.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="the folder of a run")
     export.add_argument("bundle", type=Path, metavar="BUNDLE", help="the folder to write, such as models/mine")
-    export.add_argument("--note", default="not said.", metavar="TEXT", help="what the pictures were, their licence")
+    export.add_argument("--note", default="not stated.", metavar="TEXT", help="what the pictures were, their licence")
+    export.add_argument("--licence", default="not stated", metavar="TEXT", help="of the weights")
     export.add_argument("--data", type=Path, metavar="FOLDER", help="groceries alone: has grocery/ and cifar10/ in it")
     export.add_argument("--labels", type=Path, default=Path("labels"), metavar="FOLDER", help="groceries: label files")
     for command in (test, infer):

@@ -97,7 +97,7 @@ def test(told: argparse.Namespace) -> int:
     if told.json:
         print(json.dumps(figures))
     else:
-        print("\n".join(f"{name.replace('_', ' ')}: {value:.4g}" for name, value in figures["all"].items()))
+        print("\n".join(f"{name.replace('_', ' ')}: {round(value, 4)}" for name, value in figures["all"].items()))
     return 0
 
 
@@ -138,6 +138,6 @@ def export(told: argparse.Namespace) -> int:
         classes = read_classes(told.data / "grocery/classes.csv")
         print(json.dumps(write_bundle(trained, classes, told.data, told.labels, told.bundle), indent=2))
     else:
-        publish(trained, told.note, told.bundle)
+        publish(trained, told.note, told.licence, told.bundle)
     print(f"{told.bundle}: serve it with LARDER_MODEL={told.bundle}")
     return 0

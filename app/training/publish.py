@@ -1,6 +1,7 @@
 """A model trained on captions to a bundle with its card."""
 
 from pathlib import Path
+from textwrap import fill
 
 from app.training.export import Calibration, export_graphs, write_config
 from app.training.runs import Trained
@@ -15,7 +16,7 @@ layers for texts share a space of {embedding} dimensions. It tells {count} label
 
 {note}
 
-The weights are under the Apache License 2.0.
+Licence of the weights: {licence}.
 
 ## Training
 
@@ -23,8 +24,8 @@ The weights are under the Apache License 2.0.
 {command}
 ```
 
-{minutes:.0f} minutes; seed {seed}. What the command does not say is in `app/training/recipes.py` and
-`app/training/options.py`; a run saves its own options beside its checkpoint.
+{minutes:.0f} minutes by the clock, beside whatever else the machine did; seed {seed}. What the command does not say is
+in `app/training/recipes.py` and `app/training/options.py`; a run saves its own options beside its checkpoint.
 
 ## Figures
 
@@ -42,7 +43,7 @@ Prompts are the classifier: "{template}" for every label, and the nearest prompt
 - `known` is not judged: there were no pictures of other things to fit it on.
 """
 TEST = """
-| test pictures, measured once, after training | |
+| test pictures | |
 |---|---|
 | pictures | {pictures:,} |
 | top-1 | {top_1:.2%} |
@@ -56,24 +57,25 @@ TEST = """
 """
 
 
-def publish(trained: Trained, note: str, folder: Path) -> None:
-    """Write every file of the bundle; `note` says what the pictures were, and their licence."""
+def publish(trained: Trained, note: str, licence: str, folder: Path) -> None:
+    """Write every file of the bundle; `note` says what the pictures were, `licence` is that of the weights."""
     options = trained.options
     export_graphs(trained.model, options, folder)
     trained.tokenizer.save(str(folder / "tokenizer.json"))
-    (folder / "MODEL_CARD.md").write_text(card(trained, note, folder.name), encoding="utf-8")
+    (folder / "MODEL_CARD.md").write_text(card(trained, note, licence, folder.name), encoding="utf-8")
     scale = float(trained.model.scale().detach())
     calibration = Calibration(scale, trained.temperature, None)
     origin = "trained from scratch by `python -m app.training`: see MODEL_CARD.md"
-    write_config(options, calibration, origin, trained.proof(), folder, f"Weights: Apache-2.0. Training data: {note}")
+    write_config(options, calibration, origin, trained.proof(), folder, f"Weights: {licence}. Training data: {note}")
 
 
-def card(trained: Trained, note: str, name: str) -> str:
+def card(trained: Trained, note: str, licence: str, name: str) -> str:
     """The card's text with this run's numbers."""
     options, labels = trained.options, trained.labels
     return CARD.format(
         name=name, size=options.image_size, layers=options.text_layers, embedding=options.embedding_size,
-        count=len(labels), first=":\n" + ", ".join(labels) if len(labels) <= LISTED else "", note=note,
+        count=len(labels), first=":\n" + ", ".join(labels) if len(labels) <= LISTED else "",
+        note=fill(note, 119), licence=licence,
         command=trained.command, minutes=trained.minutes, seed=options.seed, template=options.templates[0],
         val=trained.scores, test=test_tables(trained),
     )  # fmt: skip

@@ -32,9 +32,9 @@ def test_from_pictures_to_the_service(words, folder: Path, tmp_path: Path, setti
     assert answer["labels"][0]["label"] == "cucumber"
     assert sum(one["probability"] for one in answer["labels"]) == pytest.approx(1)
 
-    assert main(["export", run, str(bundle), "--note", "Drawn by our own code."]) == 0
+    assert main(["export", run, str(bundle), "--note", "Drawn by our own code.", "--licence", "Apache-2.0"]) == 0
     card = (bundle / "MODEL_CARD.md").read_text()
-    assert "Drawn by our own code." in card
+    assert "Drawn by our own code.\n\nLicence of the weights: Apache-2.0.\n" in card
     assert str(tmp_path) not in card
 
     changed = {"model": str(bundle), "labels": Path(run) / "labels.txt", "engine": "onnxruntime", "pantry": "none"}
