@@ -119,7 +119,10 @@ def infer(told: argparse.Namespace) -> int:
 def chosen_picture(told: argparse.Namespace, size: int) -> tuple[np.ndarray, str]:
     """The picture [3, size, size] of a file, or number `--idx` of the source, and what it is."""
     if told.idx is None:
-        return square(open_picture(told.picture.read_bytes(), LIMITS), size), str(told.picture)
+        try:
+            return square(open_picture(told.picture.read_bytes(), LIMITS), size), str(told.picture)
+        except OSError as error:
+            raise TrainingError(f"{told.picture} cannot be read: {error.strerror}") from error
     examples = read_examples(told.picture, size, told.classes)
     pictures = examples.pictures
     if not 0 <= told.idx < len(pictures.labels):

@@ -65,7 +65,7 @@ def test_a_run_leaves_its_options_metrics_and_curves(words, tmp_path: Path):
 
 
 def test_captions_of_a_csv_file_stand_as_they_are(words, folder: Path, table: Path, tmp_path: Path, capsys):
-    """Its texts are put into no template, in training or later."""
+    """Its texts are put into no template, in training or later; a picture that is not there is named."""
     arguments = [str(table) if word == str(folder) else word for word in words()]
     assert main(arguments) == 0
     assert json.loads((tmp_path / "run/options.json").read_text())["templates"] == ["{}"]
@@ -75,6 +75,9 @@ def test_captions_of_a_csv_file_stand_as_they_are(words, folder: Path, table: Pa
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == str(folder / "banana/0.png")
     assert sorted(line.split("  ")[-1] for line in lines[1:]) == ["a heap of figs", "plum"]
+    for picture, more, message in ((folder / "none.png", [], "cannot be read"), (folder, ["--idx", "24"], "0 to 23")):
+        assert main(["infer", str(tmp_path / "run"), str(picture), *more]) == 2
+        assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
