@@ -1,6 +1,6 @@
 # Larder. `make` lists the targets; every one sets up what it needs in .venv first.
 .DEFAULT_GOAL := help
-.PHONY: help run test check snapshot bench train baseline evaluate model ui image clean
+.PHONY: help run test check snapshot bench train train-cifar baseline evaluate model ui image clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -11,9 +11,11 @@ SEED ?= 0
 GROCERIES = --train $(DATA)/grocery/train.parquet --val $(DATA)/grocery/val.parquet \
   --test $(DATA)/grocery/test_sample.parquet --classes labels/pantry.txt
 CIFAR10 = --train $(DATA)/cifar10/train.parquet --test $(DATA)/cifar10/test.parquet --classes $(DATA)/cifar10/classes.txt
+CIFAR := CIFAR-10 (A. Krizhevsky: Learning Multiple Layers of Features from Tiny Images, 2009), training pictures; \
+	no licence is stated by its author.
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: .venv/serving ## start the service on http://127.0.0.1:8000
 	$(BIN)/python -m app serve
@@ -40,14 +42,20 @@ bench: .venv/dev models/ViT-B-32-none/config.json ## measure speed and recogniti
 	$(BIN)/python -m benchmarks.cold_start --model ViT-B-32-none
 
 train: .venv/model ## train larder-small anew from the pictures in DATA, in three runs
-	$(BIN)/python -m app.training --data $(DATA) --out data/training/first-bundle --keep data/training/first \
-	  --set muon=false
-	$(BIN)/python -m app.training --data $(DATA) --out data/training/second-bundle --keep data/training/second \
-	  --set muon=false --start data/training/first --epochs 55 --set learning_rate=0.0012 --set sizes=[128] \
+	$(BIN)/python -m app.training train $(DATA) --recipe groceries --keep data/training/first --set muon=false
+	$(BIN)/python -m app.training train $(DATA) --recipe groceries --keep data/training/second \
+	  --start data/training/first --epochs 55 --set muon=false --set learning_rate=0.0012 --set sizes=[128] \
 	  --set mix_share=0.5
-	$(BIN)/python -m app.training --data $(DATA) --out models/larder-small --keep data/training/third \
-	  --start data/training/second --epochs 112 --set sizes=[128,128,160] --set image_size=160 \
+	$(BIN)/python -m app.training train $(DATA) --recipe groceries --keep data/training/third \
+	  --start data/training/second --epochs 112 --set sizes=[128,128,160] --set image_size=192 \
 	  --set mix_share=0.5 --set weight_decay=0.15
+	$(BIN)/python -m app.training export data/training/third models/larder-small --data $(DATA)
+
+train-cifar: .venv/model ## train cifar-small anew from the pictures in DATA
+	$(BIN)/python -m app.training train $(DATA)/cifar10/train.parquet --recipe cifar --keep data/training/cifar
+	$(BIN)/python -m app.training test data/training/cifar $(DATA)/cifar10/test.parquet
+	$(BIN)/python -m app.training export data/training/cifar models/cifar-small --licence Apache-2.0 \
+	  --note "$(CIFAR)"
 
 baseline: .venv/model ## train the CNNs that CLIP is compared with on the pictures in DATA, and keep their answers
 	$(BIN)/python -m app.evaluation baseline $(GROCERIES) --train-size 80 --size 112 --epochs 24 \

@@ -15,6 +15,7 @@ LarderError
 │   └── StoreUnavailable   the pantry cannot be reached; says whether a change may have been stored
 ├── ExportError            a model cannot be fetched, exported or held against its original
 ├── EvaluationError        pictures, classes or predictions that a model cannot be measured with
+├── TrainingError          pictures, captions or a checkpoint that training cannot use
 └── StartError             the service cannot start
     ├── SettingsError      a setting has a value it cannot have
     ├── BundleError        a model bundle is missing, damaged or of another version
@@ -86,6 +87,10 @@ class ExportError(LarderError):
 
 class EvaluationError(LarderError):
     """Pictures, classes or predictions that a model cannot be measured with."""
+
+
+class TrainingError(LarderError):
+    """Pictures, captions or a checkpoint that training cannot use."""
 
 
 class StartError(LarderError):

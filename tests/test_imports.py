@@ -65,7 +65,7 @@ OWNERS = {
     "onnxruntime": ["engines.onnxruntime", "evaluation.speed"],
     "torch": ["engines.torch", "engines.open_clip_import", "training", "exporter", "evaluation"],
     "onnx": ["training"],
-    "matplotlib": ["evaluation.plots"],
+    "matplotlib": ["training", "evaluation.plots"],
     "sklearn": ["evaluation.heads"],
     "open_clip": ["engines.open_clip_import"],
     "tokenizers": ["bundle", "training", "exporter"],

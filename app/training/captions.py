@@ -170,3 +170,15 @@ def build_captions(pantry: list[list[str]], coarse_of: list[int], coarse_names: 
         others=read_names(HERE / "phrases_other.txt"),
         things=read_things(HERE / "other_things.txt"),
     )
+
+
+def grocery_texts(captions: Captions, seed: int) -> list[str]:
+    """A few rounds of captions, for the tokenizer to learn from."""
+    dice = random.Random(seed)
+    texts = list(captions.things)
+    for _ in range(30):
+        texts += (
+            captions.fine_step(dice) + captions.coarse_step(dice) + captions.other_step(dice) + captions.kind_step(dice)
+        )
+        texts += captions.foreign_step(40, 0, dice)
+    return texts

@@ -17,6 +17,15 @@ class Pictures:
     pixels: np.ndarray  # [N, 3, S, S] uint8
     labels: np.ndarray  # [N] int64
 
+    def chosen(self, rows: np.ndarray) -> "Pictures":
+        """Some of the pictures."""
+        return Pictures(self.pixels[rows], self.labels[rows])
+
+    def resized(self, size: int) -> "Pictures":
+        """The same pictures, `size` pixels wide."""
+        upright = self.pixels.transpose(0, 2, 3, 1)  # [N, S, S, 3]
+        return Pictures(np.stack([square(Image.fromarray(one), size) for one in upright]), self.labels)
+
 
 @dataclass(frozen=True)
 class Classes:
@@ -63,5 +72,5 @@ def read_classes(path: Path) -> Classes:
 
 
 def plain(name: str) -> str:
-    """A class name in plain words: "Passion-Fruit" becomes "passion fruit"."""
-    return " ".join(name.lower().replace("-", " ").split())
+    """A class name in plain words: "Passion-Fruit" and "passion_fruit" become "passion fruit"."""
+    return " ".join(name.lower().replace("-", " ").replace("_", " ").split())

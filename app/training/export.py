@@ -30,8 +30,8 @@ class Calibration:
 
     scale: float
     temperature: float
-    known_margin: float
-    label_cosine: float
+    known_margin: float | None
+    label_cosine: float | None
 
 
 def export_graphs(model: SmallClip, options: Options, folder: Path) -> None:
@@ -87,13 +87,15 @@ def fold(parent: nn.Module, conv: str, norm: str) -> None:
     setattr(parent, norm, nn.Identity())
 
 
-def write_config(options: Options, calibration: Calibration, origin: str, proof: Proof, folder: Path) -> None:
+def write_config(
+    options: Options, calibration: Calibration, origin: str, proof: Proof, folder: Path, licence: str = LICENCE
+) -> None:
     """Write config.json, last of all because it holds the checksums of the other files."""
     config: dict[str, Any] = {
         "format_version": 1,
         "name": folder.name,
         "origin": origin,
-        "licence": LICENCE,
+        "licence": licence,
         "image_size": options.image_size,
         "resize_mode": "shortest",
         "interpolation": "bicubic",

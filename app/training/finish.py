@@ -1,13 +1,12 @@
-"""A trained model to a measured, calibrated bundle."""
+"""A model trained on groceries to a measured, calibrated bundle."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
-import torch
 from tokenizers import Tokenizer
 
-from app.bundle import PROBE_PROMPT, Proof, make_proof, probe_pixels
 from app.training import drawn, scoring
 from app.training.batches import OTHER_CLASSES
 from app.training.captions import read_names
@@ -16,24 +15,13 @@ from app.training.data import Classes, Pictures, read_pictures
 from app.training.export import Calibration, export_graphs, write_config
 from app.training.figures import embed_pictures, text_encoder
 from app.training.model import SmallClip
-from app.training.options import Options
+from app.training.runs import Trained
 
 CALIBRATION_ROWS, MEASURED_ROWS = slice(0, None, 10), slice(0, None, 5)  # both files are sorted by class
 DRAWN = 300
 
 
 Figures = dict[str, dict[str, float]]
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a run leaves behind."""
-
-    model: SmallClip
-    tokenizer: Tokenizer
-    options: Options
-    command: str
-    minutes: float
 
 
 @dataclass(frozen=True)
@@ -142,10 +130,11 @@ def measure(
     others = read_vectors(model, data / "cifar10/test.parquet", size, MEASURED_ROWS)
     drawings = embed_pictures(model, drawn_pictures(size, trained.options.seed + 2_000_002))
     multiplier = calibration.scale / calibration.temperature
+    margin = cast(float, calibration.known_margin)  # fitted by `calibrate`
     return {
         "val": recognition(prompts, val, classes, multiplier),
         "test_sample": recognition(prompts, test, classes, multiplier),
-        "known": known_figures(prompts, test.pictures, others, drawings, calibration.known_margin),
+        "known": known_figures(prompts, test.pictures, others, drawings, margin),
     }
 
 
@@ -160,13 +149,6 @@ def write_bundle(trained: Trained, classes: Classes, data: Path, labels: Path, o
     card = model_card(trained.options, figures, trained.command, trained.minutes)
     (out / "MODEL_CARD.md").write_text(card, encoding="utf-8")
     write_config(
-        trained.options, calibration, "trained from scratch by `make train`: see MODEL_CARD.md", prove(trained), out
+        trained.options, calibration, "trained from scratch by `make train`: see MODEL_CARD.md", trained.proof(), out
     )
     return figures
-
-
-def prove(trained: Trained) -> Proof:
-    """What the trained towers answer to the probes of a bundle."""
-    with torch.no_grad():
-        picture = trained.model.served()(torch.from_numpy(probe_pixels(trained.options.image_size)))  # [1, D]
-    return make_proof(picture.numpy(), text_encoder(trained.model, trained.tokenizer)([PROBE_PROMPT]))

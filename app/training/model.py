@@ -34,12 +34,12 @@ def short_cut(before: int, after: int, stride: int) -> nn.Module:
 
 
 class ImageTower(nn.Module):
-    """Pixels [N, 3, S, S] to embeddings [N, D]; S is a multiple of 32."""
+    """Pixels [N, 3, S, S] to embeddings [N, D]; S is a multiple of all strides in one."""
 
-    def __init__(self, widths: tuple[int, ...], depths: tuple[int, ...], embedding: int) -> None:
+    def __init__(self, widths: tuple[int, ...], depths: tuple[int, ...], embedding: int, stride: int = 2) -> None:
         super().__init__()
         stem = widths[0] * 2 // 3
-        self.stem = nn.Conv2d(3, stem, 3, 2, 1, bias=False)
+        self.stem = nn.Conv2d(3, stem, 3, stride, 1, bias=False)
         self.stem_norm = nn.BatchNorm2d(stem)
         before, blocks = stem, []
         for width, depth in zip(widths, depths, strict=True):
@@ -50,8 +50,8 @@ class ImageTower(nn.Module):
         self.project = nn.Linear(before, embedding)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        x = functional.relu(self.stem_norm(self.stem(pixels)))  # [N, stem, S/2, S/2]
-        x = self.blocks(x)  # [N, width, S/32, S/32]
+        x = functional.relu(self.stem_norm(self.stem(pixels)))  # [N, stem, S/stride, S/stride]
+        x = self.blocks(x)  # [N, width, s, s]
         vectors: Tensor = self.project(x.mean(dim=(2, 3)))  # [N, D]
         return vectors
 
@@ -118,7 +118,7 @@ class SmallClip(nn.Module):
 
     def __init__(self, options: Options) -> None:
         super().__init__()
-        self.image = ImageTower(options.widths, options.depths, options.embedding_size)
+        self.image = ImageTower(options.widths, options.depths, options.embedding_size, options.stem_stride)
         self.text = TextTower(
             options.vocabulary_size,
             options.context_length,

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from app.errors import TrainingError
 
 
 @dataclass(frozen=True)
@@ -12,6 +14,13 @@ class Options:
     """Every number that shapes a run; two runs with equal options give equal weights on one machine."""
 
     seed: int = 0
+    task: Literal["groceries", "captions"] = "groceries"
+    templates: tuple[str, ...] = ("An image of a {}", "a photo of a {}.", "{}")  # captions: names of classes go into
+    # one of them by chance, and into the first when the model is measured
+    pictures_per_step: int = 256  # captions
+    held_out: float = 0.1  # captions: share of the pictures that is kept for scores and calibration
+    changes: Literal["photo", "shift"] = "photo"  # captions: pictures are changed as photographs, or as small ones
+    stem_stride: int = 2  # 1 keeps small pictures whole
     epochs: int = 80
     groceries_per_step: int = 64
     others_per_step: int = 8
@@ -46,9 +55,19 @@ class Options:
         path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     def changed(self, settings: Sequence[str]) -> "Options":
-        """A copy with `name=value` settings applied, values in JSON: `sizes=[128, 160]`."""
-        values = dict(setting.split("=", 1) for setting in settings)
-        return replace(self, **tupled({name: json.loads(value) for name, value in values.items()}))
+        """A copy with `name=value` settings applied, values in JSON: `sizes=[128, 160]`; raises TrainingError."""
+        values = {}
+        for setting in settings:
+            name, _, value = setting.partition("=")
+            if name not in {field.name for field in fields(self)}:
+                raise TrainingError(
+                    f"{name} is no option; there are: {', '.join(field.name for field in fields(self))}"
+                )
+            try:
+                values[name] = json.loads(value)
+            except json.JSONDecodeError as error:
+                raise TrainingError(f"{setting} was found; allowed is NAME=VALUE with the value in JSON") from error
+        return replace(self, **tupled(values))
 
     @classmethod
     def load(cls, path: Path) -> "Options":

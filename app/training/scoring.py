@@ -1,6 +1,7 @@
 """Prototypes of a model that is still being trained, beside the figures that all models are given."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -24,3 +25,35 @@ def prototypes(labels: list[list[str]], templates: list[str], encode: Encode) ->
     vectors = unit(encode([prompt for group in prompts for prompt in group]))
     ends = np.cumsum([len(group) for group in prompts])[:-1]
     return unit(np.stack([part.mean(axis=0) for part in np.split(vectors, ends)]))
+
+
+def accuracy_among(cosines: np.ndarray, labels: np.ndarray, best: int) -> float:
+    """Share of pictures whose right label is one of the `best` first."""
+    return float((np.argsort(-cosines, axis=1)[:, :best] == labels[:, None]).any(axis=1).mean())
+
+
+def search_precision(cosines: np.ndarray, labels: np.ndarray, label: int, hits: int = 10) -> float:
+    """Share of right pictures among the first hits of a search for a label."""
+    return float((labels[np.argsort(-cosines[:, label], kind="stable")[:hits]] == label).mean())
+
+
+def test_figures(logits: np.ndarray, labels: np.ndarray, names: list[str], temperature: float) -> dict[str, Any]:
+    """Figures over all pictures, and for every label that some picture has."""
+    shown = np.unique(labels)
+    right = logits.argmax(axis=1) == labels
+    by_label = {
+        names[label]: {
+            "top_1": float(right[labels == label].mean()),
+            "search_precision_at_10": search_precision(logits, labels, label),
+        }
+        for label in shown
+    }
+    overall = {
+        "pictures": len(labels),
+        "labels": len(names),
+        "top_1": float(right.mean()),
+        "top_5": accuracy_among(logits, labels, 5),
+        "calibration_error": calibration_error(softmax(logits / temperature), labels),
+        "search_precision_at_10": float(np.mean([one["search_precision_at_10"] for one in by_label.values()])),
+    }
+    return {"all": overall, "by_label": by_label}

@@ -3,7 +3,7 @@
 import pytest
 from tokenizers import Tokenizer
 
-from app.training.captions import Captions
+from app.training.captions import Captions, grocery_texts
 from app.training.tokens import train_tokenizer
 
 
@@ -15,7 +15,7 @@ def tokenizer() -> Tokenizer:
         groups=["fruit", "packages"], group_of=[0, 1], group_of_coarse=[0, 1], others=[["dog"]],
         things=["table", "chair"],
     )  # fmt: skip
-    return train_tokenizer(captions, vocabulary=400, context=12, seed=0)
+    return train_tokenizer(grocery_texts(captions, seed=0), vocabulary=400, context=12)
 
 
 def test_rows_have_equal_length(tokenizer):

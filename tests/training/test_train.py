@@ -1,6 +1,5 @@
 """A tiny run on generated pictures learns them, in the same way each time."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +13,7 @@ from app.training.captions import Captions
 from app.training.data import Pictures
 from app.training.drawn import KINDS
 from app.training.figures import embed_pictures, text_encoder
+from app.training.groceries import Groceries
 from app.training.model import SmallClip
 from app.training.muon import Muon
 from app.training.options import Options
@@ -42,20 +42,12 @@ def coloured(count: int) -> Pictures:
     return Pictures(pixels, labels.astype(np.int64))
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Tiny tensors lose more to waiting threads than they gain."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def run(options: Options) -> tuple[SmallClip, Trainer]:
     """Train the tiny model; its other pictures are noise."""
     others = Pictures(np.random.default_rng(5).integers(0, 256, (20, 3, 8, 8), np.uint8), np.arange(20) % 10)
-    trainer = Trainer(options, CAPTIONS, train_tokenizer(CAPTIONS, options.vocabulary_size, options.context_length, 0))
-    return trainer.run(Batches(coloured(36), others, options)), trainer
+    task = Groceries(Batches(coloured(36), others, options), CAPTIONS, options, score=lambda *_: {})
+    trainer = Trainer(options, train_tokenizer(task.texts(), options.vocabulary_size, options.context_length))
+    return trainer.run(task), trainer
 
 
 def test_a_tiny_run_learns_its_pictures():
@@ -72,13 +64,13 @@ def test_runs_of_one_seed_give_the_same_weights():
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_steps_put_groceries_first():
-    """A step has as many labels as groceries, and one kind for every other picture."""
+def test_batches_put_groceries_first():
+    """A batch has as many labels as groceries, and one kind for every other picture."""
     others = Pictures(np.zeros((10, 3, 8, 8), np.uint8), np.arange(10))
-    step = next(iter(Batches(coloured(36), others, TINY, coloured(3)).epoch()))
-    assert len(step.pixels) == len(step.labels) + len(step.kinds)
-    assert len(step.labels) == TINY.groceries_per_step + TINY.drawings_per_step
-    assert augment(step.pixels, 16, torch.Generator()).shape == (len(step.pixels), 3, 16, 16)
+    batch = Batches(coloured(36), others, TINY, coloured(3)).next()
+    assert len(batch.pixels) == len(batch.labels) + len(batch.kinds)
+    assert len(batch.labels) == TINY.groceries_per_step + TINY.drawings_per_step
+    assert augment(batch.pixels, 16, torch.Generator()).shape == (len(batch.pixels), 3, 16, 16)
 
 
 @pytest.mark.parametrize("muon", [True, False])

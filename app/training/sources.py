@@ -1,0 +1,153 @@
+"""Pictures that people bring: a folder of classes, a parquet file with a class list, a CSV file of captions."""
+
+import csv
+import io
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from app.errors import LarderError, TrainingError
+from app.images import ImageLimits, open_picture
+from app.training.captions import clean
+from app.training.data import Pictures, plain, square
+
+LIMITS = ImageLimits(max_bytes=100 * 1024 * 1024)  # one's own pictures are trusted more than a request's
+FORMS = "a folder of one folder a class, a .parquet file or a .csv file"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A picture before it is opened."""
+
+    name: str
+    read: Callable[[], bytes]
+    text: str
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Pictures, and for each the number of its text."""
+
+    pictures: Pictures
+    texts: list[str]
+
+
+def read_examples(source: Path, size: int, class_list: Path | None = None) -> Examples:
+    """Every readable picture of a source, `size` pixels wide; what cannot be read is named and left out.
+
+    Raises TrainingError where the source has not the form that it should have, or too little in it.
+    """
+    if source.is_dir():
+        texts, rows = open_folder(source)
+    elif source.suffix == ".parquet" and source.is_file():
+        texts, rows = open_parquet(source, class_list)
+    elif source.suffix == ".csv" and source.is_file():
+        texts, rows = open_csv(source)
+    else:
+        raise TrainingError(f"{source} was found to be none of these: {FORMS}")
+    if len(texts) < 2:
+        raise TrainingError(f"{source} has {len(texts)} classes or captions; at least 2 are needed")
+    places = {text: place for place, text in enumerate(texts)}
+    pixels, labels = [], []
+    for row in tqdm(rows, desc=f"reading {source.name}", unit="picture", mininterval=2, disable=None):
+        try:
+            pixels.append(square(open_picture(row.read(), LIMITS), size))
+        except (LarderError, OSError) as error:
+            tqdm.write(f"left out: {row.name}: {error}", file=sys.stderr)
+        else:
+            labels.append(places[row.text])
+    if not pixels:
+        raise TrainingError(f"{source} has no picture that can be read")
+    return Examples(Pictures(np.stack(pixels), np.array(labels, np.int64)), texts)
+
+
+Opened = tuple[list[str], Iterator[Row]]  # the texts, and the pictures that have them
+
+
+def open_folder(folder: Path) -> Opened:
+    """`folder/red apple/1.jpg`: the folders' names are the classes."""
+    folders = sorted(path for path in folder.iterdir() if path.is_dir())
+    rows = (
+        Row(str(path), path.read_bytes, plain(inner.name))
+        for inner in folders
+        for path in sorted(inner.iterdir())
+        if path.is_file() and not path.name.startswith(".")
+    )
+    return list(dict.fromkeys(plain(inner.name) for inner in folders)), rows
+
+
+def open_parquet(path: Path, class_list: Path | None) -> Opened:
+    """`image` (struct of `bytes`, `path`), `label` (a number): the layout of Hugging Face's image data sets."""
+    try:
+        names = pq.read_schema(path).names
+    except pa.ArrowException as error:
+        raise TrainingError(f"{path} cannot be read as parquet: {error}") from error
+    if not {"image", "label"} <= set(names):
+        raise TrainingError(f"{path} has the columns {', '.join(names)}; needed are image and label")
+    table = pq.read_table(path, columns=["image", "label"])
+    classes = read_class_list(class_list or beside(path))
+    labels = table.column("label").to_pylist()
+    for label in {min(labels, default=0), max(labels, default=0)} - set(range(len(classes))):
+        raise TrainingError(f"{path} has the label {label}; the class list has names for 0 to {len(classes) - 1}")
+    pictures = table.column("image").combine_chunks().field("bytes")
+    rows = (
+        Row(f"{path}, row {number}", partial(bytes_of, cell), classes[label])
+        for number, (cell, label) in enumerate(zip(pictures, labels, strict=True))
+    )
+    return classes, rows
+
+
+def bytes_of(cell: pa.BinaryScalar) -> bytes:
+    """A picture's bytes; an empty cell has none."""
+    return cell.as_py() or b""
+
+
+def beside(path: Path) -> Path:
+    """The class list in the folder of a parquet file; raises TrainingError where there is none."""
+    for name in ("classes.txt", "classes.csv"):
+        if path.with_name(name).is_file():
+            return path.with_name(name)
+    raise TrainingError(f"{path} needs a class list: classes.txt or classes.csv beside it, or --classes FILE")
+
+
+def read_class_list(path: Path) -> list[str]:
+    """One name a line, in the order of their numbers; or a CSV with the columns label (the number) and name."""
+    if path.suffix != ".csv":
+        return [plain(line) for line in read_text(path).splitlines() if line.strip()]
+    return [plain(row["name"]) for row in sorted(read_rows(path, "label", "name"), key=lambda row: int(row["label"]))]
+
+
+def open_csv(path: Path) -> Opened:
+    """Columns path (of a picture, from the CSV file's folder) and caption; equal captions belong together."""
+    rows = read_rows(path, "path", "caption")
+    pictures = (Row(row["path"], (path.parent / row["path"]).read_bytes, clean(row["caption"])) for row in rows)
+    return list(dict.fromkeys(clean(row["caption"]) for row in rows)), pictures
+
+
+def read_rows(path: Path, *needed: str) -> list[dict[str, str]]:
+    """The rows of a CSV file; raises TrainingError where a needed column is missing or a cell of it is empty."""
+    reader = csv.DictReader(io.StringIO(read_text(path)))
+    columns = reader.fieldnames or ["none"]
+    if not set(needed) <= set(columns):
+        raise TrainingError(f"{path} has the columns {', '.join(columns)}; needed are {' and '.join(needed)}")
+    rows = []
+    for row in reader:
+        if not all(row[name] for name in needed):
+            raise TrainingError(f"{path}, line {reader.line_num}: {' and '.join(needed)} are needed in every row")
+        rows.append(row)
+    return rows
+
+
+def read_text(path: Path) -> str:
+    """A text file; raises TrainingError."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeError) as error:
+        raise TrainingError(f"{path} cannot be read: {error}") from error
