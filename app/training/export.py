@@ -39,7 +39,7 @@ def export_graphs(model: SmallClip, options: Options, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     pixels = torch.zeros(2, 3, options.image_size, options.image_size)
     tokens = torch.ones(2, options.context_length, dtype=torch.int64)
-    write_graph(BothWays(folded(model.image)), pixels, "pixels", folder / "visual.onnx")
+    write_graph(BothWays(folded(model.image)).eval(), pixels, "pixels", folder / "visual.onnx")
     write_graph(copy.deepcopy(model.text).eval(), tokens, "tokens", folder / "text.onnx")
 
 
