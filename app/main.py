@@ -4,20 +4,24 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
 from app import __version__
-from app.api import failures, health, labels, pantry, process_image
+from app.api import contents, failures, health, labels, mv_retrieval, pantry, process_image
 from app.api.dependencies import Service, State
 from app.api.requests import BodyMiddleware, KeyMiddleware, RequestMiddleware
 from app.bundle import Bundle, find_bundle, open_bundle
+from app.contents import ContentStore, VectorModel
+from app.contents.local import LocalContents
+from app.contents.none import NoContents
 from app.encoder import Encoder
 from app.engines import Engine
 from app.engines.choice import open_engine
 from app.errors import EngineError, LarderError
-from app.images import ImageLimits
+from app.images import ImageLimits, thumbnail
 from app.log import configure, get_logger
 from app.pantry import PantryStore
 from app.pantry.none import NoPantry
@@ -46,6 +50,12 @@ class Model:
     form: ImageForm
     logit_scale: float
     known_margin: float | None
+    checksum: str
+
+    @property
+    def vectors(self) -> VectorModel:
+        """What names its vectors."""
+        return VectorModel(self.name, self.checksum, self.encoder.size)
 
 
 def open_model(settings: Settings) -> Model:
@@ -71,6 +81,7 @@ def _model(settings: Settings, source: "Bundle | OpenedOriginal", engine: Engine
         form=config.image_form,
         logit_scale=config.logit_scale,
         known_margin=config.calibration.known_margin if config.calibration else None,
+        checksum=source.checksum,
     )
 
 
@@ -83,6 +94,17 @@ def open_pantry(settings: Settings) -> PantryStore:
     from app.pantry.firestore.store import open_firestore  # Google's libraries take a while to import
 
     return open_firestore(settings)
+
+
+def open_contents(settings: Settings, model: Model) -> ContentStore:
+    """The contents that the settings name; raises StoreUnavailable, or ContentsError for another model's."""
+    if settings.contents == "none":
+        return NoContents()
+    if settings.contents == "faiss":
+        return LocalContents(settings.data / "contents.sqlite", model.vectors, settings.threads)
+    from app.contents.milvus import open_milvus  # an optional requirement
+
+    return open_milvus(settings.contents, model.vectors)
 
 
 def open_vocabulary(settings: Settings, model: Model, store: PantryStore) -> Vocabulary:
@@ -119,15 +141,16 @@ def create_app(
         store = store or open_pantry(settings)
         vocabulary = open_vocabulary(settings, model, store)
         recogniser = open_recogniser(settings, model, lambda: vocabulary.current)
+        kept = open_contents(settings, model)
     except LarderError as error:
         raise SystemExit(f"larder cannot start: {error}") from error
     app = FastAPI(
         title="Larder",
         version=__version__,
         description=DESCRIPTION,
-        lifespan=_lifespan(settings, model, store, vocabulary, recogniser),
+        lifespan=_lifespan(settings, model, store, kept, vocabulary, recogniser),
     )
-    for routes in (health, process_image, labels, pantry):
+    for routes in (health, process_image, labels, pantry, contents, mv_retrieval):
         app.include_router(routes.router)
     failures.add_handlers(app)
     # the last one added is the outermost
@@ -138,7 +161,12 @@ def create_app(
 
 
 def _lifespan(
-    settings: Settings, model: Model, store: PantryStore, vocabulary: Vocabulary, recogniser: Recogniser
+    settings: Settings,
+    model: Model,
+    store: PantryStore,
+    contents: ContentStore,
+    vocabulary: Vocabulary,
+    recogniser: Recogniser,
 ) -> Lifespan:
     """What runs as long as the app does: the pipeline, and the look-out for changed labels."""
     pipeline = open_pipeline(
@@ -153,7 +181,16 @@ def _lifespan(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
         async with pipeline as running:
-            service = Service(model.name, running, recogniser, store, blank(model.form))
+            service = Service(
+                model.name,
+                running,
+                recogniser,
+                store,
+                blank(model.form),
+                contents,
+                partial(thumbnail, limits=image_limits(settings)),
+                settings.keep_pictures,
+            )
             app.state.service = service  # for `serve`, which tells it to drain
             looking = asyncio.create_task(_keep_current(vocabulary))
             try:
@@ -164,6 +201,7 @@ def _lifespan(
                 with suppress(asyncio.CancelledError):
                     await looking
         store.close()
+        contents.close()
 
     return lifespan
 

@@ -64,7 +64,9 @@ class ColourEncoder:
 
 def colour_model(encoder: ColourEncoder | None = None, known_margin: float | None = 0.1) -> Model:
     """A Model that sees colours."""
-    return Model("colours", encoder or ColourEncoder(), FORM, logit_scale=20.0, known_margin=known_margin)
+    return Model(
+        "colours", encoder or ColourEncoder(), FORM, logit_scale=20.0, known_margin=known_margin, checksum="seen"
+    )
 
 
 def picture(colour: str = "red", size: tuple[int, int] = (32, 24)) -> Image.Image:

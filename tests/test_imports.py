@@ -19,6 +19,10 @@ LAYERS = [
     ["pantry.firestore.listener"],
     ["pantry.firestore.store"],
     ["engines"],
+    ["contents.conditions", "contents.tail", "contents.segment", "contents.together"],
+    ["contents", "contents.index"],
+    ["contents.none", "contents.database", "contents.milvus"],
+    ["contents.local"],
     [
         "engines.onnxruntime",
         "engines.openvino",
@@ -40,8 +44,9 @@ LAYERS = [
     ["recognition"],
     ["api"],
     ["api.failures", "api.schemas", "api.dependencies", "api.once"],
-    ["api.requests"],
-    ["api.health", "api.labels", "api.pantry", "api.process_image"],
+    ["api.requests", "api.content_schemas"],
+    ["api.health", "api.labels", "api.pantry", "api.process_image", "api.contents"],
+    ["api.mv_retrieval"],
     ["exporter.export"],
     ["exporter.command"],
     ["main", "serve"],
@@ -62,7 +67,9 @@ OWNERS = {
     "ftfy": ["bundle", "training"],
     "PIL": ["images", "preprocess", "training", "exporter"],
     "openvino": ["engines.openvino"],
-    "sqlite3": ["pantry.sqlite", "prompt_cache"],
+    "sqlite3": ["pantry.sqlite", "prompt_cache", "contents.database"],
+    "faiss": ["contents.segment"],
+    "pymilvus": ["contents.milvus"],
     "google": ["pantry.firestore"],
     "grpc": ["pantry.firestore"],
     "structlog": ["log"],
@@ -74,6 +81,9 @@ NOT_FOR_THE_API = [
     "pantry.none",
     "pantry.sqlite",
     "pantry.firestore",
+    "contents.none",
+    "contents.local",
+    "contents.milvus",
     "main",
     "training",
     "evaluation",
@@ -145,6 +155,6 @@ def test_serving_needs_no_torch():
     import subprocess
     import sys
 
-    not_needed = ("torch", "open_clip", "grpc", "google.cloud")
+    not_needed = ("torch", "open_clip", "grpc", "google.cloud", "faiss", "pymilvus")
     script = f"import sys, app.main, app.serve, app.classify; print([m for m in sys.modules if m in {not_needed}])"
     assert subprocess.check_output([sys.executable, "-c", script], cwd=ROOT, text=True).strip() == "[]"

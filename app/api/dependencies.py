@@ -1,11 +1,13 @@
 """What routes are given: the parts of the running service, each under an alias."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypedDict
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 
+from app.contents import ContentStore
 from app.engines import Floats
 from app.pantry import PantryStore
 from app.pipeline import Pipeline
@@ -21,6 +23,9 @@ class Service:
     recogniser: Recogniser
     pantry: PantryStore
     blank: Floats
+    contents: ContentStore
+    thumbnail: Callable[[bytes], bytes]
+    keep_pictures: bool
     draining: bool = False
 
 

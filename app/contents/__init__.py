@@ -80,15 +80,15 @@ class ContentStore(Protocol):
         """Store a content in place of the one with its id; returns whether there was none."""
         ...
 
-    def add(self, content: Content, vector: Floats) -> str:
-        """The same, unless a content has exactly this vector; returns the id of the content that has it now."""
+    def add(self, content: Content, vector: Floats) -> str | None:
+        """The same, unless a content has exactly this vector already: then its id is returned and nothing is stored."""
         ...
 
-    def get(self, id: str) -> Content:  # noqa: A002 - the word of the wire
+    def get(self, id: str) -> Content:
         """One content, with its thumbnail and without its original; raises NotFound."""
         ...
 
-    def delete(self, id: str) -> None:  # noqa: A002
+    def delete(self, id: str) -> None:
         """Remove a content; raises NotFound."""
         ...
 
@@ -120,6 +120,6 @@ def content_id(text: str) -> str:
     return text
 
 
-def not_there(id: str) -> NotFound:  # noqa: A002
+def not_there(id: str) -> NotFound:
     """The error for a content that there is not."""
     return NotFound(f"there is no content {id!r}")

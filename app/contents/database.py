@@ -64,11 +64,11 @@ class Delete:
 
 @dataclass(frozen=True)
 class Done:
-    """What a change did: the number that is new, the one that went, and the id that has the vector now."""
+    """What a change did: the number that is new, the one that went, or the id that has the vector already."""
 
-    added: int | None
-    removed: int | None
-    id: str
+    added: int | None = None
+    removed: int | None = None
+    equal: str | None = None
 
 
 class Database:
@@ -100,7 +100,7 @@ class Database:
                     self._writer.execute("ROLLBACK")
             return done
 
-    def get(self, id: str) -> Content:  # noqa: A002 - the word of the wire
+    def get(self, id: str) -> Content:
         """One content, with its thumbnail; raises NotFound."""
         with self._reader() as reader:
             row = reader.execute(_GET, (id,)).fetchone()
@@ -122,7 +122,7 @@ class Database:
             rows = reader.execute(query, values)
             return np.sort(np.fromiter((number for (number,) in rows), np.int64))
 
-    def vector(self, id: str) -> Floats:  # noqa: A002
+    def vector(self, id: str) -> Floats:
         """One content's vector (D,); raises NotFound."""
         with self._reader() as reader:
             row = reader.execute(
@@ -175,7 +175,7 @@ class Database:
     def _put(self, put: Put) -> Done:
         digest = hashlib.blake2b(put.vector, digest_size=8).digest()
         if put.unless_equal and (holder := self._equal(digest, put.vector)):
-            return Done(None, None, holder)
+            return Done(equal=holder)
         content, removed = put.content, self._remove(put.content.id)
         metadata = json.dumps(content.metadata, ensure_ascii=False)
         added = self._writer.execute(
@@ -187,13 +187,13 @@ class Database:
             self._writer.execute("INSERT INTO pictures VALUES (?, ?, ?)", (added, content.thumbnail, content.picture))
         facts = [(key, value, added) for key, value in _facts(content.metadata)]
         self._writer.executemany("INSERT INTO facts VALUES (?, ?, ?)", facts)
-        return Done(added, removed, content.id)
+        return Done(added, removed)
 
     def _delete(self, delete: Delete) -> Done | NotFound:
         removed = self._remove(delete.id)
-        return not_there(delete.id) if removed is None else Done(None, removed, delete.id)
+        return not_there(delete.id) if removed is None else Done(removed=removed)
 
-    def _remove(self, id: str) -> int | None:  # noqa: A002
+    def _remove(self, id: str) -> int | None:
         row = self._writer.execute("SELECT number, metadata FROM contents WHERE id = ?", (id,)).fetchone()
         if row is None:
             return None

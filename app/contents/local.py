@@ -33,15 +33,16 @@ class LocalContents:
         """Store a content in place of the one with its id; returns whether there was none."""
         return self._change(Put(content, stored(vector))).removed is None
 
-    def add(self, content: Content, vector: Floats) -> str:
-        """The same, unless a content has exactly this vector; returns the id of the content that has it now."""
-        return self._change(Put(content, stored(vector), unless_equal=True)).id
+    def add(self, content: Content, vector: Floats) -> str | None:
+        """The same, unless a content has exactly this vector already: then its id is returned and nothing is stored."""
+        done = self._change(Put(content, stored(vector), unless_equal=True))
+        return done.equal
 
-    def get(self, id: str) -> Content:  # noqa: A002 - the word of the wire
+    def get(self, id: str) -> Content:
         """One content, with its thumbnail and without its original; raises NotFound."""
         return self._database.get(id)
 
-    def delete(self, id: str) -> None:  # noqa: A002
+    def delete(self, id: str) -> None:
         """Remove a content; raises NotFound."""
         self._change(Delete(id))
 
