@@ -40,7 +40,7 @@ LAYERS = [
     ["exporter.files", "exporter.recheck"],
     ["engines.original"],
     ["engines.choice", "encoder"],
-    ["zero_shot", "vocabulary", "pipeline"],
+    ["zero_shot", "vocabulary", "pipeline", "contents.reindex"],
     ["recognition"],
     ["api"],
     ["api.failures", "api.schemas", "api.dependencies", "api.once"],

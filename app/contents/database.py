@@ -6,7 +6,7 @@ import queue
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,12 @@ _ROWS = """SELECT number, id, type, text, collection, metadata FROM contents
            WHERE number IN (SELECT value FROM json_each(?))"""
 _EQUAL = """SELECT id FROM vectors JOIN contents USING (number) WHERE digest = ? AND vector = ? ORDER BY number"""
 _OTHERS = """SELECT name, (SELECT count(*) FROM vectors WHERE model = models.model) FROM models WHERE model <> ?"""
+_OUTDATED_COUNT = """SELECT count(*) FROM vectors JOIN contents USING (number) LEFT JOIN pictures USING (number)
+                     WHERE model <> ?"""
+_LOST = " AND text IS NULL AND picture IS NULL"
+_LOST_IDS = _OUTDATED_COUNT.replace("count(*)", "id") + _LOST
+_OUTDATED = """SELECT number, picture, id, type, text, collection, metadata FROM vectors JOIN contents USING (number)
+               LEFT JOIN pictures USING (number) WHERE model <> ? ORDER BY number LIMIT ?"""
 # SQLite orders numbers before texts before blobs, so that a range has to name the kind of its values too
 _KINDS = {"number": "IN ('integer', 'real')", "text": "= 'text'", "boolean": "= 'blob'"}
 _SIGNS = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
@@ -90,15 +96,8 @@ class Database:
 
     def write(self, changes: Sequence[Put | Delete]) -> list[Done | NotFound]:
         """Carry out all changes in one transaction, one thread at a time; raises StoreUnavailable, and then none is."""
-        with _our_errors():
-            self._writer.execute("BEGIN IMMEDIATE")
-            try:
-                done = [self._put(change) if isinstance(change, Put) else self._delete(change) for change in changes]
-                self._writer.execute("COMMIT")
-            finally:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
-            return done
+        with self._transaction():
+            return [self._put(change) if isinstance(change, Put) else self._delete(change) for change in changes]
 
     def get(self, id: str) -> Content:
         """One content, with its thumbnail; raises NotFound."""
@@ -166,6 +165,30 @@ class Database:
                     "encode them anew with `python -m app contents reindex`, or serve that model"
                 )
 
+    def outdated_count(self, lost: bool = False) -> int:
+        """How many contents have another model's vector; with `lost`, of these, the pictures without an original."""
+        with self._reader() as reader:
+            query = _OUTDATED_COUNT + (_LOST if lost else "")
+            return int(reader.execute(query, (self._model,)).fetchone()[0])
+
+    def outdated(self, most: int) -> list[tuple[int, Content]]:
+        """Some of the contents that have another model's vector, with their numbers and their originals."""
+        with self._reader() as reader:
+            rows = reader.execute(_OUTDATED, (self._model, most)).fetchall()
+        return [(number, replace(_content(row), picture=picture)) for number, picture, *row in rows]
+
+    def replace_vectors(self, vectors: Sequence[tuple[int, bytes]]) -> None:
+        """Give contents, by their numbers, vectors of this model, all of them or none."""
+        rows = [(self._model, _digest(vector), vector, number) for number, vector in vectors]
+        with self._transaction():
+            self._writer.executemany("UPDATE vectors SET model = ?, digest = ?, vector = ? WHERE number = ?", rows)
+
+    def drop_lost(self) -> None:
+        """Remove the pictures that have another model's vector and no original."""
+        with self._transaction():
+            for (id,) in self._writer.execute(_LOST_IDS, (self._model,)).fetchall():
+                self._remove(id)
+
     def close(self) -> None:
         """Close the file; what was acknowledged is in it."""
         self._writer.close()
@@ -173,7 +196,7 @@ class Database:
             self._readers.get_nowait().close()
 
     def _put(self, put: Put) -> Done:
-        digest = hashlib.blake2b(put.vector, digest_size=8).digest()
+        digest = _digest(put.vector)
         if put.unless_equal and (holder := self._equal(digest, put.vector)):
             return Done(equal=holder)
         content, removed = put.content, self._remove(put.content.id)
@@ -220,6 +243,18 @@ class Database:
         return sqlite3.connect(self._path, timeout=5, isolation_level=None, check_same_thread=False)
 
     @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All or nothing."""
+        with _our_errors():
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._writer.execute("COMMIT")
+            finally:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+
+    @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
         """A connection that no other thread uses meanwhile: in WAL mode it waits for no writer."""
         with _our_errors():
@@ -242,6 +277,10 @@ def _our_errors() -> Iterator[None]:
 def stored(vector: Floats) -> bytes:
     """A vector (D,) as it is kept: 16 bits a number, which moves a cosine by some 0.00001."""
     return vector.astype("<f2").tobytes()
+
+
+def _digest(vector: bytes) -> bytes:
+    return hashlib.blake2b(vector, digest_size=8).digest()
 
 
 def _floats(kept: bytes) -> Floats:
