@@ -16,25 +16,29 @@ from app.preprocess import preprocessor
 
 FILES = ("cifar10/train.parquet", "cifar10/test.parquet", "grocery/train.parquet", "grocery/val.parquet")
 AT_A_TIME = 64
+A_CHUNK = 20_000
 
 
-def drawn_vectors(count: int, size: int = 512, seed: int = 0) -> Floats:
-    """Unit vectors (count, size) like CLIP's: in a narrow cone, 4,000 clusters in 200 groups, mostly 64 directions.
+def drawn_vectors(count: int, size: int = 512) -> Floats:
+    """Unit vectors (count, size) of `drawn_chunks`, in one array."""
+    return np.concatenate(list(drawn_chunks(count, size)))
 
-    Vectors that are independent of each other would show no index at work: they have no neighbours to be found among.
+
+def drawn_chunks(count: int, size: int = 512) -> Iterator[Floats]:
+    """Unit vectors (n, size), `count` in all, in the likeness of CLIP's.
+
+    They lie in a narrow cone, in 4,000 clusters of 200 groups, and differ mostly in 64 directions. Vectors that are independent of each other would show no index at work: they have no neighbours to be found among.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     falling = (np.arange(1, 65) ** -0.5).astype(np.float32)
     directions = np.linalg.qr(rng.normal(size=(size, 64)))[0].T.astype(np.float32)  # (64, size)
     cone = 2 * unit(rng.normal(size=size).astype(np.float32))
     groups = _normal(rng, 200, 64) * falling
     clusters = groups[rng.integers(0, 200, 4000)] + 0.6 * _normal(rng, 4000, 64) * falling
-    vectors = np.empty((count, size), np.float32)
-    for start in range(0, count, 50_000):
-        part = vectors[start : start + 50_000]
-        inner = clusters[rng.integers(0, 4000, len(part))] + 0.4 * _normal(rng, len(part), 64) * falling
-        part[:] = unit(cone + inner @ directions + 0.5 * size**-0.5 * _normal(rng, len(part), size))
-    return vectors
+    for start in range(0, count, A_CHUNK):
+        rows = min(A_CHUNK, count - start)
+        inner = clusters[rng.integers(0, 4000, rows)] + 0.4 * _normal(rng, rows, 64) * falling
+        yield unit(cone + inner @ directions + 0.5 * size**-0.5 * _normal(rng, rows, size))
 
 
 def real_vectors(model: Model, data: Path, count: int) -> Floats:

@@ -51,7 +51,8 @@ class Together(Generic[Change, Answer]):
             while group[-1] and len(group) < MOST and not self._waiting.empty():
                 group.append(self._waiting.get())
             more = group[-1] is not None
-            self._answer([each for each in group if each])
+            if changes := [each for each in group if each]:
+                self._answer(changes)
 
     def _answer(self, group: Sequence[tuple[Change, Future[Answer]]]) -> None:
         try:
