@@ -31,6 +31,7 @@ bench: .venv/dev models/ViT-B-32-none/config.json ## measure speed and recogniti
 	$(BIN)/python -m benchmarks.latency --model larder-small
 	$(BIN)/python -m benchmarks.latency --model ViT-B-32-none
 	$(BIN)/python -m benchmarks.live --model ViT-B-32-none
+	$(BIN)/python -m benchmarks.contents
 	$(BIN)/python -m benchmarks.accuracy --data $(DATA)
 
 train: .venv/model ## train larder-small anew from the pictures in DATA, in two runs
@@ -60,6 +61,6 @@ clean: ## remove what make has set up
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-model.txt
 	touch $@
 
-.venv/dev: .venv/model requirements-dev.txt
+.venv/dev: .venv/model requirements-dev.txt requirements-milvus.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@

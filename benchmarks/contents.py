@@ -24,6 +24,7 @@ from tqdm import tqdm
 from app.contents import Content, VectorModel, Where
 from app.contents.conditions import Condition
 from app.contents.database import Database, Put, stored
+from app.contents.flags import pack
 from app.contents.local import LocalContents
 from app.contents.segment import Segment, flat
 from app.engines import Floats
@@ -106,7 +107,7 @@ def searches(name: str, path: Path, model: VectorModel, questions: dict[str, Flo
         if store._index._merging:
             store._index._merging.join()
         built = time.perf_counter() - begun - opened
-        segment: Any = store._index._view.segment
+        segment: Any = store._index.view.segment
         print(
             f"{name}, {store.count():,} contents of {model.size} numbers: opened in {opened:.1f} s, index built in",
             end=" ",
@@ -128,11 +129,12 @@ def searches(name: str, path: Path, model: VectorModel, questions: dict[str, Flo
 
 def compare(kind: str, store: LocalContents, every: Segment, queries: Floats) -> None:
     """Print one line: k 10, p50 and recall, and how long comparing with every vector takes."""
-    wanted = [set(every.search(query, 10)[0].tolist()) for query in queries]
-    found = [{int(number) for number in store._index.search(query, 10).numbers} for query in queries]
+    everyone = pack(np.ones(len(every), bool))
+    wanted = [set(every.search(query, 10, everyone)[0].tolist()) for query in queries]
+    found = [set(store._index.view.search(query, 10)[0].tolist()) for query in queries]
     recall = np.mean([len(one & other) / 10 for one, other in zip(found, wanted, strict=True)])
     used, exact = (
-        milliseconds(work, queries) for work in (lambda q: store.search(q, 10), lambda q: every.search(q, 10))
+        milliseconds(work, queries) for work in (lambda q: store.search(q, 10), lambda q: every.search(q, 10, everyone))
     )
     print(f"  by {kind}: p50 {used:.2f} ms, recall@10 {recall:.4f}; comparing with every vector {exact:.2f} ms")
 

@@ -27,7 +27,8 @@ def drawn_vectors(count: int, size: int = 512) -> Floats:
 def drawn_chunks(count: int, size: int = 512) -> Iterator[Floats]:
     """Unit vectors (n, size), `count` in all, in the likeness of CLIP's.
 
-    They lie in a narrow cone, in 4,000 clusters of 200 groups, and differ mostly in 64 directions. Vectors that are independent of each other would show no index at work: they have no neighbours to be found among.
+    They lie in a narrow cone, in 4,000 clusters of 200 groups, and differ mostly in 64 directions. Vectors that are
+    independent of each other would show no index at work: they have no neighbours to be found among.
     """
     rng = np.random.default_rng(0)
     falling = (np.arange(1, 65) ** -0.5).astype(np.float32)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import queue
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,9 +24,11 @@ Numbers = npt.NDArray[np.int64]
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS models (model INTEGER PRIMARY KEY, checksum TEXT NOT NULL UNIQUE,
         name TEXT NOT NULL) STRICT;
-    CREATE TABLE IF NOT EXISTS contents (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
-        type TEXT NOT NULL, text TEXT, collection TEXT NOT NULL, metadata TEXT NOT NULL) STRICT;
-    CREATE INDEX IF NOT EXISTS contents_kinds ON contents (collection, type);
+    CREATE TABLE IF NOT EXISTS contents (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL,
+        type TEXT NOT NULL, text TEXT, collection TEXT NOT NULL, metadata TEXT NOT NULL, gone REAL) STRICT;
+    CREATE UNIQUE INDEX IF NOT EXISTS contents_ids ON contents (id) WHERE gone IS NULL;
+    CREATE INDEX IF NOT EXISTS contents_kinds ON contents (collection, type) WHERE gone IS NULL;
+    CREATE INDEX IF NOT EXISTS contents_gone ON contents (gone) WHERE gone IS NOT NULL;
     CREATE TABLE IF NOT EXISTS vectors (number INTEGER PRIMARY KEY, model INTEGER NOT NULL, digest BLOB NOT NULL,
         vector BLOB NOT NULL) STRICT;
     CREATE INDEX IF NOT EXISTS vectors_models ON vectors (model);
@@ -35,7 +38,7 @@ _SCHEMA = """
         PRIMARY KEY (key, value, number)) STRICT, WITHOUT ROWID;
 """
 _GET = """SELECT id, type, text, collection, metadata, thumbnail FROM contents LEFT JOIN pictures USING (number)
-          WHERE id = ?"""
+          WHERE id = ? AND gone IS NULL"""
 _ROWS = """SELECT number, id, type, text, collection, metadata FROM contents
            WHERE number IN (SELECT value FROM json_each(?))"""
 _EQUAL = """SELECT id FROM vectors JOIN contents USING (number) WHERE digest = ? AND vector = ? ORDER BY number"""
@@ -50,6 +53,7 @@ _OUTDATED = """SELECT number, picture, id, type, text, collection, metadata FROM
 _KINDS = {"number": "IN ('integer', 'real')", "text": "= 'text'", "boolean": "= 'blob'"}
 _SIGNS = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _A_CHUNK = 10_000
+LINGER = 60.0  # seconds for which a search may be at work
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,11 @@ class Done:
 
 
 class Database:
-    """One file, which several processes may have open. Each content has a number; numbers only ever rise."""
+    """One file. Each content has a number; numbers only ever rise, and a content that is replaced gets a new one.
+
+    What is replaced or deleted can be read by its number for a minute more: a search that has found it in the index
+    gets all of its results as they were at one moment, however long it takes to read them.
+    """
 
     def __init__(self, path: Path, model: VectorModel) -> None:
         """Opens the file, and makes it where there is none; raises StoreUnavailable."""
@@ -89,14 +97,17 @@ class Database:
             self._writer = self._connect()
             self._writer.execute("PRAGMA journal_mode = WAL")
             self._writer.execute("PRAGMA synchronous = FULL")
-            self._writer.executescript(_SCHEMA)
+            self._writer.executescript(f"BEGIN; {_SCHEMA} COMMIT")
             self._model = self._number_of(model)
+            with self._transaction():
+                self._purge(time.time() + LINGER, most=-1)
         except (sqlite3.Error, OSError) as error:
             raise StoreUnavailable(f"the contents' file {path} cannot be opened: {error}") from error
 
     def write(self, changes: Sequence[Put | Delete]) -> list[Done | NotFound]:
         """Carry out all changes in one transaction, one thread at a time; raises StoreUnavailable, and then none is."""
         with self._transaction():
+            self._purge(time.time() - LINGER, most=2 * len(changes))
             return [self._put(change) if isinstance(change, Put) else self._delete(change) for change in changes]
 
     def get(self, id: str) -> Content:
@@ -108,24 +119,24 @@ class Database:
         return _content(row)
 
     def rows(self, numbers: Numbers) -> dict[int, Content]:
-        """The contents with these numbers, of those that are there."""
+        """The contents with these numbers, also of those that went a short while ago."""
         with self._reader() as reader:
             rows = reader.execute(_ROWS, (json.dumps(numbers.tolist()),))
             return {number: _content(row) for number, *row in rows}
 
     def matching(self, where: Where) -> Numbers:
-        """The numbers of all contents that a search is for, ascending."""
+        """The numbers of all contents that a search is for, ascending, also of those that went a short while ago."""
         parts, values = _sql(where)
+        select = f"SELECT number FROM contents WHERE {' AND '.join(parts)}"  # noqa: S608 - of our own parts alone
         with self._reader() as reader:
-            query = f"SELECT number FROM contents WHERE {' AND '.join(parts)}"  # noqa: S608 - of our own parts alone
-            rows = reader.execute(query, values)
+            rows = reader.execute(f"{select} AND gone IS NULL UNION ALL {select} AND gone IS NOT NULL", 2 * values)
             return np.sort(np.fromiter((number for (number,) in rows), np.int64))
 
     def vector(self, id: str) -> Floats:
         """One content's vector (D,); raises NotFound."""
         with self._reader() as reader:
             row = reader.execute(
-                "SELECT vector FROM vectors JOIN contents USING (number) WHERE id = ?", (id,)
+                "SELECT vector FROM vectors JOIN contents USING (number) WHERE id = ? AND gone IS NULL", (id,)
             ).fetchone()
         if row is None:
             raise not_there(id)
@@ -134,7 +145,7 @@ class Database:
     def count(self, collection: str | None) -> int:
         """How many contents there are."""
         with self._reader() as reader:
-            query = "SELECT count(*) FROM contents WHERE ?1 IS NULL OR collection = ?1"
+            query = "SELECT count(*) FROM contents WHERE gone IS NULL AND (?1 IS NULL OR collection = ?1)"
             row = reader.execute(query, (collection,)).fetchone()
         return int(row[0])
 
@@ -217,15 +228,21 @@ class Database:
         return not_there(delete.id) if removed is None else Done(removed=removed)
 
     def _remove(self, id: str) -> int | None:
-        row = self._writer.execute("SELECT number, metadata FROM contents WHERE id = ?", (id,)).fetchone()
+        row = self._writer.execute("SELECT number FROM contents WHERE id = ? AND gone IS NULL", (id,)).fetchone()
         if row is None:
             return None
-        facts = [(key, value, row[0]) for key, value in _facts(json.loads(row[1]))]
-        self._writer.executemany("DELETE FROM facts WHERE key = ? AND value = ? AND number = ?", facts)
-        self._writer.execute("DELETE FROM contents WHERE number = ?", row[:1])
-        self._writer.execute("DELETE FROM vectors WHERE number = ?", row[:1])
-        self._writer.execute("DELETE FROM pictures WHERE number = ?", row[:1])
+        self._writer.execute("UPDATE contents SET gone = ? WHERE number = ?", (time.time(), *row))
+        self._writer.execute("DELETE FROM vectors WHERE number = ?", row)
+        self._writer.execute("DELETE FROM pictures WHERE number = ?", row)
         return int(row[0])
+
+    def _purge(self, before: float, most: int) -> None:
+        """Forget some contents that have been gone for so long that no search is at work on them."""
+        query = "SELECT number, metadata FROM contents WHERE gone < ? ORDER BY gone LIMIT ?"
+        for number, metadata in self._writer.execute(query, (before, most)).fetchall():
+            facts = [(key, value, number) for key, value in _facts(json.loads(metadata))]
+            self._writer.executemany("DELETE FROM facts WHERE key = ? AND value = ? AND number = ?", facts)
+            self._writer.execute("DELETE FROM contents WHERE number = ?", (number,))
 
     def _equal(self, digest: bytes, vector: bytes) -> str | None:
         """The id of a content that has this very vector."""

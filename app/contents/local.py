@@ -1,5 +1,6 @@
 """Contents on this machine: the truth in SQLite, the vectors in an index in the process."""
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,12 +8,12 @@ import numpy as np
 
 from app.contents import EVERYTHING, Content, Hit, VectorModel, Where
 from app.contents.database import Database, Delete, Done, Put, stored
-from app.contents.index import Numbers, VectorIndex
+from app.contents.flags import Numbers
+from app.contents.index import VectorIndex, View
 from app.contents.together import Together
 from app.engines import Floats
 from app.errors import NotFound
 
-TRIES = 10  # at a search whose results change while they are read
 MORE = 100  # results that a search with conditions looks at before it asks the database for all that meet them
 
 
@@ -23,10 +24,11 @@ class LocalContents:
         """Raises StoreUnavailable for a file that cannot be used, ContentsError for another model's vectors."""
         self._database = Database(path, model)
         self._database.check_model(model.name)
-        self._index = VectorIndex(model.size, threads)
+        self._index = VectorIndex(model.size)
         numbers = self._database.numbers()
         if len(numbers):
             self._index.load(numbers, self._database.vectors(numbers))
+        self._places = threading.BoundedSemaphore(threads)
         self._change: Together[Put | Delete, Done] = Together(self._carry_out)
 
     def put(self, content: Content, vector: Floats) -> bool:
@@ -53,13 +55,15 @@ class LocalContents:
     def search(self, vector: Floats, k: int, where: Where = EVERYTHING) -> list[Hit]:
         """The k contents nearest to a unit vector (D,), best first; fewer where fewer exist.
 
-        The index and the database are read one after the other; where a content changed in between, once more.
+        The best of all are looked at first: where k of them meet the conditions, these are the best of those that do.
+        Otherwise the conditions are rare, or far from the vector: the database names all that meet them.
         """
-        for _ in range(TRIES):
-            hits, whole = self._look(vector, k, where)
-            if whole:
-                break
-        return hits
+        view = self._index.view
+        wide = k if where == EVERYTHING else k + len(where.without) + MORE
+        hits, looked_at = self._hits(view, vector, wide, where)
+        if len(hits) < k and looked_at == wide and where != EVERYTHING:
+            hits, _ = self._hits(view, vector, k, where, self._database.matching(where))
+        return hits[:k]
 
     def count(self, collection: str | None = None) -> int:
         """How many contents there are."""
@@ -83,27 +87,16 @@ class LocalContents:
         self._index.change(add, remove)
         return outcomes
 
-    def _look(self, vector: Floats, k: int, where: Where) -> tuple[list[Hit], bool]:
-        """The hits, and whether nothing changed while they were looked for.
-
-        The best of all are looked at first: where k of them meet the conditions, these are the best of those that do.
-        Otherwise the conditions are rare, or far from the vector: the database names all that meet them.
-        """
-        wide = k if where == EVERYTHING else k + len(where.without) + MORE
-        hits, found, whole = self._hits(vector, wide, where)
-        if len(hits) >= k or found < wide or not whole:
-            return hits[:k], whole
-        return self._hits(vector, k, where, self._database.matching(where))[::2]
-
-    def _hits(self, vector: Floats, k: int, where: Where, among: Numbers | None = None) -> tuple[list[Hit], int, bool]:
-        """The hits among the k best that meet the conditions, how many were looked at, and whether all was there."""
-        found = self._index.search(vector, k, among)
-        rows = self._database.rows(found.numbers)
-        contents = [(rows.get(number), score) for number, score in zip(found.numbers, found.scores, strict=True)]
+    def _hits(
+        self, view: View, vector: Floats, k: int, where: Where, among: Numbers | None = None
+    ) -> tuple[list[Hit], int]:
+        """The hits among the k best that meet the conditions, and how many were looked at."""
+        with self._places:
+            numbers, scores = view.search(vector, k, among)
+        rows = self._database.rows(numbers)
         hits = [
-            Hit(content.id, content.type, float(score), content.metadata)
-            for content, score in contents
-            if content and where.holds(content)
+            Hit(rows[number].id, rows[number].type, float(score), rows[number].metadata)
+            for number, score in zip(numbers.tolist(), scores, strict=True)
+            if number in rows and where.holds(rows[number])
         ]
-        whole = len(rows) == len(found.numbers) and (among is None or found.among == len(among))
-        return hits, len(found.numbers), whole
+        return hits, len(numbers)

@@ -10,63 +10,56 @@ from typing import Any
 
 import faiss
 import numpy as np
-import numpy.typing as npt
 
+from app.contents.flags import Bits, Flags, Numbers, pack
 from app.engines import Floats
-
-Numbers = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
-Bits = npt.NDArray[np.uint8]
 
 EXACT_UP_TO = 20_000  # vectors; one list of so many is read in some 2 ms
 A_CHUNK = 50_000
 PROBES, NEIGHBOURS = 100, 10  # what a segment looks for in itself, to see how many lists it takes
 WANTED = 0.995  # of what these should find
 SPARE = 2  # times the lists that it takes: who asks is not among the stored
+ROOM = 20  # times k: so many vectors are looked at, at least
 POINTS_A_LIST, ROUNDS = 64, 10  # of k-means
 
 
 class Segment:
-    """N vectors at positions 0 to N - 1, each with its number; numbers ascend. Only which are alive changes.
+    """N vectors at positions 0 to N - 1, each with its number; numbers ascend, and nothing ever changes.
 
-    Reading needs no lock; `kill` may run at the same time. FAISS works in the calling thread alone.
+    FAISS works in the calling thread alone.
     """
 
-    def __init__(self, index: Any, numbers: Numbers, alive: Flags, trained_on: int) -> None:
+    def __init__(self, index: Any, numbers: Numbers, trained_on: int) -> None:
         self.index = index
         self.numbers = numbers
         self.trained_on = trained_on
-        self.live(alive)
 
     def __len__(self) -> int:
         return len(self.numbers)
 
-    @property
-    def alive(self) -> Flags:
-        """Which positions are alive, (N,), as a copy."""
-        return np.unpackbits(self._bits, count=len(self), bitorder="little").astype(bool)
+    def positions(self, numbers: Numbers) -> Numbers:
+        """Where these numbers are; those that are not here are passed over."""
+        places = np.searchsorted(self.numbers, numbers)
+        places[places == len(self)] = 0
+        found: Numbers = places[self.numbers[places] == numbers]
+        return found
 
-    def live(self, alive: Flags) -> None:
-        """Say which positions are alive, (N,)."""
-        self._bits = np.packbits(alive, bitorder="little")
-        self.dead = int(len(alive) - alive.sum())
-
-    def kill(self, numbers: Numbers) -> None:
-        """Have these, which are killed once each, not be found any more; those that are not here are passed over."""
-        positions = self._positions(numbers)
-        self.dead += len(positions)
-        for position in positions:
-            self._bits[position >> 3] &= np.uint8(0xFF ^ (1 << (position & 7)))
-
-    def search(self, query: Floats, k: int, among: Numbers | None = None) -> tuple[Numbers, Floats]:
+    def search(self, query: Floats, k: int, alive: Bits, among: Numbers | None = None) -> tuple[Numbers, Floats]:
         """The numbers and scores of the k best for a query (D,), best first, or of all where there are fewer.
 
-        With `among`, of those of these numbers that are alive, and then exactly.
+        `alive` says by position which vectors are looked at, packed to bits. With `among`, of these those with such a
+        number, and then exactly.
         """
-        bits = self._bits if among is None else self._chosen(among)
-        k = min(k, int(np.bitwise_count(bits).sum()))
-        numbers, scores = self._look(query, k, bits, self.index.nprobe if among is None else self.index.nlist)
-        return (numbers, scores) if len(numbers) == k else self._look(query, k, bits, self.index.nlist)
+        if among is not None:
+            alive = alive & pack(self._flags(among))
+        k = min(k, int(np.bitwise_count(alive).sum()))
+        numbers, scores = self._look(query, k, alive, self._lists(k) if among is None else self.index.nlist)
+        return (numbers, scores) if len(numbers) == k else self._look(query, k, alive, self.index.nlist)
+
+    def _lists(self, k: int) -> int:
+        """How many lists to look into for the k best."""
+        lists = int(self.index.nlist)
+        return min(max(int(self.index.nprobe), math.ceil(ROOM * k * lists / len(self))), lists)
 
     def _look(self, query: Floats, k: int, bits: Bits, lists: int) -> tuple[Numbers, Floats]:
         faiss.omp_set_num_threads(1)
@@ -74,11 +67,6 @@ class Segment:
         scores, positions = self.index.search(query[None], max(k, 1), params=parameters)
         found = positions[0] >= 0  # -1 stands for none
         return self.numbers[positions[0][found]], scores[0][found]
-
-    def has(self, numbers: Numbers) -> int:
-        """How many of these numbers are here, and alive."""
-        positions = self._positions(numbers)
-        return int((self._bits[positions >> 3] >> (positions & 7) & 1).sum())
 
     def vectors(self) -> Iterator[Floats]:
         """All vectors by position, in chunks (n, D)."""
@@ -90,20 +78,12 @@ class Segment:
         faiss.omp_set_num_threads(1)
         index = faiss.clone_index(self.index)
         index.add(vectors)
-        everyone = np.concatenate([self.numbers, numbers])
-        return Segment(index, everyone, np.ones(len(everyone), bool), self.trained_on)
+        return Segment(index, np.concatenate([self.numbers, numbers]), self.trained_on)
 
-    def _positions(self, numbers: Numbers) -> Numbers:
-        """Where these numbers are; those that are not here are passed over."""
-        places = np.searchsorted(self.numbers, numbers)
-        places[places == len(self)] = 0
-        found: Numbers = places[self.numbers[places] == numbers]
-        return found
-
-    def _chosen(self, among: Numbers) -> Bits:
-        chosen = np.zeros(len(self), bool)
-        chosen[self._positions(among)] = True
-        return np.packbits(chosen, bitorder="little") & self._bits
+    def _flags(self, numbers: Numbers) -> Flags:
+        flags = np.zeros(len(self), bool)
+        flags[self.positions(numbers)] = True
+        return flags
 
 
 def flat(numbers: Numbers, chunks: Iterable[Floats], size: int) -> Segment:
@@ -135,7 +115,7 @@ def _filled(centroids: Floats, numbers: Numbers, chunks: Iterable[Floats], train
     faiss.omp_set_num_threads(1)
     for chunk in chunks:
         index.add(chunk)
-    return Segment(index, numbers, np.ones(len(numbers), bool), trained_on)
+    return Segment(index, numbers, trained_on)
 
 
 def _choose_lists(index: Any, probes: Floats) -> None:

@@ -9,7 +9,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from app.contents import Content, Where
+from app.contents import Content, Where, database
 from app.contents import index as index_module
 from app.contents import segment as segment_module
 from app.contents.conditions import Condition
@@ -123,14 +123,43 @@ def test_a_change_that_cannot_be_stored_changes_nothing(store):
     assert not store.put(Content("a", "text", "new", metadata={"n": 1}), -X)
 
 
-def test_what_is_deleted_leaves_nothing_behind(store):
-    """No table keeps a row of it."""
+def rows(store, table):
+    return store._database._writer.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+
+
+def test_what_is_deleted_leaves_nothing_behind(path, store, monkeypatch):
+    """Vectors and pictures go at once; the rest is kept for searches at work, a minute long or until the next start."""
     store.put(Content("a", "image", metadata={"n": 1, "s": "x"}, thumbnail=b"t", picture=b"p"), X)
     store.put(Content("a", "image", metadata={"n": 2}, thumbnail=b"t"), X)
     store.delete("a")
-    writer = store._database._writer
-    for table in ("contents", "vectors", "facts", "pictures"):
-        assert writer.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+    assert [rows(store, table) for table in ("vectors", "pictures", "contents", "facts")] == [0, 0, 2, 3]
+    monkeypatch.setattr(database, "LINGER", -1)
+    store.put(Content("b", "text", "b"), X)
+    assert [rows(store, table) for table in ("contents", "facts")] == [1, 0]
+    store.delete("b")
+    monkeypatch.undo()
+    store.close()
+    with closing(LocalContents(path, MODEL, threads=1)) as again:
+        assert rows(again, "contents") == 0
+
+
+def test_a_search_sees_one_moment(store, monkeypatch):
+    """What is replaced and deleted between the index and the database is found as it was when the search began."""
+    store.put(Content("a", "text", "a", metadata={"n": 1}), X)
+    store.put(Content("b", "text", "b", metadata={"n": 1}), X)
+    read = store._database.rows
+
+    def late(numbers):
+        store.put(Content("a", "text", "a", metadata={"n": 2}), -X)
+        store.put(Content("b", "text", "b", metadata={"n": 2}), -X)
+        store.delete("b")
+        return read(numbers)
+
+    monkeypatch.setattr(store._database, "rows", late)
+    hits = store.search(X, 5, Where(conditions=(Condition("n", "eq", 1),)))
+    assert [(hit.id, round(hit.score, 3)) for hit in hits] == [("a", 1), ("b", 1)]
+    monkeypatch.undo()
+    assert [hit.metadata for hit in store.search(X, 5)][-1] == {"n": 2}
 
 
 def test_a_closed_store_takes_nothing_more(path):
