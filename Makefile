@@ -37,6 +37,7 @@ bench: .venv/dev models/ViT-B-32-none/config.json ## measure speed and recogniti
 	$(BIN)/python -m benchmarks.latency --model ViT-B-32-none
 	$(BIN)/python -m benchmarks.live --model ViT-B-32-none
 	$(BIN)/python -m benchmarks.bulk --model ViT-B-32-none
+	$(BIN)/python -m benchmarks.contents
 	$(BIN)/python -m benchmarks.accuracy --data $(DATA)
 	$(BIN)/python -m benchmarks.cold_start --model larder-small
 	$(BIN)/python -m benchmarks.cold_start --model ViT-B-32-none
@@ -90,6 +91,6 @@ clean: ## remove what make has set up
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-model.txt
 	touch $@
 
-.venv/dev: .venv/model requirements-dev.txt infra/lambda/requirements.txt infra/lambda/requirements-cdk.txt
+.venv/dev: .venv/model requirements-dev.txt requirements-milvus.txt infra/lambda/requirements.txt infra/lambda/requirements-cdk.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@

@@ -1,4 +1,4 @@
-"""The commands: `python -m app serve`, `classify`, `bulk`, `pantry` and `models`."""
+"""The commands: `python -m app serve`, `classify`, `bulk`, `pantry`, `contents` and `models`."""
 
 import argparse
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app import __version__
-from app.errors import LarderError
+from app.errors import InvalidRequest, LarderError
 
 
 def parser() -> argparse.ArgumentParser:
@@ -22,6 +22,7 @@ def parser() -> argparse.ArgumentParser:
     classify.add_argument("--json", action="store_true", help="one JSON object a line")
     add_bulk(commands)
     add_pantry(commands)
+    add_contents(commands)
     add_models(commands)
     return top
 
@@ -58,6 +59,15 @@ def add_pantry(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         action.add_argument("--json", action="store_true", help="end with a summary as a JSON object")
 
 
+def add_contents(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The command `contents` and its one action."""
+    contents = commands.add_parser("contents", help="the stored texts and pictures")
+    actions = contents.add_subparsers(dest="action", required=True, metavar="ACTION")
+    again = actions.add_parser("reindex", help="encode them anew, after LARDER_MODEL was changed")
+    again.add_argument("--drop", action="store_true", help="remove the pictures whose originals were not kept")
+    again.add_argument("--json", action="store_true", help="end with a summary as a JSON object")
+
+
 def add_models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """The command `models` and its three actions."""
     models = commands.add_parser("models", help="list, make and check model bundles")
@@ -83,6 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return bulk(options)
         if options.command == "pantry":
             return pantry(options)
+        if options.command == "contents":
+            return reindex(options)
         if options.command == "models":
             return models(options)
         return classify(options) if options.command == "classify" else serve()
@@ -132,6 +144,32 @@ def pantry(options: argparse.Namespace) -> int:
     configure("warning")
     settings = read_settings().model_copy(update={"pantry_strict": True})
     return transfer(lambda: open_pantry(settings), options.action, options.file, options.format, options.json)
+
+
+def reindex(options: argparse.Namespace) -> int:
+    """Encode the stored contents anew."""
+    from app.contents.reindex import reindex
+    from app.images import open_picture
+    from app.log import configure
+    from app.main import image_limits, open_model
+    from app.preprocess import preprocessor
+    from app.settings import read_settings
+
+    configure("warning")
+    settings = read_settings()
+    if settings.contents != "faiss":
+        raise InvalidRequest("only contents in the data folder can be encoded anew: LARDER_CONTENTS has to be faiss")
+    model, limits = open_model(settings), image_limits(settings)
+    preprocess = preprocessor(model.form)
+    return reindex(
+        settings.data / "contents.sqlite",
+        model.vectors,
+        model.encoder,
+        lambda picture: preprocess(open_picture(picture, limits)),
+        threads=settings.threads,
+        drop=options.drop,
+        as_json=options.json,
+    )
 
 
 def models(options: argparse.Namespace) -> int:

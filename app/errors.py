@@ -19,7 +19,8 @@ LarderError
 └── StartError             the service cannot start
     ├── SettingsError      a setting has a value it cannot have
     ├── BundleError        a model bundle is missing, damaged or of another version
-    └── EngineError        the engine asked for is not installed or cannot run the model
+    ├── EngineError        the engine asked for is not installed or cannot run the model
+    └── ContentsError      the stored contents cannot be searched with this model
 
 The messages are for the people who call Larder: they say what was found and what is allowed.
 """
@@ -107,3 +108,7 @@ class BundleError(StartError):
 
 class EngineError(StartError):
     """The engine asked for is not installed or cannot run the model."""
+
+
+class ContentsError(StartError):
+    """The stored contents cannot be searched with this model: their vectors are another one's."""

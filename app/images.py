@@ -98,6 +98,15 @@ def open_picture(data: bytes, limits: ImageLimits) -> Image.Image:
         raise InvalidImage(f"the picture is damaged or truncated: {error}") from error
 
 
+def thumbnail(data: bytes, limits: ImageLimits) -> bytes:
+    """The picture in `data` as a JPEG of at most 256 pixels a side; raises as `open_picture` does."""
+    picture = open_picture(data, limits)
+    picture.thumbnail((256, 256))
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=80)
+    return file.getvalue()
+
+
 def _identify(data: bytes, limits: ImageLimits) -> Image.Image:
     """The picture with its header read and nothing decoded."""
     try:

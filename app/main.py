@@ -4,23 +4,37 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
 from app import __version__
-from app.api import classify, embeddings, failures, health, hugging_face, labels, pantry, process_image
+from app.api import (
+    classify,
+    contents,
+    embeddings,
+    failures,
+    health,
+    hugging_face,
+    labels,
+    mv_retrieval,
+    pantry,
+    process_image,
+)
 from app.api.dependencies import Service, State
 from app.api.requests import BodyMiddleware, KeyMiddleware, RequestMiddleware
 from app.bundle import Bundle, find_bundle, open_bundle
 from app.classifier import Classifier
+from app.contents import ContentStore, VectorModel
+from app.contents.local import LocalContents
+from app.contents.none import NoContents
 from app.encoder import Encoder
 from app.engines import Engine
 from app.engines.choice import open_engine
 from app.errors import EngineError, LarderError
-from app.images import ImageLimits
+from app.images import ImageLimits, thumbnail
 from app.label_file import open_labels
 from app.log import configure, get_logger
 from app.pantry import PantryStore
@@ -57,6 +71,12 @@ class Model:
     context_length: int
     count_tokens: Callable[[str], int]
     temperature: float | None
+    checksum: str
+
+    @property
+    def vectors(self) -> VectorModel:
+        """What names its vectors."""
+        return VectorModel(self.name, self.checksum, self.encoder.size)
 
 
 def open_model(settings: Settings) -> Model:
@@ -93,6 +113,7 @@ def _model(settings: Settings, source: "Bundle | OpenedOriginal", engine: Engine
         context_length=config.context_length,
         count_tokens=lru_cache(PROMPTS_KEPT)(source.count_tokens),
         temperature=config.calibration.temperature if config.calibration else None,
+        checksum=source.checksum,
     )
 
 
@@ -105,6 +126,17 @@ def open_pantry(settings: Settings) -> PantryStore:
     from app.pantry.firestore.store import open_firestore  # Google's libraries take a while to import
 
     return open_firestore(settings)
+
+
+def open_contents(settings: Settings, model: Model) -> ContentStore:
+    """The contents that the settings name; raises StoreUnavailable, or ContentsError for another model's."""
+    if settings.contents == "none":
+        return NoContents()
+    if settings.contents == "faiss":
+        return LocalContents(settings.data / "contents.sqlite", model.vectors, settings.threads)
+    from app.contents.milvus import open_milvus  # an optional requirement
+
+    return open_milvus(settings.contents, model.vectors)
 
 
 def open_vocabulary(settings: Settings, model: Model, store: PantryStore) -> Vocabulary:
@@ -153,15 +185,16 @@ def create_app(
         vocabulary = open_vocabulary(settings, model, store)
         recogniser = open_recogniser(settings, model, lambda: vocabulary.current)
         classifier = open_classifier(settings, model)
+        kept = open_contents(settings, model)
     except LarderError as error:
         raise SystemExit(f"larder cannot start: {error}") from error
     app = FastAPI(
         title="Larder",
         version=__version__,
         description=DESCRIPTION,
-        lifespan=_lifespan(settings, model, store, vocabulary, recogniser, classifier),
+        lifespan=_lifespan(settings, model, store, kept, vocabulary, recogniser, classifier),
     )
-    for routes in (health, process_image, classify, labels, pantry, embeddings, hugging_face):
+    for routes in (health, process_image, classify, labels, pantry, contents, mv_retrieval, embeddings, hugging_face):
         app.include_router(routes.router)
     failures.add_handlers(app)
     # the last one added is the outermost
@@ -175,6 +208,7 @@ def _lifespan(
     settings: Settings,
     model: Model,
     store: PantryStore,
+    contents: ContentStore,
     vocabulary: Vocabulary,
     recogniser: Recogniser,
     classifier: Classifier,
@@ -201,6 +235,9 @@ def _lifespan(
                 embedding_size=model.encoder.size,
                 pantry=store,
                 blank=blank(model.form),
+                contents=contents,
+                thumbnail=partial(thumbnail, limits=image_limits(settings)),
+                keep_pictures=settings.keep_pictures,
             )
             app.state.service = service  # for `serve`, which tells it to drain
             looking = asyncio.create_task(_keep_current(vocabulary))
@@ -212,6 +249,7 @@ def _lifespan(
                 with suppress(asyncio.CancelledError):
                     await looking
         store.close()
+        contents.close()
 
     return lifespan
 

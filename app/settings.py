@@ -18,6 +18,7 @@ from app.errors import SettingsError
 MIB = 1024 * 1024
 FIRESTORE = r"firestore://[a-z0-9][a-z0-9.:-]*/[A-Za-z0-9][A-Za-z0-9_.-]{0,199}"  # a project, a collection in it
 S3Url = Annotated[str, StringConstraints(pattern="^s3://")]
+MILVUS = r"milvus://[A-Za-z0-9.-]+:[0-9]{1,5}/[A-Za-z_][A-Za-z0-9_]{0,199}"
 
 
 def available_processors() -> int:
@@ -72,6 +73,15 @@ class Settings(BaseSettings):
     )
     google_credentials: SecretStr | None = Field(
         default=None, description="Google's credentials for Firestore, as JSON, where the platform gives none"
+    )
+    contents: str = Field(
+        default="faiss",
+        pattern=rf"^(faiss|none|{MILVUS})$",
+        description="`faiss` (SQLite in the data folder, an index in the process), `milvus://HOST:PORT/COLLECTION` "
+        "or `none`",
+    )
+    keep_pictures: bool = Field(
+        default=False, description="whether the original pictures of contents are kept, to be encoded anew one day"
     )
     data: Path = Field(default=Path("data"), description="the folder of the SQLite files")
     host: str = Field(default="127.0.0.1", min_length=1, description="the address to listen on")

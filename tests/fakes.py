@@ -74,6 +74,7 @@ def colour_model(encoder: ColourEncoder | None = None, known_margin: float | Non
         temperature=2.0 if known_margin is not None else None,
         context_length=12,
         count_tokens=lambda text: len(text.split()) + 2,
+        checksum="seen",
     )
 
 

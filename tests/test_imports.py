@@ -19,6 +19,11 @@ LAYERS = [
     ["pantry.firestore.listener"],
     ["pantry.firestore.store"],
     ["engines", "remote_bundle"],
+    ["contents.conditions", "contents.flags", "contents.together"],
+    ["contents.tail", "contents.segment"],
+    ["contents", "contents.index"],
+    ["contents.none", "contents.database", "contents.milvus"],
+    ["contents.local"],
     [
         "engines.onnxruntime",
         "engines.openvino",
@@ -36,13 +41,13 @@ LAYERS = [
     ["exporter.files", "exporter.recheck"],
     ["engines.original"],
     ["engines.choice", "encoder"],
-    ["zero_shot", "vocabulary", "pipeline"],
+    ["zero_shot", "vocabulary", "pipeline", "contents.reindex"],
     ["recognition", "classifier", "request_labels", "scoring"],
     ["api"],
     ["api.failures", "api.schemas", "api.foreign_schemas", "api.dependencies", "api.once"],
-    ["api.requests"],
-    ["api.health", "api.labels", "api.pantry", "api.process_image", "api.classify"],
-    ["api.embeddings", "api.hugging_face"],
+    ["api.requests", "api.content_schemas"],
+    ["api.health", "api.labels", "api.pantry", "api.process_image", "api.classify", "api.contents"],
+    ["api.embeddings", "api.hugging_face", "api.mv_retrieval"],
     ["exporter.export"],
     ["exporter.command"],
     ["main", "serve"],
@@ -72,7 +77,9 @@ OWNERS = {
     "ftfy": ["bundle", "training"],
     "PIL": ["images", "preprocess", "training", "exporter", "evaluation"],
     "openvino": ["engines.openvino"],
-    "sqlite3": ["pantry.sqlite", "prompt_cache"],
+    "sqlite3": ["pantry.sqlite", "prompt_cache", "contents.database"],
+    "faiss": ["contents.segment"],
+    "pymilvus": ["contents.milvus"],
     "google": ["pantry.firestore"],
     "grpc": ["pantry.firestore"],
     "pyarrow": ["bulk.sources", "bulk.parts", "training", "evaluation"],
@@ -88,6 +95,9 @@ NOT_FOR_THE_API = [
     "pantry.none",
     "pantry.sqlite",
     "pantry.firestore",
+    "contents.none",
+    "contents.local",
+    "contents.milvus",
     "main",
     "training",
     "evaluation",
@@ -159,6 +169,6 @@ def test_serving_needs_no_torch():
     import subprocess
     import sys
 
-    not_needed = ("torch", "open_clip", "grpc", "google.cloud", "boto3")
+    not_needed = ("torch", "open_clip", "grpc", "google.cloud", "boto3", "faiss", "pymilvus")
     script = f"import sys, app.main, app.serve, app.classify; print([m for m in sys.modules if m in {not_needed}])"
     assert subprocess.check_output([sys.executable, "-c", script], cwd=ROOT, text=True).strip() == "[]"

@@ -11,7 +11,7 @@ SNAPSHOT = Path(__file__).parent / "openapi.json"
 
 
 def document() -> dict:
-    settings = Settings(pantry="none")
+    settings = Settings(pantry="none", contents="none")
     return create_app(settings, colour_model()).openapi()
 
 

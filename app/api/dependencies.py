@@ -1,5 +1,6 @@
 """What routes are given: the parts of the running service, each under an alias."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypedDict
 
@@ -7,6 +8,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 
 from app.classifier import Classifier
+from app.contents import ContentStore
 from app.engines import Floats
 from app.errors import NotFound
 from app.pantry import PantryStore
@@ -27,6 +29,9 @@ class Service:
     embedding_size: int
     pantry: PantryStore
     blank: Floats
+    contents: ContentStore
+    thumbnail: Callable[[bytes], bytes]
+    keep_pictures: bool
     draining: bool = False
 
     def check_model(self, name: str) -> None:

@@ -1,0 +1,115 @@
+"""Contents: texts and pictures that are kept, and found by text, by picture or by each other."""
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter, Response
+from fastapi.concurrency import run_in_threadpool
+
+from app.api.content_schemas import (
+    ContentCount,
+    ContentDeleted,
+    ContentEntry,
+    ContentPut,
+    ContentSearch,
+    HitEntry,
+    Hits,
+)
+from app.api.dependencies import KEYS, Service, ServiceDep
+from app.api.schemas import Error
+from app.contents import Content, Where, content_id
+from app.encoder import unit
+from app.engines import Floats
+from app.errors import NotFound
+from app.images import decode_base64
+
+_AWAY = {"model": Error, "description": "overloaded, draining, or the contents are away"}
+router = APIRouter(
+    tags=["contents"],
+    dependencies=KEYS,
+    responses={404: {"model": Error, "description": "no such content"}, 503: _AWAY},
+)
+
+
+@router.get("/contents")
+def count(service: ServiceDep, collection: str | None = None) -> ContentCount:
+    """How many contents there are, in all or in a collection."""
+    return ContentCount(count=service.contents.count(collection))
+
+
+@router.post("/contents/search")
+async def search(body: ContentSearch, service: ServiceDep) -> Hits:
+    """The contents nearest to a text, to a picture or to other contents, of those that the filter lets through."""
+    near = [body.id] if body.id is not None else body.ids or []
+    vector = await _wanted(body, near, service)
+    where = Where(body.type, body.collection, body.conditions(), tuple(near))
+    hits = await run_in_threadpool(service.contents.search, vector, body.k, where)
+    return Hits(hits=[HitEntry(id=h.id, type=h.type, score=h.score, metadata=dict(h.metadata)) for h in hits])
+
+
+@router.get("/contents/{id:path}")
+def get(id: str, service: ServiceDep) -> ContentEntry:
+    """One content as it is kept."""
+    return _wire(service.contents.get(content_id(id)))
+
+
+@router.put("/contents/{id:path}", responses={201: {"model": ContentEntry, "description": "it is new"}})
+async def put(id: str, body: ContentPut, service: ServiceDep, response: Response) -> ContentEntry:
+    """Keep a content under an id of yours, in place of the one that has it; a slash may be in it."""
+    content = await run_in_threadpool(_content, content_id(id), body, service)
+    vector = await vector_of(service, body.text, body.image_data or "")
+    if await run_in_threadpool(service.contents.put, content, vector):
+        response.status_code = 201
+    return _wire(content)
+
+
+@router.delete("/contents/{id:path}")
+def delete(id: str, service: ServiceDep) -> ContentDeleted:
+    """Forget a content."""
+    service.contents.delete(content_id(id))
+    return ContentDeleted(id=id)
+
+
+@router.get("/thumbnails/{id:path}", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
+def thumbnail(id: str, service: ServiceDep) -> Response:
+    """A picture's thumbnail, where one was asked for with `PUT`: JPEG, at most 256 pixels a side."""
+    kept = service.contents.get(content_id(id)).thumbnail
+    if kept is None:
+        raise NotFound(f"the content {id!r} was put without `thumbnail`")
+    return Response(kept, media_type="image/jpeg")
+
+
+async def vector_of(service: Service, text: str | None, picture: str | bytes) -> Floats:
+    """The vector (D,) of a text, or of a picture where there is no text."""
+    return await service.pipeline.vector(picture) if text is None else (await service.pipeline.texts([text]))[0]
+
+
+async def _wanted(body: ContentSearch, near: Sequence[str], service: Service) -> Floats:
+    """What to look near: a text, a picture, or the middle of other contents."""
+    if not near:
+        return await vector_of(service, body.text, body.image_data or "")
+    vectors = await run_in_threadpool(service.contents.vectors, [content_id(each) for each in near])  # (N, D)
+    return unit(vectors.mean(axis=0))
+
+
+def _content(id: str, body: ContentPut, service: Service) -> Content:
+    data = decode_base64(body.image_data) if body.image_data else b""
+    return Content(
+        id,
+        body.type,
+        text=body.text,
+        collection=body.collection,
+        metadata=body.metadata,
+        thumbnail=service.thumbnail(data) if body.thumbnail else None,
+        picture=data if data and service.keep_pictures else None,
+    )
+
+
+def _wire(content: Content) -> ContentEntry:
+    return ContentEntry(
+        id=content.id,
+        type=content.type,
+        text=content.text,
+        metadata=dict(content.metadata),
+        collection=content.collection,
+        thumbnail=content.thumbnail is not None,
+    )

@@ -1,0 +1,71 @@
+"""The older form of adding and searching contents: raw bodies, and everything else in the query."""
+
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.concurrency import run_in_threadpool
+
+from app.api.content_schemas import MAX_TEXT, Added, Retrieved
+from app.api.contents import vector_of
+from app.api.dependencies import KEYS, Service, ServiceDep
+from app.api.schemas import Error
+from app.contents import MAX_ID, MAX_K, Content, ContentType, content_id
+from app.engines import Floats
+from app.errors import InvalidRequest
+
+router = APIRouter(
+    prefix="/mv_retrieval/v0.1",
+    tags=["contents"],
+    dependencies=KEYS,
+    responses={503: {"model": Error, "description": "overloaded, draining, or the contents are away"}},
+)
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "a text in UTF-8, or the bytes of a picture",
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+IdQuery = Annotated[str, Query(min_length=1, max_length=MAX_ID)]
+TypeQuery = Annotated[ContentType, Query()]
+KQuery = Annotated[int, Query(ge=1, le=MAX_K)]
+
+
+@router.post("/add_content", openapi_extra=_BODY)
+async def add_content(id: IdQuery, type: TypeQuery, request: Request, service: ServiceDep) -> Added:
+    """Keep a text or a picture, unless a content with exactly its vector is there: the message names that one."""
+    begun = time.perf_counter()
+    data = await request.body()
+    text, vector = await _read(data, type, service)
+    picture = data if type == "image" and service.keep_pictures else None
+    content = Content(content_id(id), type, text=text, picture=picture)
+    equal = await run_in_threadpool(service.contents.add, content, vector)
+    msg = f"Content {id} successfully added to the indexer"
+    if equal is not None:
+        msg = f"Content arleady present in the MV archive with id: {equal}"  # spelt as its clients know it
+    return Added(msg=msg, time=time.perf_counter() - begun)
+
+
+@router.post("/retrieve_contents", openapi_extra=_BODY)
+async def retrieve_contents(type: TypeQuery, k: KQuery, request: Request, service: ServiceDep) -> Retrieved:
+    """The contents nearest to a text or a picture, best first: k of them, or as many as there are."""
+    _, vector = await _read(await request.body(), type, service)
+    hits = await run_in_threadpool(service.contents.search, vector, k)
+    return Retrieved(contents=[hit.id for hit in hits], scores=[hit.score for hit in hits])
+
+
+async def _read(data: bytes, type: ContentType, service: Service) -> tuple[str | None, Floats]:
+    """The text, of a text, and the vector (D,)."""
+    text = _text(data) if type == "text" else None
+    return text, await vector_of(service, text, data)
+
+
+def _text(data: bytes) -> str:
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"the body is not a text in UTF-8: {error}") from error
+    if not 1 <= len(text) <= MAX_TEXT:
+        raise InvalidRequest(f"the body has {len(text):,} characters; a text has 1 to {MAX_TEXT:,}")
+    return text

@@ -1,0 +1,125 @@
+"""What a store of contents is: texts and pictures by id, found by their vectors."""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from app.contents.conditions import Condition
+from app.engines import Floats
+from app.errors import InvalidRequest, NotFound
+
+ContentType = Literal["text", "image"]
+MAX_ID = 200
+MAX_K = 1000
+COLLECTION = "default"
+
+
+@dataclass(frozen=True)
+class Content:
+    """A stored text or picture; `picture` is the original's bytes, where originals are kept, `thumbnail` a JPEG."""
+
+    id: str
+    type: ContentType
+    text: str | None = None
+    collection: str = COLLECTION
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    thumbnail: bytes | None = None
+    picture: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A search result; `score` is the cosine."""
+
+    id: str
+    type: ContentType
+    score: float
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Where:
+    """Which contents a search is for; all of it has to hold, and nothing said is all contents."""
+
+    type: ContentType | None = None
+    collection: str | None = None
+    conditions: tuple[Condition, ...] = ()
+    without: tuple[str, ...] = ()
+
+    def holds(self, content: Content) -> bool:
+        """Whether a content is one of them."""
+        return (
+            self.type in (None, content.type)
+            and self.collection in (None, content.collection)
+            and content.id not in self.without
+            and all(condition.holds(content.metadata) for condition in self.conditions)
+        )
+
+
+EVERYTHING = Where()
+
+
+@dataclass(frozen=True)
+class VectorModel:
+    """The model whose vectors a store holds: what it is called, what names its vectors, how many numbers each has."""
+
+    name: str
+    checksum: str
+    size: int
+
+
+class ContentStore(Protocol):
+    """Contents with their unit vectors (D,). A change is stored for good, and found, when the call returns.
+
+    Ids are as `content_id` checks them. Vectors are kept in 16 bits a number. Every method may block, may be called
+    from several threads, and raises StoreUnavailable when the store cannot be reached.
+    """
+
+    def put(self, content: Content, vector: Floats) -> bool:
+        """Store a content in place of the one with its id; returns whether there was none."""
+        ...
+
+    def add(self, content: Content, vector: Floats) -> str | None:
+        """The same, unless a content has exactly this vector already: then its id is returned and nothing is stored."""
+        ...
+
+    def get(self, id: str) -> Content:
+        """One content, with its thumbnail and without its original; raises NotFound."""
+        ...
+
+    def delete(self, id: str) -> None:
+        """Remove a content; raises NotFound."""
+        ...
+
+    def vectors(self, ids: Sequence[str]) -> Floats:
+        """The vectors (N, D) of N >= 1 contents; raises NotFound."""
+        ...
+
+    def search(self, vector: Floats, k: int, where: Where = EVERYTHING) -> list[Hit]:
+        """The k contents nearest to a unit vector (D,), best first; fewer where fewer exist."""
+        ...
+
+    def count(self, collection: str | None = None) -> int:
+        """How many contents there are."""
+        ...
+
+    def close(self) -> None:
+        """Give back what is held."""
+        ...
+
+
+def content_id(text: str) -> str:
+    """The id as it is; raises InvalidRequest for one that is empty, too long, or has control characters.
+
+    >>> content_id("photos/2024/müsli.jpg")
+    'photos/2024/müsli.jpg'
+    """
+    if not 1 <= len(text) <= MAX_ID or any(unicodedata.category(sign) in ("Cc", "Cs") for sign in text):
+        raise InvalidRequest(f"a content's id has 1 to {MAX_ID} characters, none of them a control character")
+    return text
+
+
+def not_there(id: str) -> NotFound:
+    """The error for a content that there is not."""
+    return NotFound(f"there is no content {id!r}")

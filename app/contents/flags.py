@@ -1,0 +1,33 @@
+"""Which of many vectors are meant: one bit each, as FAISS reads them."""
+
+import numpy as np
+import numpy.typing as npt
+
+Numbers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+Bits = npt.NDArray[np.uint8]
+
+
+def pack(flags: Flags) -> Bits:
+    """Flags (N,), eight to a byte."""
+    return np.packbits(flags, bitorder="little")
+
+
+def unpack(bits: Bits, count: int) -> Flags:
+    """The flags (count,) that were packed.
+
+    >>> unpack(pack(np.array([True, False, True])), 3).tolist()
+    [True, False, True]
+    """
+    return np.unpackbits(bits, count=count, bitorder="little").astype(bool)
+
+
+def without(bits: Bits, positions: Numbers) -> Bits:
+    """A copy in which the flags at these positions are not set.
+
+    >>> unpack(without(pack(np.array([True, False, True])), np.array([2])), 3).tolist()
+    [True, False, False]
+    """
+    copy = bits.copy()
+    np.bitwise_and.at(copy, positions >> 3, ~(1 << (positions & 7)).astype(np.uint8))
+    return copy

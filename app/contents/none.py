@@ -1,0 +1,17 @@
+"""No contents at all: recognition without a store to search."""
+
+from typing import NoReturn
+
+from app.errors import NotFound
+
+
+class NoContents:
+    """A store that is not kept; every call raises NotFound."""
+
+    def _refuse(self, *_: object) -> NoReturn:
+        raise NotFound("this service keeps no contents: it was started with LARDER_CONTENTS=none")
+
+    put = add = get = delete = vectors = search = count = _refuse
+
+    def close(self) -> None:
+        """Nothing is held."""

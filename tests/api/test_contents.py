@@ -1,0 +1,251 @@
+"""The `/contents` calls."""
+
+import io
+import json
+from urllib.parse import quote
+
+import pytest
+from PIL import Image
+
+from tests.api.test_process_image import problem
+from tests.fakes import COLOURS, as_base64, picture
+
+
+def text(client, id, words, **more):
+    return client.put(f"/contents/{id}", json={"type": "text", "text": words} | more)
+
+
+def image(client, id, colour, **more):
+    return client.put(f"/contents/{id}", json={"type": "image", "image_data": as_base64(picture(colour))} | more)
+
+
+def search(client, **body):
+    response = client.post("/contents/search", json=body)
+    assert response.status_code == 200, response.text
+    return response.json()["hits"]
+
+
+def ids(hits):
+    return [hit["id"] for hit in hits]
+
+
+@pytest.fixture
+def colours(client):
+    """A service with a text and a picture of each colour."""
+    for number, colour in enumerate(COLOURS):
+        text(client, f"word {colour}", f"a {colour} thing", metadata={"number": number, "kind": "word"})
+        image(client, f"picture/{colour}", colour, metadata={"number": number}, collection="pictures")
+    return client
+
+
+def test_a_content_lives_and_dies(client):
+    """PUT answers 201 when it is new and 200 when it replaces; GET, DELETE, and 404 afterwards."""
+    first = text(client, "a", "red", metadata={"deep": {"list": [1, None]}}, collection="c")
+    assert first.status_code == 201
+    assert first.json() == {
+        "id": "a",
+        "type": "text",
+        "text": "red",
+        "metadata": {"deep": {"list": [1, None]}},
+        "collection": "c",
+        "thumbnail": False,
+    }
+    assert client.get("/contents/a").json() == first.json()
+    assert text(client, "a", "blue").status_code == 200
+    assert client.get("/contents/a").json()["text"] == "blue"
+    assert client.get("/contents").json() == {"count": 1}
+    assert client.get("/contents?collection=c").json() == {"count": 0}
+    assert client.delete("/contents/a").json() == {"id": "a"}
+    for response in (client.get("/contents/a"), client.delete("/contents/a"), client.get("/thumbnails/a")):
+        assert "no content 'a'" in problem(response, 404, "not_found")
+
+
+def test_a_picture_is_found_by_text_and_a_text_by_picture(colours):
+    """Both kinds share one space; scores are cosines, best first."""
+    hits = search(colours, text="something red", k=3)
+    assert set(ids(hits[:2])) == {"word red", "picture/red"}
+    assert hits[0]["score"] == pytest.approx(1, abs=2e-3)
+    assert hits[0]["score"] >= hits[1]["score"] > hits[2]["score"]
+    found = search(colours, image_data=as_base64(picture("blue")), k=2)
+    assert set(ids(found)) == {"word blue", "picture/blue"}
+    assert set(found[0]) == {"id", "type", "score", "metadata"}
+
+
+def test_more_like_this(colours):
+    """By the id of a content: its neighbours, without itself."""
+    assert ids(search(colours, id="word red", k=1)) == ["picture/red"]
+    assert len(search(colours, id="word red", k=1000)) == 2 * len(COLOURS) - 1
+
+
+def test_more_like_these(colours):
+    """By several ids: what is near the middle of their vectors, without themselves."""
+    hits = search(colours, ids=["word red", "word green"], k=2)
+    assert set(ids(hits)) <= {"picture/red", "picture/green", "word yellow", "picture/yellow"}
+    problem(colours.post("/contents/search", json={"ids": ["word red", "no"]}), 404, "not_found")
+
+
+def test_never_more_than_exist(client):
+    """An empty index has no hits, a small one all of its contents."""
+    assert search(client, text="red") == []
+    text(client, "a", "red")
+    assert ids(search(client, text="blue", k=1000)) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ({"type": "image"}, {"picture/red", "picture/green", "picture/blue"}),
+        ({"collection": "default"}, {"word red", "word green", "word blue"}),
+        ({"collection": "no such"}, set()),
+        ({"filter": {"kind": "word"}}, {"word red", "word green", "word blue"}),
+        ({"filter": {"number": 1}}, {"word green", "picture/green"}),
+        ({"filter": {"number": {"gte": 1, "lt": 2.5}}}, {"word green", "picture/green", "word blue", "picture/blue"}),
+        ({"filter": {"number": {"gt": 1}, "kind": {"in": ["word", "other"]}}}, {"word blue"}),
+        ({"filter": {"number": True}}, set()),
+        ({"filter": {"number": "1"}}, set()),
+        ({"filter": {"no such": 1}}, set()),
+    ],
+)
+def test_a_search_is_narrowed(client, question, expected):
+    """By type, collection and the fields of the metadata."""
+    for number, colour in enumerate(("red", "green", "blue")):
+        text(client, f"word {colour}", colour, metadata={"number": number, "kind": "word"})
+        image(client, f"picture/{colour}", colour, metadata={"number": float(number)}, collection="pictures")
+    assert set(ids(search(client, text="red", **question))) == expected
+
+
+@pytest.mark.parametrize("id", ["photos/2024/a b.jpg", "müsli 🥣", "a?b#c%", "x" * 200, "search", "'; --"])
+def test_an_id_may_be_any_text(client, id):
+    """Slashes, spaces and signs that mean something elsewhere mean nothing here."""
+    assert text(client, quote(id), "red").json()["id"] == id
+    assert client.get(f"/contents/{quote(id, safe='')}").json()["id"] == id
+    assert ids(search(client, text="red")) == [id]
+    assert client.delete(f"/contents/{quote(id)}").json() == {"id": id}
+
+
+@pytest.mark.parametrize("id", ["", "x" * 201, "a%00b", "%7F"])
+def test_an_id_that_is_none_is_422(client, id):
+    """An id has 1 to 200 characters and no control characters."""
+    assert "1 to 200 characters" in problem(text(client, id, "red"), 422, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"type": "text"},
+        {"type": "text", "text": ""},
+        {"type": "text", "text": "x" * 10_001},
+        {"type": "text", "text": "half \ud800"},
+        {"type": "text", "text": "a", "image_data": "YQ=="},
+        {"type": "image", "text": "a"},
+        {"type": "image"},
+        {"type": "sound", "text": "a"},
+        {"type": "text", "text": "a", "thumbnail": True},
+        {"type": "text", "text": "a", "collection": ""},
+        {"type": "text", "text": "a", "metadata": []},
+        {"type": "text", "text": "a", "metadata": {"a": "x" * 16_384}},
+        {"type": "text", "text": "a", "metadata": {"a": 2**63}},
+        {"type": "text", "text": "a", "metadata": {"a": float("inf")}},
+        {"type": "text", "text": "a", "metadata": {"a": {"b": float("nan")}}},
+        {"type": "text", "text": "a", "metadata": {"half \ud800": 1}},
+        {"type": "text", "text": "a", "metadata": {"a": [[[[[[[[[1]]]]]]]]]}},
+        {"type": "text", "text": "a", "other": 1},
+    ],
+)
+def test_a_malformed_content_is_422(client, body):
+    """What does not fit, or is too much, is refused, and nothing is stored."""
+    response = client.put("/contents/a", content=json.dumps(body), headers={"Content-Type": "application/json"})
+    problem(response, 422, "invalid_request")
+    assert client.get("/contents").json() == {"count": 0}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"text": "a", "id": "b"},
+        {"ids": []},
+        {"ids": ["a"] * 101},
+        {"text": "a", "k": 0},
+        {"text": "a", "k": 1001},
+        {"text": "a", "k": "5"},
+        {"text": "a", "filter": {"a": {}}},
+        {"text": "a", "filter": {"a": {"like": "b"}}},
+        {"text": "a", "filter": {"a": None}},
+        {"text": "a", "filter": {"a": [1]}},
+        {"text": "a", "filter": {"a": {"in": []}}},
+        {"text": "a", "filter": {"a": "half \ud800"}},
+        {"text": "a", "filter": {"half \ud800": 1}},
+        {"text": "a", "filter": {str(n): 1 for n in range(11)}},
+        {"text": "a", "collection": "half \ud800"},
+        {"id": "a\u0000"},
+    ],
+)
+def test_a_malformed_search_is_422(client, body):
+    """One question, a k within bounds, and filters of the three forms."""
+    response = client.post("/contents/search", content=json.dumps(body), headers={"Content-Type": "application/json"})
+    problem(response, 422, "invalid_request")
+
+
+def test_a_picture_that_is_none_is_400(client):
+    """A broken picture is neither stored nor searched with."""
+    problem(client.put("/contents/a", json={"type": "image", "image_data": "YWJj"}), 400, "invalid_image")
+    problem(client.put("/contents/a", json={"type": "image", "image_data": "!"}), 400, "invalid_image")
+    problem(client.post("/contents/search", json={"image_data": "YWJj"}), 400, "invalid_image")
+    assert client.get("/contents").json() == {"count": 0}
+
+
+def test_a_thumbnail_is_kept_when_asked_for(client):
+    """A JPEG of at most 256 pixels a side, upright as the picture; without being asked for there is none."""
+    wide = as_base64(picture("red", (1024, 512)))
+    answer = client.put("/contents/a/b", json={"type": "image", "image_data": wide, "thumbnail": True})
+    assert answer.json()["thumbnail"] is True
+    response = client.get("/thumbnails/a/b")
+    assert response.headers["content-type"] == "image/jpeg"
+    small = Image.open(io.BytesIO(response.content))
+    assert (small.format, small.size) == ("JPEG", (256, 128))
+    image(client, "a/b", "red")
+    assert "without `thumbnail`" in problem(client.get("/thumbnails/a/b"), 404, "not_found")
+
+
+def originals(client):
+    with client.app.state.service.contents._database._reader() as reader:
+        return reader.execute("SELECT picture FROM pictures").fetchall()
+
+
+def test_originals_are_kept_only_when_asked_for(start, tmp_path):
+    """LARDER_KEEP_PICTURES keeps the bytes that were sent."""
+    client = start(keep_pictures=True)
+    image(client, "a", "red")
+    kept = originals(client)
+    assert Image.open(io.BytesIO(kept[0][0])).size == (32, 24)
+    other = start(data=tmp_path / "other")
+    image(other, "a", "red")
+    assert originals(other) == []
+
+
+def test_without_contents_calls_are_404(start):
+    """A service that keeps none says so."""
+    client = start(contents="none")
+    for response in (
+        client.get("/contents"),
+        text(client, "a", "red"),
+        client.post("/contents/search", json={"id": "a"}),
+    ):
+        assert "LARDER_CONTENTS=none" in problem(response, 404, "not_found")
+
+
+def test_contents_that_are_away_are_503(client):
+    """Every call says when to try again."""
+    text(client, "a", "red")
+    client.app.state.service.contents._database._writer.execute("ALTER TABLE contents RENAME TO lost")
+    for response in (client.get("/contents/a"), text(client, "b", "red"), client.delete("/contents/a")):
+        problem(response, 503, "store_unavailable")
+        assert response.headers["retry-after"] == "5"
+
+
+def test_contents_outlive_the_service(start):
+    """Another start on the same folder finds what was acknowledged."""
+    text(start(), "a", "red", metadata={"n": 1})
+    assert search(start(), text="red", filter={"n": 1})[0]["id"] == "a"

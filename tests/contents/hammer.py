@@ -1,0 +1,125 @@
+"""Adds, deletes and searches of contents from 8 threads, each held against a slow and obvious model.
+
+    python -m tests.contents.hammer --seconds 60
+
+The index is made anew all the time: its tail and its segments are kept small. It ends with an error at a wrong answer.
+"""
+
+import argparse
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from app.contents import Content, ContentStore, Hit, VectorModel, Where
+from app.contents import index as index_module
+from app.contents import segment as segment_module
+from app.contents.conditions import Condition
+from app.contents.local import LocalContents
+from app.encoder import unit
+from app.engines import Floats
+
+SIZE = 16
+HOT = Where(conditions=(Condition("hot", "eq", True),))
+
+
+class Owner:
+    """A thread's own contents: nobody else changes them, so that every answer about them is known beforehand."""
+
+    def __init__(self, number: int, store: ContentStore) -> None:
+        self._store = store
+        self._name = f"owner {number}"
+        self._rng = np.random.default_rng(number)
+        self._own: dict[str, Floats] = {}
+        self.done: Counter[str] = Counter()
+
+    def work(self, until: float) -> Counter[str]:
+        """Change, search and compare until a time of the monotonic clock; raises AssertionError."""
+        steps = (self._put, self._put, self._delete, self._search_own, self._search_all, self._find_hot)
+        while time.monotonic() < until:
+            step = steps[self._rng.integers(len(steps))]
+            step()
+            self.done[step.__name__.strip("_")] += 1
+        return self.done
+
+    def _put(self) -> None:
+        id, vector = f"{self._name} {self._rng.integers(300)}", self._vector()
+        new = self._store.put(Content(id, "text", id, self._name, {"n": len(self._own)}), vector)
+        assert new == (id not in self._own), id
+        self._own[id] = vector.astype(np.float16).astype(np.float32)
+
+    def _delete(self) -> None:
+        if self._own:
+            id = str(self._rng.choice(sorted(self._own)))
+            self._store.delete(id)
+            del self._own[id]
+
+    def _search_own(self) -> None:
+        """Among its own contents the answer is the model's."""
+        query, k = self._vector(), int(self._rng.integers(1, 50))
+        hits = self._store.search(query, k, Where(collection=self._name))
+        expected = sorted((float(vector @ query) for vector in self._own.values()), reverse=True)[:k]
+        assert len(hits) == len(expected), (len(hits), len(expected))
+        assert np.allclose([hit.score for hit in hits], expected, atol=1e-4)
+        self._check(hits, query)
+
+    def _search_all(self) -> None:
+        """Among all, its own are there when they are good enough, and not when they are gone."""
+        query = self._vector()
+        hits = self._store.search(query, 20)
+        assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+        self._check(hits, query)
+        last = hits[-1].score if len(hits) == 20 else -2
+        missed = {id for id, vector in self._own.items() if vector @ query > last + 1e-4} - {hit.id for hit in hits}
+        assert not missed, missed
+
+    def _find_hot(self) -> None:
+        """A content that is replaced without end is there at every moment, and once."""
+        assert [hit.id for hit in self._store.search(self._vector(), 5, HOT)] == ["hot"]
+
+    def _check(self, hits: list[Hit], query: Floats) -> None:
+        assert len({hit.id for hit in hits}) == len(hits)
+        for hit in hits:
+            if hit.id.startswith(f"{self._name} "):
+                assert abs(float(self._own[hit.id] @ query) - hit.score) < 1e-4, hit
+
+    def _vector(self) -> Floats:
+        vector: Floats = unit(self._rng.normal(size=SIZE).astype(np.float32))
+        return vector
+
+
+def hammer(folder: Path, seconds: float, threads: int = 8) -> Counter[str]:
+    """How often each thing was done; raises AssertionError at the first wrong answer."""
+    index_module.TAIL = 100
+    segment_module.EXACT_UP_TO = 400
+    segment_module.WANTED = 2  # never reached: every list is looked into, and every answer is exact
+    with closing(LocalContents(folder / "contents.sqlite", VectorModel("hammer", "0", SIZE), threads=2)) as store:
+        hot = Content("hot", "text", "hot", metadata={"hot": True})
+        vector: Floats = np.eye(SIZE, dtype=np.float32)[0]
+        store.put(hot, vector)
+        until = time.monotonic() + seconds
+        with ThreadPoolExecutor(threads + 1) as pool:
+            working = [pool.submit(Owner(number, store).work, until) for number in range(threads)]
+            replaced = 0
+            while not all(each.done() for each in working):
+                store.put(hot, vector)
+                replaced += 1
+        return sum((each.result() for each in working), Counter(replaced=replaced))
+
+
+def main() -> None:
+    """Hammer, and print how often what was done."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=60)
+    seconds = parser.parse_args().seconds
+    with tempfile.TemporaryDirectory() as folder:
+        done = hammer(Path(folder), seconds)
+    print(f"{seconds:.0f} s, 8 threads, no wrong answer: " + ", ".join(f"{n} {what}" for what, n in done.items()))
+
+
+if __name__ == "__main__":
+    main()

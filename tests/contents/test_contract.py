@@ -1,0 +1,152 @@
+"""What every store of contents does, whichever it is."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from app.contents import Content, Hit, VectorModel, Where, content_id
+from app.contents.conditions import Condition
+from app.errors import ContentsError, InvalidRequest, NotFound
+from tests.contents.brute import BruteForce, drawn, drawn_content, drawn_where, same
+from tests.contents.conftest import MODEL
+
+X, Y, Z = (np.eye(4, dtype=np.float32)[axis] for axis in range(3))
+
+
+def ids(hits):
+    return [hit.id for hit in hits]
+
+
+def test_a_content_is_put_read_and_deleted(store):
+    """What is put comes back as it was; what is deleted is neither read, nor found, nor counted."""
+    content = Content("a", "image", None, "c", {"n": [1, {"b": None}], "ü": "\n\"'\\"}, thumbnail=b"\xff\xd8 small")
+    assert store.put(content, X)
+    assert store.get("a") == content
+    assert store.search(X, 5) == [Hit("a", "image", 1.0, content.metadata)]
+    assert (store.count(), store.count("c"), store.count("d")) == (1, 1, 0)
+    store.delete("a")
+    assert store.search(X, 5) == []
+    assert store.count() == 0
+    for call in (store.get, store.delete, lambda id: store.vectors([id])):
+        with pytest.raises(NotFound, match="no content 'a'"):
+            call("a")
+
+
+def test_a_put_replaces(store):
+    """The same id again: only the new text, vector and metadata are there."""
+    store.put(Content("a", "text", "old", metadata={"n": 1}), X)
+    assert not store.put(Content("a", "text", "new", "other", {"n": 2}), Y)
+    assert store.get("a").text == "new"
+    assert store.search(X, 5, Where(conditions=(Condition("n", "eq", 1),))) == []
+    assert store.search(Y, 5)[0].score == 1
+    assert (store.count(), store.count("default")) == (1, 0)
+
+
+def test_an_equal_vector_is_not_added(store):
+    """`add` names the content that has it, and stores nothing; another vector replaces as `put` does."""
+    assert store.add(Content("a", "text", "a"), X) is None
+    assert store.add(Content("b", "text", "b"), X) == "a"
+    assert store.add(Content("a", "text", "again"), X) == "a"
+    assert store.get("a").text == "a"
+    assert store.add(Content("a", "text", "new"), Y) is None
+    assert store.add(Content("b", "text", "b"), X) is None
+    assert store.count() == 2
+
+
+def test_the_best_come_first_and_never_more_than_exist(store):
+    """Scores are cosines; k beyond what exists gives what exists, and nothing gives nothing."""
+    assert store.search(X, 10) == []
+    for id, vector in (("far", -X), ("near", X), ("between", (X + Y) / np.sqrt(2))):
+        store.put(Content(id, "text", id), vector.astype(np.float32))
+    hits = store.search(X, 1000)
+    assert ids(hits) == ["near", "between", "far"]
+    assert np.allclose([hit.score for hit in hits], [1, 0.70710678, -1], atol=1e-3)
+    assert ids(store.search(X, 1)) == ["near"]
+
+
+def test_vectors_come_in_the_order_asked_for(store):
+    """Also the same one twice."""
+    store.put(Content("a", "text", "a"), X)
+    store.put(Content("b", "text", "b"), Y)
+    assert (store.vectors(["b", "a", "b"]) == np.stack([Y, X, Y])).all()
+
+
+def test_random_contents_and_searches(store):
+    """Against the slow obvious store: 100 contents put, replaced and deleted, 100 searches of every kind."""
+    rng, model = np.random.default_rng(0), BruteForce()
+    for number in range(100):
+        id = f"id {rng.integers(60)}"
+        content, vector = drawn_content(rng, id), drawn(rng, 1)[0]
+        assert store.put(content, vector) == model.put(content, vector)
+        if number % 5 == 0:
+            store.delete(id)
+            del model.kept[id]
+        query, where = drawn(rng, 1)[0], drawn_where(rng, sorted(model.kept))
+        k = int(rng.integers(1, 40))
+        assert same(store.search(query, k, where), model.search(query, k, where)), where
+    assert store.count() == len(model.kept)
+    assert all(store.get(id) == content for id, (content, _) in model.kept.items())
+
+
+@pytest.mark.parametrize("text", ["'; DROP", '"', "\\", "ü 🥣", "%", "x" * 200, "[0]", "{}", " "])
+def test_any_text_is_an_id_a_key_and_a_value(store, text):
+    """Signs that mean something to a database mean nothing here."""
+    store.put(Content(text, "text", text, text, {text: text}), X)
+    store.put(Content("other", "text", "other", "other", {"other": "other"}), Y)
+    where = Where(collection=text, conditions=(Condition(text, "eq", text), Condition(text, "in", (text,))))
+    assert ids(store.search(X, 5, where)) == [text]
+    assert store.get(text).text == text
+    assert ids(store.search(X, 5, Where(without=(text,)))) == ["other"]
+    store.delete(text)
+    assert ids(store.search(X, 5)) == ["other"]
+
+
+def test_it_is_there_after_a_restart(opened):
+    """Another start finds what the first was told, with the same scores."""
+    store, vectors = opened(), drawn(np.random.default_rng(1), 20)
+    for number, vector in enumerate(vectors):
+        store.put(Content(str(number), "text", str(number)), vector)
+    store.delete("3")
+    before = store.search(vectors[0], 20)
+    store.close()
+    again = opened()
+    assert same(again.search(vectors[0], 20), before)
+    assert again.add(Content("new", "text", "new"), vectors[5]) == "5"
+
+
+def test_another_model_is_refused(opened):
+    """One line says how many contents there are, of what, and what to do."""
+    store = opened()
+    store.put(Content("a", "text", "a"), X)
+    store.close()
+    with pytest.raises(ContentsError, match="1 contents in .*python -m app contents reindex"):
+        opened(VectorModel("other", "4567", 4))
+    assert opened(VectorModel("renamed", MODEL.checksum, 4)).count() == 1
+
+
+def test_many_threads_at_once(store):
+    """8 threads put, search and delete contents of their own: each finds what it was told at once."""
+
+    def work(thread):
+        rng = np.random.default_rng(thread)
+        for number, vector in enumerate(drawn(rng, 9)):
+            id = f"{thread} {number}"
+            store.put(Content(id, "text", id, metadata={"thread": thread}), vector)
+            mine = Where(conditions=(Condition("thread", "eq", thread),))
+            assert id in ids(store.search(vector, 100, mine))
+            if number % 3 == 0:
+                store.delete(id)
+                assert id not in ids(store.search(vector, 100))
+        return number
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(work, range(8))) == [8] * 8
+    assert store.count() == 48
+
+
+@pytest.mark.parametrize("text", ["", "x" * 201, "a\0b", "a\nb", "\x7f", "\x85", "\ud800"])
+def test_an_id_that_is_none_is_refused(text):
+    """Empty, over-long, or with control characters or half characters."""
+    with pytest.raises(InvalidRequest, match="1 to 200 characters"):
+        content_id(text)

@@ -1,0 +1,154 @@
+"""The index: exact or nearly so, whatever was added, removed and made anew meanwhile."""
+
+import numpy as np
+import pytest
+
+from app.contents import index as index_module
+from app.contents import segment as segment_module
+from app.contents.index import VectorIndex
+from app.encoder import unit
+from benchmarks.vectors import drawn_vectors
+from tests.conftest import wait_until
+from tests.contents.brute import drawn
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Segments of hundreds instead of thousands."""
+    monkeypatch.setattr(index_module, "TAIL", 100)
+    monkeypatch.setattr(segment_module, "EXACT_UP_TO", 300)
+
+
+@pytest.fixture
+def index():
+    index = VectorIndex(16)
+    yield index
+    index.close()
+
+
+def settle(index):
+    """Wait until nothing runs in the background."""
+    wait_until(lambda: not (index._merging and index._merging.is_alive()), seconds=30)
+
+
+def exact(vectors, query, k):
+    """Numbers and scores by comparing with every vector of a dictionary."""
+    numbers = np.array(sorted(vectors), np.int64)
+    scores = np.array([vectors[number] @ query for number in numbers], np.float32)
+    best = np.argsort(-scores, kind="stable")[:k]
+    return numbers[best], scores[best]
+
+
+def test_random_changes_against_every_vector(small, index):
+    """1,500 adds and 600 removes: among chosen numbers the answer is exact, among all nothing is doubled or lost."""
+    rng, kept, number = np.random.default_rng(0), {}, 0
+    for _ in range(150):
+        new = [(number + offset, vector) for offset, vector in enumerate(drawn(rng, 10, 16))]
+        gone = [int(each) for each in rng.choice(sorted(kept), 4, replace=False)] if len(kept) > 10 else []
+        number += 10
+        index.change(new, gone)
+        kept = {each: vector for each, vector in (kept | dict(new)).items() if each not in gone}
+        query, k = drawn(rng, 1, 16)[0], int(rng.integers(1, 30))
+        among = np.array(sorted(rng.choice(sorted(kept), min(len(kept), 60), replace=False)), np.int64)
+        found, reached = index.view.search(query, k, among)
+        numbers, scores = exact({each: kept[each] for each in among}, query, k)
+        assert np.allclose(reached, scores, atol=2e-3)
+        assert len(set(found) - set(numbers)) <= 1
+        everything, _ = index.view.search(query, 5000)
+        assert sorted(everything) == sorted(kept)
+    settle(index)
+    assert index.view.segment.index.nlist > 1
+    assert len(index.view.segment) + len(index.view.tail) < number  # what was removed has been cleared away
+
+
+def test_among_numbers_that_are_not_there_nothing_is_found(small, index):
+    """Whoever asks among numbers gets those that are there, and nothing else."""
+    vectors = drawn(np.random.default_rng(0), 150, 16)
+    index.change(list(enumerate(vectors)), [3, 140])
+    settle(index)
+    assert set(index.view.search(vectors[0], 5, np.array([1, 2, 3, 140, 149, 777]))[0]) == {1, 2, 149}
+    assert index.view.search(vectors[0], 5, np.array([], np.int64))[0].size == 0
+
+
+def test_an_index_that_is_emptied(small, index):
+    """With every vector removed nothing is found, and it goes on."""
+    vectors = drawn(np.random.default_rng(0), 250, 16)
+    index.change(list(enumerate(vectors)), [])
+    settle(index)
+    index.change([], list(range(250)))
+    settle(index)
+    assert index.view.search(vectors[0], 5)[0].size == 0
+    index.change([(250 + number, vector) for number, vector in enumerate(vectors)], [])
+    assert index.view.search(vectors[7], 1)[0] == [257]
+
+
+def test_it_begins_with_what_there_is(small, index):
+    """Loaded in chunks, it answers at once, and better soon."""
+    vectors = unit(np.random.default_rng(0).normal(size=(1000, 16)).astype(np.float32))
+    index.load(np.arange(5, 1005), iter(np.split(vectors, 10)))
+    assert index.view.search(vectors[500], 1)[0] == [505]
+    settle(index)
+    assert index.view.segment.index.nlist > 1
+    assert index.view.search(vectors[500], 1)[0] == [505]
+
+
+def test_what_was_added_is_found_while_the_index_is_made_anew(small, index):
+    """During twenty swaps every vector is found at once by itself, and what was removed is not."""
+    rng, swaps, seen = np.random.default_rng(0), 0, index.view.segment
+    for number, vector in enumerate(drawn(rng, 3000, 16)):
+        index.change([(number, vector)], [number - 1] if number % 3 == 0 and number else [])
+        assert index.view.search(vector, 1)[0] == [number]
+        if number % 3 == 0 and number:
+            assert number - 1 not in index.view.search(vector, 20)[0]
+        if index.view.segment is not seen:
+            swaps, seen = swaps + 1, index.view.segment
+    assert swaps >= 3
+
+
+def test_a_failure_to_make_it_anew_is_survived(small, index, monkeypatch, capfd):
+    """Searches go on in the tail, and it is tried again later."""
+    with monkeypatch.context() as patch:
+        patch.setattr(segment_module, "flat", lambda *_: 1 / 0)
+        vectors = drawn(np.random.default_rng(0), 250, 16)
+        index.change(list(enumerate(vectors[:150])), [])
+        settle(index)
+        assert "cannot be made anew" in "".join(capfd.readouterr())
+        assert index.view.search(vectors[77], 1)[0] == [77]
+    index.change(list(enumerate(vectors[150:], start=150)), [])
+    settle(index)
+    assert len(index.view.segment) == 250
+
+
+def recall(index, vectors, queries):
+    found = [set(index.view.search(query, 10)[0]) for query in queries]
+    wanted = np.argsort(-(queries @ vectors.T), axis=1)[:, :10]
+    return np.mean([len(one & set(other)) / 10 for one, other in zip(found, wanted, strict=True)])
+
+
+@pytest.mark.parametrize(("structure", "share"), [("clusters", 0.5), ("none", 1)])
+def test_it_looks_into_as_many_lists_as_it_takes(small, structure, share):
+    """Of vectors in clusters a few lists hold the neighbours; of vectors without structure, all of them do."""
+    vectors = drawn_vectors(6300, 64) if structure == "clusters" else drawn(np.random.default_rng(0), 6300, 64)
+    index = VectorIndex(64)
+    index.load(np.arange(6100), [vectors[:6100]])
+    settle(index)
+    lists = index.view.segment.index
+    assert lists.nlist > 100
+    assert lists.nprobe <= share * lists.nlist
+    assert recall(index, vectors[:6100], vectors[6100:]) >= 0.99
+    index.close()
+
+
+def test_a_view_stays_as_it_was(small, index):
+    """Whatever is added, removed and made anew afterwards, a view answers as at the moment it was taken."""
+    vectors = drawn(np.random.default_rng(0), 100, 16)
+    for first in (0, 1000, 2000, 3000):
+        index.change(list(enumerate(vectors, start=first)), [])
+        settle(index)
+        view, before = index.view, index.view.search(vectors[0], 1000)
+        gone = set(range(first, first + 50))
+        index.change(list(enumerate(vectors, start=first + 500)), list(gone))
+        settle(index)
+        for now, then in zip(view.search(vectors[0], 1000), before, strict=True):
+            assert (now == then).all()
+        assert not gone & set(index.view.search(vectors[0], 1000)[0])

@@ -1,0 +1,219 @@
+"""What only the contents on this machine do: nothing acknowledged is lost, and nobody waits for a writer."""
+
+import subprocess
+import sys
+import threading
+from collections import Counter
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+from app.contents import Content, Where, database
+from app.contents import index as index_module
+from app.contents import segment as segment_module
+from app.contents.conditions import Condition
+from app.contents.local import LocalContents
+from app.contents.together import Together
+from app.errors import StoreUnavailable
+from tests.contents.brute import drawn
+from tests.contents.conftest import MODEL
+from tests.contents.hammer import hammer
+
+X = np.eye(4, dtype=np.float32)[0]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "data" / "contents.sqlite"
+
+
+@pytest.fixture
+def store(path):
+    with closing(LocalContents(path, MODEL, threads=2)) as store:
+        yield store
+
+
+ADDER = """
+import sys, threading
+from pathlib import Path
+import numpy as np
+from app.contents import Content, VectorModel
+from app.contents.local import LocalContents
+store = LocalContents(Path(sys.argv[1]), VectorModel("seen", "0123abcd", 4), threads=1)
+def add(thread):
+    rng = np.random.default_rng(thread)
+    for number in range(10**9):
+        id = f"{sys.argv[2]} {thread} {number}"
+        vector = rng.normal(size=4).astype(np.float32)
+        store.put(Content(id, "text", id, metadata={"id": id}), vector / np.linalg.norm(vector))
+        sys.stdout.write(id + chr(10)); sys.stdout.flush()
+for thread in range(4):
+    threading.Thread(target=add, args=(thread,)).start()
+"""
+
+
+def test_acknowledged_contents_survive_kill_9(path):
+    """Killed at any moment, 20 times over, every content that was acknowledged is found, by vector and by filter."""
+    acknowledged = set()
+    for turn in range(20):
+        command = [sys.executable, "-c", ADDER, str(path), str(turn)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        lines = [process.stdout.readline() for _ in range(20 + turn)]
+        process.kill()
+        rest, _ = process.communicate()
+        acknowledged |= {line for line in ("".join(lines) + rest).split("\n")[:-1] if line}
+        with closing(LocalContents(path, MODEL, threads=1)) as store:
+            assert {hit.id for hit in store.search(X, 10**6)} >= acknowledged
+            last = lines[-1].strip()
+            assert [hit.id for hit in store.search(X, 5, Where(conditions=(Condition("id", "eq", last),)))] == [last]
+            assert store.count() == len(store.search(X, 10**6))
+
+
+def test_eight_threads_against_a_slow_model(tmp_path, monkeypatch):
+    """5 seconds of changes and searches, with the index made anew under them, without a wrong answer."""
+    for module, name in ((index_module, "TAIL"), (segment_module, "EXACT_UP_TO"), (segment_module, "WANTED")):
+        monkeypatch.setattr(module, name, getattr(module, name))  # the hammer changes them: they come back
+    done = hammer(tmp_path, seconds=5)
+    assert min(done.values()) > 10, done
+
+
+def test_conditions_that_few_meet_still_find_k(store):
+    """Among 300 contents near the query and 12 far from it that meet the conditions, these 12 are found."""
+    for number, vector in enumerate(drawn(np.random.default_rng(0), 300)):
+        near = np.abs(vector) * [1, 0.1, 0.1, 0.1]
+        content = Content(f"near {number}", "text", "near", metadata={"rare": 0})
+        store.put(content, (near / np.linalg.norm(near)).astype(np.float32))
+        if number % 25 == 0:
+            store.put(Content(f"far {number}", "text", "far", metadata={"rare": number + 1}), -X)
+    hits = store.search(X, 10, Where(conditions=(Condition("rare", "gt", 0),)))
+    assert len(hits) == 10
+    assert all(hit.id.startswith("far") for hit in hits)
+    assert len(store.search(X, 100, Where(conditions=(Condition("rare", "gt", 0),)))) == 12
+
+
+def test_readers_wait_for_no_writer(store):
+    """While a transaction is open for as long as it likes, contents are read and searched."""
+    store.put(Content("a", "text", "a"), X)
+    writer = store._database._writer
+    writer.execute("BEGIN IMMEDIATE")
+    assert store.get("a").text == "a"
+    assert [hit.id for hit in store.search(X, 5, Where(type="text"))] == ["a"]
+    writer.execute("ROLLBACK")
+
+
+def test_a_file_that_is_no_database_is_said_at_the_start(path):
+    """A wrong file is refused with its name, not overwritten."""
+    path.parent.mkdir()
+    path.write_bytes(b"this is not a database" * 100)
+    with pytest.raises(StoreUnavailable, match="contents.sqlite cannot be opened"):
+        LocalContents(path, MODEL, threads=1)
+    assert path.read_bytes().startswith(b"this is not")
+
+
+def test_a_change_that_cannot_be_stored_changes_nothing(store):
+    """It is an error, never lost in silence; nothing of it is found, and the next one is stored."""
+    store.put(Content("a", "text", "a"), X)
+    store._database._writer.execute("ALTER TABLE facts RENAME TO lost")
+    with pytest.raises(StoreUnavailable):
+        store.put(Content("a", "text", "new", metadata={"n": 1}), -X)
+    assert store.search(X, 5)[0].score == 1
+    assert store.get("a").text == "a"
+    store._database._writer.execute("ALTER TABLE lost RENAME TO facts")
+    assert not store.put(Content("a", "text", "new", metadata={"n": 1}), -X)
+
+
+def rows(store, table):
+    return store._database._writer.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+
+
+def test_what_is_deleted_leaves_nothing_behind(path, store, monkeypatch):
+    """Vectors and pictures go at once; the rest is kept for searches at work, a minute long or until the next start."""
+    store.put(Content("a", "image", metadata={"n": 1, "s": "x"}, thumbnail=b"t", picture=b"p"), X)
+    store.put(Content("a", "image", metadata={"n": 2}, thumbnail=b"t"), X)
+    store.delete("a")
+    assert [rows(store, table) for table in ("vectors", "pictures", "contents", "facts")] == [0, 0, 2, 3]
+    monkeypatch.setattr(database, "LINGER", -1)
+    store.put(Content("b", "text", "b"), X)
+    assert [rows(store, table) for table in ("contents", "facts")] == [1, 0]
+    store.delete("b")
+    monkeypatch.undo()
+    store.close()
+    with closing(LocalContents(path, MODEL, threads=1)) as again:
+        assert rows(again, "contents") == 0
+
+
+def test_a_search_sees_one_moment(store, monkeypatch):
+    """What is replaced and deleted between the index and the database is found as it was when the search began."""
+    store.put(Content("a", "text", "a", metadata={"n": 1}), X)
+    store.put(Content("b", "text", "b", metadata={"n": 1}), X)
+    read = store._database.rows
+
+    def late(numbers):
+        store.put(Content("a", "text", "a", metadata={"n": 2}), -X)
+        store.put(Content("b", "text", "b", metadata={"n": 2}), -X)
+        store.delete("b")
+        return read(numbers)
+
+    monkeypatch.setattr(store._database, "rows", late)
+    hits = store.search(X, 5, Where(conditions=(Condition("n", "eq", 1),)))
+    assert [(hit.id, round(hit.score, 3)) for hit in hits] == [("a", 1), ("b", 1)]
+    monkeypatch.undo()
+    assert [hit.metadata for hit in store.search(X, 5)][-1] == {"n": 2}
+
+
+def test_a_closed_store_takes_nothing_more(path):
+    """What comes after the end is refused, rather than kept waiting."""
+    store = LocalContents(path, MODEL, threads=1)
+    store.close()
+    with pytest.raises(StoreUnavailable, match="nothing was stored"):
+        store.put(Content("a", "text", "a"), X)
+
+
+def test_changes_at_once_share_a_transaction():
+    """While one is carried out the next ones gather, and each gets its own answer or its own error."""
+    groups, first, go = [], threading.Event(), threading.Event()
+
+    def carry_out(changes):
+        groups.append(len(changes))
+        first.set()
+        go.wait(10)
+        return [ValueError(str(change)) if change == 5 else 10 * change for change in changes]
+
+    together, answers = Together(carry_out), Counter()
+
+    def ask(number):
+        try:
+            answers[together(number)] += 1
+        except ValueError as error:
+            answers[f"error {error}"] += 1
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(9)]
+    threads[0].start()
+    first.wait(10)
+    for thread in threads[1:]:
+        thread.start()
+    while together._waiting.qsize() < 8:
+        threading.Event().wait(0.001)
+    go.set()
+    for thread in threads:
+        thread.join(10)
+    together.close()
+    assert groups == [1, 8]
+    assert answers == Counter(["error 5", *(10 * number for number in range(9) if number != 5)])
+
+
+def test_a_failure_is_everybodys_of_that_group():
+    """Nobody waits for ever, and the next change is carried out."""
+    failing = [True]
+
+    def carry_out(changes):
+        if failing.pop() if failing else False:
+            raise OSError("no disk")
+        return list(changes)
+
+    together = Together(carry_out)
+    with pytest.raises(OSError, match="no disk"):
+        together(1)
+    assert together(2) == 2
+    together.close()

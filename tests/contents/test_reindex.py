@@ -1,0 +1,112 @@
+"""`python -m app contents reindex`: another model's contents are encoded anew."""
+
+import json
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+
+from app.__main__ import main
+from app.contents import Content
+from app.contents.database import Database
+from app.contents.local import LocalContents
+from app.main import create_app, open_contents, open_model
+from app.settings import Settings
+from tests.bundles import write_bundle
+from tests.fakes import as_bytes, picture
+
+
+@pytest.fixture
+def bundles(tmp_path, monkeypatch):
+    """Two bundles with different checksums; the environment names the new one."""
+    write_bundle(tmp_path / "old", name="old", mean=[0.4, 0.5, 0.5])
+    write_bundle(tmp_path / "new", name="new")
+    monkeypatch.setenv("LARDER_MODEL", str(tmp_path / "new"))
+    monkeypatch.setenv("LARDER_DATA", str(tmp_path / "data"))
+    return [Settings(model=str(tmp_path / name), data=tmp_path / "data") for name in ("old", "new")]
+
+
+def fill(settings, contents):
+    """Contents with the vectors of the model in the settings."""
+    model = open_model(settings)
+    with closing(open_contents(settings, model)) as store:
+        for content in contents:
+            store.put(content, model.encoder.texts(["red"])[0])
+
+
+def texts(count):
+    return [Content(f"t{number}", "text", ("red", "green", "blue")[number % 3]) for number in range(count)]
+
+
+def test_another_models_contents_stop_the_start(bundles):
+    """In one line, which says what to do."""
+    fill(bundles[0], texts(3))
+    with pytest.raises(SystemExit, match="3 contents in .* of the model old, not of new: .*contents reindex"):
+        create_app(bundles[1])
+
+
+def test_texts_and_kept_pictures_are_encoded_anew(bundles, capsys):
+    """Afterwards the service starts, and everything is found by what it is."""
+    kept = [Content("p", "image", picture=as_bytes(picture("green")), thumbnail=b"small")]
+    fill(bundles[0], [*texts(2), *kept, *texts(0)])
+    assert main(["contents", "reindex", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"encoded": 3, "dropped": 0, "model": "new"}
+    model = open_model(bundles[1])
+    with closing(open_contents(bundles[1], model)) as store:
+        hits = store.search(model.encoder.texts(["green"])[0], 3)
+        assert {hit.id for hit in hits[:2]} == {"t1", "p"}
+        assert store.get("p").thumbnail == b"small"
+    assert main(["contents", "reindex", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["encoded"] == 0
+
+
+def test_pictures_without_originals_are_counted_and_kept_unless_dropped(bundles, capsys):
+    """Nothing is changed before they are to be dropped."""
+    fill(bundles[0], [*texts(2), Content("p", "image", metadata={"n": 1}), Content("q", "image")])
+    assert main(["contents", "reindex"]) == 2
+    assert "2 pictures cannot be encoded anew" in capsys.readouterr().err
+    model = open_model(bundles[0])
+    with closing(open_contents(bundles[0], model)) as store:
+        assert store.count() == 4
+    assert main(["contents", "reindex", "--drop", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"encoded": 2, "dropped": 2, "model": "new"}
+
+
+def test_what_was_interrupted_goes_on(bundles, tmp_path):
+    """Killed at the third part, it begins again where it was, and no model reads it half done."""
+    fill(bundles[0], texts(300))
+    script = """
+import app.contents.database as d, os, sys
+from app.__main__ import main
+replace, calls = d.Database.replace_vectors, []
+def dying(self, vectors):
+    calls.append(1)
+    if len(calls) == 3:
+        os.kill(os.getpid(), 9)
+    replace(self, vectors)
+d.Database.replace_vectors = dying
+main(["contents", "reindex"])
+"""
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert process.returncode == -9
+    model = open_model(bundles[1])
+    with closing(Database(tmp_path / "data/contents.sqlite", model.vectors)) as database:
+        assert database.outdated_count() == 300 - 2 * 64
+    for settings in bundles:
+        with pytest.raises(SystemExit, match="contents reindex"):
+            create_app(settings)
+    assert main(["contents", "reindex"]) == 0
+    with closing(LocalContents(tmp_path / "data/contents.sqlite", model.vectors, 1)) as store:
+        assert {hit.id for hit in store.search(model.encoder.texts(["red"])[0], 100)} == {
+            f"t{number}" for number in range(0, 300, 3)
+        }
+
+
+def test_there_has_to_be_something(bundles, capsys, monkeypatch):
+    """No file, or contents that are elsewhere, are said in one line."""
+    assert main(["contents", "reindex"]) == 2
+    assert "nothing to encode anew" in capsys.readouterr().err
+    monkeypatch.setenv("LARDER_CONTENTS", "none")
+    assert main(["contents", "reindex"]) == 2
+    assert "LARDER_CONTENTS has to be faiss" in capsys.readouterr().err
