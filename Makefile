@@ -1,6 +1,6 @@
 # Larder. `make` lists the targets; every one sets up what it needs in .venv first.
 .DEFAULT_GOAL := help
-.PHONY: help run test check snapshot bench train train-cifar baseline evaluate model ui image clean
+.PHONY: help run test check snapshot bench train train-cifar baseline evaluate search model ui image clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -69,6 +69,9 @@ evaluate: .venv/model ## compare CLIP with the CNN on the pictures in DATA: the 
 	  --others $(DATA)/cifar10/test.parquet --cnn docs/evaluation/groceries-cnn.npz --out docs/evaluation/groceries
 	$(BIN)/python -m app.evaluation compare --title CIFAR-10 --model cifar-small $(CIFAR10) \
 	  --templates labels/templates-cifar10.txt --cnn docs/evaluation/cifar10-cnn.npz --out docs/evaluation/cifar10
+
+search: .venv/dev ## search CIFAR-10's test pictures in DATA by text
+	$(BIN)/python -m examples.cifar_search --data $(DATA)/cifar10/test.parquet --model cifar-small
 
 model: .venv/model ## export an open_clip model to models/: MODEL=ViT-B-32 PRETRAINED=openai, none or a path; SEED=0
 	$(BIN)/python -m app models export "$(MODEL)" "$(PRETRAINED)" --seed $(SEED)

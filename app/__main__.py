@@ -36,7 +36,9 @@ def add_bulk(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     classify.add_argument("--format", choices=["parquet", "jsonl"], default="parquet", help="of the answers (parquet)")
     classify.add_argument("--labels", metavar="A,B,C", help="the labels; without it, those of the label file")
     classify.add_argument("--top-k", type=int, default=5, metavar="K", help="how many labels to name (5)")
-    for action in (classify,):
+    index = actions.add_parser("index", help="put the pictures into the contents, to be searched")
+    index.add_argument("--collection", default="default", metavar="NAME", help="the contents' collection (default)")
+    for action in (classify, index):
         action.add_argument("source", metavar="SOURCE", help="a folder, a parquet file or s3://BUCKET/PREFIX")
         action.add_argument(
             "--part", type=int, default=1000, metavar="N", help="pictures stored at once: what a kill can cost (1000)"

@@ -54,7 +54,7 @@ LAYERS = [
     ["classify", "lambda_handler"],
     ["bulk"],
     ["bulk.files", "bulk.stages", "bulk.parts"],
-    ["bulk.sources", "bulk.answers"],
+    ["bulk.sources", "bulk.answers", "bulk.index"],
     ["bulk.work"],
     ["bulk.ray"],
     ["bulk.command"],

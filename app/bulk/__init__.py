@@ -26,6 +26,8 @@ class Embedded:
     path: str
     vector: Floats | None
     reason: str = ""
+    data: bytes = b""
+    """The picture itself, where it is to be kept."""
 
 
 class Sink(Protocol):
@@ -37,4 +39,8 @@ class Sink(Protocol):
 
     def put(self, pictures: Sequence[Embedded]) -> Mapping[str, str]:
         """Store pictures, each of which has its vector; returns, by id, why some of them cannot be taken."""
+        ...
+
+    def close(self) -> None:
+        """Give back what is held."""
         ...

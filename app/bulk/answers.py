@@ -29,6 +29,9 @@ class Answers:
         self._parts.write([self._row(each, each.vector) for each in pictures if each.vector is not None])
         return {}
 
+    def close(self) -> None:
+        """Nothing is held: every part is closed when it is written."""
+
     def _row(self, picture: Embedded, vector: Floats) -> dict[str, object]:
         answer = self._recogniser.recognise(vector, top_k=self._top_k, threshold=THRESHOLD)
         ranking = answer.ranking

@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
@@ -18,11 +19,12 @@ from tqdm import tqdm
 from app.bulk import Embedded, Sink
 from app.bulk.answers import Answers
 from app.bulk.files import open_files
+from app.bulk.index import Index
 from app.bulk.sources import Unit, find_units
 from app.bulk.work import Worker
 from app.classify import recogniser_for
-from app.errors import InvalidRequest
-from app.main import Model, open_model
+from app.errors import InvalidRequest, NotFound
+from app.main import Model, open_contents, open_model
 from app.settings import Settings
 from app.whole import whole
 
@@ -32,17 +34,17 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
 
     Raises InvalidRequest, InvalidLabels, StartError or StoreUnavailable.
     """
-    if options.part < 1 or options.top_k < 1:
+    if options.part < 1 or (options.action == "classify" and options.top_k < 1):
         raise InvalidRequest("--part and --top-k are at least 1")
-    begun, report = time.monotonic(), options.report or options.out / "bad.jsonl"
+    begun = time.monotonic()
     units = find_units(open_files(options.source))
     model = open_model(settings)
-    sink = _answers(settings, model, options)
+    sink, report = {"classify": _answers, "index": _index}[options.action](settings, model, options)
     ids = [id_ for unit in units for id_ in unit.ids()]
-    done = sink.done(ids)
-    embedded = _embed(settings, model, options, units, done)
-    bar = tqdm(embedded, total=len(ids) - len(done), unit="picture", disable=not sys.stderr.isatty())
-    with whole(report) as path, path.open("w", encoding="utf-8") as file:
+    with closing(sink), whole(report) as path, path.open("w", encoding="utf-8") as file:
+        done = sink.done(ids)
+        embedded = _embed(settings, model, options, units, done)
+        bar = tqdm(embedded, total=len(ids) - len(done), unit="picture", disable=not sys.stderr.isatty())
         good, bad = drain(bar, sink, file, options.part)
     facts = {"good": good, "bad": bad, "done_before": len(done), "seconds": round(time.monotonic() - begun, 1)}
     _tell(facts, report, options)
@@ -67,23 +69,35 @@ def drain(embedded: Iterable[Embedded], sink: Sink, report: TextIO, part: int) -
 def _embed(
     settings: Settings, model: Model, options: argparse.Namespace, units: list[Unit], done: set[str]
 ) -> Iterator[Embedded]:
-    """On this machine, or on a cluster."""
+    """On this machine, or on a cluster; originals are kept where contents are, and asked for."""
+    keep = options.action == "index" and settings.keep_pictures
     if options.ray is None:
-        return Worker(settings, model, options.source, done).embed(units)
+        return Worker(settings, model, options.source, done, keep).embed(units)
     from app.bulk import ray
 
-    return ray.embed(options.ray, settings, options.source, units, done)
+    return ray.embed(options.ray, settings, options.source, units, done, keep)
 
 
-def _answers(settings: Settings, model: Model, options: argparse.Namespace) -> Sink:
+def _answers(settings: Settings, model: Model, options: argparse.Namespace) -> tuple[Sink, Path]:
+    """A folder of answers, and where the bad pictures are listed."""
     recogniser = recogniser_for(settings, model, options.labels)
-    made_with = {"source": options.source.rstrip("/"), "model": model.name}
-    return Answers(options.out, options.format, recogniser, options.top_k, made_with)
+    made_with = {"source": options.source.rstrip("/"), "model": model.name, "checksum": model.checksum}
+    sink = Answers(options.out, options.format, recogniser, options.top_k, made_with)
+    return sink, options.report or options.out / "bad.jsonl"
+
+
+def _index(settings: Settings, model: Model, options: argparse.Namespace) -> tuple[Sink, Path]:
+    """The contents of the settings, and where the bad pictures are listed."""
+    if settings.contents == "none":
+        raise NotFound("there are no contents to put pictures into: LARDER_CONTENTS is none")
+    settings.data.mkdir(parents=True, exist_ok=True)
+    sink = Index(open_contents(settings, model), options.collection)
+    return sink, options.report or settings.data / "bulk-bad.jsonl"
 
 
 def _tell(facts: dict[str, float], report: Path, options: argparse.Namespace) -> None:
     if options.json:
-        print(json.dumps(facts | {"out": str(options.out), "report": str(report)}))
+        print(json.dumps(facts | {"report": str(report)}))
         return
     rate = facts["good"] / max(facts["seconds"], 0.1)
     before = f"; {facts['done_before']} were there before" if facts["done_before"] else ""

@@ -22,7 +22,9 @@ from app.settings import Settings
 _FILES = 64  # picture files that an actor is given at once; of parquet it is given a row group
 
 
-def embed(address: str, settings: Settings, source: str, units: Sequence[Unit], done: set[str]) -> Iterator[Embedded]:
+def embed(
+    address: str, settings: Settings, source: str, units: Sequence[Unit], done: set[str], keep: bool
+) -> Iterator[Embedded]:
     """What `Worker.embed` gives, in any order; raises InvalidRequest when there is no Ray or no cluster."""
     if importlib.util.find_spec("ray") is None:
         raise InvalidRequest("--ray needs Ray: pip install -r requirements-ray.txt")
@@ -37,27 +39,28 @@ def embed(address: str, settings: Settings, source: str, units: Sequence[Unit], 
     most = max(1, int(ray.cluster_resources()["CPU"]) // settings.threads)
     rows = ray.data.from_items([{"units": text} for text in _groups(units)]).map_batches(
         _Actor,
-        fn_constructor_args=(settings, source, done),
+        fn_constructor_args=(settings, source, done, keep),
         batch_size=1,
         num_cpus=settings.threads,
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most),
     )
     for row in rows.iter_rows():
         vector = np.array(row["vector"], np.float32)
-        yield Embedded(row["id"], row["path"], vector if len(vector) else None, row["reason"])
+        yield Embedded(row["id"], row["path"], vector if len(vector) else None, row["reason"], row["data"])
 
 
 class _Actor:
     """A Worker in a process of its own."""
 
-    def __init__(self, settings: Settings, source: str, done: set[str]) -> None:
-        self._worker = Worker(settings, open_model(settings), source, done)
+    def __init__(self, settings: Settings, source: str, done: set[str], keep: bool) -> None:
+        self._worker = Worker(settings, open_model(settings), source, done, keep)
 
     def __call__(self, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
         units = [Unit(**unit) for unit in json.loads(batch["units"][0])]
         for each in self._worker.embed(units):
             vector = np.empty(0, np.float32) if each.vector is None else each.vector
-            yield {"id": [each.id], "path": [each.path], "vector": [vector.tolist()], "reason": [each.reason]}
+            facts = {"id": [each.id], "path": [each.path], "reason": [each.reason], "data": [each.data]}
+            yield facts | {"vector": [vector.tolist()]}
 
 
 def _groups(units: Sequence[Unit]) -> Iterator[str]:

@@ -14,20 +14,22 @@ from app.settings import Settings
 
 
 class Worker:
-    """A source's pictures through a model, but for those that are `done`."""
+    """A source's pictures through a model, but for those that are `done`; with `keep`, their bytes come along."""
 
-    def __init__(self, settings: Settings, model: Model, source: str, done: set[str]) -> None:
+    def __init__(self, settings: Settings, model: Model, source: str, done: set[str], keep: bool = False) -> None:
         self._settings = settings
         self._model = model
         self._files = open_files(source)
         self._done = done
+        self._keep = keep
         self._limits = image_limits(settings)
         self._preprocess = preprocessor(model.form)
 
     def embed(self, units: Iterable[Unit]) -> Iterator[Embedded]:
         """Every picture of the units with its vector, or with the reason why it has none."""
         settings, encode = self._settings, self._model.encoder.pictures
-        return embed(self._pictures(units), self.decode, encode, threads=settings.threads, batch=settings.max_batch)
+        sizes = {"threads": settings.threads, "batch": settings.max_batch}
+        return embed(self._pictures(units), self.decode, encode, keep=self._keep, **sizes)
 
     def decode(self, data: bytes) -> Floats:
         """The bytes of a picture to the model's input (3, S, S); raises InvalidImage and its like."""

@@ -1,0 +1,120 @@
+"""`python -m app bulk index`: pictures into the contents, each once."""
+
+import json
+import signal
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from app.__main__ import main
+from app.contents import ContentStore, Where
+from app.main import open_contents, open_model
+from app.settings import read_settings
+from tests.bulk.conftest import BROKEN, GOOD, write_parquet
+from tests.bulk.test_command import ROOT, reasons
+from tests.conftest import wait_until
+from tests.fakes import as_bytes, picture
+
+REPORT = Path("data/bulk-bad.jsonl")
+
+
+@pytest.fixture
+def contents(home):
+    """Opens the contents that the command fills, and the model that encodes texts for them."""
+    settings = read_settings()
+    model = open_model(settings)
+
+    def opened() -> closing[ContentStore]:
+        return closing(open_contents(settings, model))
+
+    opened.text = lambda text: model.encoder.texts([text])[0]
+    return opened
+
+
+def test_pictures_are_found_by_text(photos, contents):
+    """Good pictures are contents with their path, nearest to the text that says what they show; bad ones are listed."""
+    assert main(["bulk", "index", "photos", "--collection", "phone"]) == 1
+    assert reasons(REPORT).keys() == BROKEN.keys()
+    with contents() as store:
+        assert store.count("phone") == store.count() == len(GOOD)
+        hits = store.search(contents.text("red"), 4, Where(type="image", collection="phone"))
+    assert {hit.id for hit in hits[:2]} == {"red/1.png", "red/2.png"}
+    assert hits[0].metadata == {"path": hits[0].id}
+
+
+def test_rows_are_contents(home, contents):
+    """A row's id names its file and its place, its path is what the data set says."""
+    write_parquet(home / "test.parquet", [as_bytes(picture("red")), as_bytes(picture("blue"))])
+    assert main(["bulk", "index", "test.parquet"]) == 0
+    with contents() as store:
+        (hit,) = store.search(contents.text("blue"), 1)
+    assert (hit.id, hit.metadata) == ("test.parquet:1", {"path": "picture 1"})
+
+
+def test_a_second_run_adds_what_is_new(photos, contents, capsys):
+    """What the collection has is not done again; what another collection has is moved."""
+    main(["bulk", "index", "photos"])
+    (photos / "new.png").write_bytes(as_bytes(picture("green")))
+    capsys.readouterr()
+    main(["bulk", "index", "photos", "--json"])
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["good"], summary["bad"], summary["done_before"]) == (1, 6, 4)
+    main(["bulk", "index", "photos", "--collection", "phone", "--json"])
+    assert json.loads(capsys.readouterr().out)["good"] == 5
+    with contents() as store:
+        assert (store.count("default"), store.count("phone")) == (0, 5)
+
+
+def test_an_id_that_no_content_can_have_is_reported(home, contents):
+    """A name that is too long is a bad picture, not the end of the run."""
+    name = "/".join(["x" * 150] * 2) + ".png"
+    (home / "photos" / name).parent.mkdir(parents=True)
+    (home / "photos" / name).write_bytes(as_bytes(picture("red")))
+    (home / "photos/1.png").write_bytes(as_bytes(picture("red")))
+    assert main(["bulk", "index", "photos"]) == 1
+    assert "1 to 200 characters" in reasons(REPORT)[name]
+    with contents() as store:
+        assert store.count() == 1
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_originals_are_kept_where_they_are_asked_for(home, contents, monkeypatch, keep):
+    """LARDER_KEEP_PICTURES holds here, too."""
+    import sqlite3
+
+    monkeypatch.setenv("LARDER_KEEP_PICTURES", str(keep))
+    data = as_bytes(picture("red"))
+    write_parquet(home / "test.parquet", [data])
+    main(["bulk", "index", "test.parquet"])
+    with closing(sqlite3.connect("data/contents.sqlite")) as database:
+        stored = "\n".join(database.iterdump())
+    assert (data.hex().upper() in stored.upper()) is keep
+
+
+def test_kill_9_loses_nothing(home, contents, monkeypatch):
+    """Killed and started again, every good picture is a content."""
+    monkeypatch.setenv("LARDER_ENGINE", "onnxruntime")  # it starts the soonest
+    monkeypatch.setenv("LARDER_MAX_PIXELS", "5000000")
+    monkeypatch.setenv("LARDER_MAX_BODY", "1000000")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    drawn = as_bytes(picture("red", (1200, 1200)), "JPEG")
+    write_parquet(home / "test.parquet", [drawn if number % 30 else drawn[:5000] for number in range(300)])
+    command = [sys.executable, "-m", "app", "bulk", "index", "test.parquet", "--part", "10"]
+    with contents() as store, subprocess.Popen(command) as process:
+        wait_until(lambda: store.count() > 50, seconds=60)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode == 1
+    assert reasons(REPORT).keys() == {f"test.parquet:{number}" for number in range(0, 300, 30)}
+    with contents() as store:
+        assert store.count() == 290
+
+
+def test_without_contents_it_says_so(home, photos, monkeypatch, capsys):
+    """LARDER_CONTENTS=none has nowhere to put pictures."""
+    monkeypatch.setenv("LARDER_CONTENTS", "none")
+    assert main(["bulk", "index", "photos"]) == 2
+    assert "LARDER_CONTENTS is none" in capsys.readouterr().err
