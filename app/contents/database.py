@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from app.contents import Content, VectorModel, Where, not_there
 from app.contents.conditions import Condition, Scalar, kind
+from app.contents.flags import Numbers
 from app.engines import Floats
 from app.errors import ContentsError, NotFound, StoreUnavailable
-
-Numbers = npt.NDArray[np.int64]
 
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS models (model INTEGER PRIMARY KEY, checksum TEXT NOT NULL UNIQUE,
@@ -27,7 +25,7 @@ _SCHEMA = """
     CREATE TABLE IF NOT EXISTS contents (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL,
         type TEXT NOT NULL, text TEXT, collection TEXT NOT NULL, metadata TEXT NOT NULL, gone REAL) STRICT;
     CREATE UNIQUE INDEX IF NOT EXISTS contents_ids ON contents (id) WHERE gone IS NULL;
-    CREATE INDEX IF NOT EXISTS contents_kinds ON contents (collection, type) WHERE gone IS NULL;
+    CREATE INDEX IF NOT EXISTS contents_kinds ON contents (collection, type, gone);
     CREATE INDEX IF NOT EXISTS contents_gone ON contents (gone) WHERE gone IS NOT NULL;
     CREATE TABLE IF NOT EXISTS vectors (number INTEGER PRIMARY KEY, model INTEGER NOT NULL, digest BLOB NOT NULL,
         vector BLOB NOT NULL) STRICT;
@@ -127,9 +125,9 @@ class Database:
     def matching(self, where: Where) -> Numbers:
         """The numbers of all contents that a search is for, ascending, also of those that went a short while ago."""
         parts, values = _sql(where)
-        select = f"SELECT number FROM contents WHERE {' AND '.join(parts)}"  # noqa: S608 - of our own parts alone
+        query = f"SELECT number FROM contents WHERE {' AND '.join(parts)}"  # noqa: S608 - of our own parts alone
         with self._reader() as reader:
-            rows = reader.execute(f"{select} AND gone IS NULL UNION ALL {select} AND gone IS NOT NULL", 2 * values)
+            rows = reader.execute(query, values)
             return np.sort(np.fromiter((number for (number,) in rows), np.int64))
 
     def vector(self, id: str) -> Floats:
@@ -325,7 +323,8 @@ def _sql(where: Where) -> tuple[list[str], list[object]]:
     parts, values = ["TRUE"], list[object]()
     for column, wanted in (("type", where.type), ("collection", where.collection)):
         if wanted is not None:
-            parts.append(f"{column} = ?")
+            # the plus keeps SQLite from going by a collection, which may be everything, where it can go by a fact
+            parts.append(f"{'+' if where.conditions else ''}{column} = ?")
             values.append(wanted)
     if where.without:
         parts.append("id NOT IN (SELECT value FROM json_each(?))")

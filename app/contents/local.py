@@ -37,8 +37,7 @@ class LocalContents:
 
     def add(self, content: Content, vector: Floats) -> str | None:
         """The same, unless a content has exactly this vector already: then its id is returned and nothing is stored."""
-        done = self._change(Put(content, stored(vector), unless_equal=True))
-        return done.equal
+        return self._change(Put(content, stored(vector), unless_equal=True)).equal
 
     def get(self, id: str) -> Content:
         """One content, with its thumbnail and without its original; raises NotFound."""
