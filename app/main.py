@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from app import __version__
-from app.api import failures, health, labels, pantry, process_image
+from app.api import failures, health, labels, metrics, pantry, process_image
 from app.api.dependencies import Service, State
 from app.api.requests import BodyMiddleware, KeyMiddleware, RequestMiddleware
 from app.bundle import Bundle, find_bundle, open_bundle
@@ -19,6 +19,7 @@ from app.engines.choice import open_engine
 from app.errors import EngineError, LarderError
 from app.images import ImageLimits
 from app.log import configure, get_logger
+from app.metrics import Metrics
 from app.pantry import PantryStore
 from app.pantry.none import NoPantry
 from app.pantry.sqlite import SQLitePantry
@@ -121,30 +122,38 @@ def create_app(
         recogniser = open_recogniser(settings, model, lambda: vocabulary.current)
     except LarderError as error:
         raise SystemExit(f"larder cannot start: {error}") from error
+    numbers = Metrics()
+    numbers.model(model.name, __version__)
     app = FastAPI(
         title="Larder",
         version=__version__,
         description=DESCRIPTION,
-        lifespan=_lifespan(settings, model, store, vocabulary, recogniser),
+        lifespan=_lifespan(settings, model, store, vocabulary, recogniser, numbers),
     )
-    for routes in (health, process_image, labels, pantry):
+    for routes in (health, process_image, labels, pantry, metrics):
         app.include_router(routes.router)
     failures.add_handlers(app)
     # the last one added is the outermost
     app.add_middleware(BodyMiddleware, most=settings.max_body)
     app.add_middleware(KeyMiddleware, keys=[key.get_secret_value() for key in settings.api_keys])
-    app.add_middleware(RequestMiddleware)
+    app.add_middleware(RequestMiddleware, metrics=numbers)
     return app
 
 
 def _lifespan(
-    settings: Settings, model: Model, store: PantryStore, vocabulary: Vocabulary, recogniser: Recogniser
+    settings: Settings,
+    model: Model,
+    store: PantryStore,
+    vocabulary: Vocabulary,
+    recogniser: Recogniser,
+    numbers: Metrics,
 ) -> Lifespan:
     """What runs as long as the app does: the pipeline, and the look-out for changed labels."""
     pipeline = open_pipeline(
         model.encoder,
         model.form,
         image_limits(settings),
+        numbers,
         threads=settings.threads,
         max_batch=settings.max_batch,
         max_queue=settings.max_queue,
@@ -153,7 +162,9 @@ def _lifespan(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
         async with pipeline as running:
-            service = Service(model.name, running, recogniser, store, blank(model.form))
+            service = Service(model.name, running, recogniser, store, blank(model.form), numbers)
+            numbers.labels.set_function(lambda: len(vocabulary.current.labels) if vocabulary.current else 0)
+            numbers.pantry_age.set_function(lambda: store.status().age_s)
             app.state.service = service  # for `serve`, which tells it to drain
             looking = asyncio.create_task(_keep_current(vocabulary))
             try:

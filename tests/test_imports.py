@@ -11,7 +11,7 @@ FILES = sorted((ROOT / "app").rglob("*.py"))
 # our modules, lowest first: a module of `app` imports only what stands on a line above its own
 LAYERS = [
     ["errors"],
-    ["settings", "log", "images", "preprocess", "pantry"],
+    ["settings", "log", "metrics", "images", "preprocess", "pantry"],
     ["pantry.none", "pantry.changes", "pantry.transfer", "pantry.firestore", "bundle"],
     ["pantry.sqlite", "pantry.firestore.connection", "pantry.firestore.documents", "pantry.firestore.credentials"],
     ["pantry.firestore.memory"],
@@ -41,7 +41,7 @@ LAYERS = [
     ["api"],
     ["api.failures", "api.schemas", "api.dependencies", "api.once"],
     ["api.requests"],
-    ["api.health", "api.labels", "api.pantry", "api.process_image"],
+    ["api.health", "api.labels", "api.metrics", "api.pantry", "api.process_image"],
     ["exporter.export"],
     ["exporter.command"],
     ["main", "serve"],
@@ -65,6 +65,7 @@ OWNERS = {
     "sqlite3": ["pantry.sqlite", "prompt_cache"],
     "google": ["pantry.firestore"],
     "grpc": ["pantry.firestore"],
+    "prometheus_client": ["metrics"],
     "structlog": ["log"],
     "logging": ["log", "exporter.quiet"],
 }

@@ -7,6 +7,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 
 from app.engines import Floats
+from app.metrics import Metrics
 from app.pantry import PantryStore
 from app.pipeline import Pipeline
 from app.recognition import Recogniser
@@ -21,6 +22,7 @@ class Service:
     recogniser: Recogniser
     pantry: PantryStore
     blank: Floats
+    metrics: Metrics
     draining: bool = False
 
 

@@ -12,16 +12,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api import failures
 from app.errors import ImageTooLarge, Unauthorized
 from app.log import bind_request, get_logger
+from app.metrics import Metrics
 
 OPEN_PATHS = ("/", "/livez")  # load balancers ask these, without a key and often
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 class RequestMiddleware:
-    """Gives each request its id, logs it, and turns whatever escapes into a 500."""
+    """Gives each request its id, logs it, counts it, and turns whatever escapes into a 500."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
+        self._metrics = metrics
         self._log = get_logger()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,9 +50,16 @@ class RequestMiddleware:
                 self._log.exception("internal error")
                 if status == 0:
                     await failures.answer(error, request_id)(scope, receive, send_with_id)
+            seconds = time.perf_counter() - start
+            self._metrics.request(scope["method"], _route(scope), status, seconds, scope["state"].get("code"))
             if scope["path"] not in OPEN_PATHS or status >= 500:
-                ms = round(1000 * (time.perf_counter() - start), 1)
+                ms = round(1000 * seconds, 1)
                 self._log.info("request", method=scope["method"], path=scope["path"], status=status, ms=ms)
+
+
+def _route(scope: Scope) -> str:
+    """The template of the route that was taken, such as /pantry/{item}; "none" where it came to none."""
+    return getattr(scope.get("route"), "path", "none")
 
 
 class KeyMiddleware:
