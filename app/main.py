@@ -1,17 +1,18 @@
 """The composition root: which parts there are, and how an app is made of them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 
 from app import __version__
 from app.api import failures, health, labels, metrics, pantry, process_image
 from app.api.dependencies import Service, State
-from app.api.requests import BodyMiddleware, KeyMiddleware, RequestMiddleware
+from app.api.requests import OPEN_PATHS, BodyMiddleware, KeyMiddleware, RequestMiddleware
 from app.bundle import Bundle, find_bundle, open_bundle
 from app.encoder import Encoder
 from app.engines import Engine
@@ -27,7 +28,8 @@ from app.pipeline import blank, open_pipeline
 from app.preprocess import ImageForm
 from app.prompt_cache import PromptCache
 from app.recognition import Recogniser
-from app.settings import Settings, read_settings
+from app.settings import Settings, read_settings, traced
+from app.tracing import open_tracing
 from app.vocabulary import LabelSet, Vocabulary, read_prompts
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 LOOK_EVERY = 0.1  # seconds between looks at the label file and the pantry
 
+TELEMETRY = TelemetryConfig(metrics=False, logs=False, operation_spans=False)  # traces alone are FastAPI's
 DESCRIPTION = "Larder recognises what is in a picture, says how sure it is, and keeps the pantry's counts."
 
 
@@ -103,6 +106,10 @@ def image_limits(settings: Settings) -> ImageLimits:
     return ImageLimits(settings.max_body, settings.max_pixels, settings.formats)
 
 
+def _not_traced(scope: MutableMapping[str, Any]) -> bool:
+    return scope["type"] == "http" and scope["path"] in OPEN_PATHS
+
+
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[State]]
 
 
@@ -116,6 +123,7 @@ def create_app(
     try:
         settings = settings or read_settings()
         configure(settings.log_level)
+        tracing = open_tracing(__version__) if traced() else None
         model = model or open_model(settings)
         store = store or open_pantry(settings)
         vocabulary = open_vocabulary(settings, model, store)
@@ -129,6 +137,7 @@ def create_app(
         version=__version__,
         description=DESCRIPTION,
         lifespan=_lifespan(settings, model, store, vocabulary, recogniser, numbers),
+        telemetry=TELEMETRY | {"tracing": bool(tracing), "exclude": _not_traced},
     )
     for routes in (health, process_image, labels, pantry, metrics):
         app.include_router(routes.router)

@@ -17,6 +17,7 @@ from app.images import ImageLimits, decode_base64, open_picture
 from app.metrics import Metrics
 from app.preprocess import ImageForm, preprocessor
 from app.request_prompts import RequestPrompts
+from app.tracing import span
 
 CANARY_EVERY = 10.0  # seconds for which a batch that went through proves that the encoder answers
 PROMPTS_KEPT = 10_000  # vectors of requests' prompts in memory: 20 MB at 512 numbers each
@@ -51,8 +52,10 @@ class Pipeline:
         self.in_hand += 1
         try:
             loop = asyncio.get_running_loop()
-            pixels = await loop.run_in_executor(self._decoders, self._decode, picture)
-            return await self._batcher.vector(pixels)
+            with span("decode"):
+                pixels = await loop.run_in_executor(self._decoders, self._decode, picture)
+            with span("encode"):
+                return await self._batcher.vector(pixels)
         finally:
             self.in_hand -= 1
 

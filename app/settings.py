@@ -133,6 +133,11 @@ def firestore_emulator() -> str | None:
     return os.environ.get("FIRESTORE_EMULATOR_HOST") or None
 
 
+def traced() -> bool:
+    """Whether traces are wanted: by the variable that all of OpenTelemetry's libraries know."""
+    return bool(os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"))
+
+
 def task_role() -> tuple[str, str] | None:
     """Where an ECS task gets the keys of its role, a URL, and its region; None outside ECS."""
     path = os.environ.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")

@@ -11,7 +11,7 @@ FILES = sorted((ROOT / "app").rglob("*.py"))
 # our modules, lowest first: a module of `app` imports only what stands on a line above its own
 LAYERS = [
     ["errors"],
-    ["settings", "log", "metrics", "images", "preprocess", "pantry"],
+    ["settings", "log", "metrics", "tracing", "images", "preprocess", "pantry"],
     ["pantry.none", "pantry.changes", "pantry.transfer", "pantry.firestore", "bundle"],
     ["pantry.sqlite", "pantry.firestore.connection", "pantry.firestore.documents", "pantry.firestore.credentials"],
     ["pantry.firestore.memory"],
@@ -66,6 +66,7 @@ OWNERS = {
     "google": ["pantry.firestore"],
     "grpc": ["pantry.firestore"],
     "prometheus_client": ["metrics"],
+    "opentelemetry": ["tracing"],
     "structlog": ["log"],
     "logging": ["log", "exporter.quiet"],
 }
@@ -146,6 +147,6 @@ def test_serving_needs_no_torch():
     import subprocess
     import sys
 
-    not_needed = ("torch", "open_clip", "grpc", "google.cloud")
+    not_needed = ("torch", "open_clip", "grpc", "google.cloud", "opentelemetry.sdk")
     script = f"import sys, app.main, app.serve, app.classify; print([m for m in sys.modules if m in {not_needed}])"
     assert subprocess.check_output([sys.executable, "-c", script], cwd=ROOT, text=True).strip() == "[]"

@@ -10,6 +10,7 @@ from app.api.once import KeyHeader, key_of
 from app.api.schemas import Error, ItemCount, PantryUpdate, ProcessImage, ProcessImageAnswer
 from app.errors import NotFound
 from app.pantry import item_name
+from app.tracing import span
 
 router = APIRouter(tags=["recognition"], dependencies=KEYS)
 
@@ -32,7 +33,8 @@ async def process_image(body: ProcessImage, service: ServiceDep, key: KeyHeader 
     _ = service.recogniser.label_set  # while starting, refuse before the picture is decoded
     vector = await service.pipeline.vector(body.image_data)
     start = time.perf_counter()
-    answer = service.recogniser.recognise(vector, top_k=body.top_k, threshold=body.threshold)
+    with span("rank"):
+        answer = service.recogniser.recognise(vector, top_k=body.top_k, threshold=body.threshold)
     service.metrics.stage("rank", time.perf_counter() - start)
     item = answer.labels[0].name
     updated = None

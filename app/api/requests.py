@@ -13,6 +13,7 @@ from app.api import failures
 from app.errors import ImageTooLarge, Unauthorized
 from app.log import bind_request, get_logger
 from app.metrics import Metrics
+from app.tracing import note
 
 OPEN_PATHS = ("/", "/livez")  # load balancers ask these, without a key and often
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -33,6 +34,7 @@ class RequestMiddleware:
         sent = Headers(scope=scope).get("x-request-id", "")
         request_id = sent if _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
+        note("larder.request_id", request_id)
         status = 0
         start = time.perf_counter()
 
@@ -51,13 +53,13 @@ class RequestMiddleware:
                 if status == 0:
                     await failures.answer(error, request_id)(scope, receive, send_with_id)
             seconds = time.perf_counter() - start
-            self._metrics.request(scope["method"], _route(scope), status, seconds, scope["state"].get("code"))
+            self._metrics.request(scope["method"], route_of(scope), status, seconds, scope["state"].get("code"))
             if scope["path"] not in OPEN_PATHS or status >= 500:
                 ms = round(1000 * seconds, 1)
                 self._log.info("request", method=scope["method"], path=scope["path"], status=status, ms=ms)
 
 
-def _route(scope: Scope) -> str:
+def route_of(scope: Scope) -> str:
     """The template of the route that was taken, such as /pantry/{item}; "none" where it came to none."""
     return getattr(scope.get("route"), "path", "none")
 
