@@ -1,6 +1,6 @@
 # Larder. `make` lists the targets; every one sets up what it needs in .venv first.
 .DEFAULT_GOAL := help
-.PHONY: help run test check snapshot bench train evaluate model ui image clean
+.PHONY: help run test check audit snapshot bench train evaluate model ui image clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -18,10 +18,14 @@ run: .venv/serving ## start the service on http://127.0.0.1:8000
 test: .venv/dev ## run the tests
 	$(BIN)/python -m pytest
 
-check: .venv/dev ## formatting, lint and types
+check: .venv/dev ## formatting, lint, types, and known vulnerabilities where the network is
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m tests.audit
+
+audit: .venv/dev ## hold the serving requirements against the published vulnerabilities; fails where that is impossible
+	$(BIN)/python -m tests.audit --must
 
 snapshot: .venv/dev ## write the OpenAPI document anew, after a change that is meant
 	$(BIN)/python -m tests.test_openapi

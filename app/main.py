@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.telemetry import TelemetryConfig
 
 from app import __version__
@@ -19,6 +20,7 @@ from app.engines import Engine
 from app.engines.choice import open_engine
 from app.errors import EngineError, LarderError
 from app.images import ImageLimits
+from app.keys import Keys
 from app.log import configure, get_logger
 from app.metrics import Metrics
 from app.pantry import PantryStore
@@ -38,6 +40,11 @@ if TYPE_CHECKING:
 LOOK_EVERY = 0.1  # seconds between looks at the label file and the pantry
 
 TELEMETRY = TelemetryConfig(metrics=False, logs=False, operation_spans=False)  # traces alone are FastAPI's
+CORS: dict[str, Any] = {
+    "allow_methods": ["GET", "POST", "PUT", "DELETE"],
+    "allow_headers": ["Authorization", "Content-Type", "Idempotency-Key", "X-API-Key", "X-Request-ID"],
+    "expose_headers": ["Retry-After", "X-Request-ID"],
+}
 DESCRIPTION = "Larder recognises what is in a picture, says how sure it is, and keeps the pantry's counts."
 
 
@@ -123,6 +130,7 @@ def create_app(
     try:
         settings = settings or read_settings()
         configure(settings.log_level)
+        keys = Keys([key.get_secret_value() for key in settings.api_keys], settings.api_keys_file)
         tracing = open_tracing(__version__) if traced() else None
         model = model or open_model(settings)
         store = store or open_pantry(settings)
@@ -136,7 +144,7 @@ def create_app(
         title="Larder",
         version=__version__,
         description=DESCRIPTION,
-        lifespan=_lifespan(settings, model, store, vocabulary, recogniser, numbers),
+        lifespan=_lifespan(settings, model, store, vocabulary, recogniser, numbers, keys),
         telemetry=TELEMETRY | {"tracing": bool(tracing), "exclude": _not_traced},
     )
     for routes in (health, process_image, labels, pantry, metrics):
@@ -144,7 +152,9 @@ def create_app(
     failures.add_handlers(app)
     # the last one added is the outermost
     app.add_middleware(BodyMiddleware, most=settings.max_body)
-    app.add_middleware(KeyMiddleware, keys=[key.get_secret_value() for key in settings.api_keys])
+    app.add_middleware(KeyMiddleware, keys=keys)
+    if settings.cors:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.cors, **CORS)
     app.add_middleware(RequestMiddleware, metrics=numbers)
     return app
 
@@ -156,6 +166,7 @@ def _lifespan(
     vocabulary: Vocabulary,
     recogniser: Recogniser,
     numbers: Metrics,
+    keys: Keys,
 ) -> Lifespan:
     """What runs as long as the app does: the pipeline, and the look-out for changed labels."""
     pipeline = open_pipeline(
@@ -175,7 +186,7 @@ def _lifespan(
             numbers.labels.set_function(lambda: len(vocabulary.current.labels) if vocabulary.current else 0)
             numbers.pantry_age.set_function(lambda: store.status().age_s)
             app.state.service = service  # for `serve`, which tells it to drain
-            looking = asyncio.create_task(_keep_current(vocabulary))
+            looking = asyncio.create_task(_keep_current(vocabulary, keys))
             try:
                 yield {"service": service}
             finally:
@@ -188,16 +199,18 @@ def _lifespan(
     return lifespan
 
 
-async def _keep_current(vocabulary: Vocabulary) -> None:
-    """Look for changed labels for ever; what goes wrong is logged once, and the labels served stay as they were."""
+async def _keep_current(vocabulary: Vocabulary, keys: Keys) -> None:
+    """Look for changed labels and keys for ever; what goes wrong is logged once, and both stay as they were."""
     log, last = get_logger(), None
     while True:
         try:
             if await asyncio.to_thread(vocabulary.refresh) and vocabulary.current:
                 log.info("labels", count=len(vocabulary.current.labels), version=vocabulary.current.version)
+            if await asyncio.to_thread(keys.refresh):
+                log.info("keys were read again")
             last = None
         except Exception as error:  # the look-out must outlive whatever a file or a pantry does
             if str(error) != last:
-                log.exception("the labels cannot be brought up to date")
+                log.exception("the labels or the keys cannot be brought up to date")
             last = str(error)
         await asyncio.sleep(LOOK_EVERY)

@@ -7,6 +7,7 @@
 import json
 import math
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -72,6 +73,12 @@ class Settings(BaseSettings):
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         default=(), description="comma-separated keys; empty: open to all"
     )
+    api_keys_file: Path | None = Field(
+        default=None, description="a file with more keys, one a line; a change of it counts within a second"
+    )
+    cors: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="the origins whose pages may call, such as `https://example.org`, comma-separated"
+    )
     threads: int = Field(
         default_factory=available_processors,
         ge=1,
@@ -99,7 +106,7 @@ class Settings(BaseSettings):
         default="info", description="the least that is logged"
     )
 
-    @field_validator("api_keys", "formats", mode="before")
+    @field_validator("api_keys", "formats", "cors", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         """A comma-separated string, as the environment has it, to its non-blank parts."""
@@ -115,6 +122,14 @@ class Settings(BaseSettings):
             found = None
         if not isinstance(found, dict):
             raise ValueError("the JSON that Google makes for a service account or a federation")
+        return value
+
+    @field_validator("cors")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """A scheme, a host and a port, as browsers send them, or * for all."""
+        if not all(re.fullmatch(r"\*|https?://[^/?#\s]+", origin) for origin in value):
+            raise ValueError("origins such as https://example.org, without a path, or *")
         return value
 
     @field_validator("formats")
