@@ -14,6 +14,8 @@ from app.errors import ImageTooLarge, InvalidImage, UnsupportedImage
 _DATA_PREFIX = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 _URL_SAFE = str.maketrans("-_", "+/", "\r\n")  # line breaks are part of MIME's base64; spaces are a lost "+"
 
+_STRIP = 256  # rows
+
 # EXIF 2.32, tag 0x0112: what has to be done to show the picture upright
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
@@ -78,10 +80,18 @@ def decode_base64(text: str) -> bytes:
     return data
 
 
-def open_picture(data: bytes, limits: ImageLimits) -> Image.Image:
+def open_picture(data: bytes, limits: ImageLimits, enough: int | None = None) -> Image.Image:
     """The picture in `data`: first frame, fully decoded, upright, RGB, transparency flattened on white.
 
-    Raises InvalidImage, UnsupportedImage or ImageTooLarge; size is judged by the header, before decoding.
+    Raises InvalidImage, UnsupportedImage or ImageTooLarge; see `decode` for `enough`.
+    """
+    return decode(read_header(data, limits), enough)
+
+
+def read_header(data: bytes, limits: ImageLimits) -> Image.Image:
+    """The picture in `data`, not decoded: its size is judged by the header.
+
+    Raises InvalidImage, UnsupportedImage or ImageTooLarge.
     """
     if len(data) > limits.max_bytes:
         raise ImageTooLarge(f"the picture has {len(data):,} bytes; at most {limits.max_bytes:,} are accepted")
@@ -91,7 +101,18 @@ def open_picture(data: bytes, limits: ImageLimits) -> Image.Image:
         raise ImageTooLarge(
             f"the picture has {width} x {height} pixels; at most {limits.max_pixels:,} in all are accepted"
         )
+    return picture
+
+
+def decode(picture: Image.Image, enough: int | None = None) -> Image.Image:
+    """The picture fully decoded, upright, RGB, transparency flattened on white; raises InvalidImage.
+
+    With `enough`, a JPEG whose sides have several times so many pixels may come out a half, a quarter or an eighth as
+    large, but not below `enough`: see docs/decisions/large-jpegs.md.
+    """
     try:
+        if enough:
+            picture.draft(None, (enough, enough))
         picture.load()
         return _rgb(_upright(picture))
     except Exception as error:  # Pillow's decoders raise a dozen kinds of errors on damaged files
@@ -122,9 +143,17 @@ def _upright(picture: Image.Image) -> Image.Image:
 
 
 def _rgb(picture: Image.Image) -> Image.Image:
-    """Any mode to RGB as viewers show it."""
+    """Any mode to RGB as viewers show it, in strips, so that a large picture is in memory twice and not four times."""
     if picture.mode == "RGB" and "transparency" not in picture.info:
         return picture
+    flat = Image.new("RGB", picture.size)
+    for top in range(0, picture.height, _STRIP):
+        bottom = min(top + _STRIP, picture.height)
+        flat.paste(_strip(picture.crop((0, top, picture.width, bottom))), (0, top))
+    return flat
+
+
+def _strip(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith("I"):  # 16 bits of grey
         grey = np.asarray(picture).astype(np.uint32).clip(0, 65535) // 257  # (H, W), 0-65535 -> 0-255
         return Image.fromarray(grey.astype(np.uint8)).convert("RGB")

@@ -12,6 +12,7 @@ from fastapi.telemetry import TelemetryConfig
 
 from app import __version__
 from app.api import failures, health, labels, metrics, pantry, process_image
+from app.api.admission import AdmissionMiddleware
 from app.api.dependencies import Service, State
 from app.api.requests import OPEN_PATHS, BodyMiddleware, KeyMiddleware, RequestMiddleware
 from app.bundle import Bundle, find_bundle, open_bundle
@@ -42,7 +43,14 @@ LOOK_EVERY = 0.1  # seconds between looks at the label file and the pantry
 TELEMETRY = TelemetryConfig(metrics=False, logs=False, operation_spans=False)  # traces alone are FastAPI's
 CORS: dict[str, Any] = {
     "allow_methods": ["GET", "POST", "PUT", "DELETE"],
-    "allow_headers": ["Authorization", "Content-Type", "Idempotency-Key", "X-API-Key", "X-Request-ID"],
+    "allow_headers": [
+        "Authorization",
+        "Content-Type",
+        "Idempotency-Key",
+        "X-API-Key",
+        "X-Request-ID",
+        "X-Request-Timeout",
+    ],
     "expose_headers": ["Retry-After", "X-Request-ID"],
 }
 DESCRIPTION = "Larder recognises what is in a picture, says how sure it is, and keeps the pantry's counts."
@@ -144,6 +152,7 @@ def create_app(
         title="Larder",
         version=__version__,
         description=DESCRIPTION,
+        responses=failures.ANYWHERE,
         lifespan=_lifespan(settings, model, store, vocabulary, recogniser, numbers, keys),
         telemetry=TELEMETRY | {"tracing": bool(tracing), "exclude": _not_traced},
     )
@@ -152,6 +161,7 @@ def create_app(
     failures.add_handlers(app)
     # the last one added is the outermost
     app.add_middleware(BodyMiddleware, most=settings.max_body)
+    app.add_middleware(AdmissionMiddleware, most=settings.max_queue, most_bytes=settings.max_queue_bytes)
     app.add_middleware(KeyMiddleware, keys=keys)
     if settings.cors:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors, **CORS)

@@ -1,10 +1,11 @@
 """From an untrusted picture or text to its unit vector: decoding in threads, beside the encoding of batches."""
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 
 import numpy as np
@@ -13,13 +14,15 @@ from app.batching import Batcher
 from app.encoder import Encoder
 from app.engines import Floats
 from app.errors import Overloaded
-from app.images import ImageLimits, decode_base64, open_picture
+from app.images import ImageLimits, decode, decode_base64, read_header
 from app.metrics import Metrics
 from app.preprocess import ImageForm, preprocessor
 from app.request_prompts import RequestPrompts
 from app.tracing import span
 
 CANARY_EVERY = 10.0  # seconds for which a batch that went through proves that the encoder answers
+ENOUGH = 2  # times the model's side that a large JPEG is decoded to at least
+GIANT = 16_000_000  # pixels
 PROMPTS_KEPT = 10_000  # vectors of requests' prompts in memory: 20 MB at 512 numbers each
 
 
@@ -84,10 +87,13 @@ async def open_pipeline(
     """A running pipeline that decodes in `threads` threads; on leaving, who waits is answered and the threads end."""
     preprocess = preprocessor(form)
 
-    def decode(picture: bytes | str) -> Floats:
+    giants = threading.Lock()  # of these one at a time is decoded: it may take hundreds of megabytes
+
+    def pixels_of(picture: bytes | str) -> Floats:
         start = time.perf_counter()
-        data = decode_base64(picture) if isinstance(picture, str) else picture
-        pixels = preprocess(open_picture(data, limits))
+        opened = read_header(decode_base64(picture) if isinstance(picture, str) else picture, limits)
+        with giants if opened.width * opened.height > GIANT else nullcontext():
+            pixels = preprocess(decode(opened, ENOUGH * form.size))
         metrics.stage("decode", time.perf_counter() - start)
         return pixels
 
@@ -101,7 +107,7 @@ async def open_pipeline(
 
     with decoders, encoding, reading:
         async with Batcher(encode, max_batch=max_batch, max_queue=max_queue, report=metrics.batch) as batcher:
-            pipeline = Pipeline(batcher, prompts, decode, decoders, max_queue)
+            pipeline = Pipeline(batcher, prompts, pixels_of, decoders, max_queue)
             metrics.in_hand.set_function(lambda: pipeline.in_hand)
             metrics.waiting.set_function(lambda: batcher.waiting)
             yield pipeline

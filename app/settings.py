@@ -101,6 +101,9 @@ class Settings(BaseSettings):
     max_queue: int = Field(
         default=64, ge=1, le=100_000, description="the most pictures in hand; more are refused with 503"
     )
+    max_queue_bytes: int = Field(
+        default=64 * MIB, ge=1024, le=64 * 1024 * MIB, description="the most bytes of request bodies in hand"
+    )
     drain: float = Field(default=5, ge=0, le=300, description="seconds of 503 after SIGTERM before the port closes")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="the least that is logged"

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from app import errors
+from app.api.schemas import Error
 
 TABLE: dict[type[errors.LarderError], tuple[int, str]] = {
     errors.InvalidRequest: (422, "invalid_request"),
@@ -26,6 +27,18 @@ TABLE: dict[type[errors.LarderError], tuple[int, str]] = {
     errors.StoreUnavailable: (503, "store_unavailable"),
 }
 INTERNAL = (500, "internal_error")
+
+# What any call may answer, for the OpenAPI document
+ANYWHERE: dict[int | str, dict[str, Any]] = {
+    status: {"model": Error, "description": why}
+    for status, why in {
+        401: "a wrong or missing key, where keys are set",
+        413: "too many bytes",
+        422: "a malformed request",
+        500: "an error of ours; the log has it under the request's id",
+        503: "try again after Retry-After seconds",
+    }.items()
+}
 
 
 class Failure(JSONResponse):
@@ -79,7 +92,10 @@ def add_handlers(app: FastAPI) -> None:
             return answer(errors.NotFound(f"there is no {request.url.path}"), request.state.request_id)
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             message = f"{request.url.path} does not take {request.method}"
-            return Failure("invalid_request", message, request.state.request_id, 405, error.headers)
+            # the framework names the methods of the first route alone, the document those of all
+            methods = request.app.openapi()["paths"].get(getattr(request.scope.get("route"), "path", ""), {"get": None})
+            allow = {"Allow": ", ".join(method.upper() for method in methods)}
+            return Failure("invalid_request", message, request.state.request_id, 405, allow)
         return answer(errors.InvalidRequest(str(error.detail)), request.state.request_id)
 
 

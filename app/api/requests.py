@@ -1,5 +1,6 @@
 """What every request goes through: an id, a line in the log, a key, a bounded body, and an answer whatever happens."""
 
+import asyncio
 import re
 import time
 import uuid
@@ -8,7 +9,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import failures
-from app.errors import ImageTooLarge, Unauthorized
+from app.api.patience import HEADER, seconds_of, with_patience
+from app.errors import ImageTooLarge, InvalidRequest, Overloaded, Unauthorized
 from app.keys import Keys
 from app.log import bind_request, get_logger
 from app.metrics import Metrics
@@ -23,6 +25,7 @@ SECURITY = {
     "Cache-Control": "no-store",
 }
 NOTHING_ELSE = "default-src 'none'; frame-ancestors 'none'"
+CLIENT_LEFT = 499  # in the log and the metrics, for requests that nobody waits for any more
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -63,6 +66,7 @@ class RequestMiddleware:
                 self._log.exception("internal error")
                 if status == 0:
                     await failures.answer(error, request_id)(scope, receive, send_with_id)
+            status = status or CLIENT_LEFT
             seconds = time.perf_counter() - start
             self._metrics.request(scope["method"], route_of(scope), status, seconds, scope["state"].get("code"))
             if scope["path"] not in OPEN_PATHS or status >= 500:
@@ -96,7 +100,7 @@ class KeyMiddleware:
 
 
 class BodyMiddleware:
-    """Reads the body whole before the app sees the request, and refuses one of more than `most` bytes."""
+    """Reads the body whole before the app sees the request, at most `most` bytes of it, and keeps the deadline."""
 
     def __init__(self, app: ASGIApp, most: int) -> None:
         self._app = app
@@ -106,6 +110,16 @@ class BodyMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        try:
+            seconds = seconds_of(Headers(scope=scope).get(HEADER))
+            body = await with_patience(self._read(scope, receive), asyncio.Future, seconds)
+            if body is not None:
+                await with_patience(self._app(scope, _replay(body), send), receive, seconds)
+        except (InvalidRequest, ImageTooLarge, Overloaded) as error:
+            await failures.answer(error, scope["state"]["request_id"])(scope, receive, send)
+
+    async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
+        """The body, None when the client left; raises ImageTooLarge."""
         declared = Headers(scope=scope).get("content-length", "")
         size = int(declared) if declared.isdecimal() and len(declared) < 20 else 0
         chunks: list[bytes] = []
@@ -113,17 +127,20 @@ class BodyMiddleware:
         while more and size <= self._most:
             message = await receive()
             if message["type"] == "http.disconnect":
-                return  # nobody is left to answer
+                return None
             chunks.append(message.get("body", b""))
             size = max(size, sum(map(len, chunks)))
             more = message.get("more_body", False)
         if size > self._most:
-            error = ImageTooLarge(f"the body has more than {self._most:,} bytes, the most that is accepted")
-            await failures.answer(error, scope["state"]["request_id"])(scope, receive, send)
-            return
-        whole: list[Message] = [{"type": "http.request", "body": b"".join(chunks), "more_body": False}]
+            raise ImageTooLarge(f"the body has more than {self._most:,} bytes, the most that is accepted")
+        return b"".join(chunks)
 
-        async def replay() -> Message:
-            return whole.pop() if whole else await receive()
 
-        await self._app(scope, replay, send)
+def _replay(body: bytes) -> Receive:
+    """A `receive` that has the body at once, and after it nothing: who leaves is seen elsewhere."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Message:
+        return messages.pop() if messages else await asyncio.Future()
+
+    return receive

@@ -96,6 +96,14 @@ def test_pages_of_the_named_origins_may_call(start):
     assert "access-control-allow-origin" not in client.get("/labels", headers={"origin": "https://else.org"}).headers
 
 
+def test_a_wrong_method_is_told_the_right_ones(client):
+    """Allow names every method of the path, not those of its first route."""
+    response = client.post("/pantry/rice")
+    assert response.status_code == 405
+    assert set(response.headers["allow"].split(", ")) == {"GET", "PUT", "DELETE"}
+    assert client.post("/docs").headers["allow"] == "GET"
+
+
 def test_without_the_setting_no_page_may_call(client):
     """There is no CORS header by itself."""
     response = client.get("/labels", headers={"origin": "https://example.org"})
