@@ -1,6 +1,6 @@
 # Larder. `make` lists the targets; every one sets up what it needs in .venv first.
 .DEFAULT_GOAL := help
-.PHONY: help run test check audit snapshot bench train evaluate model ui image clean
+.PHONY: help run test check audit snapshot bench chaos train evaluate model ui image clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -36,6 +36,9 @@ bench: .venv/dev models/ViT-B-32-none/config.json ## measure speed and recogniti
 	$(BIN)/python -m benchmarks.latency --model ViT-B-32-none
 	$(BIN)/python -m benchmarks.live --model ViT-B-32-none
 	$(BIN)/python -m benchmarks.accuracy --data $(DATA)
+
+chaos: .venv/dev models/ViT-B-32-none/config.json ## hostile inputs, overload, kills and outages, within five minutes
+	$(BIN)/python -m benchmarks.chaos --model ViT-B-32-none
 
 train: .venv/model ## train larder-small anew from the pictures in DATA, in two runs
 	$(BIN)/python -m app.training --data $(DATA) --out data/training/first-bundle --keep data/training/first

@@ -14,6 +14,7 @@ from app.errors import ImageTooLarge, InvalidImage, UnsupportedImage
 _DATA_PREFIX = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 _URL_SAFE = str.maketrans("-_", "+/", "\r\n")  # line breaks are part of MIME's base64; spaces are a lost "+"
 
+_GIANT = 16_000_000  # pixels
 _STRIP = 256  # rows
 
 # EXIF 2.32, tag 0x0112: what has to be done to show the picture upright
@@ -107,16 +108,27 @@ def read_header(data: bytes, limits: ImageLimits) -> Image.Image:
 def decode(picture: Image.Image, enough: int | None = None) -> Image.Image:
     """The picture fully decoded, upright, RGB, transparency flattened on white; raises InvalidImage.
 
-    With `enough`, a JPEG whose sides have several times so many pixels may come out a half, a quarter or an eighth as
-    large, but not below `enough`: see docs/decisions/large-jpegs.md.
+    With `enough`, a large JPEG, and a giant of any format, may come out a half, a quarter or an eighth as large, but no
+    side below `enough`: see docs/decisions/large-pictures.md.
     """
     try:
         if enough:
             picture.draft(None, (enough, enough))
         picture.load()
-        return _rgb(_upright(picture))
+        times = _times(min(picture.size) // enough) if enough and is_giant(picture) else 1
+        return _upright(_rgb(picture, times), picture)
     except Exception as error:  # Pillow's decoders raise a dozen kinds of errors on damaged files
         raise InvalidImage(f"the picture is damaged or truncated: {error}") from error
+
+
+def is_giant(picture: Image.Image) -> bool:
+    """Whether it takes so much memory that two at a time would be too many."""
+    return picture.width * picture.height > _GIANT
+
+
+def _times(most: int) -> int:
+    """How many times smaller a picture may be made: 1, 2, 4 or 8."""
+    return max(times for times in (1, 2, 4, 8) if times <= max(most, 1))
 
 
 def _identify(data: bytes, limits: ImageLimits) -> Image.Image:
@@ -133,23 +145,24 @@ def _identify(data: bytes, limits: ImageLimits) -> Image.Image:
         raise InvalidImage(f"the bytes are not a picture; send one of {accepted}") from error
 
 
-def _upright(picture: Image.Image) -> Image.Image:
-    """The picture turned as its EXIF orientation says; unreadable EXIF data is ignored, as viewers do."""
+def _upright(picture: Image.Image, file: Image.Image) -> Image.Image:
+    """The picture turned as its file's EXIF orientation says; unreadable EXIF data is ignored, as viewers do."""
     try:
-        orientation = picture.getexif().get(_ORIENTATION_TAG)
+        orientation = file.getexif().get(_ORIENTATION_TAG)
     except Exception:  # EXIF is written by cameras of every make; the pixels are good all the same
         return picture
     return picture.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else picture
 
 
-def _rgb(picture: Image.Image) -> Image.Image:
-    """Any mode to RGB as viewers show it, in strips, so that a large picture is in memory twice and not four times."""
-    if picture.mode == "RGB" and "transparency" not in picture.info:
+def _rgb(picture: Image.Image, times: int) -> Image.Image:
+    """Any mode to RGB as viewers show it, so many times smaller; in strips, for the memory of it."""
+    if times == 1 and picture.mode == "RGB" and "transparency" not in picture.info:
         return picture
-    flat = Image.new("RGB", picture.size)
+    flat = Image.new("RGB", (-(-picture.width // times), -(-picture.height // times)))
     for top in range(0, picture.height, _STRIP):
         bottom = min(top + _STRIP, picture.height)
-        flat.paste(_strip(picture.crop((0, top, picture.width, bottom))), (0, top))
+        strip = _strip(picture.crop((0, top, picture.width, bottom)))
+        flat.paste(strip.reduce(times) if times > 1 else strip, (0, top // times))
     return flat
 
 

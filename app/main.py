@@ -11,6 +11,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.telemetry import TelemetryConfig
 
 from app import __version__
+from app.allocator import bound_memory
 from app.api import failures, health, labels, metrics, pantry, process_image
 from app.api.admission import AdmissionMiddleware
 from app.api.dependencies import Service, State
@@ -138,6 +139,7 @@ def create_app(
     try:
         settings = settings or read_settings()
         configure(settings.log_level)
+        bound_memory()
         keys = Keys([key.get_secret_value() for key in settings.api_keys], settings.api_keys_file)
         tracing = open_tracing(__version__) if traced() else None
         model = model or open_model(settings)

@@ -14,7 +14,7 @@ from app.batching import Batcher
 from app.encoder import Encoder
 from app.engines import Floats
 from app.errors import Overloaded
-from app.images import ImageLimits, decode, decode_base64, read_header
+from app.images import ImageLimits, decode, decode_base64, is_giant, read_header
 from app.metrics import Metrics
 from app.preprocess import ImageForm, preprocessor
 from app.request_prompts import RequestPrompts
@@ -22,7 +22,6 @@ from app.tracing import span
 
 CANARY_EVERY = 10.0  # seconds for which a batch that went through proves that the encoder answers
 ENOUGH = 2  # times the model's side that a large JPEG is decoded to at least
-GIANT = 16_000_000  # pixels
 PROMPTS_KEPT = 10_000  # vectors of requests' prompts in memory: 20 MB at 512 numbers each
 
 
@@ -92,7 +91,7 @@ async def open_pipeline(
     def pixels_of(picture: bytes | str) -> Floats:
         start = time.perf_counter()
         opened = read_header(decode_base64(picture) if isinstance(picture, str) else picture, limits)
-        with giants if opened.width * opened.height > GIANT else nullcontext():
+        with giants if is_giant(opened) else nullcontext():
             pixels = preprocess(decode(opened, ENOUGH * form.size))
         metrics.stage("decode", time.perf_counter() - start)
         return pixels

@@ -123,8 +123,13 @@ class _Client:
             connection.close()
 
 
-def closed_loop(port: int, requests: Sequence[bytes], clients: int, count: int) -> list[Answer]:
-    """So many clients, each asking again when it has its answer, until `count` requests are answered."""
+def closed_loop(
+    port: int, requests: Sequence[bytes], clients: int, count: int, until_broken: bool = False
+) -> list[Answer]:
+    """So many clients, each asking again when it has its answer, until `count` requests are answered.
+
+    With `until_broken` a client ends when its connection breaks.
+    """
 
     async def main() -> list[Answer]:
         client, answers = _Client(port), list[Answer]()
@@ -132,6 +137,8 @@ def closed_loop(port: int, requests: Sequence[bytes], clients: int, count: int) 
         async def one() -> None:
             for number in numbers:
                 answers.append(await client.ask(requests[number % len(requests)], time.perf_counter()))
+                if until_broken and answers[-1].status == 0:
+                    return
 
         numbers = iter(range(count))
         await asyncio.gather(*(one() for _ in range(clients)))

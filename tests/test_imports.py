@@ -11,7 +11,7 @@ FILES = sorted((ROOT / "app").rglob("*.py"))
 # our modules, lowest first: a module of `app` imports only what stands on a line above its own
 LAYERS = [
     ["errors"],
-    ["settings", "log", "keys", "metrics", "tracing", "images", "preprocess", "pantry"],
+    ["settings", "log", "allocator", "keys", "metrics", "tracing", "images", "preprocess", "pantry"],
     ["pantry.none", "pantry.changes", "pantry.transfer", "pantry.firestore", "bundle"],
     ["pantry.sqlite", "pantry.firestore.connection", "pantry.firestore.documents", "pantry.firestore.credentials"],
     ["pantry.firestore.memory"],
