@@ -40,7 +40,8 @@ def infinity(python: Path, folder: Path) -> Iterator[tuple[int, int]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command: list[str | Path] = [python.parent / "infinity_emb", "v2", "--model-id", folder / "clip", "--served-model-name", "clip"]
+    command: list[str | Path] = [python.parent / "infinity_emb", "v2", "--model-id", folder / "clip"]
+    command += ["--served-model-name", "clip"]
     command += ["--engine", "torch", "--device", "cpu", "--dtype", "float32", "--no-bettertransformer"]
     command += ["--no-model-warmup", "--host", "127.0.0.1", "--port", str(port)]
     offline = {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}

@@ -5,7 +5,7 @@ import re
 import time
 import uuid
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import failures
@@ -18,13 +18,13 @@ from app.tracing import note
 
 OPEN_PATHS = ("/", "/livez")  # load balancers ask these, without a key and often
 PAGES = ("/docs", "/redoc")  # the two that are for browsers, with scripts of their own
-SECURITY = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
-NOTHING_ELSE = "default-src 'none'; frame-ancestors 'none'"
+SECURITY = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+]
+NOTHING_ELSE = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 CLIENT_LEFT = 499  # in the log and the metrics, for requests that nobody waits for any more
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
@@ -52,11 +52,9 @@ class RequestMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = request_id
-                headers.update(SECURITY)
-                if scope["path"] not in PAGES:
-                    headers["Content-Security-Policy"] = NOTHING_ELSE
+                own = [(b"x-request-id", request_id.encode()), *SECURITY]
+                policy = [] if scope["path"] in PAGES else [NOTHING_ELSE]
+                message["headers"] = [*message["headers"], *own, *policy]
             await send(message)
 
         with bind_request(request_id=request_id):
@@ -66,12 +64,15 @@ class RequestMiddleware:
                 self._log.exception("internal error")
                 if status == 0:
                     await failures.answer(error, request_id)(scope, receive, send_with_id)
-            status = status or CLIENT_LEFT
-            seconds = time.perf_counter() - start
-            self._metrics.request(scope["method"], route_of(scope), status, seconds, scope["state"].get("code"))
-            if scope["path"] not in OPEN_PATHS or status >= 500:
-                ms = round(1000 * seconds, 1)
-                self._log.info("request", method=scope["method"], path=scope["path"], status=status, ms=ms)
+            self._note(scope, status or CLIENT_LEFT, time.perf_counter() - start)
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count it and write its line; of those refused under overload the count is enough."""
+        code = scope["state"].get("code")
+        self._metrics.request(scope["method"], route_of(scope), status, seconds, code)
+        if scope["path"] not in OPEN_PATHS or status >= 500:
+            write = self._log.debug if code == "overloaded" else self._log.info
+            write("request", method=scope["method"], path=scope["path"], status=status, ms=round(1000 * seconds, 1))
 
 
 def route_of(scope: Scope) -> str:
