@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, MutableMapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -198,31 +198,37 @@ def _lifespan(
             numbers.labels.set_function(lambda: len(vocabulary.current.labels) if vocabulary.current else 0)
             numbers.pantry_age.set_function(lambda: store.status().age_s)
             app.state.service = service  # for `serve`, which tells it to drain
-            looking = asyncio.create_task(_keep_current(vocabulary, keys))
+            looking = [
+                asyncio.create_task(_keep_current("labels", vocabulary.refresh, lambda: _facts(vocabulary))),
+                asyncio.create_task(_keep_current("keys", keys.refresh, dict)),
+            ]
             try:
                 yield {"service": service}
             finally:
                 service.draining = True
-                looking.cancel()
-                with suppress(asyncio.CancelledError):
-                    await looking
+                for look in looking:
+                    look.cancel()
+                await asyncio.gather(*looking, return_exceptions=True)
         store.close()
 
     return lifespan
 
 
-async def _keep_current(vocabulary: Vocabulary, keys: Keys) -> None:
-    """Look for changed labels and keys for ever; what goes wrong is logged once, and both stay as they were."""
+def _facts(vocabulary: Vocabulary) -> dict[str, object]:
+    current = vocabulary.current
+    return {"count": len(current.labels), "version": current.version} if current else {}
+
+
+async def _keep_current(what: str, refresh: Callable[[], bool], facts: Callable[[], dict[str, object]]) -> None:
+    """Refresh for ever; a change is logged with its facts, what goes wrong once, and what is served stays as it was."""
     log, last = get_logger(), None
     while True:
         try:
-            if await asyncio.to_thread(vocabulary.refresh) and vocabulary.current:
-                log.info("labels", count=len(vocabulary.current.labels), version=vocabulary.current.version)
-            if await asyncio.to_thread(keys.refresh):
-                log.info("keys were read again")
+            if await asyncio.to_thread(refresh):
+                log.info(what, **facts())
             last = None
         except Exception as error:  # the look-out must outlive whatever a file or a pantry does
             if str(error) != last:
-                log.exception("the labels or the keys cannot be brought up to date")
+                log.exception(f"the {what} cannot be brought up to date")
             last = str(error)
         await asyncio.sleep(LOOK_EVERY)

@@ -108,3 +108,12 @@ def test_without_the_setting_no_page_may_call(client):
     """There is no CORS header by itself."""
     response = client.get("/labels", headers={"origin": "https://example.org"})
     assert not [name for name in response.headers if name.startswith("access-control")]
+
+
+def test_a_broken_label_file_does_not_keep_an_old_key(start, settings, tmp_path):
+    """Keys and labels are looked at each by itself."""
+    (tmp_path / "keys").write_text("old\n")
+    client = start(api_keys_file=tmp_path / "keys")
+    settings.labels.unlink()
+    (tmp_path / "keys").write_text("new\n")
+    wait_until(lambda: client.get("/labels", headers={"x-api-key": "old"}).status_code == 401, seconds=2)
