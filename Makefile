@@ -1,6 +1,6 @@
 # Larder. `make` lists the targets; every one sets up what it needs in .venv first.
 .DEFAULT_GOAL := help
-.PHONY: help run test check snapshot bench train train-cifar baseline evaluate search model ui image clean
+.PHONY: help run test check audit snapshot bench chaos train train-cifar baseline evaluate search model ui image clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -23,10 +23,14 @@ run: .venv/serving ## start the service on http://127.0.0.1:8000
 test: .venv/dev ## run the tests
 	$(BIN)/python -m pytest
 
-check: .venv/dev ## formatting, lint and types
+check: .venv/dev ## formatting, lint, types, and known vulnerabilities where the network is
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m tests.audit
+
+audit: .venv/dev ## hold the serving requirements against the published vulnerabilities; fails where that is impossible
+	$(BIN)/python -m tests.audit --must
 
 snapshot: .venv/dev ## write the OpenAPI document anew, after a change that is meant
 	$(BIN)/python -m tests.test_openapi
@@ -35,12 +39,21 @@ bench: .venv/dev models/ViT-B-32-none/config.json ## measure speed and recogniti
 	$(BIN)/python -m benchmarks.engine --model ViT-B-32-none
 	$(BIN)/python -m benchmarks.latency --model larder-small
 	$(BIN)/python -m benchmarks.latency --model ViT-B-32-none
+	$(BIN)/python -m benchmarks.service --model larder-small
+	$(BIN)/python -m benchmarks.service --model ViT-B-32-none --naive
+	$(BIN)/python -m benchmarks.large_pictures --model ViT-B-32-none
+	$(BIN)/python -m benchmarks.memory --model ViT-B-32-none
+	@if [ -n "$(PEERS)" ]; then $(BIN)/python -m benchmarks.peers --python $(PEERS)/bin/python; \
+	  else echo "peers were not measured: PEERS= names a virtual environment with benchmarks/peers-requirements.txt"; fi
 	$(BIN)/python -m benchmarks.live --model ViT-B-32-none
 	$(BIN)/python -m benchmarks.bulk --model ViT-B-32-none
 	$(BIN)/python -m benchmarks.contents
 	$(BIN)/python -m benchmarks.accuracy --data $(DATA)
 	$(BIN)/python -m benchmarks.cold_start --model larder-small
 	$(BIN)/python -m benchmarks.cold_start --model ViT-B-32-none
+
+chaos: .venv/dev models/ViT-B-32-none/config.json ## hostile inputs, overload, kills and outages, within five minutes
+	$(BIN)/python -m benchmarks.chaos --model ViT-B-32-none
 
 train: .venv/model ## train larder-small anew from the pictures in DATA, in three runs
 	$(BIN)/python -m app.training train $(DATA) --recipe groceries --keep data/training/first --set muon=false

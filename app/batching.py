@@ -19,13 +19,15 @@ from app.errors import Draining, Overloaded
 class _Caller:
     pixels: Floats
     vector: asyncio.Future[Floats]
+    since: float
 
 
 class Batcher:
     """Collects preprocessed pictures (3, S, S) and has them encoded together, as unit vectors (D,) each.
 
     `encode` takes the pictures of one batch and returns their vectors (N, D). While it is busy the next batch
-    collects, so nothing waits while the encoder is idle unless `wait` seconds of company are asked for.
+    collects, so nothing waits while the encoder is idle unless `wait` seconds of company are asked for. `report` is
+    told of each encoded batch how long its callers had waited, and how long the call took.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class Batcher:
         max_queue: int,
         wait: float = 0,
         clock: Callable[[], float] | None = None,
+        report: Callable[[Sequence[float], float], None] = lambda _waits, _seconds: None,
     ) -> None:
         self._encode = encode
         self._max_batch = max_batch
@@ -43,6 +46,7 @@ class Batcher:
         self._max_queue = max_queue
         self._wait = wait
         self._clock = clock or asyncio.get_running_loop().time
+        self._report = report
         self._closed = False
         self._loop: asyncio.Task[None] | None = None
         self.last_success = float("-inf")
@@ -68,9 +72,14 @@ class Batcher:
             raise Draining("the service is shutting down")
         if self._queue.qsize() >= self._max_queue:
             raise Overloaded(f"{self._max_queue} pictures are waiting already")
-        caller = _Caller(pixels, asyncio.get_running_loop().create_future())
+        caller = _Caller(pixels, asyncio.get_running_loop().create_future(), self._clock())
         self._queue.put_nowait(caller)
         return await caller.vector
+
+    @property
+    def waiting(self) -> int:
+        """How many pictures wait for a batch."""
+        return self._queue.qsize()
 
     async def _run(self) -> None:
         batch: list[_Caller] = []
@@ -105,6 +114,7 @@ class Batcher:
     async def _answer(self, callers: list[_Caller]) -> None:
         if not callers:
             return
+        start = self._clock()
         try:
             vectors = await self._encode([caller.pixels for caller in callers])
             answers = list(zip(callers, vectors, strict=True))
@@ -114,6 +124,7 @@ class Batcher:
                     caller.vector.set_exception(error)
             return
         self.last_success = self._clock()
+        self._report([start - caller.since for caller in callers], self.last_success - start)
         for caller, vector in answers:
             if not caller.vector.done():
                 caller.vector.set_result(vector)

@@ -10,6 +10,7 @@ from tqdm import tqdm
 from app.errors import InvalidLabels, LarderError
 from app.images import open_picture
 from app.main import Model, image_limits, open_model, open_pantry, open_recogniser, open_vocabulary
+from app.pipeline import ENOUGH
 from app.preprocess import preprocessor
 from app.recognition import Recogniser, Recognition
 from app.settings import Settings
@@ -26,7 +27,8 @@ def classify(settings: Settings, pictures: Sequence[str], labels: str | None, to
     failed = False
     for name in tqdm(pictures, unit="picture", disable=len(pictures) < 10 or not sys.stderr.isatty()):
         try:
-            pixels = preprocess(open_picture(Path(name).read_bytes(), limits))  # (3, S, S)
+            picture = open_picture(Path(name).read_bytes(), limits, ENOUGH * model.form.size)
+            pixels = preprocess(picture)  # (3, S, S)
             vector = model.encoder.pictures([pixels])[0]  # (D,)
             answer = recogniser.recognise(vector, top_k=top_k, threshold=THRESHOLD)
         except (LarderError, OSError) as error:

@@ -14,6 +14,9 @@ from app.errors import ImageTooLarge, InvalidImage, UnsupportedImage
 _DATA_PREFIX = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 _URL_SAFE = str.maketrans("-_", "+/", "\r\n")  # line breaks are part of MIME's base64; spaces are a lost "+"
 
+_GIANT = 16_000_000  # pixels
+_STRIP = 256  # rows
+
 # EXIF 2.32, tag 0x0112: what has to be done to show the picture upright
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
@@ -78,10 +81,18 @@ def decode_base64(text: str) -> bytes:
     return data
 
 
-def open_picture(data: bytes, limits: ImageLimits) -> Image.Image:
+def open_picture(data: bytes, limits: ImageLimits, enough: int | None = None) -> Image.Image:
     """The picture in `data`: first frame, fully decoded, upright, RGB, transparency flattened on white.
 
-    Raises InvalidImage, UnsupportedImage or ImageTooLarge; size is judged by the header, before decoding.
+    Raises InvalidImage, UnsupportedImage or ImageTooLarge; see `decode` for `enough`.
+    """
+    return decode(read_header(data, limits), enough)
+
+
+def read_header(data: bytes, limits: ImageLimits) -> Image.Image:
+    """The picture in `data`, not decoded: its size is judged by the header.
+
+    Raises InvalidImage, UnsupportedImage or ImageTooLarge.
     """
     if len(data) > limits.max_bytes:
         raise ImageTooLarge(f"the picture has {len(data):,} bytes; at most {limits.max_bytes:,} are accepted")
@@ -91,11 +102,33 @@ def open_picture(data: bytes, limits: ImageLimits) -> Image.Image:
         raise ImageTooLarge(
             f"the picture has {width} x {height} pixels; at most {limits.max_pixels:,} in all are accepted"
         )
+    return picture
+
+
+def decode(picture: Image.Image, enough: int | None = None) -> Image.Image:
+    """The picture fully decoded, upright, RGB, transparency flattened on white; raises InvalidImage.
+
+    With `enough`, a large JPEG, and a giant of any format, may come out a half, a quarter or an eighth as large, but no
+    side below `enough`: see docs/decisions/large-pictures.md.
+    """
     try:
+        if enough:
+            picture.draft(None, (enough, enough))
         picture.load()
-        return _rgb(_upright(picture))
+        times = _times(min(picture.size) // enough) if enough and is_giant(picture) else 1
+        return _upright(_rgb(picture, times), picture)
     except Exception as error:  # Pillow's decoders raise a dozen kinds of errors on damaged files
         raise InvalidImage(f"the picture is damaged or truncated: {error}") from error
+
+
+def is_giant(picture: Image.Image) -> bool:
+    """Whether it takes so much memory that two at a time would be too many."""
+    return picture.width * picture.height > _GIANT
+
+
+def _times(most: int) -> int:
+    """How many times smaller a picture may be made: 1, 2, 4 or 8."""
+    return max(times for times in (1, 2, 4, 8) if times <= max(most, 1))
 
 
 def thumbnail(data: bytes, limits: ImageLimits) -> bytes:
@@ -121,19 +154,28 @@ def _identify(data: bytes, limits: ImageLimits) -> Image.Image:
         raise InvalidImage(f"the bytes are not a picture; send one of {accepted}") from error
 
 
-def _upright(picture: Image.Image) -> Image.Image:
-    """The picture turned as its EXIF orientation says; unreadable EXIF data is ignored, as viewers do."""
+def _upright(picture: Image.Image, file: Image.Image) -> Image.Image:
+    """The picture turned as its file's EXIF orientation says; unreadable EXIF data is ignored, as viewers do."""
     try:
-        orientation = picture.getexif().get(_ORIENTATION_TAG)
+        orientation = file.getexif().get(_ORIENTATION_TAG)
     except Exception:  # EXIF is written by cameras of every make; the pixels are good all the same
         return picture
     return picture.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else picture
 
 
-def _rgb(picture: Image.Image) -> Image.Image:
-    """Any mode to RGB as viewers show it."""
-    if picture.mode == "RGB" and "transparency" not in picture.info:
+def _rgb(picture: Image.Image, times: int) -> Image.Image:
+    """Any mode to RGB as viewers show it, so many times smaller; in strips, for the memory of it."""
+    if times == 1 and picture.mode == "RGB" and "transparency" not in picture.info:
         return picture
+    flat = Image.new("RGB", (-(-picture.width // times), -(-picture.height // times)))
+    for top in range(0, picture.height, _STRIP):
+        bottom = min(top + _STRIP, picture.height)
+        strip = _strip(picture.crop((0, top, picture.width, bottom)))
+        flat.paste(strip.reduce(times) if times > 1 else strip, (0, top // times))
+    return flat
+
+
+def _strip(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith("I"):  # 16 bits of grey
         grey = np.asarray(picture).astype(np.uint32).clip(0, 65535) // 257  # (H, W), 0-65535 -> 0-255
         return Image.fromarray(grey.astype(np.uint8)).convert("RGB")

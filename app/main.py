@@ -1,16 +1,19 @@
 """The composition root: which parts there are, and how an app is made of them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, MutableMapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.telemetry import TelemetryConfig
 
 from app import __version__
+from app.allocator import bound_memory
 from app.api import (
     classify,
     contents,
@@ -19,12 +22,14 @@ from app.api import (
     health,
     hugging_face,
     labels,
+    metrics,
     mv_retrieval,
     pantry,
     process_image,
 )
+from app.api.admission import AdmissionMiddleware
 from app.api.dependencies import Service, State
-from app.api.requests import BodyMiddleware, KeyMiddleware, RequestMiddleware
+from app.api.requests import OPEN_PATHS, BodyMiddleware, KeyMiddleware, RequestMiddleware
 from app.bundle import Bundle, find_bundle, open_bundle
 from app.classifier import Classifier
 from app.contents import ContentStore, VectorModel
@@ -35,8 +40,10 @@ from app.engines import Engine
 from app.engines.choice import open_engine
 from app.errors import EngineError, LarderError
 from app.images import ImageLimits, thumbnail
+from app.keys import Keys
 from app.label_file import open_labels
 from app.log import configure, get_logger
+from app.metrics import Metrics
 from app.pantry import PantryStore
 from app.pantry.none import NoPantry
 from app.pantry.sqlite import SQLitePantry
@@ -47,7 +54,8 @@ from app.recognition import Recogniser
 from app.remote_bundle import fetch_bundle
 from app.request_labels import TextLimits
 from app.s3 import S3, SCHEME, parse_place
-from app.settings import Settings, read_settings
+from app.settings import Settings, read_settings, traced
+from app.tracing import open_tracing
 from app.vocabulary import LabelSet, Vocabulary, read_prompts
 
 if TYPE_CHECKING:
@@ -55,6 +63,19 @@ if TYPE_CHECKING:
 
 LOOK_EVERY = 0.1  # seconds between looks at the label file and the pantry
 
+TELEMETRY = TelemetryConfig(metrics=False, logs=False, operation_spans=False)  # traces alone are FastAPI's
+CORS: dict[str, Any] = {
+    "allow_methods": ["GET", "POST", "PUT", "DELETE"],
+    "allow_headers": [
+        "Authorization",
+        "Content-Type",
+        "Idempotency-Key",
+        "X-API-Key",
+        "X-Request-ID",
+        "X-Request-Timeout",
+    ],
+    "expose_headers": ["Retry-After", "X-Request-ID"],
+}
 DESCRIPTION = "Larder recognises what is in a picture, says how sure it is, and keeps the pantry's counts."
 
 
@@ -167,6 +188,10 @@ def text_limits(settings: Settings, model: Model) -> TextLimits:
     return TextLimits(settings.max_labels, settings.max_label_length, model.context_length, model.count_tokens)
 
 
+def _not_traced(scope: MutableMapping[str, Any]) -> bool:
+    return scope["type"] == "http" and scope["path"] in OPEN_PATHS
+
+
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[State]]
 
 
@@ -180,6 +205,9 @@ def create_app(
     try:
         settings = settings or read_settings()
         configure(settings.log_level)
+        bound_memory()
+        keys = Keys([key.get_secret_value() for key in settings.api_keys], settings.api_keys_file)
+        tracing = open_tracing(__version__) if traced() else None
         model = model or open_model(settings)
         store = store or open_pantry(settings)
         vocabulary = open_vocabulary(settings, model, store)
@@ -188,19 +216,27 @@ def create_app(
         kept = open_contents(settings, model)
     except LarderError as error:
         raise SystemExit(f"larder cannot start: {error}") from error
+    numbers = Metrics()
+    numbers.model(model.name, __version__)
     app = FastAPI(
         title="Larder",
         version=__version__,
         description=DESCRIPTION,
-        lifespan=_lifespan(settings, model, store, kept, vocabulary, recogniser, classifier),
+        responses=failures.ANYWHERE,
+        lifespan=_lifespan(settings, model, store, kept, vocabulary, recogniser, classifier, numbers, keys),
+        telemetry=TELEMETRY | {"tracing": bool(tracing), "exclude": _not_traced},
     )
-    for routes in (health, process_image, classify, labels, pantry, contents, mv_retrieval, embeddings, hugging_face):
+    recognition = (process_image, classify, embeddings, hugging_face)
+    for routes in (health, *recognition, labels, pantry, contents, mv_retrieval, metrics):
         app.include_router(routes.router)
     failures.add_handlers(app)
     # the last one added is the outermost
     app.add_middleware(BodyMiddleware, most=settings.max_body)
-    app.add_middleware(KeyMiddleware, keys=[key.get_secret_value() for key in settings.api_keys])
-    app.add_middleware(RequestMiddleware)
+    app.add_middleware(AdmissionMiddleware, most=settings.max_queue, most_bytes=settings.max_queue_bytes)
+    app.add_middleware(KeyMiddleware, keys=keys)
+    if settings.cors:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.cors, **CORS)
+    app.add_middleware(RequestMiddleware, metrics=numbers)
     return app
 
 
@@ -212,12 +248,15 @@ def _lifespan(
     vocabulary: Vocabulary,
     recogniser: Recogniser,
     classifier: Classifier,
+    numbers: Metrics,
+    keys: Keys,
 ) -> Lifespan:
     """What runs as long as the app does: the pipeline, and the look-out for changed labels."""
     pipeline = open_pipeline(
         model.encoder,
         model.form,
         image_limits(settings),
+        numbers,
         threads=settings.threads,
         max_batch=settings.max_batch,
         max_queue=settings.max_queue,
@@ -238,32 +277,43 @@ def _lifespan(
                 contents=contents,
                 thumbnail=partial(thumbnail, limits=image_limits(settings)),
                 keep_pictures=settings.keep_pictures,
+                metrics=numbers,
             )
+            numbers.labels.set_function(lambda: len(vocabulary.current.labels) if vocabulary.current else 0)
+            numbers.pantry_age.set_function(lambda: store.status().age_s)
             app.state.service = service  # for `serve`, which tells it to drain
-            looking = asyncio.create_task(_keep_current(vocabulary))
+            looking = [
+                asyncio.create_task(_keep_current("labels", vocabulary.refresh, lambda: _facts(vocabulary))),
+                asyncio.create_task(_keep_current("keys", keys.refresh, dict)),
+            ]
             try:
                 yield {"service": service}
             finally:
                 service.draining = True
-                looking.cancel()
-                with suppress(asyncio.CancelledError):
-                    await looking
+                for look in looking:
+                    look.cancel()
+                await asyncio.gather(*looking, return_exceptions=True)
         store.close()
         contents.close()
 
     return lifespan
 
 
-async def _keep_current(vocabulary: Vocabulary) -> None:
-    """Look for changed labels for ever; what goes wrong is logged once, and the labels served stay as they were."""
+def _facts(vocabulary: Vocabulary) -> dict[str, object]:
+    current = vocabulary.current
+    return {"count": len(current.labels), "version": current.version} if current else {}
+
+
+async def _keep_current(what: str, refresh: Callable[[], bool], facts: Callable[[], dict[str, object]]) -> None:
+    """Refresh for ever; a change is logged with its facts, what goes wrong once, and what is served stays as it was."""
     log, last = get_logger(), None
     while True:
         try:
-            if await asyncio.to_thread(vocabulary.refresh) and vocabulary.current:
-                log.info("labels", count=len(vocabulary.current.labels), version=vocabulary.current.version)
+            if await asyncio.to_thread(refresh):
+                log.info(what, **facts())
             last = None
         except Exception as error:  # the look-out must outlive whatever a file or a pantry does
             if str(error) != last:
-                log.exception("the labels cannot be brought up to date")
+                log.exception(f"the {what} cannot be brought up to date")
             last = str(error)
         await asyncio.sleep(LOOK_EVERY)

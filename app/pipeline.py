@@ -1,9 +1,11 @@
 """From an untrusted picture or text to its unit vector: decoding in threads, beside the encoding of batches."""
 
 import asyncio
+import threading
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 
 import numpy as np
@@ -12,11 +14,14 @@ from app.batching import Batcher
 from app.encoder import Encoder
 from app.engines import Floats
 from app.errors import Overloaded
-from app.images import ImageLimits, decode_base64, open_picture
+from app.images import ImageLimits, decode, decode_base64, is_giant, read_header
+from app.metrics import Metrics
 from app.preprocess import ImageForm, preprocessor
 from app.request_prompts import RequestPrompts
+from app.tracing import span
 
 CANARY_EVERY = 10.0  # seconds for which a batch that went through proves that the encoder answers
+ENOUGH = 2  # times the model's side that a large JPEG is decoded to at least
 PROMPTS_KEPT = 10_000  # vectors of requests' prompts in memory: 20 MB at 512 numbers each
 
 
@@ -36,22 +41,25 @@ class Pipeline:
         self._decode = decode
         self._decoders = decoders
         self.max_queue = max_queue
-        self._in_hand = 0
+        self.in_hand = 0
+        """How many pictures are decoded, queued or encoded at the moment."""
 
     async def vector(self, picture: bytes | str) -> Floats:
         """The unit vector (D,) of a picture, given as bytes or in base64.
 
         Raises InvalidImage, UnsupportedImage, ImageTooLarge, Overloaded or Draining.
         """
-        if self._in_hand >= self.max_queue:
+        if self.in_hand >= self.max_queue:
             raise Overloaded(f"{self.max_queue} pictures are in hand already")
-        self._in_hand += 1
+        self.in_hand += 1
         try:
             loop = asyncio.get_running_loop()
-            pixels = await loop.run_in_executor(self._decoders, self._decode, picture)
-            return await self._batcher.vector(pixels)
+            with span("decode"):
+                pixels = await loop.run_in_executor(self._decoders, self._decode, picture)
+            with span("encode"):
+                return await self._batcher.vector(pixels)
         finally:
-            self._in_hand -= 1
+            self.in_hand -= 1
 
     async def texts(self, texts: Sequence[str]) -> Floats:
         """The unit vectors (N, D) of N >= 1 texts, word for word; raises Overloaded."""
@@ -66,14 +74,27 @@ class Pipeline:
 
 @asynccontextmanager
 async def open_pipeline(
-    encoder: Encoder, form: ImageForm, limits: ImageLimits, *, threads: int, max_batch: int, max_queue: int
+    encoder: Encoder,
+    form: ImageForm,
+    limits: ImageLimits,
+    metrics: Metrics,
+    *,
+    threads: int,
+    max_batch: int,
+    max_queue: int,
 ) -> AsyncIterator[Pipeline]:
     """A running pipeline that decodes in `threads` threads; on leaving, who waits is answered and the threads end."""
     preprocess = preprocessor(form)
 
-    def decode(picture: bytes | str) -> Floats:
-        data = decode_base64(picture) if isinstance(picture, str) else picture
-        return preprocess(open_picture(data, limits))
+    giants = threading.Lock()  # of these one at a time is decoded: it may take hundreds of megabytes
+
+    def pixels_of(picture: bytes | str) -> Floats:
+        start = time.perf_counter()
+        opened = read_header(decode_base64(picture) if isinstance(picture, str) else picture, limits)
+        with giants if is_giant(opened) else nullcontext():
+            pixels = preprocess(decode(opened, ENOUGH * form.size))
+        metrics.stage("decode", time.perf_counter() - start)
+        return pixels
 
     decoders = ThreadPoolExecutor(threads, thread_name_prefix="decode")
     encoding = ThreadPoolExecutor(1, thread_name_prefix="encode")
@@ -84,8 +105,11 @@ async def open_pipeline(
         return await asyncio.get_running_loop().run_in_executor(encoding, partial(encoder.pictures, pixels))
 
     with decoders, encoding, reading:
-        async with Batcher(encode, max_batch=max_batch, max_queue=max_queue) as batcher:
-            yield Pipeline(batcher, prompts, decode, decoders, max_queue)
+        async with Batcher(encode, max_batch=max_batch, max_queue=max_queue, report=metrics.batch) as batcher:
+            pipeline = Pipeline(batcher, prompts, pixels_of, decoders, max_queue)
+            metrics.in_hand.set_function(lambda: pipeline.in_hand)
+            metrics.waiting.set_function(lambda: batcher.waiting)
+            yield pipeline
 
 
 def blank(form: ImageForm) -> Floats:

@@ -7,6 +7,7 @@
 import json
 import math
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -89,6 +90,12 @@ class Settings(BaseSettings):
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         default=(), description="comma-separated keys; empty: open to all"
     )
+    api_keys_file: Path | None = Field(
+        default=None, description="a file with more keys, one a line; a change of it counts within a second"
+    )
+    cors: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="the origins whose pages may call, such as `https://example.org`, comma-separated"
+    )
     threads: int = Field(
         default_factory=available_processors,
         ge=1,
@@ -114,12 +121,15 @@ class Settings(BaseSettings):
     max_queue: int = Field(
         default=64, ge=1, le=100_000, description="the most pictures in hand; more are refused with 503"
     )
+    max_queue_bytes: int = Field(
+        default=64 * MIB, ge=1024, le=64 * 1024 * MIB, description="the most bytes of request bodies in hand"
+    )
     drain: float = Field(default=5, ge=0, le=300, description="seconds of 503 after SIGTERM before the port closes")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="the least that is logged"
     )
 
-    @field_validator("api_keys", "formats", mode="before")
+    @field_validator("api_keys", "formats", "cors", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         """A comma-separated string, as the environment has it, to its non-blank parts."""
@@ -137,6 +147,14 @@ class Settings(BaseSettings):
             raise ValueError("the JSON that Google makes for a service account or a federation")
         return value
 
+    @field_validator("cors")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """A scheme, a host and a port, as browsers send them, or * for all."""
+        if not all(re.fullmatch(r"\*|https?://[^/?#\s]+", origin) for origin in value):
+            raise ValueError("origins such as https://example.org, without a path, or *")
+        return value
+
     @field_validator("formats")
     @classmethod
     def _known_formats(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -151,6 +169,11 @@ class Settings(BaseSettings):
 def firestore_emulator() -> str | None:
     """HOST:PORT of Google's Firestore emulator, from the variable that all of Google's libraries know."""
     return os.environ.get("FIRESTORE_EMULATOR_HOST") or None
+
+
+def traced() -> bool:
+    """Whether traces are wanted: by the variable that all of OpenTelemetry's libraries know."""
+    return bool(os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"))
 
 
 def task_role() -> tuple[str, str] | None:

@@ -29,7 +29,8 @@ def find_jar() -> Path | None:
 def free_port() -> int:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]
+        port: int = listening.getsockname()[1]
+        return port
 
 
 class Emulator:
@@ -37,7 +38,7 @@ class Emulator:
 
     def __init__(self, jar: Path | None = None) -> None:
         self._jar = jar
-        self._process: subprocess.Popen | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self.host = f"127.0.0.1:{free_port()}" if jar else os.environ["FIRESTORE_EMULATOR_HOST"]
 
     def start(self, *more: str) -> None:

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app import images
 from app.errors import ImageTooLarge, InvalidImage, UnsupportedImage
 from app.images import ImageLimits, decode_base64, open_picture
+from benchmarks import hostile
 from tests.fakes import as_bytes, picture
 
 LIMITS = ImageLimits()
@@ -236,3 +238,54 @@ def test_the_pixel_limit_itself_is_allowed():
     assert opened(as_bytes(picture(size=(20, 10))), ImageLimits(max_pixels=200)).shape == (10, 20, 3)
     with pytest.raises(ImageTooLarge):
         open_picture(as_bytes(picture(size=(20, 10))), ImageLimits(max_pixels=199))
+
+
+def test_whatever_is_sent_becomes_a_picture_or_our_error():
+    """Files cut at every kilobyte, with turned bits or lying headers: nothing else is raised, at any size."""
+    kinds = 0
+    for name, data in hostile.pictures():
+        kinds += 1
+        for enough in (None, 16):
+            try:
+                picture = open_picture(data, ImageLimits(max_pixels=2_000_000), enough)
+            except (InvalidImage, ImageTooLarge, UnsupportedImage):
+                continue
+            assert picture.mode == "RGB", name
+    assert kinds > 300
+
+
+def test_a_large_jpeg_may_come_out_smaller_but_not_below_what_is_enough():
+    """Half, a quarter or an eighth as large; turned and of any mode like the full one; other formats never."""
+    image = gradient(640, 480)
+    for mode in ("RGB", "L", "CMYK"):
+        data = as_bytes(image.convert(mode), "JPEG", quality=95)
+        full, small = open_picture(data, LIMITS), open_picture(data, LIMITS, enough=100)
+        assert small.size == (160, 120)
+        assert abs(np.asarray(full.reduce(4)).astype(int) - np.asarray(small)).mean() < 2
+        assert open_picture(data, LIMITS, enough=241).size == (640, 480)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = as_bytes(image, "JPEG", exif=exif)
+    assert open_picture(turned, LIMITS, enough=100).size == (120, 160)
+    assert open_picture(as_bytes(image, "PNG"), LIMITS, enough=100).size == (640, 480)
+
+
+def test_a_cut_jpeg_is_refused_when_it_comes_out_smaller_too():
+    """What is missing is missing at every size."""
+    data = as_bytes(gradient(640, 480), "JPEG")
+    for end in range(600, len(data) - 2, 997):
+        with pytest.raises(InvalidImage):
+            open_picture(data[:end], LIMITS, enough=32)
+
+
+def test_a_giant_comes_out_smaller_in_any_format(monkeypatch):
+    """Turned upright, flattened, and like the full one; without `enough` it stays as it is."""
+    monkeypatch.setattr(images, "_GIANT", 100_000)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for mode in ("RGB", "RGBA", "L", "I;16"):
+        data = as_bytes(gradient(640, 480).convert("L" if mode == "I;16" else mode).convert(mode), "PNG", exif=exif)
+        full, small = open_picture(data, LIMITS), open_picture(data, LIMITS, enough=100)
+        assert full.size == (480, 640)
+        assert small.size == (120, 160)
+        assert abs(np.asarray(full.reduce(4)).astype(int) - np.asarray(small)).max() <= 1

@@ -11,7 +11,7 @@ FILES = sorted((ROOT / "app").rglob("*.py"))
 # our modules, lowest first: a module of `app` imports only what stands on a line above its own
 LAYERS = [
     ["errors"],
-    ["settings", "log", "whole", "s3", "images", "preprocess", "pantry"],
+    ["settings", "log", "allocator", "keys", "metrics", "tracing", "whole", "s3", "images", "preprocess", "pantry"],
     ["pantry.none", "pantry.changes", "pantry.transfer", "pantry.firestore", "bundle", "label_file"],
     ["pantry.sqlite", "pantry.firestore.connection", "pantry.firestore.documents", "pantry.firestore.credentials"],
     ["pantry.firestore.memory"],
@@ -44,9 +44,10 @@ LAYERS = [
     ["zero_shot", "vocabulary", "pipeline", "contents.reindex"],
     ["recognition", "classifier", "request_labels", "scoring"],
     ["api"],
-    ["api.failures", "api.schemas", "api.foreign_schemas", "api.dependencies", "api.once"],
-    ["api.requests", "api.content_schemas"],
-    ["api.health", "api.labels", "api.pantry", "api.process_image", "api.classify", "api.contents"],
+    ["api.schemas", "api.foreign_schemas", "api.dependencies", "api.once", "api.patience"],
+    ["api.failures"],
+    ["api.requests", "api.admission", "api.content_schemas"],
+    ["api.health", "api.labels", "api.metrics", "api.pantry", "api.process_image", "api.classify", "api.contents"],
     ["api.embeddings", "api.hugging_face", "api.mv_retrieval"],
     ["exporter.export"],
     ["exporter.command"],
@@ -86,6 +87,8 @@ OWNERS = {
     "ray": ["bulk.ray"],
     "boto3": ["s3"],
     "botocore": ["s3"],
+    "prometheus_client": ["metrics"],
+    "opentelemetry": ["tracing"],
     "structlog": ["log"],
     "logging": ["log", "exporter.quiet"],
 }
@@ -169,6 +172,6 @@ def test_serving_needs_no_torch():
     import subprocess
     import sys
 
-    not_needed = ("torch", "open_clip", "grpc", "google.cloud", "boto3", "faiss", "pymilvus")
+    not_needed = ("torch", "open_clip", "grpc", "google.cloud", "boto3", "faiss", "pymilvus", "opentelemetry.sdk")
     script = f"import sys, app.main, app.serve, app.classify; print([m for m in sys.modules if m in {not_needed}])"
     assert subprocess.check_output([sys.executable, "-c", script], cwd=ROOT, text=True).strip() == "[]"

@@ -6,6 +6,7 @@ import pytest
 
 from app.errors import InvalidImage, Overloaded
 from app.images import ImageLimits
+from app.metrics import Metrics
 from app.pipeline import blank, open_pipeline
 from tests.fakes import FORM, ColourEncoder, as_base64, as_bytes, picture
 
@@ -17,7 +18,7 @@ def run(scenario, encoder=None, **options):
     async def main():
         async with (
             asyncio.timeout(10),
-            open_pipeline(encoder or ColourEncoder(), FORM, ImageLimits(), **options) as opened,
+            open_pipeline(encoder or ColourEncoder(), FORM, ImageLimits(), Metrics(), **options) as opened,
         ):
             await scenario(opened)
 

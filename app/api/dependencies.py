@@ -11,6 +11,7 @@ from app.classifier import Classifier
 from app.contents import ContentStore
 from app.engines import Floats
 from app.errors import NotFound
+from app.metrics import Metrics
 from app.pantry import PantryStore
 from app.pipeline import Pipeline
 from app.recognition import Recogniser
@@ -32,6 +33,7 @@ class Service:
     contents: ContentStore
     thumbnail: Callable[[bytes], bytes]
     keep_pictures: bool
+    metrics: Metrics
     draining: bool = False
 
     def check_model(self, name: str) -> None:

@@ -1,5 +1,6 @@
 """Exceptions to answers: one table, one error shape."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -7,8 +8,10 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from app import errors
+from app.api.schemas import Error
 
 TABLE: dict[type[errors.LarderError], tuple[int, str]] = {
     errors.InvalidRequest: (422, "invalid_request"),
@@ -25,8 +28,34 @@ TABLE: dict[type[errors.LarderError], tuple[int, str]] = {
 }
 INTERNAL = (500, "internal_error")
 
+# What any call may answer, for the OpenAPI document
+ANYWHERE: dict[int | str, dict[str, Any]] = {
+    status: {"model": Error, "description": why}
+    for status, why in {
+        401: "a wrong or missing key, where keys are set",
+        413: "too many bytes",
+        422: "a malformed request",
+        500: "an error of ours; the log has it under the request's id",
+        503: "try again after Retry-After seconds",
+    }.items()
+}
 
-def answer(error: Exception, request_id: str) -> JSONResponse:
+
+class Failure(JSONResponse):
+    """An answer in the one error shape; leaves its code in the request's state, for the metrics."""
+
+    def __init__(
+        self, code: str, message: str, request_id: str, status: int, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(body(code, message, request_id), status, headers)
+        self._code = code
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"]["code"] = self._code
+        await super().__call__(scope, receive, send)
+
+
+def answer(error: Exception, request_id: str) -> Failure:
     """The answer to a request that failed with `error`; what is not ours says nothing of its inside."""
     status, code = TABLE.get(type(error), INTERNAL) if isinstance(error, errors.LarderError) else INTERNAL
     message = "something went wrong here; the log has it under this request_id" if status == 500 else str(error)
@@ -35,7 +64,7 @@ def answer(error: Exception, request_id: str) -> JSONResponse:
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, errors.Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
-    return JSONResponse(body(code, message, request_id), status, headers)
+    return Failure(code, message, request_id, status, headers)
 
 
 def body(code: str, message: str, request_id: str) -> dict[str, object]:
@@ -63,7 +92,10 @@ def add_handlers(app: FastAPI) -> None:
             return answer(errors.NotFound(f"there is no {request.url.path}"), request.state.request_id)
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             message = f"{request.url.path} does not take {request.method}"
-            return JSONResponse(body("invalid_request", message, request.state.request_id), 405, error.headers)
+            # the framework names the methods of the first route alone, the document those of all
+            methods = request.app.openapi()["paths"].get(getattr(request.scope.get("route"), "path", ""), {"get": None})
+            allow = {"Allow": ", ".join(method.upper() for method in methods)}
+            return Failure("invalid_request", message, request.state.request_id, 405, allow)
         return answer(errors.InvalidRequest(str(error.detail)), request.state.request_id)
 
 

@@ -1,27 +1,40 @@
 """What every request goes through: an id, a line in the log, a key, a bounded body, and an answer whatever happens."""
 
+import asyncio
 import re
-import secrets
 import time
 import uuid
-from collections.abc import Sequence
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import failures
-from app.errors import ImageTooLarge, Unauthorized
+from app.api.patience import HEADER, seconds_of, with_patience
+from app.errors import ImageTooLarge, InvalidRequest, Overloaded, Unauthorized
+from app.keys import Keys
 from app.log import bind_request, get_logger
+from app.metrics import Metrics
+from app.tracing import note
 
 OPEN_PATHS = ("/", "/livez")  # load balancers ask these, without a key and often
+PAGES = ("/docs", "/redoc")  # the two that are for browsers, with scripts of their own
+SECURITY = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+]
+NOTHING_ELSE = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+CLIENT_LEFT = 499  # in the log and the metrics, for requests that nobody waits for any more
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 class RequestMiddleware:
-    """Gives each request its id, logs it, and turns whatever escapes into a 500."""
+    """Gives each request its id, logs it, counts it, and turns whatever escapes into a 500."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
+        self._metrics = metrics
         self._log = get_logger()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -31,6 +44,7 @@ class RequestMiddleware:
         sent = Headers(scope=scope).get("x-request-id", "")
         request_id = sent if _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
+        note("larder.request_id", request_id)
         status = 0
         start = time.perf_counter()
 
@@ -38,7 +52,9 @@ class RequestMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+                own = [(b"x-request-id", request_id.encode()), *SECURITY]
+                policy = [] if scope["path"] in PAGES else [NOTHING_ELSE]
+                message["headers"] = [*message["headers"], *own, *policy]
             await send(message)
 
         with bind_request(request_id=request_id):
@@ -48,20 +64,31 @@ class RequestMiddleware:
                 self._log.exception("internal error")
                 if status == 0:
                     await failures.answer(error, request_id)(scope, receive, send_with_id)
-            if scope["path"] not in OPEN_PATHS or status >= 500:
-                ms = round(1000 * (time.perf_counter() - start), 1)
-                self._log.info("request", method=scope["method"], path=scope["path"], status=status, ms=ms)
+            self._note(scope, status or CLIENT_LEFT, time.perf_counter() - start)
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count it and write its line; of those refused under overload the count is enough."""
+        code = scope["state"].get("code")
+        self._metrics.request(scope["method"], route_of(scope), status, seconds, code)
+        if scope["path"] not in OPEN_PATHS or status >= 500:
+            write = self._log.debug if code == "overloaded" else self._log.info
+            write("request", method=scope["method"], path=scope["path"], status=status, ms=round(1000 * seconds, 1))
+
+
+def route_of(scope: Scope) -> str:
+    """The template of the route that was taken, such as /pantry/{item}; "none" where it came to none."""
+    return getattr(scope.get("route"), "path", "none")
 
 
 class KeyMiddleware:
     """Lets a request through when it carries one of the keys, or when there are none to carry."""
 
-    def __init__(self, app: ASGIApp, keys: Sequence[str]) -> None:
+    def __init__(self, app: ASGIApp, keys: Keys) -> None:
         self._app = app
-        self._keys = [key.encode() for key in keys]
+        self._keys = keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not self._keys or scope["path"] in OPEN_PATHS or self._has_key(scope):
+        if scope["type"] != "http" or not self._keys.needed or scope["path"] in OPEN_PATHS or self._has_key(scope):
             await self._app(scope, receive, send)
             return
         error = Unauthorized("a key is needed: send Authorization: Bearer KEY or X-API-Key: KEY")
@@ -70,13 +97,11 @@ class KeyMiddleware:
     def _has_key(self, scope: Scope) -> bool:
         headers = Headers(scope=scope)
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
-        key = bearer.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
-        matches = [secrets.compare_digest(key.encode(), own) for own in self._keys]  # all of them: constant time
-        return any(matches)
+        return self._keys.have(bearer.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", ""))
 
 
 class BodyMiddleware:
-    """Reads the body whole before the app sees the request, and refuses one of more than `most` bytes."""
+    """Reads the body whole before the app sees the request, at most `most` bytes of it, and keeps the deadline."""
 
     def __init__(self, app: ASGIApp, most: int) -> None:
         self._app = app
@@ -86,6 +111,16 @@ class BodyMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        try:
+            seconds = seconds_of(Headers(scope=scope).get(HEADER))
+            body = await with_patience(self._read(scope, receive), asyncio.Future, seconds)
+            if body is not None:
+                await with_patience(self._app(scope, _replay(body), send), receive, seconds)
+        except (InvalidRequest, ImageTooLarge, Overloaded) as error:
+            await failures.answer(error, scope["state"]["request_id"])(scope, receive, send)
+
+    async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
+        """The body, None when the client left; raises ImageTooLarge."""
         declared = Headers(scope=scope).get("content-length", "")
         size = int(declared) if declared.isdecimal() and len(declared) < 20 else 0
         chunks: list[bytes] = []
@@ -93,17 +128,20 @@ class BodyMiddleware:
         while more and size <= self._most:
             message = await receive()
             if message["type"] == "http.disconnect":
-                return  # nobody is left to answer
+                return None
             chunks.append(message.get("body", b""))
             size = max(size, sum(map(len, chunks)))
             more = message.get("more_body", False)
         if size > self._most:
-            error = ImageTooLarge(f"the body has more than {self._most:,} bytes, the most that is accepted")
-            await failures.answer(error, scope["state"]["request_id"])(scope, receive, send)
-            return
-        whole: list[Message] = [{"type": "http.request", "body": b"".join(chunks), "more_body": False}]
+            raise ImageTooLarge(f"the body has more than {self._most:,} bytes, the most that is accepted")
+        return b"".join(chunks)
 
-        async def replay() -> Message:
-            return whole.pop() if whole else await receive()
 
-        await self._app(scope, replay, send)
+def _replay(body: bytes) -> Receive:
+    """A `receive` that has the body at once, and after it nothing: who leaves is seen elsewhere."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Message:
+        return messages.pop() if messages else await asyncio.Future()
+
+    return receive

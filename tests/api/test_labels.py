@@ -6,8 +6,8 @@ from tests.fakes import as_base64, picture
 
 def test_labels_and_where_they_come_from(client):
     """File first, then the pantry by name, each with its synonyms and sources."""
-    client.put("/pantry/yellow", json={"count": 1})
     client.put("/pantry/Red", json={"count": 1})
+    client.put("/pantry/yellow", json={"count": 1})  # the last one brings the fourth label
     wait_until(lambda: client.get("/labels").json()["count"] == 4)
     assert client.get("/labels").json()["labels"] == [
         {"label": "red", "synonyms": [], "sources": ["file", "pantry"]},

@@ -266,7 +266,7 @@ def test_when_the_queue_is_full_it_is_refused(start, encoder):
     encoder.open.clear()
     with ThreadPoolExecutor(2) as pool:
         waiting = [pool.submit(post, client) for _ in range(2)]
-        wait_until(lambda: pipeline._in_hand == 2)
+        wait_until(lambda: pipeline.in_hand == 2)
         response = post(client)
         encoder.open.set()
         assert [each.result().status_code for each in waiting] == [200, 200]

@@ -1,8 +1,9 @@
-"""Keys: with some set, every call but the health checks needs one."""
+"""What every request goes through: keys, headers, the origins of pages."""
 
 import pytest
 
 from tests.api.test_process_image import post, problem
+from tests.conftest import wait_until
 
 
 @pytest.fixture
@@ -58,3 +59,61 @@ def test_health_needs_no_key(guarded):
 def test_without_keys_it_is_open(client):
     """No keys set means none asked."""
     assert client.get("/labels", headers={"x-api-key": "any"}).status_code == 200
+
+
+def test_keys_are_changed_without_a_restart(start, tmp_path):
+    """A key that is written into the file opens within a second, one that is taken out does not any more."""
+    (tmp_path / "keys").write_text("old\n")
+    client = start(api_keys_file=tmp_path / "keys")
+    assert client.get("/labels", headers={"x-api-key": "old"}).status_code == 200
+    (tmp_path / "keys").write_text("new one\n")
+    wait_until(lambda: client.get("/labels", headers={"x-api-key": "new one"}).status_code == 200, seconds=1)
+    assert client.get("/labels", headers={"x-api-key": "old"}).status_code == 401
+
+
+def test_every_answer_tells_browsers_to_keep_out(client):
+    """Good answers and errors alike are not to be framed, sniffed, cached or run; /docs alone may run its scripts."""
+    for path in ("/", "/labels", "/nothing", "/docs"):
+        headers = client.get(path).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["cache-control"] == "no-store"
+        assert ("content-security-policy" in headers) is (path != "/docs")
+
+
+def test_pages_of_the_named_origins_may_call(start):
+    """A browser's question before a call is answered without a key, for the origins of the setting alone."""
+    client = start(cors="https://example.org, http://localhost:3000", api_keys="k")
+    ask = {"access-control-request-method": "POST", "access-control-request-headers": "x-api-key"}
+    response = client.options("/process-image", headers=ask | {"origin": "http://localhost:3000"})
+    assert response.status_code == 200
+    assert response.headers["access-control-allow-origin"] == "http://localhost:3000"
+    other = client.options("/process-image", headers=ask | {"origin": "https://else.org"})
+    assert "access-control-allow-origin" not in other.headers
+    refused = client.get("/labels", headers={"origin": "https://example.org"})
+    assert refused.status_code == 401
+    assert refused.headers["access-control-allow-origin"] == "https://example.org"
+    assert "access-control-allow-origin" not in client.get("/labels", headers={"origin": "https://else.org"}).headers
+
+
+def test_a_wrong_method_is_told_the_right_ones(client):
+    """Allow names every method of the path, not those of its first route."""
+    response = client.post("/pantry/rice")
+    assert response.status_code == 405
+    assert set(response.headers["allow"].split(", ")) == {"GET", "PUT", "DELETE"}
+    assert client.post("/docs").headers["allow"] == "GET"
+
+
+def test_without_the_setting_no_page_may_call(client):
+    """There is no CORS header by itself."""
+    response = client.get("/labels", headers={"origin": "https://example.org"})
+    assert not [name for name in response.headers if name.startswith("access-control")]
+
+
+def test_a_broken_label_file_does_not_keep_an_old_key(start, settings, tmp_path):
+    """Keys and labels are looked at each by itself."""
+    (tmp_path / "keys").write_text("old\n")
+    client = start(api_keys_file=tmp_path / "keys")
+    settings.labels.unlink()
+    (tmp_path / "keys").write_text("new\n")
+    wait_until(lambda: client.get("/labels", headers={"x-api-key": "old"}).status_code == 401, seconds=2)

@@ -1,0 +1,71 @@
+"""What the service counts and times, in the form that Prometheus reads."""
+
+from collections.abc import Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_PICTURES = (1, 2, 4, 8, 16, 32, 64)
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
+
+class Metrics:
+    """One service's numbers, in a registry of their own: two services in one process do not mix.
+
+    Labels take few values: routes by their template, never by the path that was asked for.
+    """
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        names = ["method", "route", "status"]
+        self._requests = Counter("larder_requests", "Requests answered", names, registry=registry)
+        self._seconds = Histogram(
+            "larder_request_seconds", "Time to answer", ["route"], buckets=_SECONDS, registry=registry
+        )
+        self._refusals = Counter("larder_refusals", "Requests answered with an error", ["code"], registry=registry)
+        self._stages = Histogram(
+            "larder_stage_seconds",
+            "Time of a picture in each stage: decode, queue, encode (of its whole batch), rank",
+            ["stage"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._batches = Histogram(
+            "larder_batch_pictures", "Pictures encoded in one call", buckets=_PICTURES, registry=registry
+        )
+        self._model = Info("larder_model", "What is served", registry=registry)
+        self.in_hand = Gauge("larder_pictures_in_hand", "Pictures being decoded, queued or encoded", registry=registry)
+        self.waiting = Gauge("larder_queue_pictures", "Decoded pictures that wait for a batch", registry=registry)
+        self.labels = Gauge("larder_labels", "Labels to choose from", registry=registry)
+        self.pantry_age = Gauge("larder_pantry_age_seconds", "Age of the pantry that is served", registry=registry)
+        self.contents = Gauge("larder_contents", "Contents in the index", registry=registry)
+
+    def model(self, name: str, version: str) -> None:
+        """Name what is served."""
+        self._model.info({"name": name, "version": version})
+
+    def request(self, method: str, route: str, status: int, seconds: float, code: str | None) -> None:
+        """Count an answered request; `code` is that of its error, None where there was none."""
+        method = method if method in _METHODS else "other"
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+        if code:
+            self._refusals.labels(code).inc()
+
+    def stage(self, name: str, seconds: float) -> None:
+        """Note how long a picture was in a stage."""
+        self._stages.labels(name).observe(seconds)
+
+    def batch(self, waits: Sequence[float], seconds: float) -> None:
+        """Note a batch that was encoded: how long each of its pictures had waited, and the call's time."""
+        self._batches.observe(len(waits))
+        for wait in waits:
+            self.stage("queue", wait)
+            self.stage("encode", seconds)
+
+    def text(self) -> bytes:
+        """All numbers, in Prometheus' text form."""
+        return generate_latest(self._registry)

@@ -1,0 +1,165 @@
+"""Broken and hostile pictures and requests, made by code: the same seed gives the same bytes.
+
+Pictures are cut at every kilobyte, have bits turned over, or say in their header what is not so. Requests have wrong
+types, huge numbers, deep nesting and texts that are none.
+"""
+
+import base64
+import io
+import json
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+FLIPS = 12  # pictures with turned bits, a format
+LIES = ((0, 0), (1, 0), (1, 65535), (65535, 1), (65535, 65535), (7000, 7000), (7200, 7200), (200, 151), (100, 75))
+
+
+def photograph(width: int = 200, height: int = 150) -> Image.Image:
+    """Noise with some shape to it, so that each format takes tens of kilobytes."""
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (height // 10, width // 10, 3), dtype=np.uint8)
+    smooth = np.asarray(Image.fromarray(coarse).resize((width, height)), np.int16)
+    return Image.fromarray((smooth + rng.integers(-30, 30, smooth.shape)).clip(0, 255).astype(np.uint8))
+
+
+def files() -> dict[str, bytes]:
+    """A sound file of each format and of its uncommon kinds."""
+    picture = photograph()
+    kinds: dict[str, tuple[Image.Image, str, dict[str, Any]]] = {
+        "JPEG": (picture, "JPEG", {"quality": 92}),
+        "progressive JPEG": (picture, "JPEG", {"quality": 92, "progressive": True}),
+        "CMYK JPEG": (picture.convert("CMYK"), "JPEG", {"quality": 80}),
+        "PNG": (picture, "PNG", {}),
+        "PNG with transparency": (picture.convert("RGBA"), "PNG", {}),
+        "palette PNG": (picture.convert("P"), "PNG", {}),
+        "WebP": (picture, "WEBP", {"quality": 90}),
+        "lossless WebP": (picture.resize((100, 75)), "WEBP", {"lossless": True}),
+        "GIF": (picture, "GIF", {}),
+        "BMP": (picture.resize((100, 75)), "BMP", {}),
+    }
+    made = {}
+    for name, (image, form, options) in kinds.items():
+        file = io.BytesIO()
+        image.save(file, form, **options)
+        made[name] = file.getvalue()
+    return made
+
+
+def pictures(seed: int = 0) -> Iterator[tuple[str, bytes]]:
+    """Each broken picture, and what is wrong with it."""
+    dice = np.random.default_rng(seed)
+    for name, data in files().items():
+        for end in range(0, len(data), 1024):
+            yield f"{name} cut at {end}", data[:end]
+        for number in range(FLIPS):
+            yield f"{name} with turned bits {number}", turned(data, dice)
+        for width, height in LIES:
+            if lie := _LIARS.get(name.rpartition(" ")[2]):
+                yield f"{name} that says {width} x {height}", lie(data, width, height)
+        yield f"{name} with an end that is not its own", data + b"\0" * 5000
+        yield f"{name} inside out", data[len(data) // 2 :] + data[: len(data) // 2]
+    yield "PNG with a bomb of text", png([(b"zTXt", b"note\0\0" + zlib.compress(b"\0" * 50_000_000, 9))])
+    yield "PNG with a bomb of colours", png([(b"iCCP", b"note\0\0" + zlib.compress(b"\0" * 50_000_000, 9))])
+    yield "PNG of a thousand empty parts", png([(b"IDAT", b"")] * 1000)
+    yield "PNG of 49 megapixels", png([(b"IDAT", zlib.compress(b"\0" * 7000 * (7000 * 3 + 1), 9))], 7000, 7000)
+    clear = zlib.compress(b"\0" * 7000 * (7000 * 4 + 1), 9)
+    yield "PNG of 49 clear megapixels", png([(b"IDAT", clear)], 7000, 7000, colours=6)
+
+
+def turned(data: bytes, dice: np.random.Generator) -> bytes:
+    """The bytes with eight bits turned over, anywhere."""
+    changed = bytearray(data)
+    for place in dice.integers(0, len(data), 8):
+        changed[place] ^= 1 << int(dice.integers(8))
+    return bytes(changed)
+
+
+def png(parts: list[tuple[bytes, bytes]], width: int = 8, height: int = 8, colours: int = 2) -> bytes:
+    """A PNG of these parts, with sums that are right."""
+
+    def part(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, colours, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(part(*each) for each in [header, *parts, (b"IEND", b"")])
+
+
+def _png_lie(data: bytes, width: int, height: int) -> bytes:
+    header = struct.pack(">II", width, height) + data[24:29]
+    return data[:16] + header + struct.pack(">I", zlib.crc32(b"IHDR" + header)) + data[33:]
+
+
+def _jpeg_lie(data: bytes, width: int, height: int) -> bytes:
+    place = max(data.find(b"\xff\xc0"), data.find(b"\xff\xc2"))  # the frame: marker, length, bits, height, width
+    return data[: place + 5] + struct.pack(">HH", height, width) + data[place + 9 :]
+
+
+def _gif_lie(data: bytes, width: int, height: int) -> bytes:
+    return data[:6] + struct.pack("<HH", width, height) + data[10:]
+
+
+def _bmp_lie(data: bytes, width: int, height: int) -> bytes:
+    return data[:18] + struct.pack("<ii", width, height) + data[26:]
+
+
+_LIARS: dict[str, Callable[[bytes, int, int], bytes]] = {
+    "PNG": _png_lie,
+    "JPEG": _jpeg_lie,
+    "GIF": _gif_lie,
+    "BMP": _bmp_lie,
+}
+
+
+def bodies() -> Iterator[tuple[str, bytes]]:
+    """Each broken body of a request, and what is wrong with it."""
+    file = io.BytesIO()
+    photograph(32, 32).save(file, "PNG")
+    good = base64.b64encode(file.getvalue()).decode()
+    values: list[Any] = [None, True, False, 0, -1, 0.5, 10**30, -(10**30), "", "5", "\0", [], {}, [[]], {"a": 1}]
+    values += ["\ud800", "‮", "💥" * 100, "A" * 100_000, "../../etc/passwd", "'; DROP TABLE items; --", "%s%n"]
+    for field in ("image_data", "top_k", "threshold", "pantry_update", "unknown"):
+        for value in values:
+            yield f"{field} is {str(value)[:20]!r}", json.dumps({"image_data": good, field: value}).encode()
+    for value in values:
+        update = {"operation": "add", "quantity": value}
+        yield f"quantity is {str(value)[:20]!r}", json.dumps({"image_data": good, "pantry_update": update}).encode()
+    for text in (
+        good[:-1],
+        good + "!",
+        good[:9] + " " + good[9:],
+        "data:image/png;base64," + good * 2,
+        "data:,x",
+        "=" * 99,
+    ):
+        yield f"base64 {text[:24]!r} of {len(text)}", json.dumps({"image_data": text}).encode()
+    for depth in (100, 1000, 100_000):
+        yield f"lists {depth} deep", b"[" * depth
+        yield f"objects {depth} deep", b'{"image_data":' * depth + b"1" + b"}" * depth
+    yield "a number of 100,000 digits", b'{"image_data": "YQ==", "top_k": ' + b"9" * 100_000 + b"}"
+    yield "100,000 fields", json.dumps({f"field {number}": 1 for number in range(100_000)}).encode()
+    yield "a field a thousand times", b"{" + b",".join([b'"image_data": "YQ=="'] * 1000) + b"}"
+    for body in (
+        b"",
+        b"{",
+        b"null",
+        b"NaN",
+        b"\xff\xfe{",
+        b"\0" * 1000,
+        b"\xef\xbb\xbf{}",
+        b"{}" * 500,
+        b"'a'",
+        b"\x1f\x8b",
+    ):
+        yield f"the bytes {body[:12]!r}", body
+
+
+def requests() -> Iterator[tuple[str, bytes]]:
+    """Every broken body, the pictures each in a sound one."""
+    yield from bodies()
+    for name, data in pictures():
+        yield name, json.dumps({"image_data": base64.b64encode(data).decode()}).encode()

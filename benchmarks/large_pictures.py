@@ -1,0 +1,93 @@
+"""What decoding large JPEGs smaller saves, and what it changes in the embedding.
+
+    python -m benchmarks.large_pictures --model larder-small [--data ../shared/data]
+
+For each least size, in times the model's side: the cosine between the embedding of the picture decoded in full and that
+of the one decoded smaller, and the time from bytes to the model's input. Pictures are drawn; with `--data` photographs
+enlarged to the same sizes are added.
+"""
+
+import argparse
+import io
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet
+from PIL import Image
+
+from app.bundle import find_bundle, open_bundle
+from app.encoder import unit
+from app.engines.onnxruntime import OnnxRuntimeEngine
+from app.images import ImageLimits, open_picture
+from app.preprocess import preprocessor
+from app.settings import available_processors
+from samples.draw import NAMES, draw
+
+SIZES = {"1080p": (1920, 1080), "12 megapixels": (4000, 3000), "640 x 640": (640, 640), "900 x 900": (900, 900)}
+TIMES = (None, 4, 3, 2, 1.5)  # None: in full
+QUALITY = 90
+
+
+def jpeg(picture: Image.Image, size: tuple[int, int]) -> bytes:
+    """The picture, cut to the shape and enlarged, as a JPEG."""
+    scale = max(size[0] / picture.width, size[1] / picture.height)
+    wide, high = size[0] / scale, size[1] / scale
+    left, top = (picture.width - wide) / 2, (picture.height - high) / 2
+    file = io.BytesIO()
+    picture.resize(size, Image.Resampling.LANCZOS, (left, top, left + wide, top + high)).save(
+        file, "JPEG", quality=QUALITY
+    )
+    return file.getvalue()
+
+
+def originals(count: int, data: Path | None) -> list[Image.Image]:
+    """Pictures drawn at 1440 pixels, and photographs."""
+    drawn = [draw(NAMES[number % len(NAMES)], seed=1000 + number, size=1440) for number in range(count)]
+    if data is None:
+        return drawn
+    rows = pyarrow.parquet.read_table(data / "grocery/val.parquet").slice(0, 300).to_pylist()
+    photographs = [Image.open(io.BytesIO(row["image"]["bytes"])).convert("RGB") for row in rows[:: 300 // count]]
+    return drawn + photographs
+
+
+def main() -> None:
+    """Print a line for each size and each least size."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="larder-small", help="the bundle to embed with, in float32")
+    parser.add_argument("--data", type=Path, help="the folder with grocery/val.parquet")
+    parser.add_argument("--count", type=int, default=20, help="drawn pictures, and as many photographs (20)")
+    options = parser.parse_args()
+    bundle = open_bundle(find_bundle(options.model))
+    engine, form = OnnxRuntimeEngine(bundle, available_processors()), bundle.config.image_form
+    preprocess, pictures = preprocessor(form), originals(options.count, options.data)
+    print(f"{options.model}, {form.size} pixels, {len(pictures)} pictures, JPEG quality {QUALITY}")
+    print(f"{'':<16}{'at least':>10}{'decoded':>14}{'ms p50':>9}{'cosine least':>14}{'median':>11}")
+    for name, size in SIZES.items():
+        files = [jpeg(picture, size) for picture in pictures]
+        full = None
+        for times in TIMES:
+            enough = round(times * form.size) if times else None
+            taken, vectors, decoded = [], [], (0, 0)
+            for file in files:
+                start = time.perf_counter()
+                opened = open_picture(file, ImageLimits(), enough)
+                pixels = preprocess(opened)
+                taken.append(1000 * (time.perf_counter() - start))
+                decoded = opened.size
+                vectors.append(engine.encode_pixels(pixels[None])[0])
+            embedded = unit(np.stack(vectors))
+            full = embedded if full is None else full
+            cosines = (embedded * full).sum(axis=1)
+            shape = f"{decoded[0]} x {decoded[1]}"
+            wanted = f"{times} x" if times else "in full"
+            times_taken, least = statistics.median(taken), cosines.min()
+            print(
+                f"{name:<16}{wanted:>10}{shape:>14}{times_taken:>9.1f}{least:>14.6f}{np.median(cosines):>11.6f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

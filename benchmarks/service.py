@@ -1,0 +1,134 @@
+"""The service under load, beside the bare model on the same pictures in the same run.
+
+    python -m benchmarks.service --model ViT-B-32-none [--rounds 3] [--naive]
+
+One client and sixteen that wait for their answers, then an open loop at three quarters of what those got, its times
+counted from the intended starts. The bare model runs between, in turns. Client and service share the processors.
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from app.bundle import find_bundle, open_bundle
+from app.engines import Engine
+from app.engines.choice import open_engine
+from app.settings import available_processors
+from benchmarks.latency import photo
+from benchmarks.live import labels
+from benchmarks.load import Summary, closed_loop, open_loop, recognise, summary
+from benchmarks.server import Server
+
+BATCHES = (1, 2, 4, 8, 16)
+SECONDS = 4.0  # of each measurement
+
+
+def processor() -> str:
+    """The processor's name and how many of them there are to use."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    name = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "unknown")
+    return f"{name}, {available_processors()} to use"
+
+
+def raw(engine: Engine, size: int, batch: int) -> float:
+    """The median milliseconds of one call of the bare picture tower, for so many pictures."""
+    pixels = np.random.default_rng(0).normal(size=(batch, 3, size, size)).astype(np.float32)
+    taken: list[float] = []
+    end = time.perf_counter() + SECONDS / len(BATCHES)
+    while time.perf_counter() < end or len(taken) < 5:
+        start = time.perf_counter()
+        engine.encode_pixels(pixels)
+        taken.append(1000 * (time.perf_counter() - start))
+    return statistics.median(taken)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """The bare model, one client, sixteen, the open loop."""
+
+    raw_ms: float
+    raw_rate: float
+    one: Summary
+    many: Summary
+    steady: Summary
+    refused: int
+
+
+def turn(engine: Engine, size: int, server: Server, requests: Sequence[bytes]) -> Turn:
+    """Each once, one after another."""
+    times = {batch: raw(engine, size, batch) for batch in BATCHES}
+    rate = max(1000 * batch / ms for batch, ms in times.items())
+    one = summary(closed_loop(server.port, requests, 1, round(SECONDS * 600 / times[1])))
+    many = summary(closed_loop(server.port, requests, 16, round(SECONDS * rate * 0.8)))
+    answers = open_loop(server.port, requests, 0.75 * many.rate, SECONDS)
+    refused = sum(each.status != 200 for each in answers)
+    return Turn(times[1], rate, one, many, summary(answers), refused)
+
+
+def report(turns: Sequence[Turn]) -> list[str]:
+    """The medians of the turns, in words."""
+
+    def ms(what: Callable[[Turn], float]) -> float:
+        return 1000 * statistics.median(map(what, turns))
+
+    raw_ms = statistics.median(each.raw_ms for each in turns)
+    raw_rate = statistics.median(each.raw_rate for each in turns)
+    rate, p50 = statistics.median(each.many.rate for each in turns), ms(lambda each: each.one.p50)
+    return [
+        f"one client       {p50:8.2f} ms p50, {ms(lambda each: each.one.p99):.2f} p99",
+        f"  the bare model {raw_ms:8.2f} ms; {p50 - raw_ms:.2f} ms more (at most 4)",
+        f"16 clients       {rate:8.1f} a second; {ms(lambda each: each.many.p50):.1f} ms p50, "
+        f"{ms(lambda each: each.many.p99):.1f} p99",
+        f"  the bare model {raw_rate:8.1f} a second; {rate / raw_rate:.2f} of it (at least 0.90)",
+        f"open loop, 3/4   {ms(lambda each: each.steady.p50):8.2f} ms p50, {ms(lambda each: each.steady.p99):.1f} p99; "
+        f"{sum(each.refused for each in turns)} refused",
+    ]
+
+
+def naive(requests: Sequence[bytes], folder: Path, count: int) -> float:
+    """The p50 milliseconds of one client of the simple service, with so many labels."""
+    os.environ["LABELS"] = str(folder / "naive.txt")
+    Path(os.environ["LABELS"]).write_text("\n".join(labels(count)))
+    with Server(("uvicorn", "--factory", "benchmarks.naive:create_app", "--port", "PORT", "--no-access-log")) as server:
+        server.ready(120)
+        closed_loop(server.port, requests, 1, 2)
+        return 1000 * summary(closed_loop(server.port, requests, 1, 8)).p50
+
+
+def main() -> None:
+    """Print the rows, each with both its sides."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="ViT-B-32-none", help="the bundle to serve")
+    parser.add_argument("--labels", type=int, default=320, help="how many labels (320)")
+    parser.add_argument("--rounds", type=int, default=3, help="how many turns; medians are printed (3)")
+    parser.add_argument("--naive", action="store_true", help="the simple service too, both with 40 labels")
+    options = parser.parse_args()
+    bundle = open_bundle(find_bundle(options.model))
+    requests = [recognise(photo(seed=seed)) for seed in range(8)]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        engine = open_engine("auto", bundle, available_processors(), folder)
+        (folder / "labels.txt").write_text("\n".join(labels(options.labels)))
+        with Server(
+            model=options.model, labels=folder / "labels.txt", data=folder, pantry="none", log_level="warning"
+        ) as server:
+            server.ready(900)
+            closed_loop(server.port, requests, 16, 100)
+            turns = [turn(engine, bundle.config.image_size, server, requests) for _ in range(options.rounds)]
+        slow = naive(requests, folder, 40) if options.naive else None
+    print(f"{options.model} on {engine.name}, {options.labels} labels, 348 x 348 JPEG; {processor()}")
+    print("\n".join(report(turns)))
+    if slow:
+        ours = 1000 * statistics.median(each.one.p50 for each in turns)
+        print(f"simple service   {slow:8.0f} ms p50, 40 labels; {slow / ours:.0f} times ours (at least 50)")
+
+
+if __name__ == "__main__":
+    main()

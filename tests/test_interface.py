@@ -1,0 +1,33 @@
+"""The service against its own OpenAPI document: whatever the document allows or forbids is answered as it says."""
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
+
+from benchmarks.server import Server
+from tests.bundles import write_bundle
+from tests.test_openapi import SNAPSHOT
+
+EXAMPLES = 25  # a call
+# what is no picture is refused though the document cannot say so; keys have tests of their own, with keys
+NOT_HERE = [positive_data_acceptance, ignored_auth]
+
+interface = schemathesis.openapi.from_path(SNAPSHOT)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("interface")
+    write_bundle(folder / "tiny")
+    (folder / "labels.txt").write_text("red\nblue\n")
+    with Server(model=folder / "tiny", labels=folder / "labels.txt", data=folder, log_level="error") as server:
+        server.ready()
+        yield f"http://127.0.0.1:{server.port}"
+
+
+@interface.parametrize()
+@settings(max_examples=EXAMPLES, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+def test_every_call_keeps_to_the_document(service, case):
+    """Good and bad requests alike: no 5xx, and every status, header and body is one that the document names."""
+    case.call_and_validate(base_url=service, excluded_checks=NOT_HERE)
