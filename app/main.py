@@ -1,6 +1,7 @@
 """The composition root: which parts there are, and how an app is made of them."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -281,6 +282,7 @@ def _lifespan(
             )
             numbers.labels.set_function(lambda: len(vocabulary.current.labels) if vocabulary.current else 0)
             numbers.pantry_age.set_function(lambda: store.status().age_s)
+            numbers.contents.set_function(lambda: _count(contents))
             app.state.service = service  # for `serve`, which tells it to drain
             looking = [
                 asyncio.create_task(_keep_current("labels", vocabulary.refresh, lambda: _facts(vocabulary))),
@@ -297,6 +299,14 @@ def _lifespan(
         contents.close()
 
     return lifespan
+
+
+def _count(contents: ContentStore) -> float:
+    """How many contents there are; not a number where none are kept, or the store is away."""
+    try:
+        return contents.count()
+    except LarderError:
+        return math.nan
 
 
 def _facts(vocabulary: Vocabulary) -> dict[str, object]:
