@@ -15,6 +15,7 @@ from app.api.content_schemas import (
     Hits,
 )
 from app.api.dependencies import KEYS, Service, ServiceDep
+from app.api.failures import PICTURE
 from app.api.schemas import Error
 from app.contents import Content, Where, content_id
 from app.encoder import unit
@@ -36,7 +37,7 @@ def count(service: ServiceDep, collection: str | None = None) -> ContentCount:
     return ContentCount(count=service.contents.count(collection))
 
 
-@router.post("/contents/search")
+@router.post("/contents/search", responses=PICTURE)
 async def search(body: ContentSearch, service: ServiceDep) -> Hits:
     """The contents nearest to a text, to a picture or to other contents, of those that the filter lets through."""
     near = [body.id] if body.id is not None else body.ids or []
@@ -52,7 +53,7 @@ def get(id: str, service: ServiceDep) -> ContentEntry:
     return _wire(service.contents.get(content_id(id)))
 
 
-@router.put("/contents/{id:path}", responses={201: {"model": ContentEntry, "description": "it is new"}})
+@router.put("/contents/{id:path}", responses=PICTURE | {201: {"model": ContentEntry, "description": "it is new"}})
 async def put(id: str, body: ContentPut, service: ServiceDep, response: Response) -> ContentEntry:
     """Keep a content under an id of yours, in place of the one that has it; a slash may be in it."""
     content = await run_in_threadpool(_content, content_id(id), body, service)

@@ -39,6 +39,11 @@ ANYWHERE: dict[int | str, dict[str, Any]] = {
         503: "try again after Retry-After seconds",
     }.items()
 }
+# and what a call with a picture in it may answer beside that
+PICTURE: dict[int | str, dict[str, Any]] = {
+    400: {"model": Error, "description": "not base64, not a picture, or a truncated one"},
+    415: {"model": Error, "description": "a format that is not accepted"},
+}
 
 
 class Failure(JSONResponse):
@@ -93,7 +98,9 @@ def add_handlers(app: FastAPI) -> None:
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             message = f"{request.url.path} does not take {request.method}"
             # the framework names the methods of the first route alone, the document those of all
-            methods = request.app.openapi()["paths"].get(getattr(request.scope.get("route"), "path", ""), {"get": None})
+            methods = request.app.openapi()["paths"].get(
+                getattr(request.scope.get("route"), "path_format", ""), {"get": None}
+            )
             allow = {"Allow": ", ".join(method.upper() for method in methods)}
             return Failure("invalid_request", message, request.state.request_id, 405, allow)
         return answer(errors.InvalidRequest(str(error.detail)), request.state.request_id)

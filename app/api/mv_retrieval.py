@@ -9,6 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from app.api.content_schemas import MAX_TEXT, Added, Retrieved
 from app.api.contents import vector_of
 from app.api.dependencies import KEYS, Service, ServiceDep
+from app.api.failures import PICTURE
 from app.api.schemas import Error
 from app.contents import MAX_ID, MAX_K, Content, ContentType, content_id
 from app.engines import Floats
@@ -18,7 +19,7 @@ router = APIRouter(
     prefix="/mv_retrieval/v0.1",
     tags=["contents"],
     dependencies=KEYS,
-    responses={503: {"model": Error, "description": "overloaded, draining, or the contents are away"}},
+    responses=PICTURE | {503: {"model": Error, "description": "overloaded, draining, or the contents are away"}},
 )
 _BODY = {
     "requestBody": {
