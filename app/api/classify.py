@@ -1,31 +1,20 @@
 """A picture in, a probability for each of the labels that came with it out."""
 
 import asyncio
-from typing import Any
 
 from fastapi import APIRouter
 from fastapi.concurrency import run_in_threadpool
 
 from app.api.dependencies import KEYS, Service, ServiceDep
-from app.api.schemas import Classify, ClassifyAnswer, Error
+from app.api.failures import PICTURE
+from app.api.schemas import Classify, ClassifyAnswer
 from app.engines import Floats
 from app.request_labels import RequestLabels, read_labels
 
 router = APIRouter(tags=["recognition"], dependencies=KEYS)
 
-_ERRORS = {
-    400: "not base64, not a picture, or a truncated one",
-    413: "too many bytes or pixels",
-    415: "a format that is not accepted",
-    422: "a malformed request, or labels that cannot be used",
-    503: "overloaded or draining",
-}
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    code: {"model": Error, "description": why} for code, why in _ERRORS.items()
-}
 
-
-@router.post("/classify", responses=RESPONSES)
+@router.post("/classify", responses=PICTURE)
 async def classify(body: Classify, service: ServiceDep) -> ClassifyAnswer:
     """Weigh labels of your own for a picture: prompts, used word for word, or labels with a template.
 

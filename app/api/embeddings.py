@@ -9,8 +9,8 @@ from typing import Literal
 from fastapi import APIRouter
 from fastapi.concurrency import run_in_threadpool
 
-from app.api.classify import RESPONSES
 from app.api.dependencies import KEYS, ServiceDep
+from app.api.failures import PICTURE
 from app.api.foreign_schemas import Embedding, Embeddings, EmbeddingsAnswer, Usage
 from app.api.schemas import Error
 from app.engines import Floats
@@ -25,9 +25,7 @@ _PICTURES_AT_ONCE = 8  # enough to keep the model busy, and one request does not
 _DATA_URI = re.compile(r"data:[^,]{0,100};base64,", re.IGNORECASE)
 
 
-@router.post(
-    "/v1/embeddings", responses=RESPONSES | {404: {"model": Error, "description": "a model that is not served"}}
-)
+@router.post("/v1/embeddings", responses=PICTURE | {404: {"model": Error, "description": "a model that is not served"}})
 async def embeddings(body: Embeddings, service: ServiceDep) -> EmbeddingsAnswer:
     """The unit vectors of texts and pictures, which may be mixed: the cosine of two is their dot product."""
     if body.model is not None:

@@ -3,8 +3,9 @@
 from fastapi import APIRouter
 from fastapi.concurrency import run_in_threadpool
 
-from app.api.classify import RESPONSES, vectors
+from app.api.classify import vectors
 from app.api.dependencies import KEYS, ServiceDep
+from app.api.failures import PICTURE
 from app.api.foreign_schemas import LabelScore, ZeroShot
 from app.api.schemas import Error
 from app.request_labels import read_labels
@@ -13,7 +14,7 @@ router = APIRouter(tags=["foreign forms"], dependencies=KEYS)
 
 
 @router.post(
-    "/models/{model:path}", responses=RESPONSES | {404: {"model": Error, "description": "a model that is not served"}}
+    "/models/{model:path}", responses=PICTURE | {404: {"model": Error, "description": "a model that is not served"}}
 )
 async def zero_shot(model: str, body: ZeroShot, service: ServiceDep) -> list[LabelScore]:
     """Labels with their probabilities, a softmax over them, best first."""

@@ -6,24 +6,17 @@ from fastapi import APIRouter
 from fastapi.concurrency import run_in_threadpool
 
 from app.api.dependencies import KEYS, Service, ServiceDep
+from app.api.failures import PICTURE
 from app.api.once import KeyHeader, key_of
-from app.api.schemas import Error, ItemCount, PantryUpdate, ProcessImage, ProcessImageAnswer
+from app.api.schemas import ItemCount, PantryUpdate, ProcessImage, ProcessImageAnswer
 from app.errors import NotFound
 from app.pantry import item_name
 from app.tracing import span
 
 router = APIRouter(tags=["recognition"], dependencies=KEYS)
 
-_ERRORS = {
-    400: "not base64, not a picture, or a truncated one",
-    413: "too many bytes or pixels",
-    415: "a format that is not accepted",
-    422: "a malformed request",
-    503: "overloaded, starting, draining, or the pantry is away",
-}
 
-
-@router.post("/process-image", responses={code: {"model": Error, "description": why} for code, why in _ERRORS.items()})
+@router.post("/process-image", responses=PICTURE)
 async def process_image(body: ProcessImage, service: ServiceDep, key: KeyHeader = None) -> ProcessImageAnswer:
     """Recognise a picture among the live labels, and update the pantry when that is asked for and the answer sure.
 

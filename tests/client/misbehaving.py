@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -43,15 +44,13 @@ class Misbehaving:
                     return
                 time.sleep(step.get("sleep", 0))
                 data = step["body"].encode()
-                try:
+                with suppress(OSError):  # the client may have gone away
                     self.send_response(step["status"])
                     self.send_header("Content-Length", str(len(data)))
                     for name, value in step.get("headers", {}).items():
                         self.send_header(name, value)
                     self.end_headers()
                     self.wfile.write(data[: step.get("cut", len(data))])
-                except OSError:
-                    pass  # the client has gone away
                 if "cut" in step:
                     self.close_connection = True
 
