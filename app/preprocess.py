@@ -38,13 +38,14 @@ def preprocessor(form: ImageForm) -> Callable[[Image.Image], npt.NDArray[np.floa
     if form.interpolation not in _FILTERS:
         raise ValueError(f"interpolation {form.interpolation!r} was found; known are {', '.join(_FILTERS)}")
     fit, resample = fits[form.resize_mode], _FILTERS[form.interpolation]
-    grey = np.arange(256, dtype=np.float32)[:, None] / np.float32(255)  # (256, 1)
-    mean, std = np.array(form.mean, np.float32), np.array(form.std, np.float32)
-    table = ((grey - mean) / std).T.copy()  # (3, 256): one look-up a value
+    mean, std = (np.array(values)[:, None, None] for values in (form.mean, form.std))  # (3, 1, 1)
+    scale, offset = (1 / (255 * std)).astype(np.float32), (-mean / std).astype(np.float32)
 
     def preprocess(picture: Image.Image) -> npt.NDArray[np.float32]:
         pixels = np.asarray(fit(picture, form.size, resample))  # (size, size, 3) uint8
-        return np.stack([table[channel].take(pixels[:, :, channel]) for channel in range(3)])  # (3, size, size)
+        values: npt.NDArray[np.float32] = np.multiply(pixels.transpose(2, 0, 1), scale, order="C")  # (3, size, size)
+        values += offset
+        return values
 
     return preprocess
 

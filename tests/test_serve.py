@@ -42,7 +42,7 @@ def test_it_serves(launch, command):
 
 
 def test_sigterm_drains(launch):
-    """After SIGTERM `GET /` is 503, requests are answered until the port closes, and the exit status is 0."""
+    """After SIGTERM `GET /` and new requests are 503 until the port closes, and the exit status is 0."""
     service = launch()
     service.ready()
     statuses: list[int] = []
@@ -65,7 +65,8 @@ def test_sigterm_drains(launch):
     service.end()
     asking.join(10)
     assert service.process.returncode == 0
-    assert len(statuses) > 10
+    assert statuses.count(503) > 10
+    assert statuses == sorted(statuses), "200 was answered after a 503"
     assert set(statuses) <= {200, 503}
 
 

@@ -23,14 +23,15 @@ async def classify(body: Classify, service: ServiceDep) -> ClassifyAnswer:
     """
     labels = await run_in_threadpool(read_labels, body.labels, body.template, service.limits)
     picture, prompts = await vectors(service, body.image_data, labels)
-    answer = service.classifier.classify(
-        picture,
-        prompts,
-        labels.categories,
-        independent=body.mode == "independent",
-        none_of_these=body.none_of_these,
-        threshold=body.threshold,
-    )
+    with service.ranking():
+        answer = service.classifier.classify(
+            picture,
+            prompts,
+            labels.categories,
+            independent=body.mode == "independent",
+            none_of_these=body.none_of_these,
+            threshold=body.threshold,
+        )
     return ClassifyAnswer(
         result=dict(zip(labels.names, answer.probabilities, strict=True)),
         categories=answer.categories,

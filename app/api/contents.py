@@ -43,7 +43,8 @@ async def search(body: ContentSearch, service: ServiceDep) -> Hits:
     near = [body.id] if body.id is not None else body.ids or []
     vector = await _wanted(body, near, service)
     where = Where(body.type, body.collection, body.conditions(), tuple(near))
-    hits = await run_in_threadpool(service.contents.search, vector, body.k, where)
+    with service.ranking():
+        hits = await run_in_threadpool(service.contents.search, vector, body.k, where)
     return Hits(hits=[HitEntry(id=h.id, type=h.type, score=h.score, metadata=dict(h.metadata)) for h in hits])
 
 

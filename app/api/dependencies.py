@@ -1,6 +1,8 @@
 """What routes are given: the parts of the running service, each under an alias."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypedDict
 
@@ -16,6 +18,7 @@ from app.pantry import PantryStore
 from app.pipeline import Pipeline
 from app.recognition import Recogniser
 from app.request_labels import TextLimits
+from app.tracing import span
 
 
 @dataclass
@@ -35,6 +38,14 @@ class Service:
     keep_pictures: bool
     metrics: Metrics
     draining: bool = False
+
+    @contextmanager
+    def ranking(self) -> Iterator[None]:
+        """What is done inside counts as the stage "rank", in the metrics and in the traces."""
+        start = time.perf_counter()
+        with span("rank"):
+            yield
+        self.metrics.stage("rank", time.perf_counter() - start)
 
     def check_model(self, name: str) -> None:
         """Raises NotFound for any name but the served model's."""

@@ -67,6 +67,8 @@ def answer(error: Exception, request_id: str) -> Failure:
     headers = {}
     if isinstance(error, errors.Unavailable):
         headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, errors.Draining):
+        headers["Connection"] = "close"  # the next request finds another service
     if isinstance(error, errors.Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
     return Failure(code, message, request_id, status, headers)

@@ -22,7 +22,9 @@ async def zero_shot(model: str, body: ZeroShot, service: ServiceDep) -> list[Lab
     sent = body.parameters.candidate_labels
     names = [part.strip() for part in sent.split(",")] if isinstance(sent, str) else sent
     labels = await run_in_threadpool(read_labels, names, body.parameters.hypothesis_template, service.limits)
-    answer = service.classifier.classify(*await vectors(service, body.inputs, labels))
+    pair = await vectors(service, body.inputs, labels)
+    with service.ranking():
+        answer = service.classifier.classify(*pair)
     scores = [
         LabelScore(label=label, score=score) for label, score in zip(labels.names, answer.probabilities, strict=True)
     ]

@@ -52,7 +52,8 @@ async def add_content(id: IdQuery, type: TypeQuery, request: Request, service: S
 async def retrieve_contents(type: TypeQuery, k: KQuery, request: Request, service: ServiceDep) -> Retrieved:
     """The contents nearest to a text or a picture, best first: k of them, or as many as there are."""
     _, vector = await _read(await request.body(), type, service)
-    hits = await run_in_threadpool(service.contents.search, vector, k)
+    with service.ranking():
+        hits = await run_in_threadpool(service.contents.search, vector, k)
     return Retrieved(contents=[hit.id for hit in hits], scores=[hit.score for hit in hits])
 
 

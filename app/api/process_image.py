@@ -1,7 +1,5 @@
 """A picture in, a pantry item out."""
 
-import time
-
 from fastapi import APIRouter
 from fastapi.concurrency import run_in_threadpool
 
@@ -11,7 +9,6 @@ from app.api.once import KeyHeader, key_of
 from app.api.schemas import ItemCount, PantryUpdate, ProcessImage, ProcessImageAnswer
 from app.errors import NotFound
 from app.pantry import item_name
-from app.tracing import span
 
 router = APIRouter(tags=["recognition"], dependencies=KEYS)
 
@@ -25,10 +22,8 @@ async def process_image(body: ProcessImage, service: ServiceDep, key: KeyHeader 
     """
     _ = service.recogniser.label_set  # while starting, refuse before the picture is decoded
     vector = await service.pipeline.vector(body.image_data)
-    start = time.perf_counter()
-    with span("rank"):
+    with service.ranking():
         answer = service.recogniser.recognise(vector, top_k=body.top_k, threshold=body.threshold)
-    service.metrics.stage("rank", time.perf_counter() - start)
     item = answer.labels[0].name
     updated = None
     if body.pantry_update and answer.ranking.confident and answer.known is not False:

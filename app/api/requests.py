@@ -1,9 +1,9 @@
 """What every request goes through: an id, a line in the log, a key, a bounded body, and an answer whatever happens."""
 
 import asyncio
+import random
 import re
 import time
-import uuid
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -42,7 +42,7 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         sent = Headers(scope=scope).get("x-request-id", "")
-        request_id = sent if _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
+        request_id = sent if _REQUEST_ID.fullmatch(sent) else f"{random.getrandbits(128):032x}"
         scope.setdefault("state", {})["request_id"] = request_id
         note("larder.request_id", request_id)
         status = 0
@@ -67,12 +67,12 @@ class RequestMiddleware:
             self._note(scope, status or CLIENT_LEFT, time.perf_counter() - start)
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
-        """Count it and write its line; of those refused under overload the count is enough."""
+        """Count it and write its line; those refused under overload are only counted."""
         code = scope["state"].get("code")
         self._metrics.request(scope["method"], route_of(scope), status, seconds, code)
-        if scope["path"] not in OPEN_PATHS or status >= 500:
-            write = self._log.debug if code == "overloaded" else self._log.info
-            write("request", method=scope["method"], path=scope["path"], status=status, ms=round(1000 * seconds, 1))
+        if code != "overloaded" and (scope["path"] not in OPEN_PATHS or status >= 500):
+            about = {"method": scope["method"], "path": scope["path"], "status": status}
+            self._log.info("request", **about, ms=round(1000 * seconds, 1))
 
 
 def route_of(scope: Scope) -> str:

@@ -56,15 +56,6 @@ def _closing(encoder, opening):
     return opened
 
 
-def test_draining(client):
-    """A service that was told to end is 503 to the load balancer, and answers on meanwhile."""
-    client.app.state.service.draining = True
-    response = client.get("/")
-    assert response.status_code == 503
-    assert response.json()["status"] == "draining"
-    assert client.get("/labels").status_code == 200
-
-
 def test_an_encoder_that_fails_is_not_ready(client, encoder, monkeypatch):
     """The process lives, but the encoder does not answer: that is 503."""
     monkeypatch.setattr("app.pipeline.CANARY_EVERY", -1)
@@ -100,3 +91,16 @@ def test_a_bad_request_id_is_replaced(client, sent):
     given = client.get("/", headers={"x-request-id": sent}).headers["x-request-id"]
     assert len(given) == 32
     assert given != sent
+
+
+def test_draining_lets_nothing_new_in(client):
+    """A service that was told to end says so to the load balancer, refuses every other call, and lives."""
+    client.app.state.service.draining = True
+    response = client.get("/")
+    assert (response.status_code, response.json()["status"]) == (503, "draining")
+    for response in (client.get("/pantry"), client.post("/process-image", json={}), client.get("/metrics")):
+        assert response.status_code == 503
+        assert response.json()["error"]["code"] == "draining"
+        assert response.headers["connection"] == "close"
+        assert int(response.headers["retry-after"]) >= 1
+    assert client.get("/livez").status_code == 200

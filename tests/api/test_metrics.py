@@ -46,6 +46,18 @@ def test_a_picture_is_timed_in_each_stage(client):
     assert after["larder_batch_pictures_sum",] - before["larder_batch_pictures_sum",] == 3
 
 
+def test_classifying_and_searching_are_ranked_too(client):
+    """Every call that compares vectors is timed as the stage `rank`."""
+    name = ("larder_stage_seconds_count", "rank")
+    before = samples(client).get(name, 0)
+    image = as_base64(picture())
+    client.post("/classify", json={"image_data": image, "labels": ["red", "blue"]}).raise_for_status()
+    client.post("/models/colours", json={"inputs": image, "parameters": {"candidate_labels": ["red", "blue"]}})
+    client.post("/contents/search", json={"image_data": image}).raise_for_status()
+    client.post("/mv_retrieval/v0.1/retrieve_contents?type=text&k=1", content=b"red").raise_for_status()
+    assert samples(client)[name] - before == 4
+
+
 def test_refusals_are_counted_by_their_code(client, encoder):
     """Whoever refuses, middleware, route or framework, the code of the answer is counted."""
     post(client, image_data="no picture")
