@@ -36,19 +36,7 @@ snapshot: .venv/dev ## write the OpenAPI document anew, after a change that is m
 	$(BIN)/python -m tests.test_openapi
 
 bench: .venv/dev models/ViT-B-32-none/config.json ## measure speed and recognition: the numbers of the README
-	$(BIN)/python -m benchmarks.engine --model ViT-B-32-none
-	$(BIN)/python -m benchmarks.latency --model larder-small
-	$(BIN)/python -m benchmarks.latency --model ViT-B-32-none
-	$(BIN)/python -m benchmarks.service --model larder-small
-	$(BIN)/python -m benchmarks.service --model ViT-B-32-none --naive
-	$(BIN)/python -m benchmarks.large_pictures --model ViT-B-32-none
-	$(BIN)/python -m benchmarks.memory --model ViT-B-32-none
-	@if [ -n "$(PEERS)" ]; then $(BIN)/python -m benchmarks.peers --python $(PEERS)/bin/python; \
-	  else echo "peers were not measured: PEERS= names a virtual environment with benchmarks/peers-requirements.txt"; fi
-	$(BIN)/python -m benchmarks.live --model ViT-B-32-none
-	$(BIN)/python -m benchmarks.bulk --model ViT-B-32-none
-	$(BIN)/python -m benchmarks.contents
-	$(BIN)/python -m benchmarks.accuracy --data $(DATA)
+	$(BIN)/python -m benchmarks --data $(DATA) $(if $(PEERS),--peers $(PEERS)/bin/python)
 	$(BIN)/python -m benchmarks.cold_start --model larder-small
 	$(BIN)/python -m benchmarks.cold_start --model ViT-B-32-none
 

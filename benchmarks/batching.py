@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from app.settings import available_processors
-from benchmarks.latency import photo
 from benchmarks.load import closed_loop, recognise, summary
+from benchmarks.photo import photo
 from benchmarks.server import Server
 from benchmarks.service import processor
 

@@ -13,7 +13,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from benchmarks.latency import photo
+from benchmarks.photo import photo
 from benchmarks.runtime_api import ROOT, Environment, http_event
 
 FILES = {"labels": "pantry", "templates": "templates", "background": "background"}

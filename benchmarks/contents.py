@@ -31,6 +31,7 @@ from app.engines import Floats
 from app.main import Model, open_model
 from app.settings import Settings
 from app.vocabulary import parse_labels
+from benchmarks import rows
 from benchmarks.server import ROOT
 from benchmarks.vectors import drawn_chunks, real_vectors
 
@@ -54,8 +55,8 @@ def resident() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 2**20
 
 
-def durable_adds(folder: Path, count: int) -> None:
-    """Print how many contents a second are on the disk, beside what the disk takes for one write."""
+def durable_adds(folder: Path, count: int) -> rows.Row:
+    """How many contents a second are on the disk, beside what the disk takes for one write."""
     vectors, part = np.concatenate(list(drawn_chunks(count))), count // CLIENTS
     with (folder / "probe").open("wb") as file:
 
@@ -81,6 +82,8 @@ def durable_adds(folder: Path, count: int) -> None:
             thread.join()
         rate = CLIENTS * part / (time.perf_counter() - begun)
     print(f"durable adds from {CLIENTS} clients: {rate:,.0f} a second; one write to the disk takes {waits:.2f} ms")
+    sides = (f"{rate:,.0f} a second", f"a write to the disk: {waits:.2f} ms")
+    return rows.Row("durable adds of contents, 8 clients", ">= 500 a second", *sides, rate >= 500)
 
 
 def fill(path: Path, model: VectorModel, chunks: Iterable[Floats], total: int) -> None:
@@ -99,8 +102,8 @@ def fill(path: Path, model: VectorModel, chunks: Iterable[Floats], total: int) -
                 progress.update(len(part))
 
 
-def searches(name: str, path: Path, model: VectorModel, questions: dict[str, Floats]) -> None:
-    """Print start, building and search of a file of contents, and the same search among every vector."""
+def searches(name: str, path: Path, model: VectorModel, questions: dict[str, Floats]) -> list[rows.Row]:
+    """Start, building and search of a file of contents, and the same search among every vector."""
     before, begun = resident(), time.perf_counter()
     with closing(LocalContents(path, model, threads=1)) as store:
         opened = time.perf_counter() - begun
@@ -118,25 +121,30 @@ def searches(name: str, path: Path, model: VectorModel, questions: dict[str, Flo
         )
         numbers = store._database.numbers()
         every = flat(numbers, store._database.vectors(numbers), model.size)
+        found = []
         for kind, queries in questions.items():
-            compare(kind, store, every, queries)
+            found.append(compare(kind, store, every, queries))
         rare = Where(conditions=(Condition("rare", "eq", True),))
         half = Where(conditions=(Condition("n", "gte", len(numbers) // 2),))
         for kind, where in (("one in a hundred passes", rare), ("half of them pass", half)):
             took = milliseconds(partial(store.search, k=10, where=where), queries)
             print(f"  a filter that {kind}: {took:.2f} ms", flush=True)
+    return found
 
 
-def compare(kind: str, store: LocalContents, every: Segment, queries: Floats) -> None:
-    """Print one line: k 10, p50 and recall, and how long comparing with every vector takes."""
+def compare(kind: str, store: LocalContents, every: Segment, queries: Floats) -> rows.Row:
+    """The p50 and the recall at k 10, and how long comparing with every vector takes."""
     everyone = pack(np.ones(len(every), bool))
     wanted = [set(every.search(query, 10, everyone)[0].tolist()) for query in queries]
     found = [set(store._index.view.search(query, 10)[0].tolist()) for query in queries]
-    recall = np.mean([len(one & other) / 10 for one, other in zip(found, wanted, strict=True)])
+    recall = float(np.mean([len(one & other) / 10 for one, other in zip(found, wanted, strict=True)]))
     used, exact = (
         milliseconds(work, queries) for work in (lambda q: store.search(q, 10), lambda q: every.search(q, 10, everyone))
     )
     print(f"  by {kind}: p50 {used:.2f} ms, recall@10 {recall:.4f}; comparing with every vector {exact:.2f} ms")
+    what, most = f"search among {len(every):,} contents by {kind}", 4 if len(every) <= 100_000 else 5
+    sides = (f"{used:.2f} ms, recall {recall:.4f}", f"every vector {exact:.1f} ms")
+    return rows.Row(what, f"p50 <= {most} ms, recall >= 0.99", *sides, used <= most and recall >= 0.99)
 
 
 def without_last(chunks: Iterable[Floats], count: int, last: list[Floats]) -> Iterator[Floats]:
@@ -161,26 +169,28 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="a folder with cifar10/ and grocery/: real vectors too, 100,000")
     parser.add_argument("--model", default="larder-small", help="the bundle that makes the real vectors")
     parser.add_argument("--adds", type=int, default=8_000, help="how many durable adds")
+    rows.add_option(parser)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        durable_adds(Path(folder), options.adds)
+        found = [durable_adds(Path(folder), options.adds)]
     for count in options.counts:
         with tempfile.TemporaryDirectory() as folder:
             path, model, last = Path(folder) / "contents.sqlite", VectorModel("drawn", "0", 512), list[Floats]()
             fill(path, model, without_last(drawn_chunks(count + QUERIES), count, last), count)
-            searches("drawn vectors", path, model, {"vectors of the same kind": np.concatenate(last)})
+            found += searches("drawn vectors", path, model, {"drawn vectors": np.concatenate(last)})
     if options.data:
         opened = open_model(Settings(model=options.model))
         vectors = real_vectors(opened, options.data, 100_000 + QUERIES)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "contents.sqlite"
             fill(path, opened.vectors, [vectors[QUERIES:]], 100_000)
-            searches(
+            found += searches(
                 f"real vectors of {opened.name}",
                 path,
                 opened.vectors,
                 {"pictures": vectors[:QUERIES], "texts": texts(opened)},
             )
+    rows.hand_in(options.rows, found)
 
 
 if __name__ == "__main__":

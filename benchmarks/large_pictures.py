@@ -23,10 +23,13 @@ from app.engines.onnxruntime import OnnxRuntimeEngine
 from app.images import ImageLimits, open_picture
 from app.preprocess import preprocessor
 from app.settings import available_processors
+from benchmarks import rows
 from samples.draw import NAMES, draw
 
 SIZES = {"1080p": (1920, 1080), "12 megapixels": (4000, 3000), "640 x 640": (640, 640), "900 x 900": (900, 900)}
 TIMES = (None, 4, 3, 2, 1.5)  # None: in full
+SERVED = 2
+MOST = {"1080p": 11, "12 megapixels": 40}  # milliseconds
 QUALITY = 90
 
 
@@ -58,7 +61,8 @@ def main() -> None:
     parser.add_argument("--model", default="larder-small", help="the bundle to embed with, in float32")
     parser.add_argument("--data", type=Path, help="the folder with grocery/val.parquet")
     parser.add_argument("--count", type=int, default=20, help="drawn pictures, and as many photographs (20)")
-    options = parser.parse_args()
+    rows.add_option(parser)
+    options, found = parser.parse_args(), list[rows.Row]()
     bundle = open_bundle(find_bundle(options.model))
     engine, form = OnnxRuntimeEngine(bundle, available_processors()), bundle.config.image_form
     preprocess, pictures = preprocessor(form), originals(options.count, options.data)
@@ -66,7 +70,7 @@ def main() -> None:
     print(f"{'':<16}{'at least':>10}{'decoded':>14}{'ms p50':>9}{'cosine least':>14}{'median':>11}")
     for name, size in SIZES.items():
         files = [jpeg(picture, size) for picture in pictures]
-        full = None
+        full, in_full = None, 0.0
         for times in TIMES:
             enough = round(times * form.size) if times else None
             taken, vectors, decoded = [], [], (0, 0)
@@ -82,11 +86,19 @@ def main() -> None:
             cosines = (embedded * full).sum(axis=1)
             shape = f"{decoded[0]} x {decoded[1]}"
             wanted = f"{times} x" if times else "in full"
-            times_taken, least = statistics.median(taken), cosines.min()
+            times_taken, least = statistics.median(taken), float(cosines.min())
+            in_full = in_full or times_taken
             print(
                 f"{name:<16}{wanted:>10}{shape:>14}{times_taken:>9.1f}{least:>14.6f}{np.median(cosines):>11.6f}",
                 flush=True,
             )
+            if times == SERVED and name in MOST:
+                ours, other = f"{times_taken:.1f} ms, cosine >= {least:.4f}", f"in full {in_full:.1f} ms"
+                kept = times_taken <= MOST[name] and least >= 0.999
+                found.append(
+                    rows.Row(f"a JPEG of {name} to the model's input", f"<= {MOST[name]} ms", ours, other, kept)
+                )
+    rows.hand_in(options.rows, found)
 
 
 if __name__ == "__main__":

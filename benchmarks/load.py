@@ -77,6 +77,8 @@ class _Connection(asyncio.Protocol):
         if len(self._buffer) < end + 4 + length:
             return
         self._buffer.clear()
+        if b"connection: close" in head:
+            self.close()
         if self._answer and not self._answer.done():
             self._answer.set_result((int(head[9:12]), b"retry-after:" in head))
 
