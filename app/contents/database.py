@@ -2,11 +2,8 @@
 
 import hashlib
 import json
-import queue
-import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from app.contents import Content, VectorModel, Where, not_there
-from app.contents.conditions import Condition, Scalar, kind
+from app.contents.file import File
 from app.contents.flags import Numbers
+from app.contents.query import conditions, facts
 from app.engines import Floats
-from app.errors import ContentsError, NotFound, StoreUnavailable
+from app.errors import ContentsError, NotFound
 
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS models (model INTEGER PRIMARY KEY, checksum TEXT NOT NULL UNIQUE,
@@ -47,9 +45,6 @@ _LOST = " AND text IS NULL AND picture IS NULL"
 _LOST_IDS = _OUTDATED_COUNT.replace("count(*)", "id") + _LOST
 _OUTDATED = """SELECT number, picture, id, type, text, collection, metadata FROM vectors JOIN contents USING (number)
                LEFT JOIN pictures USING (number) WHERE model <> ? ORDER BY number LIMIT ?"""
-# SQLite orders numbers before texts before blobs, so that a range has to name the kind of its values too
-_KINDS = {"number": "IN ('integer', 'real')", "text": "= 'text'", "boolean": "= 'blob'"}
-_SIGNS = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _A_CHUNK = 10_000
 LINGER = 60.0  # seconds for which a search may be at work
 
@@ -88,29 +83,21 @@ class Database:
 
     def __init__(self, path: Path, model: VectorModel) -> None:
         """Opens the file, and makes it where there is none; raises StoreUnavailable."""
-        self._path = path
-        self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = self._connect()
-            self._writer.execute("PRAGMA journal_mode = WAL")
-            self._writer.execute("PRAGMA synchronous = FULL")
-            self._writer.executescript(f"BEGIN; {_SCHEMA} COMMIT")
+        self._file = File(path, _SCHEMA)
+        self._writer = self._file.writer
+        with self._file.transaction():
             self._model = self._number_of(model)
-            with self._transaction():
-                self._purge(time.time() + LINGER, most=-1)
-        except (sqlite3.Error, OSError) as error:
-            raise StoreUnavailable(f"the contents' file {path} cannot be opened: {error}") from error
+            self._purge(time.time() + LINGER, most=-1)
 
     def write(self, changes: Sequence[Put | Delete]) -> list[Done | NotFound]:
         """Carry out all changes in one transaction, one thread at a time; raises StoreUnavailable, and then none is."""
-        with self._transaction():
+        with self._file.transaction():
             self._purge(time.time() - LINGER, most=2 * len(changes))
             return [self._put(change) if isinstance(change, Put) else self._delete(change) for change in changes]
 
     def get(self, id: str) -> Content:
         """One content, with its thumbnail; raises NotFound."""
-        with self._reader() as reader:
+        with self._file.reader() as reader:
             row = reader.execute(_GET, (id,)).fetchone()
         if row is None:
             raise not_there(id)
@@ -118,21 +105,21 @@ class Database:
 
     def rows(self, numbers: Numbers) -> dict[int, Content]:
         """The contents with these numbers, also of those that went a short while ago."""
-        with self._reader() as reader:
+        with self._file.reader() as reader:
             rows = reader.execute(_ROWS, (json.dumps(numbers.tolist()),))
             return {number: _content(row) for number, *row in rows}
 
     def matching(self, where: Where) -> Numbers:
         """The numbers of all contents that a search is for, ascending, also of those that went a short while ago."""
-        parts, values = _sql(where)
+        parts, values = conditions(where)
         query = f"SELECT number FROM contents WHERE {' AND '.join(parts)}"  # noqa: S608 - of our own parts alone
-        with self._reader() as reader:
+        with self._file.reader() as reader:
             rows = reader.execute(query, values)
             return np.sort(np.fromiter((number for (number,) in rows), np.int64))
 
     def vector(self, id: str) -> Floats:
         """One content's vector (D,); raises NotFound."""
-        with self._reader() as reader:
+        with self._file.reader() as reader:
             row = reader.execute(
                 "SELECT vector FROM vectors JOIN contents USING (number) WHERE id = ? AND gone IS NULL", (id,)
             ).fetchone()
@@ -142,20 +129,20 @@ class Database:
 
     def count(self, collection: str | None) -> int:
         """How many contents there are."""
-        with self._reader() as reader:
+        with self._file.reader() as reader:
             query = "SELECT count(*) FROM contents WHERE gone IS NULL AND (?1 IS NULL OR collection = ?1)"
             row = reader.execute(query, (collection,)).fetchone()
         return int(row[0])
 
     def numbers(self) -> Numbers:
         """The numbers of all contents, ascending."""
-        with self._reader() as reader:
+        with self._file.reader() as reader:
             rows = reader.execute("SELECT number FROM vectors ORDER BY number")
             return np.fromiter((number for (number,) in rows), np.int64)
 
     def vectors(self, numbers: Numbers) -> Iterator[Floats]:
         """The vectors (n, D) with these ascending numbers, all of which are there, in chunks."""
-        with self._reader() as reader:
+        with self._file.reader() as reader:
             rows = reader.execute(
                 "SELECT vector FROM vectors WHERE number BETWEEN ? AND ? ORDER BY number",
                 (int(numbers[0]), int(numbers[-1])),
@@ -165,44 +152,42 @@ class Database:
 
     def check_model(self, name: str) -> None:
         """Raises ContentsError where some vectors are another model's."""
-        with self._reader() as reader:
+        with self._file.reader() as reader:
             others = reader.execute(_OTHERS, (self._model,)).fetchall()
         for other, count in others:
             if count:
                 raise ContentsError(
-                    f"{count} contents in {self._path} have vectors of the model {other}, not of {name}: "
+                    f"{count} contents in {self._file.path} have vectors of the model {other}, not of {name}: "
                     "encode them anew with `python -m app contents reindex`, or serve that model"
                 )
 
     def outdated_count(self, lost: bool = False) -> int:
         """How many contents have another model's vector; with `lost`, of these, the pictures without an original."""
-        with self._reader() as reader:
+        with self._file.reader() as reader:
             query = _OUTDATED_COUNT + (_LOST if lost else "")
             return int(reader.execute(query, (self._model,)).fetchone()[0])
 
     def outdated(self, most: int) -> list[tuple[int, Content]]:
         """Some of the contents that have another model's vector, with their numbers and their originals."""
-        with self._reader() as reader:
+        with self._file.reader() as reader:
             rows = reader.execute(_OUTDATED, (self._model, most)).fetchall()
         return [(number, replace(_content(row), picture=picture)) for number, picture, *row in rows]
 
     def replace_vectors(self, vectors: Sequence[tuple[int, bytes]]) -> None:
         """Give contents, by their numbers, vectors of this model, all of them or none."""
         rows = [(self._model, _digest(vector), vector, number) for number, vector in vectors]
-        with self._transaction():
+        with self._file.transaction():
             self._writer.executemany("UPDATE vectors SET model = ?, digest = ?, vector = ? WHERE number = ?", rows)
 
     def drop_lost(self) -> None:
         """Remove the pictures that have another model's vector and no original."""
-        with self._transaction():
+        with self._file.transaction():
             for (id,) in self._writer.execute(_LOST_IDS, (self._model,)).fetchall():
                 self._remove(id)
 
     def close(self) -> None:
         """Close the file; what was acknowledged is in it."""
-        self._writer.close()
-        while not self._readers.empty():
-            self._readers.get_nowait().close()
+        self._file.close()
 
     def _put(self, put: Put) -> Done:
         digest = _digest(put.vector)
@@ -217,8 +202,8 @@ class Database:
         self._writer.execute("INSERT INTO vectors VALUES (?, ?, ?, ?)", (added, self._model, digest, put.vector))
         if content.thumbnail or content.picture:
             self._writer.execute("INSERT INTO pictures VALUES (?, ?, ?)", (added, content.thumbnail, content.picture))
-        facts = [(key, value, added) for key, value in _facts(content.metadata)]
-        self._writer.executemany("INSERT INTO facts VALUES (?, ?, ?)", facts)
+        rows = [(key, value, added) for key, value in facts(content.metadata)]
+        self._writer.executemany("INSERT INTO facts VALUES (?, ?, ?)", rows)
         return Done(added, removed)
 
     def _delete(self, delete: Delete) -> Done | NotFound:
@@ -238,8 +223,8 @@ class Database:
         """Forget some contents that have been gone for so long that no search is at work on them."""
         query = "SELECT number, metadata FROM contents WHERE gone < ? ORDER BY gone LIMIT ?"
         for number, metadata in self._writer.execute(query, (before, most)).fetchall():
-            facts = [(key, value, number) for key, value in _facts(json.loads(metadata))]
-            self._writer.executemany("DELETE FROM facts WHERE key = ? AND value = ? AND number = ?", facts)
+            rows = [(key, value, number) for key, value in facts(json.loads(metadata))]
+            self._writer.executemany("DELETE FROM facts WHERE key = ? AND value = ? AND number = ?", rows)
             self._writer.execute("DELETE FROM contents WHERE number = ?", (number,))
 
     def _equal(self, digest: bytes, vector: bytes) -> str | None:
@@ -253,40 +238,6 @@ class Database:
         )
         row = self._writer.execute("SELECT model FROM models WHERE checksum = ?", (model.checksum,)).fetchone()
         return int(row[0])
-
-    def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, timeout=5, isolation_level=None, check_same_thread=False)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """All or nothing."""
-        with _our_errors():
-            self._writer.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._writer.execute("COMMIT")
-            finally:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
-
-    @contextmanager
-    def _reader(self) -> Iterator[sqlite3.Connection]:
-        """A connection that no other thread uses meanwhile: in WAL mode it waits for no writer."""
-        with _our_errors():
-            try:
-                reader = self._readers.get_nowait()
-            except queue.Empty:
-                reader = self._connect()
-            yield reader
-            self._readers.put(reader)
-
-
-@contextmanager
-def _our_errors() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise StoreUnavailable(f"the contents' file cannot be used: {error}") from error
 
 
 def stored(vector: Floats) -> bytes:
@@ -305,39 +256,3 @@ def _floats(kept: bytes) -> Floats:
 def _content(row: Sequence[Any]) -> Content:
     id_, type_, text, collection, metadata, *thumbnail = row
     return Content(id_, type_, text, collection, json.loads(metadata), *thumbnail)
-
-
-def _facts(metadata: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
-    """What of the metadata can be asked for."""
-    for key, value in metadata.items():
-        if kind(value) != "other":
-            yield key, _value(value)
-
-
-def _value(value: Scalar) -> object:
-    return bytes([value]) if isinstance(value, bool) else value
-
-
-def _sql(where: Where) -> tuple[list[str], list[object]]:
-    """The condition of a query, and its values."""
-    parts, values = ["TRUE"], list[object]()
-    for column, wanted in (("type", where.type), ("collection", where.collection)):
-        if wanted is not None:
-            # the plus keeps SQLite from going by a collection, which may be everything, where it can go by a fact
-            parts.append(f"{'+' if where.conditions else ''}{column} = ?")
-            values.append(wanted)
-    if where.without:
-        parts.append("id NOT IN (SELECT value FROM json_each(?))")
-        values.append(json.dumps(where.without))
-    for condition in where.conditions:
-        test, compared = _test(condition)
-        parts.append(f"number IN (SELECT number FROM facts WHERE key = ? AND {test})")  # noqa: S608 - the same
-        values += [condition.key, *compared]
-    return parts, values
-
-
-def _test(condition: Condition) -> tuple[str, list[object]]:
-    if isinstance(condition.value, tuple):
-        return f"value IN ({', '.join('?' * len(condition.value))})", [_value(value) for value in condition.value]
-    value = condition.value
-    return f"value {_SIGNS[condition.operator]} ? AND typeof(value) {_KINDS[kind(value)]}", [_value(value)]
