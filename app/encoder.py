@@ -28,7 +28,8 @@ class Encoder:
 
     def pictures(self, pixels: Sequence[Floats]) -> Floats:
         """Preprocessed pictures, each (3, S, S), to unit vectors (N, D)."""
-        return unit(self._engine.encode_pixels(np.stack(pixels)))
+        batch = np.stack(pixels) if len(pixels) > 1 else pixels[0][np.newaxis]  # (N, 3, S, S)
+        return unit(self._engine.encode_pixels(batch))
 
     def texts(self, texts: Sequence[str]) -> Floats:
         """Up to a few dozen texts to unit vectors (N, D), past the cache."""
