@@ -29,6 +29,11 @@ def parser() -> argparse.ArgumentParser:
     change = recognise.add_mutually_exclusive_group()
     change.add_argument("--add", type=int, metavar="N", help="add so many to the pantry where the answer is sure")
     change.add_argument("--remove", type=int, metavar="N", help="take so many from it")
+    search = commands.add_parser("search", help="find contents by a text or a picture")
+    search.add_argument("text", nargs="?")
+    search.add_argument("--picture", metavar="PICTURE", help="instead of a text")
+    search.add_argument("-k", type=int, default=10, metavar="N", help="how many (10)")
+    search.add_argument("--collection", metavar="NAME", help="where; everywhere by itself")
     commands.add_parser("pantry", help="list the pantry")
     for name, what in (("add", "add to an item's count"), ("remove", "take from an item's count")):
         command = commands.add_parser(name, help=what)
@@ -53,7 +58,10 @@ def run(larder: Larder, options: argparse.Namespace) -> int:
     """Carry out the command."""
     if options.command == "recognise":
         return recognise(larder, options)
-    if options.command == "pantry":
+    if options.command == "search":
+        for hit in larder.search(options.text, picture=options.picture, k=options.k, collection=options.collection):
+            show(hit, f"{hit.score:.3f}  {hit.id}", options.json)
+    elif options.command == "pantry":
         for each in larder.items():
             show(each, f"{each.count:6}  {each.item}", options.json)
     elif options.command == "status":
