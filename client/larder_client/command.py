@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
         default=os.environ.get("LARDER_URL", "http://127.0.0.1:8000"),
         help="the service (LARDER_URL, or http://127.0.0.1:8000)",
     )
-    top.add_argument("--key", default=os.environ.get("LARDER_KEY"), help="its key (LARDER_KEY)")
+    top.add_argument("--key", default=os.environ.get("LARDER_API_KEY"), help="its key (LARDER_API_KEY)")
     top.add_argument("--json", action="store_true", help="one JSON object a line")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     recognise = commands.add_parser("recognise", help="say what pictures show")
