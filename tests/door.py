@@ -41,7 +41,7 @@ class Door:
     def __enter__(self) -> "Door":
         self._process = subprocess.Popen(self.command)
         deadline = time.monotonic() + PATIENCE
-        while not self._listens():
+        while not listens(self.port):
             assert self._process.poll() is None, "nginx has ended"
             assert time.monotonic() < deadline, "nginx does not listen"
             time.sleep(0.02)
@@ -51,10 +51,12 @@ class Door:
         self._process.terminate()
         self._process.wait(PATIENCE)
 
-    def _listens(self) -> bool:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
-            return True
-        return False
+
+def listens(port: int) -> bool:
+    """Whether something answers at a port of this machine."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
 
 
 def directives() -> str:
