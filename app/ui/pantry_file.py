@@ -55,9 +55,10 @@ def _json_lines(text: str) -> Iterator[tuple[int, Any]]:
 
 
 def _item(record: Any) -> Item:
-    if not isinstance(record, dict) or not isinstance(record.get("item"), str) or not record["item"].strip():
-        raise ValueError("an item with a name is needed")
+    item = record.get("item") if isinstance(record, dict) else None
+    if not isinstance(item, str) or not item.strip() or "/" in item:
+        raise ValueError("an item needs a name, without a slash")
     count = str(record.get("count"))
     if not (count.isascii() and count.isdecimal()):
         raise ValueError(f"a count is a whole number from 0 on, not “{count[:30]}”")
-    return Item(record["item"], int(count))
+    return Item(item, int(count))

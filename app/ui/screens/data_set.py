@@ -29,10 +29,6 @@ def one(data: DataSet) -> None:
     number = st.number_input(f"Picture, from 0 to {last}", 0, last, 0)
     picture = data.files[number]
     left, right = st.columns([2, 3], gap="large")
-    with left:
-        show(Picked(f"picture {number}", picture))
-        shown = data.shown(number)
-        st.caption(f"By the data set: **{plain(shown)}**" if shown else "The data set does not say what it shows.")
     with right:
         if data.evaluated:
             among(data.evaluated, picture, number)
@@ -47,6 +43,10 @@ def one(data: DataSet) -> None:
             st.caption(
                 f"Among {found.label_count} labels. The CNN of the evaluation was not asked about these pictures."
             )
+    with left:
+        show(Picked(f"picture {number}", picture))
+        shown = data.shown(number)
+        st.caption(f"By the data set: **{plain(shown)}**" if shown else "The data set does not say what it shows.")
 
 
 def among(known: Evaluated, picture: bytes, number: int) -> None:

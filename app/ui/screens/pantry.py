@@ -3,34 +3,39 @@
 import streamlit as st
 from larder_client import Item, Refused
 
-from app.ui.connection import larder
+from app.ui import counts
+from app.ui.connection import larder, ready
 from app.ui.pantry_file import read_items, write_items
-from app.ui.sentences import plain, said
+from app.ui.sentences import plain
 
 
-def change(names: list[str]) -> None:
-    """Add to an item, take from it, or delete it."""
-    with st.form("change", clear_on_submit=True):
-        st.subheader("Change an item")
-        item = st.selectbox(
-            "Item", names, index=None, placeholder="Choose one, or type a new one", accept_new_options=True
-        )
+def put_in() -> None:
+    """Add to an item, old or new."""
+    with st.form("put in", clear_on_submit=True):
+        st.subheader("Put in")
+        item = st.text_input("Item", placeholder="rice", max_chars=200)
         quantity = st.number_input("How many", min_value=1, value=1)
+        pressed = st.form_submit_button("Add", icon=":material/add:", type="primary")
+    if pressed:
+        counts.add(item, quantity)
+
+
+def take_out() -> None:
+    """Take from an item that there is, or have it forgotten."""
+    names = [each.item for each in larder().items()]
+    if not names:
+        return
+    with st.form("take out"):
+        st.subheader("Take out")
+        item = st.selectbox("Item of the pantry", names)
+        quantity = st.number_input("How many of it", min_value=1, value=1)
         with st.container(horizontal=True):
-            add = st.form_submit_button("Add", icon=":material/add:", type="primary")
             take = st.form_submit_button("Take out", icon=":material/remove:")
             delete = st.form_submit_button("Delete", icon=":material/delete:")
-    if not (add or take or delete):
-        return
-    if not item:
-        st.warning("Choose or type an item first.", icon=":material/warning:")
-        return
+    if take:
+        counts.take_out(item, quantity)
     if delete:
-        larder().delete(item)
-        st.success(f"{plain(item)} is no longer in the pantry.", icon=":material/delete:")
-    else:
-        now = larder().add(item, quantity) if add else larder().remove(item, quantity)
-        st.success(f"The pantry has {now.count} of {plain(now.item)} now.", icon=":material/check_circle:")
+        counts.delete(item)
 
 
 def bring_in() -> None:
@@ -46,15 +51,17 @@ def bring_in() -> None:
     except ValueError as error:
         st.error(plain(str(error)), icon=":material/error:")
         return
-    bar = st.progress(0.0, "Importing")
+    bar, imported = st.progress(0.0, "Importing"), 0
     for done, each in enumerate(items, start=1):
         try:
             larder().set_count(each.item, each.count)
+            imported += 1
         except Refused as error:
             problems.append(f"{each.item}: {error}.")
         bar.progress(done / len(items), f"{done} of {len(items)}")
     bar.empty()
-    st.success(f"{len(items)} lines were read; counts are set, not added.", icon=":material/check_circle:")
+    what = "1 item was" if imported == 1 else f"{imported} items were"
+    st.success(f"{what} imported; counts are set, not added.", icon=":material/check_circle:")
     if problems:
         st.warning("Left out:\n" + "".join(f"\n- {plain(each)}" for each in problems), icon=":material/warning:")
 
@@ -75,11 +82,11 @@ def listing(items: list[Item]) -> None:
 def page() -> None:
     """List the items and change them."""
     st.caption("The items of the pantry are labels too: what is added here is recognised from the next picture on.")
+    ready()
     left, right = st.columns([3, 2], gap="large")
     with right:
-        with said():
-            change([each.item for each in larder().items()])
-        with said():
-            bring_in()
+        put_in()
+        take_out()
+        bring_in()
     with left:
         listing(larder().items())

@@ -3,10 +3,11 @@
 import streamlit as st
 from larder_client import Recognition
 
+from app.ui import counts
 from app.ui.bars import bars, decimals, percent
 from app.ui.connection import larder, ready
 from app.ui.picking import pick, show
-from app.ui.sentences import plain, said
+from app.ui.sentences import plain
 
 
 def verdict(found: Recognition) -> None:
@@ -29,7 +30,7 @@ def ranking(found: Recognition) -> None:
     bars("Label", found.top_k_items, found.top_k_probabilities, others)
     right = found.calibrated_probability
     st.caption(
-        (f"By experience with this model, the first is right in {percent(right)} of such cases. " if right else "")
+        ("" if right is None else f"By the model's calibration the first is right in {percent(right)} of such cases. ")
         + f"Probability: a softmax over all {found.label_count} labels. Score: the same, renormalised among these "
         f"{len(scores)}, so it looks surer than it is; confident means a score above 80 %. "
         "Cosine: how near picture and label are, before any softmax."
@@ -46,16 +47,10 @@ def counting(item: str) -> None:
         with st.container(horizontal=True):
             add = st.form_submit_button("Add to the pantry", icon=":material/add:", type="primary")
             take = st.form_submit_button("Take out", icon=":material/remove:")
-    with said():
-        if add:
-            now = larder().add(name, quantity)
-            st.success(f"Added {quantity}: the pantry has {now.count} of {plain(now.item)} now.", icon=":material/add:")
-        if take:
-            left_over = larder().remove(name, quantity)
-            st.success(
-                f"Took out {left_over.removed}: the pantry has {left_over.count} of {plain(left_over.item)} now.",
-                icon=":material/remove:",
-            )
+    if add:
+        counts.add(name, quantity)
+    if take:
+        counts.take_out(name, quantity)
 
 
 def page() -> None:
