@@ -1,5 +1,6 @@
 """Chromium before the whole site; without it or without nginx the tests are skipped, and that is said loudly."""
 
+import io
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -7,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.site import Site
@@ -66,11 +68,13 @@ def open_page(site: Site, chromium: Browser) -> Iterator[Callable[..., Page]]:
 
 @pytest.fixture
 def picture() -> Callable[[Page, str], None]:
-    """Keeps a page as a picture in the folder that SCREENSHOTS names, if it does; `make screenshots` does."""
+    """Keeps a page as a small PNG in the folder that SCREENSHOTS names, if it does; `make screenshots` does."""
 
     def picture(page: Page, name: str) -> None:
         if folder := os.environ.get("SCREENSHOTS"):
-            page.screenshot(path=Path(folder) / f"{name}.png")
+            page.mouse.move(0, 0)
+            shot = Image.open(io.BytesIO(page.screenshot(animations="disabled")))
+            shot.convert("RGB").quantize(256).save(Path(folder) / f"{name}.png", optimize=True)
 
     return picture
 
