@@ -114,7 +114,7 @@ def page() -> None:
         st.error(plain(str(error)), icon=":material/error:")
         st.stop()
     ready()
-    st.subheader(plain(chosen.evaluated.title if chosen.evaluated else path.name))
+    st.header(plain(chosen.evaluated.title if chosen.evaluated else path.name))
     single, by_text = st.tabs(["One picture", "Search by text"])
     with single, said():
         one(chosen)
