@@ -1,4 +1,4 @@
-"""The pictures of a data set, one by one and by text, as a page."""
+"""The pictures of a data set, as a page."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress

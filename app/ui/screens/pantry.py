@@ -1,4 +1,4 @@
-"""What there is and how many of it, as a page."""
+"""The items of the pantry with their counts, as a page."""
 
 import streamlit as st
 from larder_client import Item, Refused

@@ -1,4 +1,4 @@
-"""How the service is, what it knows and how fast it answers, as a page."""
+"""The state of the service, as a page."""
 
 import time
 from statistics import median
