@@ -1,4 +1,4 @@
-"""Pictures of a data set that is not Larder's, and what the CNN of the evaluation said of them."""
+"""Pictures of a data set, with what the CNN of the evaluation said of them."""
 
 import hashlib
 import json

@@ -41,16 +41,19 @@ def _csv(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     reader = csv.DictReader(io.StringIO(text))
     if not {"item", "count"} <= set(reader.fieldnames or []):
         raise ValueError("The first line has to be a heading that names item and count.")
-    for row in reader:
-        yield reader.line_num, row
+    try:
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise ValueError(f"This file cannot be read as CSV: {error}.") from error
 
 
 def _json_lines(text: str) -> Iterator[tuple[int, Any]]:
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         try:
             if line.strip():
                 yield number, json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             yield number, None
 
 

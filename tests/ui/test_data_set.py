@@ -73,7 +73,7 @@ def test_a_broken_picture_in_it_is_a_sentence(larder, open_page, folder):
 def test_the_cnn_stands_beside_larder(larder, open_page, evaluated):
     """The kept answers are found by the pictures themselves, and both choose among the same classes."""
     page = open_page("data_set")
-    assert [each.value for each in page.subheader] == ["Three"]
+    assert [each.value for each in page.header] == ["Three"]
     mine, cnn = (each.value for each in page.html)
     prompts = [f"a photo of {name}." for name in NAMES]
     found = larder.classify(sample("banana"), prompts)

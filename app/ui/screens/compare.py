@@ -58,9 +58,9 @@ def page() -> None:
     title = st.segmented_control("Report", list(reports), default=next(iter(reports)), required=True)
     parts = sections(reports[title].with_suffix(".md").read_text())
     figures(json.loads(reports[title].read_text()))
-    st.subheader("What they say")
+    st.header("What they say")
     st.markdown(parts["What they say"])
-    st.subheader("Plots")
+    st.header("Plots")
     plots(parts["Plots"], EVALUATION)
     for heading in TABLES:
         with st.expander(heading):

@@ -1,4 +1,4 @@
-"""The pictures of a data set, one by one and by text, as a page."""
+"""The pictures of a data set, as a page."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -114,7 +114,7 @@ def page() -> None:
         st.error(plain(str(error)), icon=":material/error:")
         st.stop()
     ready()
-    st.subheader(plain(chosen.evaluated.title if chosen.evaluated else path.name))
+    st.header(plain(chosen.evaluated.title if chosen.evaluated else path.name))
     single, by_text = st.tabs(["One picture", "Search by text"])
     with single, said():
         one(chosen)

@@ -1,4 +1,4 @@
-"""What there is and how many of it, as a page."""
+"""The items of the pantry with their counts, as a page."""
 
 import streamlit as st
 from larder_client import Item, Refused
@@ -12,7 +12,7 @@ from app.ui.sentences import plain
 def put_in() -> None:
     """Add to an item, old or new."""
     with st.form("put in", clear_on_submit=True):
-        st.subheader("Put in")
+        st.header("Put in")
         item = st.text_input("Item", placeholder="rice", max_chars=200)
         quantity = st.number_input("How many", min_value=1, value=1)
         pressed = st.form_submit_button("Add", icon=":material/add:", type="primary")
@@ -26,7 +26,7 @@ def take_out() -> None:
     if not names:
         return
     with st.form("take out"):
-        st.subheader("Take out")
+        st.header("Take out")
         item = st.selectbox("Item of the pantry", names)
         quantity = st.number_input("How many of it", min_value=1, value=1)
         with st.container(horizontal=True):
@@ -41,9 +41,11 @@ def take_out() -> None:
 def bring_in() -> None:
     """Set the counts that a file says; the lines that cannot be used are listed."""
     with st.form("import", clear_on_submit=True):
-        st.subheader("Import")
+        st.header("Import")
         file = st.file_uploader("A pantry file: CSV with the heading item,count, or JSON lines", ["csv", "jsonl"])
         pressed = st.form_submit_button("Import", icon=":material/upload:")
+    if pressed and not file:
+        st.warning("Choose a file first.", icon=":material/warning:")
     if not (pressed and file):
         return
     try:

@@ -28,19 +28,18 @@ def ranking(found: Recognition) -> None:
     scores = [percent(score) for score in found.top_k_scores]
     others = {"Score": scores, "Cosine": decimals(found.top_k_cosines)}
     bars("Label", found.top_k_items, found.top_k_probabilities, others)
-    right = found.calibrated_probability
+    right = None if found.known is False else found.calibrated_probability  # it was fitted on known pictures
     st.caption(
         ("" if right is None else f"By the model's calibration the first is right in {percent(right)} of such cases. ")
-        + f"Probability: a softmax over all {found.label_count} labels. Score: the same, renormalised among these "
-        f"{len(scores)}, so it looks surer than it is; confident means a score above 80 %. "
-        "Cosine: how near picture and label are, before any softmax."
+        + f"Probability: a softmax over all {found.label_count} labels. Score: the same among these {len(scores)} "
+        "alone, so it looks surer than it is; above 80 % is confident. Cosine: nearness, before any softmax."
     )
 
 
 def counting(item: str) -> None:
     """Put the item into the pantry or take it out; nothing happens before a button is pressed."""
     with st.form("counting"):
-        st.subheader("In the pantry")
+        st.header("In the pantry")
         left, right = st.columns([3, 1])
         name = left.text_input("Item", value=item, max_chars=200)
         quantity = right.number_input("How many", min_value=1, value=1)

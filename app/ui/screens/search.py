@@ -1,6 +1,7 @@
 """Texts and pictures that are found by each other, as a page."""
 
 import hashlib
+from textwrap import shorten
 from typing import Any
 
 import streamlit as st
@@ -10,6 +11,7 @@ from app.ui.connection import larder, ready
 from app.ui.picking import KINDS, pick
 from app.ui.sentences import plain, said, sentence
 
+LONGEST = 300  # characters of a text, or of what is known of a content, on its card
 TYPES = {"Texts and pictures": None, "Pictures": "image", "Texts": "text"}
 
 
@@ -21,10 +23,8 @@ def ask() -> dict[str, Any]:
             st.info(f"More like **{plain(like)}**", icon=":material/hub:", width=400)
             st.button("Back to my question", on_click=st.session_state.pop, args=("like",))
         return {"id": like}
-    if (
-        st.segmented_control("Look for what is like", ["A text", "A picture"], default="A text", required=True)
-        == "A text"
-    ):
+    kinds = ["A text", "A picture"]
+    if st.segmented_control("Look for what is like", kinds, default=kinds[0], required=True) == kinds[0]:
         text = st.text_input("Text", placeholder="something sweet", max_chars=1000).strip()
         return {"text": text} if text else {}
     picked = pick("to find contents that are like it.")
@@ -59,11 +59,12 @@ def card(hit: Hit) -> None:
         if hit.type == "image":
             st.image(larder().thumbnail(hit.id), alt=f"picture {hit.id}", width="stretch")
         else:
-            st.markdown(f"“{plain(larder().content(hit.id).text or '')}”")
+            st.markdown(f"“{plain(shorten(larder().content(hit.id).text or '', LONGEST, placeholder=' …'))}”")
     except NotFound:
         st.caption("Kept without a thumbnail.")
     st.markdown(f"Cosine **{hit.score:.3f}**")
-    st.caption(plain(" · ".join([*(f"{key}: {value}" for key, value in hit.metadata.items()), hit.id])))
+    facts = [f"{key}: {value}" for key, value in hit.metadata.items() if not isinstance(value, (dict, list))]
+    st.caption(plain(shorten(" · ".join([*facts, hit.id]), LONGEST, placeholder=" …")))
     st.button("More like this", key=f"more {hit.id}", on_click=st.session_state.update, args=({"like": hit.id},))
 
 
@@ -72,7 +73,7 @@ def add() -> None:
     with st.form("add", clear_on_submit=True):
         files = st.file_uploader("Pictures", KINDS, accept_multiple_files=True)
         text = st.text_area("Or a text", max_chars=10_000).strip()
-        collection = st.text_input("Into the collection", value="default", max_chars=200).strip()
+        collection = st.text_input("Into the collection", value="default", max_chars=180).strip()
         pressed = st.form_submit_button("Add", icon=":material/add:", type="primary")
     if not pressed:
         return

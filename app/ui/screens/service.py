@@ -1,4 +1,4 @@
-"""How the service is, what it knows and how fast it answers, as a page."""
+"""The state of the service, as a page."""
 
 import time
 from statistics import median
@@ -78,7 +78,7 @@ def page() -> None:
     """State, speed and labels."""
     st.caption("How the service is, how fast it answers, and what it can recognise.")
     status()
-    st.subheader("How fast it answers")
+    st.header("How fast it answers")
     speed()
-    st.subheader("What it can recognise")
+    st.header("What it can recognise")
     labels()
