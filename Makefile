@@ -1,6 +1,6 @@
 # Larder. `make` lists the targets; every one sets up what it needs in .venv first.
 .DEFAULT_GOAL := help
-.PHONY: help run test check audit snapshot bench chaos train train-cifar baseline evaluate search model ui image clean
+.PHONY: help run ui test check audit snapshot bench chaos train train-cifar baseline evaluate search model screenshots image clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -20,6 +20,9 @@ help: ## list the targets
 run: .venv/serving ## start the service on http://127.0.0.1:8000
 	$(BIN)/python -m app serve
 
+ui: .venv/ui ## open the page for people, with a service beside it where none answers on port 8000
+	$(BIN)/python -m app.ui
+
 test: .venv/dev ## run the tests
 	$(BIN)/python -m pytest
 
@@ -34,6 +37,9 @@ audit: .venv/dev ## hold the serving requirements against the published vulnerab
 
 snapshot: .venv/dev ## write the OpenAPI document anew, after a change that is meant
 	$(BIN)/python -m tests.test_openapi
+
+screenshots: .venv/dev ## take the pictures in docs/images anew, by the tests in a browser
+	SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser
 
 bench: .venv/dev models/ViT-B-32-none/config.json ## measure speed and recognition: the numbers of the README
 	$(BIN)/python -m benchmarks --data $(DATA) $(if $(PEERS),--peers $(PEERS)/bin/python)
@@ -91,10 +97,14 @@ clean: ## remove what make has set up
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
+.venv/ui: .venv/serving requirements-ui.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-ui.txt
+	touch $@
+
 .venv/model: .venv/serving requirements-model.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-model.txt
 	touch $@
 
-.venv/dev: .venv/model requirements-dev.txt requirements-milvus.txt infra/lambda/requirements.txt infra/lambda/requirements-cdk.txt
+.venv/dev: .venv/model requirements-dev.txt requirements-milvus.txt requirements-ui.txt infra/lambda/requirements.txt infra/lambda/requirements-cdk.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@

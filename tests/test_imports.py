@@ -78,18 +78,20 @@ OWNERS = {
     "open_clip": ["engines.open_clip_import"],
     "tokenizers": ["bundle", "training", "exporter"],
     "ftfy": ["bundle", "training"],
-    "PIL": ["images", "preprocess", "training", "exporter", "evaluation"],
+    "PIL": ["images", "preprocess", "training", "exporter", "evaluation", "ui.picking"],
     "openvino": ["engines.openvino"],
     "sqlite3": ["pantry.sqlite", "prompt_cache", "contents.file"],
     "faiss": ["contents.segment"],
     "pymilvus": ["contents.milvus"],
     "google": ["pantry.firestore"],
     "grpc": ["pantry.firestore"],
-    "pyarrow": ["bulk.sources", "bulk.parts", "training", "evaluation"],
+    "pyarrow": ["bulk.sources", "bulk.parts", "training", "evaluation", "ui.data_sets"],
     "ray": ["bulk.ray"],
     "boto3": ["s3"],
     "botocore": ["s3"],
-    "prometheus_client": ["metrics"],
+    "prometheus_client": ["metrics", "ui.latency"],
+    "streamlit": ["ui"],
+    "larder_client": ["ui"],
     "opentelemetry": ["tracing"],
     "structlog": ["log"],
     "logging": ["log", "exporter.quiet"],
@@ -167,6 +169,12 @@ def test_the_api_sees_protocols_only(path):
     """Routes never reach for an engine, a bundle or a concrete store."""
     for imported in ours(path):
         assert not imported.startswith(tuple(NOT_FOR_THE_API)), f"{name_of(path)} imports {imported}"
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if name_of(path).startswith("ui")], ids=name_of)
+def test_the_pages_see_the_client_alone(path):
+    """The pages use nothing of the service: they run where it is not installed."""
+    assert [name for name in ours(path) if not name.startswith("ui")] == []
 
 
 def test_serving_needs_no_torch():

@@ -6,7 +6,7 @@
 'banana'
 """
 
-from larder_client.answers import Classification, Health, Item, Label, Recognition, RemovedItem
+from larder_client.answers import Classification, Content, Health, Hit, Item, Label, Recognition, RemovedItem
 from larder_client.async_client import AsyncLarder
 from larder_client.client import Larder
 from larder_client.errors import (
@@ -29,8 +29,10 @@ __all__ = [
     "AsyncLarder",
     "Busy",
     "Classification",
+    "Content",
     "Failed",
     "Health",
+    "Hit",
     "ImageTooLarge",
     "InvalidImage",
     "InvalidLabels",

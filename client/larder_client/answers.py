@@ -1,7 +1,7 @@
 """The service's answers as frozen dataclasses, under the names of the wire."""
 
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 T = TypeVar("T")
 
@@ -32,6 +32,8 @@ class Recognition:
     """Whether the picture shows any of the labels at all; None where the model is not calibrated."""
     similarity_score: float
     """The best label's probability: softmax over all labels."""
+    calibrated_probability: float | None
+    """How likely the best label is right; None where the model is not calibrated."""
     top_k_items: list[str]
     top_k_scores: list[float]
     """The best labels' probabilities, renormalised to sum to 1."""
@@ -64,6 +66,30 @@ class Label:
     label: str
     synonyms: list[str]
     sources: list[str]
+
+
+@dataclass(frozen=True)
+class Content:
+    """A text or a picture as it is kept."""
+
+    id: str
+    type: Literal["text", "image"]
+    text: str | None
+    metadata: dict[str, Any]
+    collection: str
+    thumbnail: bool
+    """Whether there is one."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A content that was found."""
+
+    id: str
+    type: Literal["text", "image"]
+    score: float
+    """Its cosine with what was looked for."""
+    metadata: dict[str, Any]
 
 
 @dataclass(frozen=True)

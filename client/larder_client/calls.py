@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from larder_client.answers import Classification, Health, Item, Label, Recognition, RemovedItem, read, recognition
 from larder_client.pictures import Picture, as_base64
+from larder_client.vectors import Vectors, vectors
 
 T = TypeVar("T")
 
@@ -19,19 +20,27 @@ class Call(Generic[T]):
     method: str
     path: str
     read: Callable[[Any], T]
+    """Makes the answer of JSON; of bytes, where `media` says so."""
     body: dict[str, Any] | None = None
     key: str | None = None
     also: tuple[int, ...] = ()
     """Statuses beside 200 and its like whose body is an answer too."""
+    media: str = "application/json"
+    """The media type of the answer."""
 
 
 def health() -> Call[Health]:
-    """`GET /`, which answers in the same form with 503."""
+    """How the service is (`GET /`); one that is not ready is no error here."""
     return Call("GET", "/", lambda data: read(Health, data), also=(503,))
 
 
+def metrics() -> Call[str]:
+    """The service's numbers in Prometheus' text form (`GET /metrics`)."""
+    return Call("GET", "/metrics", bytes.decode, media="text/plain")
+
+
 def labels() -> Call[list[Label]]:
-    """`GET /labels`."""
+    """The merged label set (`GET /labels`)."""
     return Call("GET", "/labels", lambda data: [read(Label, each) for each in data["labels"]])
 
 
@@ -44,7 +53,10 @@ def recognise(
     quantity: int = 1,
     shrink: bool = True,
 ) -> Call[Recognition]:
-    """`POST /process-image`."""
+    """What a picture shows among the live labels (`POST /process-image`).
+
+    `update` has the pantry's count changed when that is sure.
+    """
     body: dict[str, Any] = {"image_data": as_base64(picture, shrink), "top_k": top_k, "threshold": threshold}
     if update:
         body["pantry_update"] = {"operation": update, "quantity": quantity}
@@ -61,7 +73,10 @@ def classify(
     threshold: float = 0.8,
     shrink: bool = True,
 ) -> Call[Classification]:
-    """`POST /classify`."""
+    """How probable each of your own labels is (`POST /classify`).
+
+    A map from label to category answers for categories too.
+    """
     body = {
         "image_data": as_base64(picture, shrink),
         "labels": dict(labels) if isinstance(labels, Mapping) else list(labels),
@@ -73,39 +88,59 @@ def classify(
     return Call("POST", "/classify", lambda data: read(Classification, data), body)
 
 
+def embed_texts(texts: Sequence[str]) -> Call[Vectors]:
+    """The unit vectors (N, D) of texts (`POST /v1/embeddings`)."""
+    return _embed(list(texts), "text")
+
+
+def embed_pictures(pictures: Sequence[Picture], *, shrink: bool = True) -> Call[Vectors]:
+    """The unit vectors (N, D) of pictures (`POST /v1/embeddings`)."""
+    return _embed([as_base64(picture, shrink) for picture in pictures], "image")
+
+
 def items() -> Call[list[Item]]:
-    """`GET /pantry`."""
+    """All items of the pantry (`GET /pantry`)."""
     return Call("GET", "/pantry", lambda data: [read(Item, each) for each in data["items"]])
 
 
 def item(name: str) -> Call[Item]:
-    """`GET /pantry/{item}`."""
+    """One item of the pantry (`GET /pantry/{item}`)."""
     return Call("GET", _path(name), lambda data: read(Item, data))
 
 
 def set_count(name: str, count: int) -> Call[Item]:
-    """`PUT /pantry/{item}`."""
+    """Set an item's count (`PUT /pantry/{item}`)."""
     return Call("PUT", _path(name), lambda data: read(Item, data), {"count": count}, _new_key())
 
 
-def add(name: str, quantity: int) -> Call[Item]:
-    """`POST /pantry/{item}/add`."""
+def add(name: str, quantity: int = 1) -> Call[Item]:
+    """Add to an item's count (`POST /pantry/{item}/add`)."""
     return Call("POST", _path(name) + "/add", lambda data: read(Item, data), {"quantity": quantity}, _new_key())
 
 
-def remove(name: str, quantity: int) -> Call[RemovedItem]:
-    """`POST /pantry/{item}/remove`."""
+def remove(name: str, quantity: int = 1) -> Call[RemovedItem]:
+    """Take from an item's count, which never goes below 0 (`POST /pantry/{item}/remove`)."""
     body = {"quantity": quantity}
     return Call("POST", _path(name) + "/remove", lambda data: read(RemovedItem, data), body, _new_key())
 
 
 def delete(name: str) -> Call[None]:
-    """`DELETE /pantry/{item}`."""
+    """Remove an item from the pantry (`DELETE /pantry/{item}`)."""
     return Call("DELETE", _path(name), lambda _: None, key=_new_key())
 
 
+def _embed(inputs: list[str], modality: Literal["text", "image"]) -> Call[Vectors]:
+    body = {"input": inputs, "modality": modality, "encoding_format": "base64"}
+    return Call("POST", "/v1/embeddings", lambda data: vectors(each["embedding"] for each in data["data"]), body)
+
+
+def part(text: str) -> str:
+    """Any text as one part of a path."""
+    return quote(text, safe="")
+
+
 def _path(name: str) -> str:
-    return f"/pantry/{quote(name, safe='')}"
+    return f"/pantry/{part(name)}"
 
 
 def _new_key() -> str:

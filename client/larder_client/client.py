@@ -1,19 +1,27 @@
 """The client of programs that wait for each answer."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from types import TracebackType
-from typing import Literal, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 import httpx2
 
-from larder_client import calls
-from larder_client.answers import Classification, Health, Item, Label, Recognition, RemovedItem
+from larder_client import calls, content_calls
 from larder_client.errors import LarderError
-from larder_client.exchange import Tries, answer, failure, request, settings
-from larder_client.pictures import Picture
+from larder_client.exchange import Tries, answer, failure, named, request, settings
 
 T = TypeVar("T")
+P = ParamSpec("P")
+
+
+def _method(make: Callable[P, calls.Call[T]]) -> "Callable[Concatenate[Larder, P], T]":
+    """A method that sends a call."""
+
+    def method(self: "Larder", /, *args: P.args, **options: P.kwargs) -> T:
+        return self._send(make(*args, **options))
+
+    return named(method, make)
 
 
 class Larder:
@@ -41,76 +49,28 @@ class Larder:
         """Close the connections."""
         self._http.close()
 
-    def health(self) -> Health:
-        """How the service is."""
-        return self._send(calls.health())
+    health = _method(calls.health)
+    metrics = _method(calls.metrics)
+    labels = _method(calls.labels)
+    recognise = _method(calls.recognise)
+    classify = _method(calls.classify)
+    embed_texts = _method(calls.embed_texts)
+    embed_pictures = _method(calls.embed_pictures)
 
-    def labels(self) -> list[Label]:
-        """The merged label set."""
-        return self._send(calls.labels())
+    items = _method(calls.items)
+    item = _method(calls.item)
+    set_count = _method(calls.set_count)
+    add = _method(calls.add)
+    remove = _method(calls.remove)
+    delete = _method(calls.delete)
 
-    def recognise(
-        self,
-        picture: Picture,
-        *,
-        top_k: int = 5,
-        threshold: float = 0.8,
-        update: Literal["add", "remove"] | None = None,
-        quantity: int = 1,
-        shrink: bool = True,
-    ) -> Recognition:
-        """What a picture shows among the live labels; `update` has the pantry's count changed when that is sure."""
-        call = calls.recognise(
-            picture, top_k=top_k, threshold=threshold, update=update, quantity=quantity, shrink=shrink
-        )
-        return self._send(call)
-
-    def classify(
-        self,
-        picture: Picture,
-        labels: Sequence[str] | Mapping[str, str],
-        *,
-        template: str | None = None,
-        mode: Literal["exclusive", "independent"] = "exclusive",
-        none_of_these: bool = False,
-        threshold: float = 0.8,
-        shrink: bool = True,
-    ) -> Classification:
-        """How probable each of your own labels is; a map from label to category answers for categories too."""
-        call = calls.classify(
-            picture,
-            labels,
-            template=template,
-            mode=mode,
-            none_of_these=none_of_these,
-            threshold=threshold,
-            shrink=shrink,
-        )
-        return self._send(call)
-
-    def items(self) -> list[Item]:
-        """All items of the pantry."""
-        return self._send(calls.items())
-
-    def item(self, name: str) -> Item:
-        """One item of the pantry."""
-        return self._send(calls.item(name))
-
-    def set_count(self, name: str, count: int) -> Item:
-        """Set an item's count."""
-        return self._send(calls.set_count(name, count))
-
-    def add(self, name: str, quantity: int = 1) -> Item:
-        """Add to an item's count."""
-        return self._send(calls.add(name, quantity))
-
-    def remove(self, name: str, quantity: int = 1) -> RemovedItem:
-        """Take from an item's count, which never goes below 0."""
-        return self._send(calls.remove(name, quantity))
-
-    def delete(self, name: str) -> None:
-        """Remove an item from the pantry."""
-        self._send(calls.delete(name))
+    put_text = _method(content_calls.put_text)
+    put_picture = _method(content_calls.put_picture)
+    content = _method(content_calls.content)
+    delete_content = _method(content_calls.delete_content)
+    count_contents = _method(content_calls.count_contents)
+    thumbnail = _method(content_calls.thumbnail)
+    search = _method(content_calls.search)
 
     def _send(self, call: calls.Call[T]) -> T:
         tries = Tries(self._retries)

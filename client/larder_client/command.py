@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
         default=os.environ.get("LARDER_URL", "http://127.0.0.1:8000"),
         help="the service (LARDER_URL, or http://127.0.0.1:8000)",
     )
-    top.add_argument("--key", default=os.environ.get("LARDER_KEY"), help="its key (LARDER_KEY)")
+    top.add_argument("--key", default=os.environ.get("LARDER_API_KEY"), help="its key (LARDER_API_KEY)")
     top.add_argument("--json", action="store_true", help="one JSON object a line")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     recognise = commands.add_parser("recognise", help="say what pictures show")
@@ -29,6 +29,11 @@ def parser() -> argparse.ArgumentParser:
     change = recognise.add_mutually_exclusive_group()
     change.add_argument("--add", type=int, metavar="N", help="add so many to the pantry where the answer is sure")
     change.add_argument("--remove", type=int, metavar="N", help="take so many from it")
+    search = commands.add_parser("search", help="find contents by a text or a picture")
+    search.add_argument("text", nargs="?")
+    search.add_argument("--picture", metavar="PICTURE", help="instead of a text")
+    search.add_argument("-k", type=int, default=10, metavar="N", help="how many (10)")
+    search.add_argument("--collection", metavar="NAME", help="where; everywhere by itself")
     commands.add_parser("pantry", help="list the pantry")
     for name, what in (("add", "add to an item's count"), ("remove", "take from an item's count")):
         command = commands.add_parser(name, help=what)
@@ -53,7 +58,10 @@ def run(larder: Larder, options: argparse.Namespace) -> int:
     """Carry out the command."""
     if options.command == "recognise":
         return recognise(larder, options)
-    if options.command == "pantry":
+    if options.command == "search":
+        for hit in larder.search(options.text, picture=options.picture, k=options.k, collection=options.collection):
+            show(hit, f"{hit.score:.3f}  {hit.id}", options.json)
+    elif options.command == "pantry":
         for each in larder.items():
             show(each, f"{each.count:6}  {each.item}", options.json)
     elif options.command == "status":

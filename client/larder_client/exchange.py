@@ -1,8 +1,10 @@
 """One request and its answer in the words of HTTP, and when to try again: what both clients share."""
 
+import functools
+import inspect
 import random
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, get_args
 
 import httpx2
 
@@ -10,8 +12,19 @@ from larder_client.calls import Call
 from larder_client.errors import Busy, Failed, LarderError, TimedOut, Unreachable, error_of
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 LONGEST_WAIT = 30.0  # seconds: who is told to come back later than that is told so
 _FIRST_WAIT = 0.2
+
+
+def named(method: F, make: Callable[..., Call[Any]]) -> F:
+    """A client's method with the name, the arguments and the documentation of the call that it sends."""
+    functools.update_wrapper(method, make)
+    own, (answered,) = inspect.signature(make), get_args(make.__annotations__["return"])
+    itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    signature = own.replace(parameters=[itself, *own.parameters.values()], return_annotation=answered)
+    method.__signature__ = signature  # type: ignore[attr-defined]  # what inspect and help() look at
+    return method
 
 
 def settings(url: str, key: str | None, timeout: float) -> dict[str, Any]:
@@ -28,17 +41,29 @@ def request(call: Call[T]) -> dict[str, Any]:
 
 def answer(call: Call[T], response: httpx2.Response) -> T:
     """What the answer says; raises the LarderError that it stands for."""
-    try:
-        body = response.json() if response.content else None
-    except ValueError:
-        body = None
+    body = _json(response)
     if not response.is_success and not (response.status_code in call.also and _is_own(body)):
         raise error_of(response.status_code, body, response.headers)
     try:
-        return call.read(body)
-    except (KeyError, TypeError) as error:
+        return call.read(body if call.media == "application/json" else _bytes(response, call.media))
+    except (KeyError, TypeError, ValueError) as error:
         where = f"{call.method} {response.request.url}"
         raise Failed(f"{where} answered {response.status_code}, but not in Larder's form: is it Larder?") from error
+
+
+def _json(response: httpx2.Response) -> Any:
+    try:
+        return response.json() if response.content else None
+    except ValueError:
+        return None
+
+
+def _bytes(response: httpx2.Response, media: str) -> bytes:
+    """The answer's bytes; raises ValueError for those of another media type."""
+    found = response.headers.get("content-type", "")
+    if not found.startswith(media):
+        raise ValueError(f"the answer is of type {found!r}, not {media}")
+    return response.content
 
 
 def _is_own(body: Any) -> bool:

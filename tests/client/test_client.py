@@ -4,16 +4,21 @@ import ast
 import asyncio
 import inspect
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import larder_client
+import numpy as np
 import pytest
-from larder_client import AsyncLarder, Busy, InvalidImage, InvalidLabels, Item, Larder, NotFound, Unauthorized
+from larder_client import AsyncLarder, Busy, Hit, InvalidImage, InvalidLabels, Item, Larder, NotFound, Unauthorized
 from larder_client.command import main
 
 from benchmarks.server import Server
 from tests.bundles import write_bundle
 from tests.fakes import as_bytes, picture
+
+CLIENT = Path(larder_client.__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +78,49 @@ def test_the_pantry(larder):
         larder.item("soy sauce")
 
 
-def test_health_and_labels(larder):
-    """The state of the service and its labels are answers too."""
+def test_contents(larder):
+    """Texts and pictures are kept under their ids, found by text, by picture and by each other, and forgotten."""
+    larder.put_text("notes/1", "a red note", metadata={"shelf": 2}, collection="things")
+    red = larder.put_picture("photos/red", picture("red"), metadata={"shelf": 3}, collection="things")
+    larder.put_picture("photos/blue", picture("blue"), collection="things", thumbnail=False)
+    assert (red.type, red.metadata, red.thumbnail) == ("image", {"shelf": 3}, True)
+    assert larder.content("notes/1").text == "a red note"
+    assert larder.count_contents("things") == larder.count_contents() == 3
+    (best, *_) = larder.search("blue", collection="things", type="image")
+    assert best == Hit("photos/blue", "image", best.score, {})
+    assert [hit.id for hit in larder.search(picture=picture("red"), k=1, filter={"shelf": {"gt": 2}})] == ["photos/red"]
+    assert larder.search(id="photos/red", k=1)[0].id == "notes/1"
+    assert [hit.id for hit in larder.search(ids=["photos/red", "notes/1"])] == ["photos/blue"]
+    assert larder.thumbnail("photos/red").startswith(b"\xff\xd8")
+    with pytest.raises(NotFound, match="thumbnail"):
+        larder.thumbnail("photos/blue")
+    for id in ("notes/1", "photos/red", "photos/blue"):
+        larder.delete_content(id)
+    assert larder.count_contents("things") == 0
+    with pytest.raises(NotFound):
+        larder.content("notes/1")
+
+
+def test_embeddings(larder):
+    """Texts and pictures become unit vectors (N, D) of one space."""
+    texts, pictures = larder.embed_texts(["red", "blue"]), larder.embed_pictures([picture("blue"), picture("red")])
+    assert texts.dtype == pictures.dtype == np.float32
+    assert texts.shape == pictures.shape == (2, texts.shape[1])
+    assert np.linalg.norm(pictures, axis=1) == pytest.approx(1, abs=1e-5)
+    assert (texts @ pictures.T).argmax(axis=1).tolist() == [1, 0]
+
+
+def test_vectors_without_numpy():
+    """Where numpy is not installed, vectors are lists of numbers."""
+    without = "import sys; sys.modules['numpy'] = None; from larder_client.vectors import vectors"
+    script = f"{without}; print(vectors(['AACAPwAAAEA=']))"
+    assert subprocess.check_output([sys.executable, "-c", script], cwd=CLIENT, text=True) == "[[1.0, 2.0]]\n"
+
+
+def test_health_labels_and_metrics(larder):
+    """The state of the service, its labels and its numbers are answers too."""
     health = larder.health()
+    assert "larder_labels " in larder.metrics()
     assert (health.status, health.model) == ("ready", "tiny")
     assert [label.synonyms for label in larder.labels() if label.label == "azure blue"] == [["sky blue"]]
 
@@ -101,18 +146,24 @@ def test_async_does_the_same(url):
             assert (await larder.health()).status == "ready"
             assert len(await larder.labels()) >= 3
             assert isinstance(await larder.items(), list)
+            await larder.put_picture("async", picture("red"))
+            assert [hit.id for hit in await larder.search("red")] == ["async"]
+            assert (await larder.thumbnail("async")).startswith(b"\xff\xd8")
+            await larder.delete_content("async")
 
     asyncio.run(ask())
 
 
 def test_both_clients_offer_the_same():
-    """Every method of one is a method of the other, with the same arguments."""
+    """Every method of one is a method of the other, with the same arguments and the documentation of its call."""
 
     def methods(client):
         public = {name: each for name, each in vars(client).items() if callable(each) and not name.startswith("_")}
         return {name: str(inspect.signature(each)) for name, each in public.items()}
 
     assert methods(Larder) == methods(AsyncLarder)
+    assert methods(Larder)["add"] == "(self, /, name: str, quantity: int = 1) -> larder_client.answers.Item"
+    assert all(inspect.getdoc(getattr(Larder, name)) for name in methods(Larder))
 
 
 def test_a_service_that_drains_is_an_answer_to_health_alone(start):
@@ -153,6 +204,12 @@ def test_the_command(url, tmp_path, capsys):
     assert capsys.readouterr().out == "     3  rice\n"
     assert main(["--url", url, "--json", "pantry"]) == 0
     assert {"item": "rice", "count": 3} in [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    with Larder(url) as larder:
+        larder.put_picture("photo", picture("red"))
+    assert main(["--url", url, "search", "red"]) == 0
+    assert capsys.readouterr().out.endswith("  photo\n")
+    assert main(["--url", url, "search", "--picture", str(tmp_path / "red.png"), "-k", "1"]) == 0
+    assert capsys.readouterr().out == "1.000  photo\n"
     assert main(["--url", url, "status"]) == 0
     assert "ready" in capsys.readouterr().out
     assert main(["--url", url, "remove", "nothing of the kind"]) == 2
@@ -160,13 +217,12 @@ def test_the_command(url, tmp_path, capsys):
 
 
 def test_the_client_needs_nothing_of_the_service():
-    """It imports httpx2, Pillow and the standard library alone."""
-    import sys
-
+    """It imports httpx2, Pillow and the standard library alone, and numpy where that is installed."""
     for path in Path(larder_client.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) else []
             for name in names:
                 root = name.partition(".")[0]
-                assert root in {"httpx2", "PIL", "larder_client"} | sys.stdlib_module_names, f"{path.name}: {name}"
+                known = {"httpx2", "PIL", "larder_client"} | sys.stdlib_module_names
+                assert root in known or (root, path.name) == ("numpy", "vectors.py"), f"{path.name}: {name}"

@@ -117,6 +117,12 @@ def test_an_answer_that_is_not_larders_is_said_so(strange):
         ask(server.url)
 
 
+def test_a_page_is_no_thumbnail():
+    """Bytes are taken for a picture only where their media type says so."""
+    with Misbehaving(FOREIGN) as server, Larder(server.url) as larder, pytest.raises(Failed, match="not in Larder's"):
+        larder.thumbnail("photo")
+
+
 def test_nothing_there_is_unreachable():
     """A port where nobody listens is named in the error."""
     with Misbehaving(OK) as server:

@@ -24,7 +24,7 @@ def server(tmp_path_factory) -> Iterator[Server]:
 def moderate(server: Server, *arguments: object, key: str = "a-key") -> subprocess.CompletedProcess[str]:
     url = f"http://127.0.0.1:{server.port}"
     command = [sys.executable, "-S", "examples/moderation.py", "--url", url, *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, env={"LARDER_KEY": key}, capture_output=True, text=True)
+    return subprocess.run(command, cwd=ROOT, env={"LARDER_API_KEY": key}, capture_output=True, text=True)
 
 
 def test_moderation_prints_seven_categories_best_first(server):

@@ -1,20 +1,40 @@
-"""The stack's templates, as the CDK writes them; it needs Node.js, and says so loudly where there is none."""
+"""The programs that infra is tested with; where one is not there, that is said loudly."""
 
 import importlib
 import shutil
 
 import pytest
 
-MISSING = "Node.js is not there, which the CDK runs on: install version 20 or later"
+from tests.door import MISSING as NO_NGINX
+from tests.door import find_nginx
+
+NO_NODE = "Node.js is not there, which the CDK runs on: install version 20 or later"
+NO_PROMTOOL = "promtool is not there: install it, with `apt-get install prometheus` for instance"
 _skipped: set[str] = set()
+
+
+def there(program: str | None, missing: str) -> str:
+    """A program that was found; without it the tests that want it are skipped."""
+    if program is None:
+        _skipped.add(missing)
+        pytest.skip(missing)
+    return program
+
+
+@pytest.fixture(scope="session")
+def nginx() -> str:
+    return there(find_nginx(), NO_NGINX)
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    return there(shutil.which("promtool"), NO_PROMTOOL)
 
 
 @pytest.fixture(scope="session")
 def synthesise(tmp_path_factory):
     """Makes the template of a stack with the context values given."""
-    if shutil.which("node") is None:
-        _skipped.add(MISSING)
-        pytest.skip(MISSING)
+    there(shutil.which("node"), NO_NODE)
     import aws_cdk
     from aws_cdk.assertions import Template
 
@@ -30,5 +50,5 @@ def synthesise(tmp_path_factory):
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What was not tested is said in full, also in a run without -rs."""
     for reason in _skipped:
-        terminalreporter.section("THE LAMBDA STACK WAS NOT TESTED", red=True, bold=True)
+        terminalreporter.section("A PART OF INFRA WAS NOT TESTED", red=True, bold=True)
         terminalreporter.line(reason)

@@ -1,0 +1,1 @@
+"""The pages for people: they ask a service over HTTP through `larder_client` alone."""

@@ -1,0 +1,62 @@
+"""`python -m app.ui`: the page, beside a service of its own where none answers yet; Ctrl-C ends both.
+
+`LARDER_URL` names a service elsewhere; without it, it is the one at `LARDER_PORT` (8000) of this machine.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+SERVICE = ["app", "serve"]
+PAGE = ["streamlit", "run", str(Path(__file__).parent / "main.py")]
+PATIENCE = 30  # seconds for each of the two to end
+
+
+def main() -> int:
+    """Run until Ctrl-C, SIGTERM, or the end of one of the two; returns the exit status."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    port = int(os.environ.get("LARDER_PORT") or 8000)
+    elsewhere = os.environ.get("LARDER_URL")
+    variables = {"LARDER_LOG_LEVEL": "warning"} | os.environ | {"LARDER_URL": elsewhere or f"http://127.0.0.1:{port}"}
+    with suppress(KeyboardInterrupt), ExitStack() as both:
+        processes = [both.enter_context(started(command, variables)) for command in commands(elsewhere, port)]
+        while all(process.poll() is None for process in processes):
+            time.sleep(0.2)
+        return 1
+    return 0
+
+
+def commands(elsewhere: str | None, port: int) -> list[list[str]]:
+    """What is to be started: no service where one is elsewhere, or something answers at the port already."""
+    return [PAGE] if elsewhere or listens(port) else [SERVICE, PAGE]
+
+
+@contextmanager
+def started(command: list[str], variables: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that ends when we do; in a session of its own, so that the terminal's Ctrl-C reaches us alone."""
+    process = subprocess.Popen([sys.executable, "-m", *command], env=variables, start_new_session=True)  # noqa: S603
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def listens(port: int) -> bool:
+    """Whether something answers at a port of this machine."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""The service that the pages ask, as the environment names it."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+from larder_client import Busy, Health, Larder
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that the pages read of the environment."""
+
+    url: str
+    """`LARDER_URL`."""
+    key: str | None
+    """`LARDER_API_KEY`."""
+    data_set: Path | None
+    """`LARDER_DATA_SET`: a parquet file or a folder of pictures."""
+
+
+def settings() -> Settings:
+    """The settings as they are now."""
+    read = os.environ.get
+    data_set = read("LARDER_DATA_SET")
+    return Settings(
+        url=(read("LARDER_URL") or "http://127.0.0.1:8000").rstrip("/"),
+        key=read("LARDER_API_KEY") or None,
+        data_set=Path(data_set) if data_set else None,
+    )
+
+
+def larder() -> Larder:
+    """The one client of all visitors."""
+    now = settings()
+    return _client(now.url, now.key)
+
+
+def ready() -> Health:
+    """How the service is; raises LarderError when it cannot answer, Busy when it says so itself."""
+    health = larder().health()
+    if health.status != "ready":
+        raise Busy(f"the service at {settings().url} is {health.status}")
+    return health
+
+
+@st.cache_resource(show_spinner=False)
+def _client(url: str, key: str | None) -> Larder:
+    return Larder(url, key, retries=1)

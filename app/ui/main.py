@@ -1,0 +1,44 @@
+"""The pages' frame: `streamlit run app/ui/main.py`.
+
+`LARDER_URL` names the service (http://127.0.0.1:8000), `LARDER_API_KEY` its key; `LARDER_DATA_SET` the pictures of the
+page Data set.
+"""
+
+import sys
+from pathlib import Path
+
+import streamlit as st
+
+# wide enough for a gallery, and lines can be read; small print as dark as WCAG asks
+STYLE = """<style>
+.stMainBlockContainer {max-width: 72rem; padding-top: 4.5rem}
+[data-testid="stCaptionContainer"] {color: #51605a; opacity: 1}
+</style>"""
+
+
+def main() -> None:
+    """Show the page that was chosen; what the service cannot do is said on it."""
+    root = Path(__file__).parents[2]
+    sys.path += {str(root), str(root / "client")} - set(sys.path)  # a checkout runs without being installed
+    from app.ui.screens import classify, compare, data_set, pantry, recognise, search, service
+    from app.ui.sentences import said
+
+    pages = [
+        st.Page(recognise.page, title="Recognise", default=True),
+        st.Page(classify.page, title="Classify", url_path="classify"),
+        st.Page(search.page, title="Search", url_path="search"),
+        st.Page(pantry.page, title="Pantry", url_path="pantry"),
+        st.Page(data_set.page, title="Data set", url_path="data-set"),
+        st.Page(compare.page, title="Compare", url_path="compare"),
+        st.Page(service.page, title="Service", url_path="service"),
+    ]
+    page = st.navigation(pages, position="top")
+    st.set_page_config(page_title=f"{page.title} · Larder", page_icon=str(root / "samples/banana.jpg"), layout="wide")
+    st.html(STYLE)
+    st.title(page.title)
+    with said():
+        page.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""How probable labels of one's own are, as a page."""
+
+import streamlit as st
+from larder_client import Classification
+
+from app.ui.bars import bars, decimals
+from app.ui.connection import larder, ready
+from app.ui.label_text import read_labels
+from app.ui.picking import pick, show
+from app.ui.sentences import plain
+
+EXAMPLE = "banana, cucumber, carrots, a carton of milk"
+
+
+def choose_labels() -> list[str] | dict[str, str]:
+    """Labels that were typed, or those of a file; none where they cannot be used."""
+    typed = st.text_area(
+        "Labels, with commas between them",
+        value=EXAMPLE,
+        height=80,
+        help="Used word for word. `label | category` puts a label into a category.",
+    )
+    file = st.file_uploader("Or a label file: one label a line, or lines `label | category`", ["txt"])
+    try:
+        return read_labels(file.getvalue().decode("utf-8-sig")) if file else read_labels(typed, "[,\n]")
+    except UnicodeDecodeError:
+        st.error("This file is not text in UTF-8: save it as such and choose it again.", icon=":material/error:")
+    except ValueError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+    return []
+
+
+def table(found: Classification, kinds: dict[str, str] | None) -> None:
+    """Categories first where there are any, then each label, best first."""
+    if found.categories:
+        best = sorted(found.categories.items(), key=lambda pair: -pair[1])
+        bars("Category", [name for name, _ in best], [share for _, share in best])
+    labels = sorted(found.result, key=lambda label: -found.result[label])
+    shares = [found.result[label] for label in labels]
+    others = {"Cosine": decimals([found.cosines[label] for label in labels])}
+    if kinds:
+        others = {"Category": [kinds[label] for label in labels]} | others
+    if found.none_of_these is not None:
+        labels, shares = [*labels, "none of these"], [*shares, found.none_of_these]
+        others = {name: [*cells, "–"] for name, cells in others.items()}
+    bars("Label", labels, shares, others)
+
+
+def page() -> None:
+    """From a picture and labels to their probabilities."""
+    st.caption(
+        "Which of your own labels fits a picture? Any words will do; how well depends on what the model has learnt."
+    )
+    model = ready().model
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        picked = pick("to have it classified.")
+    with right:
+        labels = choose_labels()
+        independent = st.toggle("Each label by itself", help="A picture may show several of them, or none.")
+        none_of_these = st.toggle("Allow “none of these”")
+    if picked and not labels:
+        right.info("Write at least one label.", icon=":material/label:")
+    elif picked:
+        mode = "independent" if independent else "exclusive"
+        answer = larder().classify(picked.data, labels, mode=mode, none_of_these=none_of_these)  # type: ignore[arg-type]
+        with left:
+            show(picked)
+        with right:
+            if answer.confident:
+                st.success("**Confident:** the best is above 80 %", icon=":material/check_circle:")
+            else:
+                st.warning("**Unsure:** none is above 80 %", icon=":material/warning:")
+            table(answer, labels if isinstance(labels, dict) else None)
+            each = "each label's own, whatever the others are" if independent else "these sum to 100 %"
+            st.caption(f"Probability: {each}. A category is as probable as its best label. Model: {plain(model)}.")

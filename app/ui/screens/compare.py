@@ -1,0 +1,67 @@
+"""How good CLIP is beside a CNN, as the evaluation found, as a page."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from app.ui.bars import bars, percent
+from app.ui.data_sets import EVALUATION
+from app.ui.sentences import plain
+
+TABLES = ["Few pictures a class", "Most often confused", "Confidence as served", "Top-1 by class"]
+
+
+def sections(page: str) -> dict[str, str]:
+    r"""The parts of a Markdown page by their headings.
+
+    >>> sections("# Top\n\n## One\n\nfirst\n\n## Two\n\nsecond\n")
+    {'One': 'first', 'Two': 'second'}
+    """
+    parts = [part.partition("\n") for part in re.split(r"^## ", page, flags=re.MULTILINE)[1:]]
+    return {heading.strip(): body.strip() for heading, _, body in parts}
+
+
+def figures(report: dict[str, Any]) -> None:
+    """How often each contestant is right, and what it takes."""
+    found = report["contestants"]
+    others = {
+        "Top-5": [percent(each["top_5"]) for each in found],
+        "Calibration error": [f"{each['calibration_error']:.3f}" for each in found],
+        "ms a picture": [f"{each['milliseconds']:.1f}" for each in found],
+        "MB": [f"{each['megabytes']:.1f}" for each in found],
+    }
+    bars("Contestant", [each["name"] for each in found], [each["top_1"] for each in found], others, "Top-1")
+    st.caption(
+        f"{report['test']:,} test pictures of {len(report['classes'])} classes; the CLIP model is "
+        f"{plain(report['model'])}, run by {plain(report['engine'])}. Milliseconds are of one processor core."
+    )
+
+
+def plots(page: str, folder: Path) -> None:
+    """The plots that a page shows."""
+    with st.grid(2, min_column_width=300) as grid:
+        for caption, file in re.findall(r"!\[(.+)\]\((.+)\)", page):
+            with grid.cell():
+                st.image(folder / file, caption=caption, alt=caption, width="stretch")
+
+
+def page() -> None:
+    """A report of the evaluation: figures, words, plots."""
+    st.caption("Learnt from names or from pictures, CLIP or a CNN: five ways, asked about the same test pictures.")
+    reports = {json.loads(path.read_text())["title"]: path for path in sorted(EVALUATION.glob("*.json"))}
+    if not reports:
+        st.info("There are no reports here: `make evaluate` writes them.", icon=":material/bar_chart:")
+        st.stop()
+    title = st.segmented_control("Report", list(reports), default=next(iter(reports)), required=True)
+    parts = sections(reports[title].with_suffix(".md").read_text())
+    figures(json.loads(reports[title].read_text()))
+    st.header("What they say")
+    st.markdown(parts["What they say"])
+    st.header("Plots")
+    plots(parts["Plots"], EVALUATION)
+    for heading in TABLES:
+        with st.expander(heading):
+            st.markdown(parts[heading])

@@ -1,0 +1,128 @@
+"""Texts and pictures that are found by each other, as a page."""
+
+import hashlib
+from textwrap import shorten
+from typing import Any
+
+import streamlit as st
+from larder_client import Hit, NotFound, Refused
+
+from app.ui.connection import larder, ready
+from app.ui.picking import KINDS, pick
+from app.ui.sentences import plain, said, sentence
+
+LONGEST = 300  # characters of a text, or of what is known of a content, on its card
+TYPES = {"Texts and pictures": None, "Pictures": "image", "Texts": "text"}
+
+
+def ask() -> dict[str, Any]:
+    """What to look for, in the words of the client; empty as long as nothing was asked."""
+    like = st.session_state.get("like")
+    if like:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.info(f"More like **{plain(like)}**", icon=":material/hub:", width=400)
+            st.button("Back to my question", on_click=st.session_state.pop, args=("like",))
+        return {"id": like}
+    kinds = ["A text", "A picture"]
+    if st.segmented_control("Look for what is like", kinds, default=kinds[0], required=True) == kinds[0]:
+        text = st.text_input("Text", placeholder="something sweet", max_chars=1000).strip()
+        return {"text": text} if text else {}
+    picked = pick("to find contents that are like it.")
+    return {"picture": picked.data} if picked else {}
+
+
+def narrow() -> dict[str, Any]:
+    """How many to find, of what kind, and where."""
+    kinds, where, most = st.columns(3)
+    return {
+        "type": TYPES[kinds.selectbox("Find", TYPES)],
+        "collection": where.text_input("In the collection", placeholder="all of them", max_chars=200).strip() or None,
+        "k": most.slider("At most", 1, 50, 10),
+    }
+
+
+def gallery(hits: list[Hit]) -> None:
+    """The hits as cards, best first."""
+    if not hits:
+        st.info(
+            "Nothing was found there. Add contents first, or look in another collection.", icon=":material/search_off:"
+        )
+    with st.grid(min_column_width=150) as grid:
+        for hit in hits:
+            with grid.cell():
+                card(hit)
+
+
+def card(hit: Hit) -> None:
+    """One hit: what it is, its cosine and metadata, and the way to others like it."""
+    try:
+        if hit.type == "image":
+            st.image(larder().thumbnail(hit.id), alt=f"picture {hit.id}", width="stretch")
+        else:
+            st.markdown(f"“{plain(shorten(larder().content(hit.id).text or '', LONGEST, placeholder=' …'))}”")
+    except NotFound:
+        st.caption("Kept without a thumbnail.")
+    st.markdown(f"Cosine **{hit.score:.3f}**")
+    facts = [f"{key}: {value}" for key, value in hit.metadata.items() if not isinstance(value, (dict, list))]
+    st.caption(plain(shorten(" · ".join([*facts, hit.id]), LONGEST, placeholder=" …")))
+    st.button("More like this", key=f"more {hit.id}", on_click=st.session_state.update, args=({"like": hit.id},))
+
+
+def add() -> None:
+    """Keep pictures and a text; those that cannot be used are listed, the others are kept all the same."""
+    with st.form("add", clear_on_submit=True):
+        files = st.file_uploader("Pictures", KINDS, accept_multiple_files=True)
+        text = st.text_area("Or a text", max_chars=10_000).strip()
+        collection = st.text_input("Into the collection", value="default", max_chars=180).strip()
+        pressed = st.form_submit_button("Add", icon=":material/add:", type="primary")
+    if not pressed:
+        return
+    if not collection or not (files or text):
+        st.warning("Choose pictures or write a text, and name the collection.", icon=":material/warning:")
+        return
+    bad = []
+    if files:
+        bar = st.progress(0.0, "Adding")
+    for done, file in enumerate(files, start=1):
+        try:
+            put(file.name, file.getvalue(), collection)
+        except Refused as error:
+            bad.append(f"{plain(file.name)}: {sentence(error)}")
+        bar.progress(done / len(files), f"{done} of {len(files)} pictures")
+    if text:
+        larder().put_text(f"{collection}/{digest(text.encode())}", text, collection=collection)
+    added = len(files) - len(bad) + bool(text)
+    if added:
+        st.success(f"Added {added} to {plain(collection)}.", icon=":material/check_circle:")
+    if bad:
+        st.warning("Left out:\n" + "".join(f"\n- {each}" for each in bad), icon=":material/warning:")
+
+
+def put(name: str, data: bytes, collection: str) -> None:
+    """Keep a picture under its digest: the same one twice is one content."""
+    larder().put_picture(f"{collection}/{digest(data)}", data, metadata={"file": name}, collection=collection)
+
+
+def digest(data: bytes) -> str:
+    """A short name of these very bytes."""
+    return hashlib.sha256(data).hexdigest()[:12]
+
+
+def page() -> None:
+    """Find contents, and add some."""
+    st.caption(
+        "Find what is kept by describing it, or by showing something like it. Texts and pictures lie in one space."
+    )
+    ready()
+    find, keep = st.tabs(["Find", "Add"])
+    with keep, said():
+        add()
+    with find, said():
+        question, limits = ask(), narrow()
+        count = larder().count_contents()
+        if not count:
+            st.info("Nothing is kept yet: add pictures or texts first.", icon=":material/inventory_2:")
+        elif question:
+            gallery(larder().search(**question, **limits))
+        else:
+            st.info(f"{count:,} contents are kept. Write what you look for.", icon=":material/search:")

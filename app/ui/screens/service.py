@@ -1,0 +1,84 @@
+"""The state of the service, as a page."""
+
+import time
+from statistics import median
+
+import streamlit as st
+
+from app.ui.connection import larder, ready, settings
+from app.ui.latency import routes
+from app.ui.picking import SAMPLES
+from app.ui.sentences import plain
+
+TIMES = 20
+SHOWN = 200  # labels at once
+
+
+def status() -> None:
+    """The state of the service in a few figures."""
+    began = time.perf_counter()
+    health = ready()
+    took = time.perf_counter() - began
+    st.success(f"**Ready.** {plain(settings().url)} answers in {milliseconds(took)}.", icon=":material/check_circle:")
+    with st.grid(min_column_width=150) as grid:
+        grid.metric("Model", health.model)
+        grid.metric("Version", health.version)
+        grid.metric("Labels", f"{health.labels:,}")
+        grid.metric("Pantry", health.pantry["status"])
+        grid.metric("Contents", f"{larder().count_contents():,}")
+
+
+def speed() -> None:
+    """How long answers take: as seen from here, and as the service counted them."""
+    if st.button(f"Time {TIMES} recognitions", icon=":material/timer:"):
+        picture = SAMPLES[0].read_bytes()
+        times = sorted(timed(picture) for _ in range(TIMES))
+        st.success(
+            f"From here: half within {milliseconds(median(times))}, the slowest {milliseconds(times[-1])}.",
+            icon=":material/timer:",
+        )
+    found = routes(larder().metrics())
+    table = {
+        "Call": [plain(each.route) for each in found],
+        "Answers": [each.count for each in found],
+        "Half within": [milliseconds(each.half) for each in found],
+        "95 % within": [milliseconds(each.most) for each in found],
+    }
+    st.table(table, hide_index=True, border="horizontal", alt="Times of the service's answers")
+    st.caption("As the service counted since its start, read from the steps of its histograms.")
+
+
+def timed(picture: bytes) -> float:
+    """Seconds for one recognition."""
+    began = time.perf_counter()
+    larder().recognise(picture)
+    return time.perf_counter() - began
+
+
+def labels() -> None:
+    """What the service can recognise, and where each label comes from."""
+    wanted = st.text_input("Labels with", placeholder="milk").strip().lower()
+    found = [each for each in larder().labels() if wanted in " ".join([each.label, *each.synonyms]).lower()]
+    table = {
+        "Label": [plain(each.label) for each in found[:SHOWN]],
+        "Also called": [plain(", ".join(each.synonyms)) for each in found[:SHOWN]],
+        "From": [plain(", ".join(each.sources)) for each in found[:SHOWN]],
+    }
+    st.caption(f"{len(found):,} labels" + (f", of which these are the first {SHOWN}" if len(found) > SHOWN else ""))
+    if found:
+        st.table(table, hide_index=True, border="horizontal", height=400, alt="Labels and where they come from")
+
+
+def milliseconds(seconds: float) -> str:
+    """A time for people."""
+    return f"{1000 * seconds:.1f} ms"
+
+
+def page() -> None:
+    """State, speed and labels."""
+    st.caption("How the service is, how fast it answers, and what it can recognise.")
+    status()
+    st.header("How fast it answers")
+    speed()
+    st.header("What it can recognise")
+    labels()

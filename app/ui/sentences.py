@@ -1,0 +1,74 @@
+"""What went wrong, in sentences that a person can act on."""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import streamlit as st
+from larder_client import (
+    Busy,
+    Failed,
+    ImageTooLarge,
+    InvalidImage,
+    LarderError,
+    TimedOut,
+    Unauthorized,
+    Unreachable,
+    UnsupportedImage,
+)
+
+from app.ui.connection import ready, settings
+
+PAUSE = 3  # seconds between two looks at a service that is away
+
+
+def sentence(error: LarderError) -> str:
+    """What happened, and what to do about it; Markdown."""
+    found = plain(str(error).rstrip("."))
+    if isinstance(error, Unreachable):
+        return f"Nothing answers at {plain(settings().url)}. Is the service started, and is LARDER_URL its address?"
+    if isinstance(error, TimedOut):
+        return f"The service did not answer in time: {found}. It may be very busy."
+    if isinstance(error, Busy):
+        return f"The service cannot answer now: {found}."
+    if isinstance(error, Unauthorized):
+        return "The service wants a key: start the page with LARDER_API_KEY set to one of its keys."
+    if isinstance(error, (InvalidImage, UnsupportedImage)):
+        return f"This picture cannot be read: {found}. Try another file."
+    if isinstance(error, ImageTooLarge):
+        return f"This picture is too large: {found}. Try a smaller one."
+    if isinstance(error, Failed):
+        trace = f" Its log has more under the request id {plain(error.request_id)}." if error.request_id else ""
+        return f"Something went wrong in the service: {found}.{trace}"
+    return f"The service declined: {found}."
+
+
+@contextmanager
+def said() -> Iterator[None]:
+    """Say what the service could not do in place of what would have come next; ask again while it is away."""
+    try:
+        yield
+    except (Unreachable, TimedOut, Busy) as error:
+        st.error(sentence(error), icon=":material/cloud_off:")
+        _look_again(time.monotonic())
+    except LarderError as error:
+        st.error(sentence(error), icon=":material/error:")
+
+
+@st.fragment(run_every=PAUSE)
+def _look_again(since: float) -> None:
+    st.caption(f"This page looks again every {PAUSE} seconds, and goes on by itself.")
+    if time.monotonic() - since > PAUSE / 2:
+        with suppress(LarderError):
+            ready()
+            st.rerun()
+
+
+def plain(text: str) -> str:
+    r"""A text whose signs Markdown shall not take for its own.
+
+    >>> plain("*soy* [sauce]")
+    '\\*soy\\* \\[sauce\\]'
+    """
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|:$~])", r"\\\1", text)

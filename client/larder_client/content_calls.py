@@ -1,0 +1,90 @@
+"""The calls of contents: texts and pictures that are kept, and found."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+from urllib.parse import urlencode
+
+from larder_client.answers import Content, Hit, read
+from larder_client.calls import Call, part
+from larder_client.pictures import Picture, as_base64
+
+COLLECTION = "default"
+
+
+def put_text(
+    id: str, text: str, *, metadata: Mapping[str, Any] | None = None, collection: str = COLLECTION
+) -> Call[Content]:
+    """Keep a text under an id of yours, in place of the content that has it (`PUT /contents/{id}`)."""
+    return _put(id, {"type": "text", "text": text}, metadata, collection)
+
+
+def put_picture(
+    id: str,
+    picture: Picture,
+    *,
+    metadata: Mapping[str, Any] | None = None,
+    collection: str = COLLECTION,
+    thumbnail: bool = True,
+    shrink: bool = True,
+) -> Call[Content]:
+    """Keep a picture under an id of yours, in place of the content that has it (`PUT /contents/{id}`)."""
+    body = {"type": "image", "image_data": as_base64(picture, shrink), "thumbnail": thumbnail}
+    return _put(id, body, metadata, collection)
+
+
+def content(id: str) -> Call[Content]:
+    """One content as it is kept (`GET /contents/{id}`)."""
+    return Call("GET", _path(id), lambda data: read(Content, data))
+
+
+def delete_content(id: str) -> Call[None]:
+    """Forget a content (`DELETE /contents/{id}`)."""
+    return Call("DELETE", _path(id), lambda _: None)
+
+
+def count_contents(collection: str | None = None) -> Call[int]:
+    """How many contents there are, in all or in a collection (`GET /contents`)."""
+    query = f"?{urlencode({'collection': collection})}" if collection else ""
+    return Call("GET", f"/contents{query}", lambda data: int(data["count"]))
+
+
+def thumbnail(id: str) -> Call[bytes]:
+    """A picture's thumbnail, a JPEG of at most 256 pixels a side (`GET /thumbnails/{id}`)."""
+    return Call("GET", f"/thumbnails/{part(id)}", bytes, media="image/jpeg")
+
+
+def search(
+    text: str | None = None,
+    *,
+    picture: Picture | None = None,
+    id: str | None = None,
+    ids: Sequence[str] | None = None,
+    k: int = 10,
+    type: Literal["text", "image"] | None = None,
+    collection: str | None = None,
+    filter: Mapping[str, Any] | None = None,
+    shrink: bool = True,
+) -> Call[list[Hit]]:
+    """The contents nearest to a text, a picture, or one or several others, best first (`POST /contents/search`).
+
+    `filter` is on the metadata: `{"shelf": 2, "year": {"gte": 2020}, "kind": {"in": ["a", "b"]}}`.
+    """
+    wanted = {
+        "text": text,
+        "image_data": None if picture is None else as_base64(picture, shrink),
+        "id": id,
+        "ids": None if ids is None else list(ids),
+        "type": type,
+        "collection": collection,
+    }
+    body = {"k": k, "filter": dict(filter or {})} | {name: each for name, each in wanted.items() if each is not None}
+    return Call("POST", "/contents/search", lambda data: [read(Hit, each) for each in data["hits"]], body)
+
+
+def _put(id: str, what: dict[str, Any], metadata: Mapping[str, Any] | None, collection: str) -> Call[Content]:
+    body = what | {"metadata": dict(metadata or {}), "collection": collection}
+    return Call("PUT", _path(id), lambda data: read(Content, data), body)
+
+
+def _path(id: str) -> str:
+    return f"/contents/{part(id)}"

@@ -1,0 +1,86 @@
+"""Chromium before the whole site; without it or without nginx the tests are skipped, and that is said loudly."""
+
+import io
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.browser.site import Site
+from tests.door import MISSING as NO_NGINX
+from tests.door import find_nginx
+
+NO_CHROMIUM = "Chromium is not there: install it, with `apt-get install chromium` for instance"
+CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+PATIENCE = 60_000  # milliseconds for whatever a person would wait for
+_skipped: set[str] = set()
+
+
+def there(program: str | None, missing: str) -> str:
+    if program is None:
+        _skipped.add(missing)
+        pytest.skip(missing)
+    return program
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One site for all tests."""
+    there(find_nginx(), NO_NGINX)
+    with closing(Site(tmp_path_factory.mktemp("site"))) as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A browser whose camera is a test picture; for a module, since its loop is in the way of other tests' asyncio."""
+    program = there(shutil.which("chromium") or shutil.which("google-chrome"), NO_CHROMIUM)
+    expect.set_options(timeout=PATIENCE)
+    with sync_playwright() as playwright:
+        root = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=program, args=[*CAMERA, *root])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(site: Site, chromium: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens a page by its path, in a browser that knows nothing of earlier tests."""
+    contexts = []
+
+    def open_page(path: str = "", width: int = 1200, height: int = 850) -> Page:
+        context = chromium.new_context(viewport={"width": width, "height": height}, permissions=["camera"])
+        context.set_default_timeout(PATIENCE)
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(f"{site.url}/{path}")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def picture() -> Callable[[Page, str], None]:
+    """Keeps a page as a small PNG in the folder that SCREENSHOTS names, if it does; `make screenshots` does."""
+
+    def picture(page: Page, name: str) -> None:
+        if folder := os.environ.get("SCREENSHOTS"):
+            page.mouse.move(0, 0)
+            shot = Image.open(io.BytesIO(page.screenshot(animations="disabled")))
+            shot.convert("RGB").quantize(256).save(Path(folder) / f"{name}.png", optimize=True)
+
+    return picture
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was not tested is said in full, also in a run without -rs."""
+    for reason in _skipped:
+        terminalreporter.section("THE PAGES WERE NOT TESTED IN A BROWSER", red=True, bold=True)
+        terminalreporter.line(reason)

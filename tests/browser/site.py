@@ -1,0 +1,51 @@
+"""The whole site behind one port of this machine: the door, the page, and a service with larder-small."""
+
+import os
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from benchmarks.server import ROOT, Server
+from tests.conftest import wait_until
+from tests.door import PATIENCE, Door, listens
+from tests.emulator import free_port
+
+
+class Site:
+    """Started at once; the service can be stopped and started again. Files are in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._data = folder / "data"
+        self._port, page = free_port(), free_port()
+        self._door = Door(folder, f"127.0.0.1:{self._port}", f"127.0.0.1:{page}")
+        self.url = self._door.url
+        variables = os.environ | {"LARDER_URL": f"http://127.0.0.1:{self._port}", "HOME": str(folder)}
+        with ExitStack() as parts:
+            self._page = subprocess.Popen(
+                [sys.executable, "-m", "streamlit", "run", "app/ui/main.py", f"--server.port={page}"],
+                cwd=ROOT,
+                env=variables,
+                stdout=subprocess.DEVNULL,
+            )
+            parts.callback(self._page.wait, PATIENCE)
+            parts.callback(self._page.terminate)
+            self.start()
+            parts.callback(self.stop)
+            parts.enter_context(self._door)
+            wait_until(lambda: listens(page), PATIENCE)
+            self._parts = parts.pop_all()
+
+    def start(self) -> None:
+        """Start the service; returns when it is ready."""
+        self._service = Server(port=self._port, data=self._data, drain=0)
+        self._service.ready()
+
+    def stop(self) -> None:
+        """End the service."""
+        self._service.process.kill()
+        self._service.end()
+
+    def close(self) -> None:
+        """End all of it."""
+        self._parts.close()

@@ -1,0 +1,81 @@
+"""The pages for those who use a keyboard, a screen reader or a phone."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from benchmarks.server import ROOT
+
+PAGES = {
+    "": "Recognise",
+    "classify": "Classify",
+    "search": "Search",
+    "pantry": "Pantry",
+    "data-set": "Data set",
+    "compare": "Compare",
+    "service": "Service",
+}
+EVERY = pytest.mark.parametrize("path", PAGES)
+STREAMLITS = {"presentation-role-conflict": {"enabled": False}}  # its upload areas have a role that none needs
+WIDER = """() => [document.documentElement, ...document.querySelectorAll('[data-testid=stMain]')]
+    .filter(each => each.scrollWidth > each.clientWidth).map(each => each.tagName)"""
+
+
+def settled(page, path):
+    """A page that has said all it has to say, without a word of programs."""
+    expect(page.get_by_role("heading", level=1, name=PAGES[path])).to_be_visible()
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    return page
+
+
+@EVERY
+def test_screen_readers_find_names_and_eyes_find_contrast(open_page, path):
+    """Axe has nothing to say: controls have names, pictures have texts, headings an order, and all can be read."""
+    page = settled(open_page(path), path)
+    found = Axe().run(page, options={"rules": STREAMLITS}).response["violations"]
+    assert [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found] == []
+
+
+@EVERY
+def test_a_phone_scrolls_downwards_only(open_page, path):
+    """At 360 pixels nothing makes the page wider than the window."""
+    page = settled(open_page(path, width=360, height=740), path)
+    assert page.evaluate(WIDER) == []
+
+
+def test_a_phone_shows_the_answer(open_page, picture):
+    """The bars fit below the picture."""
+    page = settled(open_page(width=360, height=740), "")
+    page.locator("input[type=file]").set_input_files(ROOT / "samples/carrots.jpg")
+    expect(page.get_by_text("Confident: carrots")).to_be_visible()
+    page.get_by_text("Confident: carrots").scroll_into_view_if_needed()
+    assert page.evaluate(WIDER) == []
+    picture(page, "phone")
+
+
+def tab_to(page, wanted):
+    """Press Tab until an element has the focus."""
+    expect(wanted).to_be_visible()
+    for _ in range(40):
+        if wanted.evaluate("each => each === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"no Tab leads to {wanted}")
+
+
+def test_the_keyboard_alone_counts_a_lemon(open_page):
+    """From choosing a sample to the new count without a mouse."""
+    page = settled(open_page(), "")
+    press = page.keyboard.press
+    tab_to(page, page.get_by_role("radio", name="Upload"))
+    press("ArrowRight")
+    press("ArrowRight")
+    press("Space")
+    tab_to(page, page.get_by_role("combobox", name="A drawn picture"))
+    page.keyboard.type("lemon")
+    press("Enter")
+    expect(page.get_by_role("textbox", name="Item")).to_have_value("lemon")
+    tab_to(page, page.get_by_role("button", name="Add to the pantry"))
+    press("Enter")
+    expect(page.get_by_text("the pantry has 1 of lemon now")).to_be_visible()

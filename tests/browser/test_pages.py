@@ -1,0 +1,73 @@
+"""What a person does on the pages: pictures to their items, on to the pantry, and into the gallery."""
+
+import re
+
+from playwright.sync_api import expect
+
+from benchmarks.server import ROOT
+
+SAMPLES = ROOT / "samples"
+VERDICT = re.compile("Confident|Unsure|Unknown")
+
+
+def test_a_picture_is_uploaded_and_counted(open_page, picture):
+    """The item is shown with its bars; after a press of a button the pantry has one more of it."""
+    page = open_page(height=1000)
+    page.locator("input[type=file]").set_input_files(SAMPLES / "banana.jpg")
+    expect(page.get_by_text("Confident: banana")).to_be_visible()
+    expect(page.get_by_role("row").nth(1)).to_contain_text("banana")
+    expect(page.get_by_label("Item")).to_have_value("banana")
+    picture(page, "recognise")
+    page.get_by_role("button", name="Add to the pantry").click()
+    expect(page.get_by_text("Added 1: the pantry has 1 of banana now.")).to_be_visible()
+    page.get_by_role("link", name="Pantry").click()
+    expect(page.get_by_role("row", name="banana 1")).to_be_visible()
+    page.get_by_role("combobox", name="Item").click()
+    picture(page, "pantry")
+
+
+def test_the_camera_takes_a_picture(open_page):
+    """What the browser's camera sees is recognised too."""
+    page = open_page()
+    page.get_by_role("radio", name="Camera").click()
+    page.wait_for_function("() => document.querySelector('video')?.videoWidth > 0")  # it shows what it sees
+    page.get_by_role("button", name="Take Photo").click()
+    expect(page.get_by_text(VERDICT)).to_be_visible()
+    expect(page.get_by_role("row")).to_have_count(6)
+
+
+def test_ones_own_labels(open_page, picture):
+    """A sample is classified among labels that were typed, and their categories."""
+    page = open_page("classify")
+    page.get_by_role("radio", name="Sample").click()
+    page.get_by_role("textbox", name="Labels, with commas between them").fill(
+        "lemon | fruit, avocado | fruit, milk | drink"
+    )
+    page.get_by_role("textbox", name="Labels, with commas between them").press("Control+Enter")
+    expect(page.get_by_role("row", name=re.compile("^avocado")).first).to_be_visible()
+    expect(page.get_by_role("row", name=re.compile("^drink"))).to_be_visible()
+    picture(page, "classify")
+
+
+def test_contents_are_added_and_found(open_page, picture):
+    """Several pictures at once, a bad one among them; a text finds the right ones, and they find others like them."""
+    page = open_page("search")
+    page.get_by_role("tab", name="Add").click()
+    pictures = [
+        {"name": path.name, "mimeType": "image/jpeg", "buffer": path.read_bytes()} for path in SAMPLES.glob("*.jpg")
+    ]
+    page.locator("input[type=file]").last.set_input_files(
+        [*pictures, {"name": "bad.jpg", "mimeType": "image/jpeg", "buffer": b"no"}]
+    )
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_text(f"Added {len(pictures)} to default.")).to_be_visible()
+    expect(page.get_by_text("bad.jpg: This picture cannot be read")).to_be_visible()
+    page.get_by_role("tab", name="Find").click()
+    page.get_by_role("textbox", name="Text").fill("a yellow lemon")
+    page.get_by_role("textbox", name="Text").press("Enter")
+    expect(page.get_by_role("img", name=re.compile("^picture"))).to_have_count(10)
+    expect(page.get_by_text("file: lemon.jpg")).to_be_visible()
+    picture(page, "search")
+    page.get_by_role("button", name="More like this").first.click()
+    expect(page.get_by_text("More like default/")).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("^picture"))).to_have_count(10)

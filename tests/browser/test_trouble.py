@@ -1,0 +1,48 @@
+"""What the pages say when something is wrong, and how they go on."""
+
+from playwright.sync_api import expect
+
+from benchmarks.server import ROOT
+from tests.fakes import as_bytes
+from tests.fakes import picture as square
+
+
+def test_a_service_that_is_away_is_said_so_until_it_is_back(site, open_page, picture):
+    """A sentence with the address while it is stopped; the answer, without a touch, once it is started."""
+    page = open_page()
+    page.get_by_role("radio", name="Sample").click()
+    expect(page.get_by_text("Confident: ")).to_be_visible()
+    site.stop()
+    page.get_by_role("combobox", name="A drawn picture").fill("carrots")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Nothing answers at http://127.0.0.1:")).to_be_visible()
+    expect(page.get_by_text("goes on by itself")).to_be_visible()
+    picture(page, "away")
+    site.start()
+    expect(page.get_by_text("Confident: carrots")).to_be_visible()
+    expect(page.get_by_text("Nothing answers")).to_have_count(0)
+
+
+def test_a_file_that_is_no_picture_is_a_sentence(open_page):
+    """What the service has against it, and what to do."""
+    page = open_page()
+    file = {"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": b"no picture"}
+    page.locator("input[type=file]").set_input_files(file)
+    expect(page.get_by_text("This picture cannot be read")).to_be_visible()
+    expect(page.get_by_text("Try another file")).to_be_visible()
+
+
+def test_a_file_that_is_too_large_is_a_sentence(open_page, tmp_path):
+    """The page refuses it before it travels, with the limit."""
+    (tmp_path / "large.jpg").write_bytes((ROOT / "samples/banana.jpg").read_bytes() + b"\0" * 51 * 1024 * 1024)
+    page = open_page()
+    page.locator("input[type=file]").set_input_files(tmp_path / "large.jpg")
+    expect(page.get_by_text("must be 50.0MB or smaller")).to_be_visible()
+
+
+def test_a_picture_too_large_for_the_service_is_a_sentence(open_page, tmp_path):
+    """One that the client has no reason to shrink, and is more than the service takes, is declined in words."""
+    (tmp_path / "heavy.png").write_bytes(as_bytes(square("red")) + b"\0" * 9 * 1024 * 1024)
+    page = open_page()
+    page.locator("input[type=file]").set_input_files(tmp_path / "heavy.png")
+    expect(page.get_by_text("This picture is too large")).to_be_visible()

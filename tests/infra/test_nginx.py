@@ -1,0 +1,69 @@
+"""The door: what reaches the service and the page through it, and what it answers by itself."""
+
+import httpx2
+import pytest
+from larder_client import Busy, ImageTooLarge, Item, Larder
+
+from tests.client.misbehaving import OK, Misbehaving
+from tests.door import Door
+from tests.emulator import free_port
+
+
+@pytest.fixture
+def door(nginx, tmp_path):
+    """A door to a service and a page that keep what they are asked for."""
+    with (
+        Misbehaving(OK) as api,
+        Misbehaving(OK) as ui,
+        Door(tmp_path, host(api), host(ui), max_body=100_000) as door,
+    ):
+        door.api, door.ui = api, ui
+        yield door
+
+
+def host(server):
+    return server.url.removeprefix("http://")
+
+
+def test_the_prefix_is_stripped_and_nothing_else(door):
+    """A client at /api/ reaches the service; a slash within a name arrives as it was sent."""
+    with Larder(f"{door.url}/api", key="secret") as larder:
+        assert larder.add("half/half? 50 %") == Item("banana", 4)
+    (request,) = door.api.requests
+    assert request["path"] == "/pantry/half%2Fhalf%3F%2050%20%25/add"
+    headers = {name.lower(): value for name, value in request["headers"].items()}
+    assert (headers["authorization"], len(headers["idempotency-key"])) == ("Bearer secret", 32)
+    assert (headers["host"], headers["x-forwarded-for"]) == (door.url.removeprefix("http://"), "127.0.0.1")
+    httpx2.get(f"{door.url}/api/labels?a=%2F&b=%20")
+    assert door.api.requests[-1]["path"] == "/labels?a=%2F&b=%20"
+    assert httpx2.get(f"{door.url}/api", follow_redirects=False).headers["location"] == "/api/"
+    assert door.ui.requests == []
+
+
+def test_everything_else_is_the_pages(door):
+    """Paths arrive unchanged, and the wish for a websocket with them."""
+    httpx2.get(f"{door.url}/apiary?x=1", headers={"Connection": "Upgrade", "Upgrade": "websocket"})
+    (request,) = door.ui.requests
+    assert request["path"] == "/apiary?x=1"
+    assert (request["headers"]["Upgrade"], request["headers"]["Connection"]) == ("websocket", "upgrade")
+    assert door.api.requests == []
+
+
+def test_a_body_over_the_services_limit_is_refused_in_its_form(door):
+    """The client raises what it raises without a door; the page takes larger files."""
+    with Larder(f"{door.url}/api") as larder, pytest.raises(ImageTooLarge, match="100000 bytes") as raised:
+        larder.recognise(b"\0" * 100_000)
+    assert raised.value.request_id
+    assert door.api.requests == []
+    assert httpx2.put(f"{door.url}/upload", content=b"\0" * 3_000_000).status_code == 200
+    assert len(door.ui.requests[0]["body"]) == 3_000_000
+
+
+def test_a_service_that_is_away_is_to_be_asked_again(nginx, tmp_path):
+    """503 with Retry-After, in the service's form: the client waits and tries again."""
+    away = f"127.0.0.1:{free_port()}"
+    with Door(tmp_path, away, away) as door, Larder(f"{door.url}/api", retries=0) as larder:
+        with pytest.raises(Busy, match="cannot be reached") as raised:
+            larder.labels()
+        assert raised.value.retry_after == 1
+        assert httpx2.get(door.url).status_code == 502

@@ -1,0 +1,68 @@
+"""The pages as a person sees them: run by Streamlit's AppTest against a service in a process of its own."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from larder_client import Larder
+from streamlit.testing.v1 import AppTest
+
+from benchmarks.server import ROOT, Server
+
+SAMPLES = ROOT / "samples"
+
+
+@pytest.fixture(scope="session")
+def url(tmp_path_factory):
+    """The service that `make run` serves, with its files in an empty folder."""
+    with Server(data=tmp_path_factory.mktemp("ui"), drain=0) as server:
+        server.ready()
+        yield f"http://127.0.0.1:{server.port}"
+
+
+@pytest.fixture
+def larder(url, monkeypatch):
+    """A client of the service that the pages ask in this test."""
+    monkeypatch.setenv("LARDER_URL", url)
+    with Larder(url) as larder:
+        yield larder
+
+
+@pytest.fixture
+def open_page() -> Callable[[str], AppTest]:
+    """Opens a page by its module's name, framed as app/ui/main.py frames it."""
+    script = "from app.ui.screens import {0}\nfrom app.ui.sentences import said\nwith said():\n    {0}.page()\n"
+    return lambda name: whole(AppTest.from_string(script.format(name), default_timeout=60).run())
+
+
+def whole(page: AppTest) -> AppTest:
+    """The page, which shows no trace of an exception."""
+    assert not page.exception, [each.value for each in page.exception]
+    return page
+
+
+def button(page: AppTest, label: str) -> AppTest:
+    """The page after the button was pressed."""
+    return whole(next(each for each in page.button if each.label == label).click().run())
+
+
+def named(widgets, label: str):
+    """The widget with a label."""
+    return next(each for each in widgets if each.label == label)
+
+
+def upload(page: AppTest, data: bytes, name: str = "picture.jpg", label: str = "A picture file") -> AppTest:
+    """The page after a file was chosen."""
+    kind = "text/plain" if name.endswith("txt") else "image/jpeg"
+    return whole(named(page.file_uploader, label).set_value((name, data, kind)).run())
+
+
+def sample(name: str) -> bytes:
+    """A drawn picture."""
+    return Path(SAMPLES / f"{name}.jpg").read_bytes()
+
+
+def said(page: AppTest) -> str:
+    """All that the page says in boxes, as it is read."""
+    boxes = [each.value for kind in ("error", "warning", "info", "success") for each in getattr(page, kind)]
+    return "\n".join(boxes).replace("\\", "")

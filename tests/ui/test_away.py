@@ -1,0 +1,73 @@
+"""The pages when the service is away, starting, or wants a key."""
+
+import signal
+import socket
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from benchmarks.server import ROOT, Server
+from tests.conftest import wait_until
+from tests.ui.conftest import said, sample, upload, whole
+
+
+@pytest.fixture
+def nobody(monkeypatch):
+    """An address where nothing answers, which the pages ask."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("LARDER_URL", f"http://127.0.0.1:{port}")
+    return port
+
+
+@pytest.mark.parametrize("name", ["recognise", "classify", "search", "pantry", "service"])
+def test_a_service_that_is_away_is_said_once_with_its_address(nobody, open_page, name):
+    """One sentence that names the address, a promise to look again, and no trace of an exception."""
+    page = open_page(name)
+    assert len(page.error) == 1
+    assert f"Nothing answers at http://127.0.0.1:{nobody}" in said(page)
+    assert any("looks again every 3 seconds" in each.value for each in page.caption)
+
+
+def test_the_page_goes_on_when_the_service_is_back(open_page, monkeypatch, tmp_path):
+    """A picture that was chosen while nothing answered is recognised without being chosen again."""
+    with Server(data=tmp_path / "first", drain=0) as first:
+        monkeypatch.setenv("LARDER_URL", f"http://127.0.0.1:{first.port}")
+        page = open_page("recognise")
+        first.ready()
+    page = upload(page, sample("banana"))
+    assert "Nothing answers" in said(page)
+    with Server(data=tmp_path / "second", drain=0, port=first.port) as second:
+        second.client.base_url = f"http://127.0.0.1:{first.port}"
+        second.ready()
+        assert "Confident: banana" in said(whole(page.run())).replace("*", "")
+
+
+def test_a_service_that_drains_is_said_to(open_page, monkeypatch, tmp_path):
+    """It answers, but not to this: the page says what it is doing and looks again."""
+    with Server(data=tmp_path, drain=60) as server:
+        server.ready()
+        monkeypatch.setenv("LARDER_URL", f"http://127.0.0.1:{server.port}")
+        server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: server.client.get("/").status_code == 503, 30)
+        page = open_page("search")
+    assert "is draining" in said(page)
+    assert any("looks again" in each.value for each in page.caption)
+
+
+def test_a_key_is_asked_for_and_used(open_page, monkeypatch, tmp_path):
+    """Without one the page names the variable; with one it shows what there is."""
+    with Server(data=tmp_path, drain=0, api_keys="a-key") as server:
+        server.ready()
+        monkeypatch.setenv("LARDER_URL", f"http://127.0.0.1:{server.port}/")
+        assert "LARDER_API_KEY" in said(open_page("pantry"))
+        monkeypatch.setenv("LARDER_API_KEY", "a-key")
+        assert "The pantry is empty" in said(open_page("pantry"))
+
+
+def test_the_frame_opens_on_recognise(nobody):
+    """The whole of app/ui/main.py, as `streamlit run` starts it: the first page, and what is wrong on it."""
+    page = whole(AppTest.from_file(ROOT / "app/ui/main.py", default_timeout=60).run())
+    assert [each.value for each in page.title] == ["Recognise"]
+    assert "Nothing answers" in said(page)

@@ -1,0 +1,56 @@
+"""`python -m app.ui`, which `make ui` calls: what it starts, and that nothing of it is left."""
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager, suppress
+
+import httpx2
+from larder_client import Larder
+
+from app.ui.__main__ import PAGE, SERVICE, commands
+from benchmarks.server import ROOT
+from tests.client.misbehaving import OK, Misbehaving
+from tests.conftest import wait_until
+from tests.door import PATIENCE, listens
+from tests.emulator import free_port
+
+
+def answers(page):
+    with suppress(httpx2.TransportError):
+        return httpx2.get(f"http://127.0.0.1:{page}/_stcore/health").is_success
+
+
+@contextmanager
+def started(folder, service, page):
+    """The command, once the page answers; Ctrl-C ends it well, and it has said one address."""
+    given = {"LARDER_PORT": service, "STREAMLIT_SERVER_PORT": page, "LARDER_DATA": folder, "HOME": folder}
+    variables = os.environ | {name: str(value) for name, value in given.items()}
+    command = [sys.executable, "-m", "app.ui"]
+    process = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, text=True)
+    try:
+        wait_until(lambda: answers(page) and listens(service), PATIENCE)
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    assert [word for word in said.split() if word.startswith("http")] == [f"http://127.0.0.1:{page}"]
+
+
+def test_service_and_page_begin_and_end_together(tmp_path):
+    """Where no service answers there is one; Ctrl-C ends both, and one address was said."""
+    service, page = free_port(), free_port()
+    with started(tmp_path, service, page), Larder(f"http://127.0.0.1:{service}") as larder:
+        assert larder.health().model == "larder-small"
+    assert not listens(service)
+    assert not listens(page)
+
+
+def test_a_service_that_answers_is_left_alone():
+    """There is no second one beside it, nor beside one that LARDER_URL names."""
+    with Misbehaving(OK) as other:
+        assert commands(None, int(other.url.rpartition(":")[2])) == [PAGE]
+    assert commands("http://larder.example", free_port()) == [PAGE]
+    assert commands(None, free_port()) == [SERVICE, PAGE]
