@@ -1,6 +1,6 @@
 # Larder. `make` lists the targets; every one sets up what it needs in .venv first.
 .DEFAULT_GOAL := help
-.PHONY: help run test check audit snapshot bench chaos train train-cifar baseline evaluate search model ui image clean
+.PHONY: help run test check audit snapshot bench chaos train train-cifar baseline evaluate search model ui image image-check clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -91,6 +91,14 @@ model: .venv/model ## export an open_clip model to models/: MODEL=ViT-B-32 PRETR
 
 models/ViT-B-32-none/config.json: .venv/model
 	$(BIN)/python -m app models export ViT-B-32 none
+
+image: ## build the container image: MODEL= PRETRAINED= as above, or BUNDLE=larder-small of models/; BUILD= words for the builder
+	$(PYTHON) -m infra.image --build-arg MODEL="$(MODEL)" --build-arg PRETRAINED="$(PRETRAINED)" \
+	  $(if $(BUNDLE),--build-arg BUNDLE="$(BUNDLE)") $(BUILD)
+
+image-check: .venv/dev ## build the image of larder-small and try it in containers; needs podman
+	$(PYTHON) -m infra.image --with podman --build-arg BUNDLE=larder-small $(BUILD)
+	IMAGE=localhost/larder $(BIN)/python -m pytest tests/infra/container
 
 clean: ## remove what make has set up
 	rm -rf .venv
