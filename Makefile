@@ -1,6 +1,6 @@
 # Larder. `make` lists the targets; every one sets up what it needs in .venv first.
 .DEFAULT_GOAL := help
-.PHONY: help run test check audit snapshot bench chaos train train-cifar baseline evaluate search model ui image image-check clean
+.PHONY: help run test check audit snapshot bench chaos rolling train train-cifar baseline evaluate search model ui image image-check clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -54,6 +54,9 @@ bench: .venv/dev models/ViT-B-32-none/config.json ## measure speed and recogniti
 
 chaos: .venv/dev models/ViT-B-32-none/config.json ## hostile inputs, overload, kills and outages, within five minutes
 	$(BIN)/python -m benchmarks.chaos --model ViT-B-32-none
+
+rolling: .venv/dev ## replace services behind nginx while 10,000 requests are asked: none may fail
+	$(BIN)/python -m benchmarks.rolling
 
 train: .venv/model ## train larder-small anew from the pictures in DATA, in three runs
 	$(BIN)/python -m app.training train $(DATA) --recipe groceries --keep data/training/first --set muon=false

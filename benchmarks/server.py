@@ -22,10 +22,10 @@ class Server:
     The settings are LARDER_ variables without the prefix. Its output, both streams, comes back from `end`.
     """
 
-    def __init__(self, command: Sequence[str] = ("app", "serve"), **settings: object) -> None:
+    def __init__(self, command: Sequence[str] = ("app", "serve"), port: int = 0, **settings: object) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+            self.port = port or free.getsockname()[1]
         variables = {f"LARDER_{name.upper()}": str(value) for name, value in ({"port": self.port} | settings).items()}
         self.started = time.perf_counter()
         self.process = subprocess.Popen(
