@@ -14,16 +14,15 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx2 as httpx
 
-from benchmarks.chaos import within
-from benchmarks.latency import photo
 from benchmarks.load import Answer, closed_loop, recognise, summary
-from benchmarks.server import Server
+from benchmarks.server import PATIENCE, ROOT, Server
 from tests.emulator import free_port
 
 # max_fails=0: a service is asked again at once, for its successor takes its port over
@@ -73,14 +72,16 @@ class Nginx:
         text = CONFIGURATION.format(folder=folder, first=first, second=second, port=self.port)
         (folder / "nginx.conf").write_text(text)
         self._process = subprocess.Popen([program, "-p", folder, "-c", folder / "nginx.conf"])
-        if not within(30, self._answers):
-            raise RuntimeError(f"nginx does not answer: {(folder / 'error.log').read_text()}")
+        deadline = time.monotonic() + PATIENCE
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"nginx does not answer: {(folder / 'error.log').read_text()}")
+            time.sleep(0.01)
 
     def _answers(self) -> bool:
-        try:
+        with suppress(httpx.TransportError):
             return httpx.get(f"http://127.0.0.1:{self.port}/").status_code == 200
-        except httpx.TransportError:
-            return False
+        return False
 
     def tried_again(self) -> int:
         """How many requests were sent to the other service as well."""
@@ -123,7 +124,7 @@ def main() -> None:
         folder = Path(name)
         services = [service(running, folder, options.model) for _ in range(2)]
         nginx = running.enter_context(Nginx(folder, *(each.port for each in services)))
-        asked = (nginx.port, [recognise(photo())], options.clients, options.requests)
+        asked = (nginx.port, [recognise((ROOT / "samples/banana.jpg").read_bytes())], options.clients, options.requests)
         asking = threading.Thread(target=lambda: answers.extend(closed_loop(*asked)))
         asking.start()
         while asking.is_alive():
