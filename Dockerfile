@@ -9,7 +9,7 @@ FROM --platform=${BUILDPLATFORM} ${BASE} AS model
 ARG MODEL
 ARG PRETRAINED
 ARG BUNDLE
-# torch for processors alone: what PyPI has for Linux brings 3 GB for GPUs along
+# torch for processors alone; what PyPI has for Linux brings CUDA along
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 WORKDIR /larder
 COPY models models
@@ -18,11 +18,13 @@ RUN test -f "models/${BUNDLE}/config.json" \
  || pip install --no-cache-dir --extra-index-url "${TORCH_INDEX}" -r requirements-model.txt
 COPY app app
 RUN test -f "models/${BUNDLE}/config.json" || python -m app models export "${MODEL}" "${PRETRAINED}"
+# a checkout may be its owner's alone to read; the service runs as somebody else
+RUN chmod -R a+rX "models/${BUNDLE}"
 
 FROM ${BASE}
 WORKDIR /larder
 COPY requirements.txt requirements-aws.txt ./
-# what OpenVINO brings for other devices than processors is never asked for: 64 MB
+# what OpenVINO brings for other devices than processors is never asked for: 61 MB
 RUN pip install --no-cache-dir -r requirements.txt -r requirements-aws.txt \
  && find /usr/local/lib -path '*/openvino/libs/libopenvino_intel_[gn]pu_plugin.so' -delete \
  && find /usr/local/lib -path '*/openvino/libs/cache.json' -delete
@@ -31,9 +33,9 @@ ARG BUNDLE
 COPY --from=model /larder/models/${BUNDLE} models/${BUNDLE}
 COPY app app
 # the data folder alone is written to; a volume or tmpfs over it takes its mode, whoever the service runs as
-RUN python -m compileall -q app && install -d -m 1777 data
+RUN chmod -R a+rX app labels && python -m compileall -q app && install -d -m 1777 data
 VOLUME /larder/data
-ENV LARDER_MODEL=${BUNDLE} LARDER_HOST=0.0.0.0 LARDER_PORT=80 HOME=/larder/data TMPDIR=/larder/data
+ENV LARDER_MODEL=${BUNDLE} LARDER_HOST=0.0.0.0 LARDER_PORT=80 TMPDIR=/larder/data
 ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Larder" \
@@ -44,6 +46,6 @@ LABEL org.opencontainers.image.title="Larder" \
 USER 10001:10001
 EXPOSE 80
 STOPSIGNAL SIGTERM
-HEALTHCHECK --start-period=30s --interval=10s --timeout=5s --retries=3 \
+HEALTHCHECK --start-period=60s --interval=10s --timeout=5s --retries=3 \
   CMD ["python", "-c", "import os, urllib.request as http; http.urlopen('http://127.0.0.1:' + os.environ['LARDER_PORT'])"]
 CMD ["python", "-m", "app", "serve"]

@@ -15,16 +15,17 @@ from tests.conftest import wait_until
 from tests.emulator import free_port
 
 PATIENCE = 60  # seconds for a container to become ready or to end
-# a root that is not written to, no capability, no way to more; the limits are those of the smallest host
+# by itself podman grants more than some hosts have
+LIMITS = ["--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024"]
+# a root that is not written to, no capability and no way to more
 CONFINED = [
+    *LIMITS,
     "--read-only",
     "--read-only-tmpfs=false",
     "--tmpfs=/larder/data:rw,size=64m",
     "--cap-drop=all",
     "--security-opt=no-new-privileges",
     "--memory=1g",
-    "--ulimit=nofile=1024:1024",
-    "--ulimit=nproc=1024:1024",
     "--sysctl=net.ipv4.ip_unprivileged_port_start=0",  # Docker does so by itself
     "--publish=127.0.0.1::80",
 ]

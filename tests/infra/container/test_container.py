@@ -1,6 +1,8 @@
 """The image at work: what it answers, what it may do, how it ends."""
 
 import base64
+import json
+import os
 import tempfile
 import threading
 from pathlib import Path
@@ -9,7 +11,7 @@ import httpx2 as httpx
 
 from app import __version__
 from tests.conftest import wait_until
-from tests.infra.container.conftest import PATIENCE, podman
+from tests.infra.container.conftest import LIMITS, PATIENCE, podman
 
 ROOT = Path(__file__).parents[3]
 BANANA = {"image_data": base64.b64encode((ROOT / "samples/banana.jpg").read_bytes()).decode()}
@@ -68,6 +70,18 @@ def test_sigterm_drains(launch):
     assert set(statuses) <= {200, 503}
 
 
+def test_its_model_may_be_in_s3(image, bucket):
+    """The bundle is fetched when the service starts, with AWS's own library."""
+    model = bucket.put_folder("small", ROOT / "models/larder-small")
+    environment = {name: value for name, value in os.environ.items() if name.startswith("AWS_")} | {
+        "LARDER_MODEL": model
+    }
+    words = [f"--env={name}={value}" for name, value in environment.items()]
+    words += ["--network=host", f"--volume={ROOT}/samples:/samples:ro", *LIMITS, image]
+    command = ["python", "-m", "app", "classify", "/samples/banana.jpg", "--json"]
+    assert json.loads(podman("run", "--rm", "--pull=never", *words, *command).stdout)["item"] == "banana"
+
+
 def test_a_registry_gives_it_back(image, registry, tmp_path):
     """Pushed, and pulled to where it was not, it has the same digest."""
     place = f"{registry}/larder:try"
@@ -82,9 +96,8 @@ def test_a_registry_gives_it_back(image, registry, tmp_path):
 
 def test_it_is_small(image):
     """Without the bundle it has at most 700 MB, and nothing of torch."""
-    ulimits = ["--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024"]
     script = (ROOT / "infra/contents.py").read_text()
-    table = podman("run", "--rm", "--pull=never", "--user=0", *ulimits, image, "python", "-c", script).stdout
+    table = podman("run", "--rm", "--pull=never", "--user=0", *LIMITS, image, "python", "-c", script).stdout
     sizes = {
         name.strip(): float(megabytes) for megabytes, name in (line.split(maxsplit=1) for line in table.splitlines())
     }
