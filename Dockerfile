@@ -23,9 +23,11 @@ RUN chmod -R a+rX "models/${BUNDLE}"
 
 FROM ${BASE}
 WORKDIR /larder
-COPY requirements.txt requirements-aws.txt ./
+# or requirements-milvus.txt, requirements-otel.txt
+ARG MORE=requirements-aws.txt
+COPY requirements.txt ${MORE} ./
 # what OpenVINO brings for other devices than processors is never asked for: 61 MB
-RUN pip install --no-cache-dir -r requirements.txt -r requirements-aws.txt \
+RUN pip install --no-cache-dir -r requirements.txt -r "${MORE}" \
  && find /usr/local/lib -path '*/openvino/libs/libopenvino_intel_[gn]pu_plugin.so' -delete \
  && find /usr/local/lib -path '*/openvino/libs/cache.json' -delete
 COPY labels labels
