@@ -95,7 +95,7 @@ model: .venv/model ## export an open_clip model to models/: MODEL=ViT-B-32 PRETR
 models/ViT-B-32-none/config.json: .venv/model
 	$(BIN)/python -m app models export ViT-B-32 none
 
-image: ## build the container image: MODEL= PRETRAINED= as above, or BUNDLE=larder-small of models/; BUILD= words for the builder
+image: ## build the container image: MODEL= and PRETRAINED=, or BUNDLE=larder-small; BUILD= words for the builder
 	$(PYTHON) -m infra.image --build-arg MODEL="$(MODEL)" --build-arg PRETRAINED="$(PRETRAINED)" \
 	  $(if $(BUNDLE),--build-arg BUNDLE="$(BUNDLE)") $(BUILD)
 
