@@ -95,10 +95,11 @@ class Nginx:
         self._process.wait()
 
 
-def service(running: ExitStack, folder: Path, model: str, port: int = 0) -> Server:
-    """One that is ready, on a port or on a free one."""
+def service(running: ExitStack, folder: Path, model: str, **port: int) -> Server:
+    """One that is ready, on the port that is named or on a free one."""
     data = tempfile.mkdtemp(dir=folder)
-    server = running.enter_context(Server(port=port, model=model, data=data, threads=1, drain=2, log_level="error"))
+    settings = {"model": model, "data": data, "threads": 1, "drain": 2, "log_level": "error"} | port
+    server = running.enter_context(Server(**settings))  # type: ignore[arg-type]
     server.ready()
     return server
 
@@ -109,7 +110,7 @@ def replace(running: ExitStack, folder: Path, model: str, old: Server) -> Server
     output = old.end()
     if old.process.returncode:
         raise SystemExit(f"the service ended with {old.process.returncode}: {output}")
-    return service(running, folder, model, old.port)
+    return service(running, folder, model, port=old.port)
 
 
 def main() -> None:

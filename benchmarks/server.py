@@ -1,4 +1,4 @@
-"""A service in a process of its own, on a free port of 127.0.0.1."""
+"""A service in a process of its own, on a free port of 127.0.0.1 where `port` names none."""
 
 import contextlib
 import os
@@ -22,11 +22,11 @@ class Server:
     The settings are LARDER_ variables without the prefix. Its output, both streams, comes back from `end`.
     """
 
-    def __init__(self, command: Sequence[str] = ("app", "serve"), port: int = 0, **settings: object) -> None:
+    def __init__(self, command: Sequence[str] = ("app", "serve"), **settings: object) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            self.port = port or free.getsockname()[1]
-        variables = {f"LARDER_{name.upper()}": str(value) for name, value in ({"port": self.port} | settings).items()}
+            self.port: int = settings.setdefault("port", free.getsockname()[1])  # type: ignore[assignment]
+        variables = {f"LARDER_{name.upper()}": str(value) for name, value in settings.items()}
         self.started = time.perf_counter()
         self.process = subprocess.Popen(
             [sys.executable, "-m", *(part.replace("PORT", str(self.port)) for part in command)],
