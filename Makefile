@@ -1,6 +1,7 @@
 # Larder. `make` lists the targets; every one sets up what it needs in .venv first.
 .DEFAULT_GOAL := help
-.PHONY: help run ui test check audit snapshot bench chaos train train-cifar baseline evaluate search model screenshots image clean
+.PHONY: help run ui test check audit snapshot bench chaos rolling train train-cifar baseline evaluate search model \
+  screenshots image image-check clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -49,6 +50,9 @@ bench: .venv/dev models/ViT-B-32-none/config.json ## measure speed and recogniti
 chaos: .venv/dev models/ViT-B-32-none/config.json ## hostile inputs, overload, kills and outages, within five minutes
 	$(BIN)/python -m benchmarks.chaos --model ViT-B-32-none
 
+rolling: .venv/dev ## replace services behind nginx while 10,000 requests are asked: none may fail
+	$(BIN)/python -m benchmarks.rolling
+
 train: .venv/model ## train larder-small anew from the pictures in DATA, in three runs
 	$(BIN)/python -m app.training train $(DATA) --recipe groceries --keep data/training/first --set muon=false
 	$(BIN)/python -m app.training train $(DATA) --recipe groceries --keep data/training/second \
@@ -85,6 +89,14 @@ model: .venv/model ## export an open_clip model to models/: MODEL=ViT-B-32 PRETR
 
 models/ViT-B-32-none/config.json: .venv/model
 	$(BIN)/python -m app models export ViT-B-32 none
+
+image: ## build the container image: MODEL= and PRETRAINED=, or BUNDLE=larder-small; BUILD= words for the builder
+	$(PYTHON) -m infra.image --build-arg MODEL="$(MODEL)" --build-arg PRETRAINED="$(PRETRAINED)" \
+	  $(if $(BUNDLE),--build-arg BUNDLE="$(BUNDLE)") $(BUILD)
+
+image-check: .venv/dev ## build the image of larder-small and try it in containers; needs podman
+	$(PYTHON) -m infra.image --with podman --build-arg BUNDLE=larder-small $(BUILD)
+	IMAGE=localhost/larder $(BIN)/python -m pytest tests/infra/container
 
 clean: ## remove what make has set up
 	rm -rf .venv

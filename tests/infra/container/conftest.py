@@ -1,0 +1,135 @@
+"""Containers of the image that IMAGE names, as little as they may have; loudly skipped where there is none."""
+
+import json
+import os
+import shutil
+import subprocess
+import uuid
+from contextlib import ExitStack, suppress
+from subprocess import DEVNULL
+
+import httpx2 as httpx
+import pytest
+
+from tests.conftest import wait_until
+from tests.emulator import free_port
+
+PATIENCE = 60  # seconds for a container to become ready or to end
+# by itself podman grants more than some hosts have
+LIMITS = ["--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024"]
+# a root that is not written to, no capability and no way to more
+CONFINED = [
+    *LIMITS,
+    "--read-only",
+    "--read-only-tmpfs=false",
+    "--tmpfs=/larder/data:rw,size=64m",
+    "--cap-drop=all",
+    "--security-opt=no-new-privileges",
+    "--memory=1g",
+    "--sysctl=net.ipv4.ip_unprivileged_port_start=0",  # Docker does so by itself
+    "--publish=127.0.0.1::80",
+]
+_skipped: set[str] = set()
+
+
+def not_tested(reason: str) -> None:
+    """Skip, and say it in full at the end."""
+    _skipped.add(reason)
+    pytest.skip(reason)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was not tested is said in full, also in a run without -rs."""
+    for reason in _skipped:
+        terminalreporter.section("THE CONTAINER IMAGE WAS NOT TESTED", red=True, bold=True)
+        terminalreporter.line(reason)
+
+
+def podman(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """What podman answered; a failure has its complaint."""
+    done = subprocess.run(["podman", *words], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0 or not check, done.stderr
+    return done
+
+
+@pytest.fixture(scope="session")
+def image() -> str:
+    """The image's name."""
+    if not os.environ.get("IMAGE"):
+        not_tested("`make image-check` builds it and tries it in containers; it needs podman")
+    if not shutil.which("podman"):
+        not_tested("podman is not there: install it to run containers")
+    return os.environ["IMAGE"]
+
+
+def answers(url: str) -> bool:
+    """Whether it answers 200."""
+    with suppress(httpx.TransportError):
+        return httpx.get(url).status_code == 200
+    return False
+
+
+class Container:
+    """A running service; `client` asks it through its published port."""
+
+    def __init__(self, image: str) -> None:
+        self.name = f"larder-{uuid.uuid4().hex[:12]}"
+        podman("run", "--detach", "--pull=never", f"--name={self.name}", *CONFINED, image)
+        port = podman("port", self.name, "80").stdout.rpartition(":")[2].strip()
+        self.url = f"http://127.0.0.1:{port}"
+        self.client = httpx.Client(base_url=self.url, timeout=30)
+
+    def ready(self) -> bool:
+        return answers(f"{self.url}/")
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """What a command said inside."""
+        return podman("exec", self.name, *words, check=False)
+
+    def healthy(self) -> bool:
+        """Whether the image's own health check is content."""
+        return podman("healthcheck", "run", self.name, check=False).returncode == 0
+
+    def log(self) -> str:
+        return podman("logs", self.name).stderr
+
+    def remove(self) -> None:
+        self.client.close()
+        podman("rm", "--force", "--time=0", "--volumes", self.name)
+
+
+@pytest.fixture(scope="module")
+def launch(image):
+    """Starts a container and waits for it; it is removed with the module."""
+    with ExitStack() as running:
+
+        def launch() -> Container:
+            container = Container(image)
+            running.callback(container.remove)
+            wait_until(container.ready, PATIENCE)
+            return container
+
+        yield launch
+
+
+@pytest.fixture(scope="module")
+def container(launch) -> Container:
+    """One that all tests share."""
+    return launch()
+
+
+@pytest.fixture
+def registry(tmp_path_factory):
+    """HOST:PORT of an empty registry."""
+    program = shutil.which("docker-registry") or shutil.which("registry")
+    if not program:
+        not_tested("push and pull: docker-registry is not there, which Debian's package of that name has")
+    folder = tmp_path_factory.mktemp("registry")
+    host = f"127.0.0.1:{free_port()}"
+    storage = {"filesystem": {"rootdirectory": str(folder)}}
+    (folder / "config.json").write_text(json.dumps({"version": "0.1", "storage": storage, "http": {"addr": host}}))
+    process = subprocess.Popen([program, "serve", folder / "config.json"], stdout=DEVNULL, stderr=DEVNULL)
+    wait_until(lambda: answers(f"http://{host}/v2/"), PATIENCE)
+    yield host
+    process.kill()
+    process.wait()
