@@ -1,12 +1,28 @@
-"""The stack's templates, as the CDK writes them; it needs Node.js, and says so loudly where there is none."""
+"""An AWS on this machine, and the templates that the CDK writes with Node.js; what is not there is said loudly."""
 
 import importlib
 import shutil
+from collections.abc import Iterator
 
 import pytest
 
+from tests.aws import Aws
+
 MISSING = "Node.js is not there, which the CDK runs on: install version 20 or later"
 _skipped: set[str] = set()
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[Aws]:
+    """An account with nothing in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        aws = Aws()
+        for name, value in aws.environment().items():
+            patch.setenv(name, value)
+        aws.connect()
+        yield aws
+        aws.reset()
+        aws.stop()
 
 
 @pytest.fixture(scope="session")
