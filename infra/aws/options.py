@@ -95,11 +95,12 @@ def read_options(given: Mapping[str, Any]) -> Options:
         return Options.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
-        message = first["msg"].removeprefix("Value error, ")
+        own = first["msg"].removeprefix("Value error, ")  # said by us; pydantic's words begin with a capital
+        message = own if own != first["msg"] else f"{own[0].lower()}{own[1:]}"
         if not first["loc"]:
             raise DeployError(message) from error
-        name = str(first["loc"][0]).replace("_", "-")
-        raise DeployError(f"--{name} {first['input']}: {message[0].lower()}{message[1:]}") from error
+        name, found = str(first["loc"][0]).replace("_", "-"), first["input"]
+        raise DeployError(f"--{name} {' '.join(found) if isinstance(found, list) else found}: {message}") from error
 
 
 def _check(name: str, field: str, given: str) -> None:

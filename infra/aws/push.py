@@ -1,5 +1,6 @@
 """An image of this machine, sent to a registry by docker, podman or skopeo, whichever has it."""
 
+import base64
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ from typing import Protocol
 
 from infra.aws.resource import DeployError
 
-TOOLS = {  # how each tells of an image, and where in that its architecture stands
+TOOLS = {  # how each tells of an image
     "docker": ["docker", "image", "inspect"],
     "podman": ["podman", "image", "inspect"],
     "skopeo": ["skopeo", "inspect"],
@@ -43,18 +44,20 @@ class LocalImage:
     architecture: str
 
     def push(self, target: str, user: str, password: str) -> None:
-        """The password goes through standard input into a file that ends with this call: no other process sees it."""
-        login = ["login", "--username", user, "--password-stdin", target.partition("/")[0]]
-        with tempfile.TemporaryDirectory() as folder:
+        """The password stands in a file that only we can read and that ends with this call, on no command line."""
+        login = base64.b64encode(f"{user}:{password}".encode()).decode()
+        logins = json.dumps({"auths": {target.partition("/")[0]: {"auth": login}}})
+        with tempfile.TemporaryDirectory() as folder:  # its mode is 0700
+            file = Path(folder) / "config.json"
+            file.write_text(logins)
             if self.tool == "docker":
-                environment = _docker(folder)
-                sending = [["tag", self.name, target], ["push", "--quiet", target]]
+                environment = {"DOCKER_CONFIG": folder, "DOCKER_HOST": _engine()}
+                commands = [["tag", self.name, target], ["push", "--quiet", target]]
             else:
-                environment = {"REGISTRY_AUTH_FILE": str(Path(folder) / "auth.json")}
+                environment = {"REGISTRY_AUTH_FILE": str(file)}
                 verb = "push" if self.tool == "podman" else "copy"
-                sending = [[verb, "--quiet", self.name, f"docker://{target}"]]
-            _run([self.tool, *login], environment, password)
-            for command in sending:
+                commands = [[verb, "--quiet", self.name, f"docker://{target}"]]
+            for command in commands:
                 _run([self.tool, *command], environment)
 
 
@@ -74,16 +77,16 @@ def find_image(name: str) -> LocalImage:
     raise DeployError(f"--image {name}: no such image for {', '.join(there) or 'want of docker, podman and skopeo'}")
 
 
-def _docker(folder: str) -> dict[str, str]:
-    """Docker's settings in a folder of its own; its engine stays the one of the present context."""
-    host = os.environ.get("DOCKER_HOST") or _run(["docker", "context", "inspect", "-f", "{{.Endpoints.docker.Host}}"])
-    return {"DOCKER_CONFIG": folder, "DOCKER_HOST": host.strip()}
+def _engine() -> str:
+    """Where docker's engine is: what its present context says, which stands in the settings that are left aside."""
+    context = ["docker", "context", "inspect", "-f", "{{.Endpoints.docker.Host}}"]
+    return os.environ.get("DOCKER_HOST") or _run(context, {}).strip()
 
 
-def _run(command: list[str], environment: dict[str, str] | None = None, entry: str | None = None) -> str:
+def _run(command: list[str], environment: dict[str, str]) -> str:
     """What a command prints; raises DeployError with its last line when it fails."""
     answer = subprocess.run(  # noqa: S603 - our own words and an image's name, without a shell
-        command, input=entry, env={**os.environ, **(environment or {})}, capture_output=True, text=True
+        command, env={**os.environ, **environment}, capture_output=True, text=True
     )
     if answer.returncode:
         last = (answer.stderr.strip() or "no reason given").splitlines()[-1]

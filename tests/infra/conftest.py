@@ -8,7 +8,7 @@ import pytest
 
 from tests.aws import Aws
 
-MISSING = "Node.js is not there, which the CDK runs on: install version 20 or later"
+MISSING = "the Lambda stack was not tested: install Node.js, version 20 or later, which the CDK runs on"
 _skipped: set[str] = set()
 
 
@@ -43,8 +43,21 @@ def synthesise(tmp_path_factory):
     return synthesise
 
 
+@pytest.fixture(scope="session")
+def needed():
+    """Skips, loudly, a test that needs programs which are not there."""
+
+    def needed(*programs: str) -> None:
+        missing = [program for program in programs if shutil.which(program) is None]
+        if missing:
+            _skipped.add(f"a push to a registry was not tested: install {', '.join(missing)}")
+            pytest.skip(f"{', '.join(missing)}: not there")
+
+    return needed
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What was not tested is said in full, also in a run without -rs."""
     for reason in _skipped:
-        terminalreporter.section("THE LAMBDA STACK WAS NOT TESTED", red=True, bold=True)
+        terminalreporter.section("NOT TESTED", red=True, bold=True)
         terminalreporter.line(reason)
