@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import urllib.request
+from collections.abc import Callable
 from typing import Any
 
 import boto3
@@ -91,12 +92,13 @@ class Aws:
         """All that is in the account, by kind."""
         return inventory(self.cloud)
 
-    def deploy(self, *arguments: str, image: str = "1a2b") -> int:
-        """`python -m infra.deploy` with these arguments; waiting takes no time."""
+    def deploy(self, *arguments: str, image: str = "1a2b", meanwhile: Callable[[], object] = lambda: None) -> int:
+        """`python -m infra.deploy` with these arguments; waiting takes no time, but something may happen meanwhile."""
         now = [0.0]
 
         def sleep(seconds: float) -> None:
             now[0] += seconds
+            meanwhile()
 
         around = Around(
             open_cloud=lambda region, profile: self.cloud,

@@ -102,7 +102,7 @@ def _balancing(cloud: Cloud) -> dict[str, list[Any]]:
 
 
 def _tasks(cloud: Cloud) -> dict[str, list[Any]]:
-    """AWS keeps clusters and services that were deleted for a while, as INACTIVE."""
+    """AWS keeps clusters and services that were deleted for a while, as INACTIVE; moto miscounts a cluster's tasks."""
     ecs = cloud("ecs")
     there = ecs.describe_clusters(clusters=ecs.list_clusters()["clusterArns"], include=["TAGS"])["clusters"]
     clusters = [each for each in there if each["status"] != "INACTIVE"]
@@ -119,7 +119,8 @@ def _tasks(cloud: Cloud) -> dict[str, list[Any]]:
     ]
     tasks = [ecs.describe_task_definition(taskDefinition=arn, include=["TAGS"]) for arn in arns]
     definitions = [[task["taskDefinition"], task["tags"]] for task in tasks]
-    return {"clusters": clusters, "services": services, "tasks": definitions}
+    kept = [{key: each.get(key) for key in ("clusterName", "tags")} for each in clusters]
+    return {"clusters": kept, "services": services, "tasks": definitions}
 
 
 def _scaling(cloud: Cloud) -> dict[str, list[Any]]:

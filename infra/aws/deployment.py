@@ -99,10 +99,16 @@ class Deployment:
             if found is None:
                 self._tell("absent", resource)
                 continue
-            with _named(resource):
-                states.append(resource.pending() if self._ours(found) else "not made by this stack")
+            states.append(self._state(resource) if self._ours(found) else "not made by this stack")
             self._tell("attend" if states[-1] else "there", resource, states[-1] or found.id)
         return bool(states) and not any(states)
+
+    def _state(self, resource: Resource) -> str:
+        try:
+            with _named(resource):
+                return resource.pending()
+        except DeployError as error:
+            return str(error)
 
     def _steps(self, ids: dict[str, str]) -> Iterator[tuple[Resource, Found | None, Wanted | None, str]]:
         """Each resource with what is there, what shall be, and what to do; fills `ids` with what is there.

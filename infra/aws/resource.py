@@ -56,7 +56,7 @@ class Resource(Protocol):
         """Delete it; False while something still holds it."""
 
     def pending(self) -> str:
-        """What it still waits for before it can serve; empty when nothing."""
+        """What it still waits for before it can serve; empty when nothing. Raises DeployError when that is in vain."""
         return ""
 
 

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from infra.aws.balancer import PORT
 from infra.aws.cloud import Cloud, code
 from infra.aws.network import Network
-from infra.aws.resource import FINGERPRINT, Found, Resource, Wanted
+from infra.aws.resource import FINGERPRINT, DeployError, Found, Resource, Wanted
 from infra.aws.task import describe_task
 
 GRACE = 60  # seconds in which a task that has just started may fail its health checks
@@ -80,13 +80,12 @@ class Service(Resource):
         }
 
     def find(self) -> Found | None:
-        """The service; without its fingerprint when it has gone back to an older revision by itself."""
+        """The service; without its fingerprint when its tasks did not come up, so that they are tried again."""
         service = describe_service(self._ecs, self.name, self.name)
         if service is None:
             return None
         tags = _tags(service)
-        latest = describe_task(self._ecs, self.name)
-        if latest is None or latest["taskDefinition"]["taskDefinitionArn"] != service["taskDefinition"]:
+        if self._trouble(service):
             tags.pop(FINGERPRINT, None)
         return Found(service["serviceArn"], tags)
 
@@ -102,7 +101,10 @@ class Service(Resource):
         return Found(made["service"]["serviceArn"], tags)
 
     def update(self, found: Found, wanted: Wanted, tags: Mapping[str, str]) -> Found:
-        self._ecs.update_service(cluster=self.name, service=self.name, **wanted)
+        """Tasks that did not come up are tried again even where nothing else changes."""
+        service = describe_service(self._ecs, self.name, self.name)
+        again = service is not None and bool(self._trouble(service))
+        self._ecs.update_service(cluster=self.name, service=self.name, forceNewDeployment=again, **wanted)
         return found
 
     def mark(self, found: Found, tags: Mapping[str, str]) -> None:
@@ -117,15 +119,24 @@ class Service(Resource):
         return True
 
     def pending(self) -> str:
+        """Raises DeployError when waiting is in vain."""
         service = describe_service(self._ecs, self.name, self.name)
         if service is None:
             return "absent"
+        if trouble := self._trouble(service):
+            raise DeployError(f"service {self.name}: {trouble}; the log says why, and the same up tries again")
         rollouts = [each.get("rolloutState", "COMPLETED") for each in service["deployments"]]
-        running = f"{service['runningCount']} of {service['desiredCount']} tasks run"
-        if "FAILED" in rollouts:
-            return f"the new tasks did not come up; {running}"
-        steady = len(rollouts) == 1 and service["runningCount"] == service["desiredCount"]
-        return "" if steady and rollouts == ["COMPLETED"] else running
+        steady = rollouts == ["COMPLETED"] and service["runningCount"] == service["desiredCount"]
+        return "" if steady else f"{service['runningCount']} of {service['desiredCount']} tasks run"
+
+    def _trouble(self, service: Mapping[str, Any]) -> str:
+        """What no waiting mends; empty when nothing."""
+        latest = describe_task(self._ecs, self.name)
+        running = service["taskDefinition"].rpartition("/")[2]
+        if latest and latest["taskDefinition"]["taskDefinitionArn"] != service["taskDefinition"]:
+            return f"{running} runs, not the latest revision, whose tasks did not come up"
+        failed = any(each.get("rolloutState") == "FAILED" for each in service["deployments"])
+        return f"the tasks of {running} did not come up" if failed else ""
 
 
 def describe_service(ecs: Any, cluster: str, name: str) -> dict[str, Any] | None:

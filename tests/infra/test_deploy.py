@@ -115,15 +115,23 @@ def test_an_older_image_comes_back(stack):
     assert task_of(stack)["image"].endswith("/larder:1a2b")
 
 
-def test_a_service_that_went_back_is_brought_forward(stack):
-    """When ECS has rolled back by itself, `up` tries the wanted revision again."""
-    ecs = stack.cloud("ecs")
-    assert stack.deploy(*UP, image="3c4d") == 0
-    ecs.update_service(cluster="larder", service="larder", taskDefinition="larder:1")
-    stack.calls.clear()
-    assert stack.deploy(*UP, image="3c4d") == 0
-    assert stack.changes() == ["ecs:UpdateService", "ecs:TagResource"]
-    assert task_of(stack)["image"].endswith("/larder:3c4d")
+def test_a_service_that_went_back_is_said(empty, monkeypatch, capsys):
+    """When ECS goes back to the revision before, a waiting `up` ends at once, `status` knows, and `up` tries again."""
+    monkeypatch.setenv("MOTO_ECS_SERVICE_RUNNING", "0")
+    assert empty.deploy(*UP, "--patience", "10") == 2
+
+    def go_back():
+        empty.cloud("ecs").update_service(cluster="larder", service="larder", taskDefinition="larder:1")
+
+    assert empty.deploy(*UP, image="3c4d", meanwhile=go_back) == 2
+    said = "service larder: larder:1 runs, not the latest revision, whose tasks did not come up"
+    assert said in capsys.readouterr().err
+    assert empty.deploy("status") == 1
+    assert said in capsys.readouterr().out
+    empty.calls.clear()
+    assert empty.deploy(*UP, "--patience", "10", image="3c4d") == 2
+    assert empty.changes() == ["ecs:UpdateService", "ecs:TagResource"]
+    assert task_of(empty)["image"].endswith("/larder:3c4d")
 
 
 def test_secrets_stay_secret(empty, tmp_path, capsys, monkeypatch):

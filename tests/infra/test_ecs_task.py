@@ -6,8 +6,9 @@ import pytest
 from botocore.session import Session
 from botocore.validate import ParamValidator
 
+from app.serve import KEEP_ALIVE
 from app.settings import Settings
-from infra.aws.balancer import DRAIN, PORT
+from infra.aws.balancer import DRAIN, IDLE, PORT
 from infra.aws.task import TEMPLATE, read_template
 
 
@@ -55,6 +56,11 @@ def test_it_is_stopped_when_it_has_drained(task):
     (container,) = task["containerDefinitions"]
     assert container["stopTimeout"] == DRAIN
     assert Settings.model_fields["drain"].default + 20 <= DRAIN
+
+
+def test_the_balancer_gives_up_first():
+    """A connection that nobody uses is closed by the balancer, never by the service as a request comes in."""
+    assert IDLE < KEEP_ALIVE
 
 
 def test_one_port_is_meant_everywhere(task):
