@@ -10,6 +10,7 @@ from infra.aws.cloud import Cloud, code
 from infra.aws.resource import DeployError, Found, Resource, Wanted, pairs, unpaired
 
 EVERYWHERE = "0.0.0.0/0"
+ZONES = 3  # of the default VPC: enough to lose one, and each costs the balancer a public address
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ NOWHERE = Network("", (), (), public=False)
 
 
 def find_network(cloud: Cloud, subnets: Sequence[str], task_subnets: Sequence[str]) -> Network:
-    """The subnets given, or those of the default VPC; raises DeployError for what no balancer can stand in."""
+    """The subnets given, or some of the default VPC; raises DeployError for what no balancer can stand in."""
     if task_subnets and not subnets:
         raise DeployError("--task-subnets needs --subnets: those of the balancer")
     ec2 = cloud("ec2")
@@ -35,7 +36,8 @@ def find_network(cloud: Cloud, subnets: Sequence[str], task_subnets: Sequence[st
         found = ec2.describe_subnets(SubnetIds=[*subnets, *task_subnets])["Subnets"]
     else:
         found = ec2.describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"]
-        subnets = sorted(subnet["SubnetId"] for subnet in found)
+        found = sorted(found, key=lambda subnet: str(subnet["AvailabilityZone"]))[:ZONES]
+        subnets = [subnet["SubnetId"] for subnet in found]
     vpcs = {subnet["VpcId"] for subnet in found}
     zones = {subnet["AvailabilityZone"] for subnet in found if subnet["SubnetId"] in subnets}
     if len(vpcs) != 1:

@@ -42,7 +42,7 @@ class Options(BaseModel):
         "", pattern=r"^(arn:aws[a-z-]*:acm:.*)?$", description="a certificate's ARN: HTTPS, and HTTP redirects there"
     )
     cidr: Words = Field((EVERYWHERE,), description="the addresses that may call, comma-separated")
-    subnets: Words = Field((), description="the subnets, comma-separated; empty: those of the default VPC")
+    subnets: Words = Field((), description="the subnets, comma-separated; empty: the default VPC's in three zones")
     task_subnets: Words = Field((), description="other subnets for the tasks, without public addresses")
     min_tasks: int = Field(1, ge=1, le=1000, description="the least tasks")
     max_tasks: int = Field(4, ge=1, le=1000, description="the most tasks")

@@ -127,6 +127,4 @@ class Image(Resource):
         pass
 
     def delete(self, found: Found) -> bool:
-        ids = [{"imageTag": self._tag}]
-        self._ecr.batch_delete_image(repositoryName=self._repository.name, imageIds=ids)
-        return True
+        return True  # it goes with its repository

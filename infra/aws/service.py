@@ -41,7 +41,13 @@ class Cluster(Resource):
         self._ecs.tag_resource(resourceArn=found.id, tags=_pairs(tags))
 
     def delete(self, found: Found) -> bool:
-        self._ecs.delete_cluster(cluster=found.id)
+        """Tasks that are just ending hold it."""
+        try:
+            self._ecs.delete_cluster(cluster=found.id)
+        except ClientError as error:
+            if code(error) in ("ClusterContainsServicesException", "ClusterContainsTasksException"):
+                return False
+            raise
         return True
 
 

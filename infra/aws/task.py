@@ -45,8 +45,9 @@ class TaskDefinition(Resource):
 
     def find(self) -> Found | None:
         """The latest revision; one that is not active any more is no revision to keep."""
-        if active := describe_task(self._ecs, self.name):
-            return Found(active["taskDefinition"]["taskDefinitionArn"], _tags(active))
+        latest = describe_task(self._ecs, self.name)
+        if latest and latest["taskDefinition"]["status"] == "ACTIVE":
+            return Found(latest["taskDefinition"]["taskDefinitionArn"], _tags(latest))
         old = self._revisions("INACTIVE")
         return Found(old[-1], {STACK: self._owner(old[-1])}) if old else None
 

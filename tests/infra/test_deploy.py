@@ -207,6 +207,21 @@ def test_down_leaves_nothing(stack, capsys):
     assert all(line.startswith("absent") for line in capsys.readouterr().out.splitlines())
 
 
+def test_up_after_half_a_down(stack):
+    """What is left is used again, but for revisions of the task definition that were given up."""
+    before = stack.inventory()
+    stack.fail()
+    while stack.changes()[-1:] != ["ecs:DeleteTaskDefinitions"]:
+        assert stack.deploy("down") == 2
+    stack.fail(False)
+    assert stack.deploy(*UP) == 0
+    assert stack.deploy("status") == 0
+    after = stack.inventory()
+    assert (before.keys(), before["alarms"], before["scaling"]) == (after.keys(), after["alarms"], after["scaling"])
+    assert stack.deploy("down") == 0
+    assert stack.inventory() == {}
+
+
 def test_stacks_do_not_touch_each_other(stack):
     """A second one stands beside the first, and goes without it."""
     before = stack.inventory()

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.costs import HOURS_A_MONTH, Load, read_prices, task_hour
 from infra.aws.options import Options, read_options
-from infra.aws.resource import DeployError
 from infra.deploy import main, parser
 
 ROOT = Path(__file__).parents[2]
@@ -102,7 +102,11 @@ def test_every_option_is_in_the_documentation():
         assert f"| `--{name.replace('_', '-')}` | {shown} | {field.description} |" in page
 
 
-def test_errors_are_ours():
-    """What is wrong raises DeployError, which the command prints."""
-    with pytest.raises(DeployError, match="--cpu 5: "):
-        read_options({"cpu": "5"})
+def test_the_costs_are_those_of_the_price_list():
+    """A task of 2 vCPU and 4 GB, the balancer, and both, for a month's hours."""
+    page, prices = (ROOT / "docs/deploy.md").read_text(), read_prices()
+    both = [HOURS_A_MONTH * task_hour(prices, Load(0, 0, kind), 4096) for kind in ("amd64", "arm64")]
+    balancer = HOURS_A_MONTH * prices["balancer_hour"]
+    assert f"| each task | {both[0] - balancer:.2f} | {both[1] - balancer:.2f} |" in page
+    assert f"| the load balancer | {balancer:.2f} | {balancer:.2f} |" in page
+    assert f"| one task and the balancer | {both[0]:.2f} | {both[1]:.2f} |" in page
