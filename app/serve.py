@@ -10,6 +10,8 @@ from fastapi import FastAPI
 
 from app.settings import Settings
 
+KEEP_ALIVE = 75  # seconds; longer than load balancers keep a connection: they must not find it closing under a request
+
 
 class DrainingServer(uvicorn.Server):
     """On SIGTERM, says `draining` for `drain` seconds, then finishes what is in hand and ends; a second one hurries."""
@@ -46,6 +48,7 @@ def serve(app: FastAPI, settings: Settings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=20,
     )
     DrainingServer(config, app, settings.drain).run()

@@ -2,9 +2,11 @@
 
 import importlib
 import shutil
+from collections.abc import Iterator
 
 import pytest
 
+from tests.aws import Aws
 from tests.door import MISSING as NO_NGINX
 from tests.door import find_nginx
 
@@ -31,6 +33,19 @@ def promtool() -> str:
     return there(shutil.which("promtool"), NO_PROMTOOL)
 
 
+@pytest.fixture(scope="module")
+def aws() -> Iterator[Aws]:
+    """An account with nothing in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        aws = Aws()
+        for name, value in aws.environment().items():
+            patch.setenv(name, value)
+        aws.connect()
+        yield aws
+        aws.reset()
+        aws.stop()
+
+
 @pytest.fixture(scope="session")
 def synthesise(tmp_path_factory):
     """Makes the template of a stack with the context values given."""
@@ -45,6 +60,19 @@ def synthesise(tmp_path_factory):
         return Template.from_stack(stack.LarderStack(app, "Larder", context.read_context(given)))
 
     return synthesise
+
+
+@pytest.fixture(scope="session")
+def needed():
+    """Skips, loudly, a test that needs programs which are not there."""
+
+    def needed(*programs: str) -> None:
+        missing = [program for program in programs if shutil.which(program) is None]
+        if missing:
+            _skipped.add(f"a push to a registry was not tested: install {', '.join(missing)}")
+            pytest.skip(f"{', '.join(missing)}: not there")
+
+    return needed
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,0 +1,180 @@
+"""An image reaches a registry that asks for a password: by podman and by skopeo; docker gets the right words."""
+
+import base64
+import datetime
+import hashlib
+import ipaddress
+import json
+import os
+import shutil
+import socket
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from infra.aws.push import find_image
+from infra.aws.resource import DeployError
+from tests.conftest import wait_until
+
+PASSWORD = "hidden-word"
+HASHED = "AWS:$2b$04$3iMYZC5wtHmtDmyFWzeRgufRWrPNbcHA/W3ifDxE6GFRW9jQJUZXO\n"  # of that word
+REGISTRY = """
+version: 0.1
+storage: {{filesystem: {{rootdirectory: {folder}/registry}}}}
+http: {{addr: "127.0.0.1:{port}", tls: {{certificate: {folder}/certificate.pem, key: {folder}/key.pem}}}}
+auth: {{htpasswd: {{realm: larder, path: {folder}/users}}}}
+"""
+STORAGE = '[storage]\ndriver = "vfs"\ngraphroot = "{folder}/storage"\nrunroot = "{folder}/run"\n'
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("push")
+
+
+@pytest.fixture(scope="module")
+def registry(folder, needed):
+    """A registry on a free port of this machine, as HOST:PORT."""
+    needed("docker-registry", "skopeo")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (folder / "users").write_text(HASHED)
+    (folder / "registry.yml").write_text(REGISTRY.format(folder=folder, port=port))
+    certify(folder)
+    (folder / "storage.conf").write_text(STORAGE.format(folder=folder))
+    with (folder / "registry.log").open("w") as log, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(folder / "certificate.pem"))
+        patch.setenv("CONTAINERS_STORAGE_CONF", str(folder / "storage.conf"))
+        process = subprocess.Popen(["docker-registry", "serve", str(folder / "registry.yml")], stdout=log, stderr=log)
+        wait_until(lambda: listening(port) or process.poll() is not None, 60)
+        assert process.poll() is None, (folder / "registry.log").read_text()
+        yield f"127.0.0.1:{port}"
+        process.terminate()
+        process.wait()
+
+
+def certify(folder):
+    """A certificate for this machine's address, signed by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "larder")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    (folder / "certificate.pem").write_bytes(certificate.public_bytes(pem))
+    (folder / "key.pem").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+
+
+def listening(port):
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture(scope="module")
+def image(folder):
+    """An image with nothing in it, as an OCI folder; its name for skopeo and its configuration's digest."""
+    blobs = folder / "image/blobs/sha256"
+    blobs.mkdir(parents=True)
+
+    def blob(value):
+        data = json.dumps(value).encode()
+        digest = hashlib.sha256(data).hexdigest()
+        (blobs / digest).write_bytes(data)
+        return {"digest": f"sha256:{digest}", "size": len(data)}
+
+    config = blob({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": []}})
+    kind = "application/vnd.oci.image"
+    manifest = {"schemaVersion": 2, "config": {"mediaType": f"{kind}.config.v1+json", **config}, "layers": []}
+    index = [{"mediaType": f"{kind}.manifest.v1+json", **blob(manifest)}]
+    (folder / "image/index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": index}))
+    (folder / "image/oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    return f"oci:{folder}/image", config["digest"]
+
+
+def configuration(registry, tag):
+    """The digest of the configuration of an image in the registry."""
+    login = base64.b64encode(f"AWS:{PASSWORD}".encode()).decode()
+    headers = {"Authorization": f"Basic {login}", "Accept": "application/vnd.oci.image.manifest.v1+json"}
+    request = urllib.request.Request(f"https://{registry}/v2/larder/manifests/{tag}", headers=headers)
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)["config"]["digest"]
+
+
+def test_skopeo_pushes(registry, image):
+    """From an OCI folder, under a tag that is made of its content."""
+    name, digest = image
+    found = find_image(name)
+    assert (found.tool, found.architecture, len(found.tag)) == ("skopeo", "amd64", 16)
+    found.push(f"{registry}/larder:{found.tag}", "AWS", PASSWORD)
+    assert configuration(registry, found.tag) == digest
+
+
+def test_podman_pushes(registry, image, needed):
+    """From podman's own store, where buildah leaves its images too."""
+    needed("podman")
+    name, digest = image
+    subprocess.run(["skopeo", "copy", "--quiet", name, "containers-storage:localhost/larder-empty:1"], check=True)
+    found = find_image("larder-empty:1")
+    assert (found.tool, found.architecture) == ("podman", "amd64")
+    assert digest[7:].startswith(found.tag)
+    found.push(f"{registry}/larder:{found.tag}", "AWS", PASSWORD)
+    assert configuration(registry, found.tag) == digest
+
+
+def test_a_wrong_password_is_one_line(registry, image):
+    """The line has no password in it, and nothing was pushed."""
+    with pytest.raises(DeployError) as raised:
+        find_image(image[0]).push(f"{registry}/larder:wrong", "AWS", "another-word")
+    assert str(raised.value).startswith("skopeo copy: ")
+    assert "another-word" not in str(raised.value)
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        configuration(registry, "wrong")
+
+
+def test_docker_is_told_the_same(tmp_path, monkeypatch):
+    """A script stands for it: no command line has the password, no file that stays, and the engine is the usual one."""
+    script = tmp_path / "docker"
+    script.write_text(
+        "#!/bin/sh\n"
+        f'echo "$@" $DOCKER_HOST >> {tmp_path}/words\n'
+        'case "$1 $2" in\n'
+        """  "image inspect") echo '[{"Id": "sha256:0123456789abcdef0123", "Architecture": "arm64"}]' ;;\n"""
+        '  "context inspect") echo unix:///engine.sock ;;\n'
+        f'  push*) cp "$DOCKER_CONFIG/config.json" {tmp_path}/logins; echo "$DOCKER_CONFIG" > {tmp_path}/config ;;\n'
+        "esac\n"
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    found = find_image("larder")
+    assert (found.tool, found.tag, found.architecture) == ("docker", "0123456789abcdef", "arm64")
+    found.push("registry.example/larder:1", "AWS", PASSWORD)
+    assert (tmp_path / "words").read_text().splitlines() == [
+        "image inspect larder",
+        "context inspect -f {{.Endpoints.docker.Host}}",
+        "tag larder registry.example/larder:1 unix:///engine.sock",
+        "push --quiet registry.example/larder:1 unix:///engine.sock",
+    ]
+    login = json.loads((tmp_path / "logins").read_text())["auths"]["registry.example"]["auth"]
+    assert base64.b64decode(login).decode() == f"AWS:{PASSWORD}"
+    assert not Path((tmp_path / "config").read_text().strip()).exists()
+
+
+def test_an_image_that_nobody_has_is_said(monkeypatch, tmp_path):
+    """The message names the tools that were asked."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DeployError, match="--image larder: no such image for want of docker, podman and skopeo"):
+        find_image("larder")
+    assert shutil.which("docker") is None
