@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
         (["--certificate", "larder.example.org"], "--certificate larder.example.org: string should match"),
         (["--set", "LARDER_COLOUR=red"], "LARDER_COLOUR: LARDER_NAME=VALUE with one of the README's settings"),
         (["--set", "LARDER_API_KEYS=key"], "LARDER_API_KEYS: LARDER_NAME=VALUE"),
+        (["--set", "LARDER_PORT=80"], "LARDER_PORT: LARDER_NAME=VALUE"),
         (["--set", "LARDER_PANTRY=sqlite"], "LARDER_PANTRY=sqlite: every task would have its own"),
         (["--set", "LARDER_MAX_BODY=1"], "LARDER_MAX_BODY=1: input should be greater than or equal to 1024"),
         (["--api-keys", "-", "--google-credentials", "-"], "standard input can be one secret only"),
