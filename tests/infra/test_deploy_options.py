@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from benchmarks.costs import HOURS_A_MONTH, Load, read_prices, task_hour
+from infra.aws.cloud import named
 from infra.aws.options import Options, read_options
+from infra.aws.resource import DeployError
 from infra.deploy import main, parser
 
 ROOT = Path(__file__).parents[2]
@@ -92,6 +95,15 @@ def test_no_region_is_said(monkeypatch, capsys, tmp_path):
         monkeypatch.delenv(name, raising=False)
     assert main(["status"]) == 2
     assert capsys.readouterr().err == "larder: no region: give --region, or set AWS_REGION\n"
+
+
+def test_a_call_that_is_not_allowed_is_one_line():
+    """It says which resource and which call, what AWS said, and where the policy is."""
+    answer = {"Error": {"Code": "AccessDenied", "Message": "You may not\n  do that."}}
+    with pytest.raises(DeployError) as raised, named("repository larder"):
+        raise ClientError(answer, "CreateRepository")
+    said = "You may not do that. (AccessDenied); infra/iam has the policy that allows it"
+    assert str(raised.value) == f"repository larder: CreateRepository: {said}"
 
 
 def test_every_option_is_in_the_documentation():
