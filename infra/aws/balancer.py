@@ -1,4 +1,4 @@
-"""The way in: a load balancer, the group of its targets, and its listeners."""
+"""The way in: a load balancer with the group of its targets."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,17 +12,16 @@ from infra.aws.resource import Found, Resource, Wanted, pairs, unpaired
 PORT = 8080  # of the service in its task: one that needs no rights
 DRAIN = 30  # seconds in which the service finishes what it has in hand
 IDLE = 65  # seconds; a request may take 60
-TLS = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 
 
-class _Tagged(Resource):
+class Tagged(Resource):
     """What the balancer's service tags alike."""
 
     def __init__(self, cloud: Cloud, name: str) -> None:
         self._elb = cloud("elbv2")
         self.name = name
 
-    def _found(self, arn: str) -> Found:
+    def found(self, arn: str) -> Found:
         (described,) = self._elb.describe_tags(ResourceArns=[arn])["TagDescriptions"]
         return Found(arn, unpaired(described["Tags"]))
 
@@ -30,7 +29,7 @@ class _Tagged(Resource):
         self._elb.add_tags(ResourceArns=[found.id], Tags=pairs(tags))
 
 
-class Balancer(_Tagged):
+class Balancer(Tagged):
     """An application load balancer, open to the internet as far as its security group lets in."""
 
     key = "balancer"
@@ -52,7 +51,7 @@ class Balancer(_Tagged):
 
     def find(self) -> Found | None:
         balancer = self._describe()
-        return self._found(balancer["LoadBalancerArn"]) if balancer else None
+        return self.found(balancer["LoadBalancerArn"]) if balancer else None
 
     def create(self, wanted: Wanted, tags: Mapping[str, str]) -> Found:
         made = self._elb.create_load_balancer(
@@ -90,7 +89,7 @@ class Balancer(_Tagged):
         return describe_balancer(self._elb, self.name)
 
 
-class Targets(_Tagged):
+class Targets(Tagged):
     """The tasks that get requests: those whose `GET /` answers 200."""
 
     key = "targets"
@@ -119,7 +118,7 @@ class Targets(_Tagged):
 
     def find(self) -> Found | None:
         group = self._describe()
-        return self._found(group["TargetGroupArn"]) if group else None
+        return self.found(group["TargetGroupArn"]) if group else None
 
     def create(self, wanted: Wanted, tags: Mapping[str, str]) -> Found:
         made = self._elb.create_target_group(
@@ -163,52 +162,6 @@ class Targets(_Tagged):
             raise
         described: dict[str, Any] = group
         return described
-
-
-class Listener(_Tagged):
-    """A port of the balancer: HTTPS with a certificate; plain HTTP redirects there, where there is one."""
-
-    def __init__(self, cloud: Cloud, balancer: str, certificate: str, secure: bool) -> None:
-        super().__init__(cloud, f"{balancer}:{443 if secure else 80}")
-        self._balancer = balancer
-        self._certificate = certificate
-        self._secure = secure
-        self.key = "https" if secure else "http"
-
-    def wanted(self, ids: Mapping[str, str]) -> Wanted | None:
-        if self._secure and not self._certificate:
-            return None
-        forward = {"Type": "forward", "TargetGroupArn": ids["targets"]}
-        redirect = {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"}
-        if self._secure:
-            secure = {"Certificates": [{"CertificateArn": self._certificate}], "SslPolicy": TLS}
-            ways = {"Protocol": "HTTPS", "Port": 443, "DefaultActions": [forward], **secure}
-        else:
-            action = {"Type": "redirect", "RedirectConfig": redirect} if self._certificate else forward
-            ways = {"Protocol": "HTTP", "Port": 80, "DefaultActions": [action]}
-        return {"LoadBalancerArn": ids["balancer"], **ways}
-
-    def find(self) -> Found | None:
-        balancer = describe_balancer(self._elb, self._balancer)
-        if balancer is None:
-            return None
-        port = int(self.name.rpartition(":")[2])
-        listeners = self._elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
-        arns = [each["ListenerArn"] for each in listeners if each["Port"] == port]
-        return self._found(arns[0]) if arns else None
-
-    def create(self, wanted: Wanted, tags: Mapping[str, str]) -> Found:
-        made = self._elb.create_listener(**wanted, Tags=pairs(tags))
-        return Found(made["Listeners"][0]["ListenerArn"], tags)
-
-    def update(self, found: Found, wanted: Wanted, tags: Mapping[str, str]) -> Found:
-        ways = {key: value for key, value in wanted.items() if key != "LoadBalancerArn"}
-        self._elb.modify_listener(ListenerArn=found.id, **ways)
-        return found
-
-    def delete(self, found: Found) -> bool:
-        self._elb.delete_listener(ListenerArn=found.id)
-        return True
 
 
 def describe_balancer(elb: Any, name: str) -> dict[str, Any] | None:

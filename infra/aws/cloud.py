@@ -67,7 +67,7 @@ def named(what: str) -> Iterator[None]:
     except ClientError as error:
         said = error.response["Error"]
         advice = _ADVICE.get(said["Code"], "mend that, then give the same command: it goes on from here")
-        message = said.get("Message", "no reason given")
+        message = " ".join(said.get("Message", "no reason given").split())
         raise DeployError(f"{what}: {error.operation_name}: {message} ({said['Code']}); {advice}") from error
     except BotoCoreError as error:
         raise DeployError(f"{what}: {error}; the same command goes on from here") from error

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from app.settings import Settings
 from infra.aws.network import EVERYWHERE
 from infra.aws.resource import DeployError
-from infra.aws.task import SECRETS
+from infra.aws.task import FIXED
 
 Words = Annotated[
     tuple[str, ...],
@@ -62,12 +62,14 @@ class Options(BaseModel):
     @field_validator("set")
     @classmethod
     def _settings(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        """Settings of the service that are no secrets, and that several tasks can share."""
+        """Settings of the service that are free here, with values that several tasks can share."""
         for each in value:
             name, _, given = each.partition("=")
             field = name.removeprefix("LARDER_").lower()
-            if not name.startswith("LARDER_") or field not in Settings.model_fields or name in SECRETS.values():
-                raise ValueError(f"{name}: LARDER_NAME=VALUE with one of the README's settings, no secret")
+            if not name.startswith("LARDER_") or field not in Settings.model_fields or name in FIXED:
+                raise ValueError(
+                    f"{name}: LARDER_NAME=VALUE with one of the README's settings, but {', '.join(sorted(FIXED))}"
+                )
             if given in ("sqlite", "faiss"):
                 raise ValueError(f"{each}: every task would have its own, and it goes with the task")
             _check(name, field, given)

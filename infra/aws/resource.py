@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol
 
 STACK = "larder:stack"
 FINGERPRINT = "larder:fingerprint"
+USUAL, ECS = ("Key", "Value"), ("key", "value")  # what AWS calls a tag's two parts
 
 Wanted = dict[str, Any]
 """How a resource shall be, as plain data; an empty one asks for nothing: it stays as it is, there or not."""
@@ -65,11 +66,11 @@ def fingerprint(wanted: Wanted) -> str:
     return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    """Tags as most services of AWS take them."""
-    return [{"Key": key, "Value": value} for key, value in tags.items()]
+def pairs(tags: Mapping[str, str], names: tuple[str, str] = USUAL) -> list[dict[str, str]]:
+    """Tags as AWS takes them."""
+    return [{names[0]: key, names[1]: value} for key, value in tags.items()]
 
 
-def unpaired(tags: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """Tags as most services of AWS give them."""
-    return {tag["Key"]: tag["Value"] for tag in tags}
+def unpaired(tags: Iterable[Mapping[str, str]], names: tuple[str, str] = USUAL) -> dict[str, str]:
+    """Tags as AWS gives them."""
+    return {tag[names[0]]: tag[names[1]] for tag in tags}

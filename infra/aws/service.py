@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from infra.aws.balancer import PORT
 from infra.aws.cloud import Cloud, code
 from infra.aws.network import Network
-from infra.aws.resource import FINGERPRINT, DeployError, Found, Resource, Wanted
+from infra.aws.resource import ECS, FINGERPRINT, DeployError, Found, Resource, Wanted, pairs, unpaired
 from infra.aws.task import describe_task
 
 GRACE = 60  # seconds in which a task that has just started may fail its health checks
@@ -29,16 +29,16 @@ class Cluster(Resource):
     def find(self) -> Found | None:
         clusters = self._ecs.describe_clusters(clusters=[self.name], include=["TAGS"])["clusters"]
         active = [cluster for cluster in clusters if cluster["status"] != "INACTIVE"]
-        return Found(active[0]["clusterArn"], _tags(active[0])) if active else None
+        return Found(active[0]["clusterArn"], unpaired(active[0].get("tags", []), ECS)) if active else None
 
     def create(self, wanted: Wanted, tags: Mapping[str, str]) -> Found:
-        return Found(self._ecs.create_cluster(**wanted, tags=_pairs(tags))["cluster"]["clusterArn"], tags)
+        return Found(self._ecs.create_cluster(**wanted, tags=pairs(tags, ECS))["cluster"]["clusterArn"], tags)
 
     def update(self, found: Found, wanted: Wanted, tags: Mapping[str, str]) -> Found:
         return found  # it has nothing but its name
 
     def mark(self, found: Found, tags: Mapping[str, str]) -> None:
-        self._ecs.tag_resource(resourceArn=found.id, tags=_pairs(tags))
+        self._ecs.tag_resource(resourceArn=found.id, tags=pairs(tags, ECS))
 
     def delete(self, found: Found) -> bool:
         """Tasks that are just ending hold it."""
@@ -90,7 +90,7 @@ class Service(Resource):
         service = describe_service(self._ecs, self.name, self.name)
         if service is None:
             return None
-        tags = _tags(service)
+        tags = unpaired(service.get("tags", []), ECS)
         if self._trouble(service):
             tags.pop(FINGERPRINT, None)
         return Found(service["serviceArn"], tags)
@@ -101,7 +101,7 @@ class Service(Resource):
             serviceName=self.name,
             launchType="FARGATE",
             desiredCount=self._tasks,
-            tags=_pairs(tags),
+            tags=pairs(tags, ECS),
             **wanted,
         )
         return Found(made["service"]["serviceArn"], tags)
@@ -114,7 +114,7 @@ class Service(Resource):
         return found
 
     def mark(self, found: Found, tags: Mapping[str, str]) -> None:
-        self._ecs.tag_resource(resourceArn=found.id, tags=_pairs(tags))
+        self._ecs.tag_resource(resourceArn=found.id, tags=pairs(tags, ECS))
 
     def delete(self, found: Found) -> bool:
         try:
@@ -167,12 +167,3 @@ def running_image(ecs: Any, stack: str) -> tuple[str, str] | None:
     (container,) = definition["containerDefinitions"]
     architecture = {"X86_64": "amd64", "ARM64": "arm64"}[definition["runtimePlatform"]["cpuArchitecture"]]
     return container["image"].rpartition(":")[2], architecture
-
-
-def _pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    """Tags as ECS takes them."""
-    return [{"key": key, "value": value} for key, value in tags.items()]
-
-
-def _tags(described: Mapping[str, Any]) -> dict[str, str]:
-    return {tag["key"]: tag["value"] for tag in described.get("tags", [])}

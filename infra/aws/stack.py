@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from infra.aws.alarms import ALARMS, Alarm
-from infra.aws.balancer import PORT, Balancer, Listener, Targets
+from infra.aws.balancer import PORT, Balancer, Targets
 from infra.aws.cloud import Cloud
+from infra.aws.listener import Listener
 from infra.aws.logs import LogGroup
 from infra.aws.network import NOWHERE, Network, SecurityGroup
 from infra.aws.options import Options

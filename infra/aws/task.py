@@ -8,10 +8,12 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from infra.aws.cloud import Cloud, code
-from infra.aws.resource import STACK, Found, Resource, Wanted
+from infra.aws.resource import ECS, STACK, Found, Resource, Wanted, pairs, unpaired
 
 TEMPLATE = Path(__file__).parents[1] / "ecs-task.json"
 SECRETS = {"api-keys": "LARDER_API_KEYS", "google-credentials": "LARDER_GOOGLE_CREDENTIALS"}
+FIXED = {"LARDER_DATA", "LARDER_HOST", "LARDER_PORT", *SECRETS.values()}
+"""The settings that stay as the task file has them: others rely on them, or they are secrets."""
 _MANY = 10  # deleted in one call
 
 
@@ -47,13 +49,12 @@ class TaskDefinition(Resource):
         """The latest revision; one that is not active any more is no revision to keep."""
         latest = describe_task(self._ecs, self.name)
         if latest and latest["taskDefinition"]["status"] == "ACTIVE":
-            return Found(latest["taskDefinition"]["taskDefinitionArn"], _tags(latest))
+            return Found(latest["taskDefinition"]["taskDefinitionArn"], unpaired(latest.get("tags", []), ECS))
         old = self._revisions("INACTIVE")
         return Found(old[-1], {STACK: self._owner(old[-1])}) if old else None
 
     def create(self, wanted: Wanted, tags: Mapping[str, str]) -> Found:
-        named = [{"key": key, "value": value} for key, value in tags.items()]
-        made = self._ecs.register_task_definition(**wanted, tags=named)
+        made = self._ecs.register_task_definition(**wanted, tags=pairs(tags, ECS))
         return Found(made["taskDefinition"]["taskDefinitionArn"], tags)
 
     def update(self, found: Found, wanted: Wanted, tags: Mapping[str, str]) -> Found:
@@ -79,7 +80,7 @@ class TaskDefinition(Resource):
 
     def _owner(self, arn: str) -> str:
         described = describe_task(self._ecs, arn)
-        return _tags(described).get(STACK, "") if described else ""
+        return unpaired(described.get("tags", []), ECS).get(STACK, "") if described else ""
 
 
 def read_template(account: str, region: str) -> dict[str, Any]:
@@ -108,7 +109,3 @@ def _environment(template: list[dict[str, str]], settings: Mapping[str, str]) ->
 
 def _family(arn: str) -> str:
     return arn.rpartition("/")[2].rpartition(":")[0]
-
-
-def _tags(described: dict[str, Any]) -> dict[str, str]:
-    return {tag["key"]: tag["value"] for tag in described.get("tags", [])}

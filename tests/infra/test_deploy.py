@@ -207,6 +207,24 @@ def test_down_leaves_nothing(stack, capsys):
     assert all(line.startswith("absent") for line in capsys.readouterr().out.splitlines())
 
 
+def test_down_waits_for_what_is_still_in_use(stack, capsys):
+    """Another's listener holds the targets until it goes, and no longer."""
+    elb = stack.cloud("elbv2")
+    (targets,) = elb.describe_target_groups()["TargetGroups"]
+    other = elb.create_load_balancer(Name="other", Subnets=subnets(stack.cloud))["LoadBalancers"][0]["LoadBalancerArn"]
+    action = {"Type": "forward", "TargetGroupArn": targets["TargetGroupArn"]}
+    made = elb.create_listener(LoadBalancerArn=other, Protocol="HTTP", Port=80, DefaultActions=[action])
+    gone = []
+
+    def go():
+        gone.append(elb.delete_listener(ListenerArn=made["Listeners"][0]["ListenerArn"]))
+
+    assert stack.deploy("down", meanwhile=go) == 0
+    assert len(gone) == 1
+    assert "wait      targets larder: still in use" in capsys.readouterr().out
+    assert stack.inventory().keys() == {"balancers", "balancer attributes", "balancing tags"}
+
+
 def test_up_after_half_a_down(stack):
     """What is left is used again, but for revisions of the task definition that were given up."""
     before = stack.inventory()

@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from benchmarks.costs import HOURS_A_MONTH, Load, read_prices, task_hour
+from infra.aws.cloud import named
 from infra.aws.options import Options, read_options
+from infra.aws.resource import DeployError
 from infra.deploy import main, parser
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +26,7 @@ ROOT = Path(__file__).parents[2]
         (["--certificate", "larder.example.org"], "--certificate larder.example.org: string should match"),
         (["--set", "LARDER_COLOUR=red"], "LARDER_COLOUR: LARDER_NAME=VALUE with one of the README's settings"),
         (["--set", "LARDER_API_KEYS=key"], "LARDER_API_KEYS: LARDER_NAME=VALUE"),
+        (["--set", "LARDER_PORT=80"], "LARDER_PORT: LARDER_NAME=VALUE"),
         (["--set", "LARDER_PANTRY=sqlite"], "LARDER_PANTRY=sqlite: every task would have its own"),
         (["--set", "LARDER_MAX_BODY=1"], "LARDER_MAX_BODY=1: input should be greater than or equal to 1024"),
         (["--api-keys", "-", "--google-credentials", "-"], "standard input can be one secret only"),
@@ -91,6 +95,15 @@ def test_no_region_is_said(monkeypatch, capsys, tmp_path):
         monkeypatch.delenv(name, raising=False)
     assert main(["status"]) == 2
     assert capsys.readouterr().err == "larder: no region: give --region, or set AWS_REGION\n"
+
+
+def test_a_call_that_is_not_allowed_is_one_line():
+    """It says which resource and which call, what AWS said, and where the policy is."""
+    answer = {"Error": {"Code": "AccessDenied", "Message": "You may not\n  do that."}}
+    with pytest.raises(DeployError) as raised, named("repository larder"):
+        raise ClientError(answer, "CreateRepository")
+    said = "You may not do that. (AccessDenied); infra/iam has the policy that allows it"
+    assert str(raised.value) == f"repository larder: CreateRepository: {said}"
 
 
 def test_every_option_is_in_the_documentation():
