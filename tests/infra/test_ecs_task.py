@@ -72,6 +72,14 @@ def test_one_port_is_meant_everywhere(task):
     assert f"127.0.0.1:{PORT}/livez" in container["healthCheck"]["command"][-1]
 
 
+def test_it_runs_the_image_as_the_image_is_made(task):
+    """The user and the folder for data are the Dockerfile's."""
+    text = (TEMPLATE.parents[1] / "Dockerfile").read_text()
+    (container,) = task["containerDefinitions"]
+    assert f"USER {container['user']}\n" in text
+    assert [f"VOLUME {mount['containerPath']}\n" in text for mount in container["mountPoints"]] == [True]
+
+
 def test_its_settings_are_settings(task):
     """Every LARDER_ variable is one that the service knows, with a value that it takes."""
     (container,) = task["containerDefinitions"]
