@@ -38,7 +38,7 @@ def test_every_file_it_names_is_there():
 def test_every_target_it_names_is_there():
     """`make ...` commands exist."""
     makefile = (ROOT / "Makefile").read_text()
-    for target in set(re.findall(r"make (run|test|bench|chaos|audit|train|check|model|snapshot)\b", README)):
+    for target in set(re.findall(r"make (run|ui|test|bench|chaos|audit|train|check|model|snapshot)\b", README)):
         assert f"\n{target}:" in makefile
 
 
