@@ -41,9 +41,7 @@ def main() -> int:
     """Print the table; returns 1 when there is no answer."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("picture", type=Path, help="a picture file")
-    parser.add_argument(
-        "--url", default="http://127.0.0.1:8000", help="the service; its key is taken from LARDER_API_KEY"
-    )
+    parser.add_argument("--url", default="http://127.0.0.1:8000", help="the service; its key is LARDER_API_KEY's")
     parser.add_argument("--phrases", type=Path, default=PHRASES, help="lines of the form: phrase | category")
     parser.add_argument(
         "--independent", action="store_true", help="each category by itself: a picture may belong to several, or none"

@@ -1,7 +1,7 @@
 """Everything that the client raises.
 
 LarderError
-├── Unreachable          nothing answers there, or the connection broke
+├── Unreachable          nothing answers there, the connection broke, or it is no address
 ├── TimedOut             no answer in time
 ├── Busy                 503: `retry_after` says in how many seconds the service wants to be asked again
 ├── Failed               500 and the like: the service's log has more under `request_id`
@@ -28,7 +28,7 @@ class LarderError(Exception):
 
 
 class Unreachable(LarderError):
-    """Nothing answers there, or the connection broke."""
+    """Nothing answers there, the connection broke, or it is no address."""
 
 
 class TimedOut(LarderError):

@@ -28,9 +28,22 @@ def named(method: F, make: Callable[..., Call[Any]]) -> F:
 
 
 def settings(url: str, key: str | None, timeout: float) -> dict[str, Any]:
-    """What an HTTP client is made with. `timeout` seconds bound each step: connect, send, wait for a part."""
+    """What an HTTP client is made with. `timeout` seconds bound each step: connect, send, wait for a part.
+
+    Raises Unreachable for what is no address.
+    """
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    return {"base_url": url.rstrip("/"), "headers": headers, "timeout": timeout, "follow_redirects": False}
+    return {"base_url": _address(url), "headers": headers, "timeout": timeout, "follow_redirects": False}
+
+
+def _address(url: str) -> httpx2.URL:
+    try:
+        address = httpx2.URL(url.rstrip("/"))
+    except httpx2.InvalidURL as error:
+        raise Unreachable(f"{url} is no address: {error}") from error
+    if address.scheme not in ("http", "https") or not address.host:
+        raise Unreachable(f"{url} is no address; one such as http://127.0.0.1:8000 is allowed")
+    return address
 
 
 def request(call: Call[T]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ VERDICT = re.compile("Confident|Unsure|Unknown")
 
 def test_a_picture_is_uploaded_and_counted(open_page, picture):
     """The item is shown with its bars; after a press of a button the pantry has one more of it."""
-    page = open_page(height=1000)
+    page = open_page(height=1020)
     page.locator("input[type=file]").set_input_files(SAMPLES / "banana.jpg")
     expect(page.get_by_text("Confident: banana")).to_be_visible()
     expect(page.get_by_role("row").nth(1)).to_contain_text("banana")
@@ -22,8 +22,6 @@ def test_a_picture_is_uploaded_and_counted(open_page, picture):
     expect(page.get_by_text("Added 1: the pantry has 1 of banana now.")).to_be_visible()
     page.get_by_role("link", name="Pantry").click()
     expect(page.get_by_role("row", name="banana 1")).to_be_visible()
-    page.get_by_role("combobox", name="Item").click()
-    picture(page, "pantry")
 
 
 def test_the_camera_takes_a_picture(open_page):

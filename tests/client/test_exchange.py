@@ -131,6 +131,17 @@ def test_nothing_there_is_unreachable():
         ask(server.url, retries=1)
 
 
+@pytest.mark.parametrize(
+    "url", ["http://[::", "127.0.0.1:8000", "larder.example", "ftp://larder.example", "http://", ""]
+)
+def test_what_is_no_address_is_said_at_once(url):
+    """A wrong URL is one of our errors, which names it, before anything is sent."""
+    for client in (Larder, AsyncLarder):
+        with pytest.raises(Unreachable, match="is no address") as raised:
+            client(url)
+        assert str(raised.value).startswith(url)
+
+
 def test_waiting_grows_between_the_tries():
     """Waits double, with chance in them, and never fall below half of that."""
     with Misbehaving(DROP) as server:
