@@ -67,10 +67,10 @@ class RequestMiddleware:
             self._note(scope, status or CLIENT_LEFT, time.perf_counter() - start)
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
-        """Count it and write its line; those refused under overload are only counted."""
+        """Count it and write its line; those that admission refuses come in floods and are only counted."""
         code = scope["state"].get("code")
         self._metrics.request(scope["method"], route_of(scope), status, seconds, code)
-        if code != "overloaded" and (scope["path"] not in OPEN_PATHS or status >= 500):
+        if code not in ("overloaded", "draining") and (scope["path"] not in OPEN_PATHS or status >= 500):
             about = {"method": scope["method"], "path": scope["path"], "status": status}
             self._log.info("request", **about, ms=round(1000 * seconds, 1))
 

@@ -210,7 +210,7 @@ def test_a_thumbnail_is_kept_when_asked_for(client):
 
 
 def originals(client):
-    with client.app.state.service.contents._database._reader() as reader:
+    with client.app.state.service.contents._database._file.reader() as reader:
         return reader.execute("SELECT picture FROM pictures").fetchall()
 
 
