@@ -47,8 +47,8 @@ class RequestMiddleware:
         request_id = sent if _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
         note("larder.request_id", request_id)
-        if scope["path"] in ADDRESSES:
-            scope["root_path"] = prefix_of(scope)
+        if scope["path"] in ADDRESSES and (prefix := prefix_of(scope)):
+            scope["root_path"] = prefix
         status = 0
         start = time.perf_counter()
 
