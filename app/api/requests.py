@@ -18,6 +18,7 @@ from app.tracing import note
 
 OPEN_PATHS = ("/", "/livez")  # load balancers ask these, without a key and often
 PAGES = ("/docs", "/redoc")  # the two that are for browsers, with scripts of their own
+ADDRESSES = (*PAGES, "/openapi.json")  # what names the addresses of other calls
 SECURITY = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -27,6 +28,7 @@ SECURITY = [
 NOTHING_ELSE = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 CLIENT_LEFT = 499  # in the log and the metrics, for requests that nobody waits for any more
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_PREFIX = re.compile(r"(/[A-Za-z0-9._-]{1,50}){1,8}")
 
 
 class RequestMiddleware:
@@ -45,6 +47,8 @@ class RequestMiddleware:
         request_id = sent if _REQUEST_ID.fullmatch(sent) else f"{random.getrandbits(128):032x}"
         scope.setdefault("state", {})["request_id"] = request_id
         note("larder.request_id", request_id)
+        if scope["path"] in ADDRESSES and (prefix := prefix_of(scope)):
+            scope["root_path"] = prefix
         status = 0
         start = time.perf_counter()
 
@@ -73,6 +77,12 @@ class RequestMiddleware:
         if code not in ("overloaded", "draining") and (scope["path"] not in OPEN_PATHS or status >= 500):
             about = {"method": scope["method"], "path": scope["path"], "status": status}
             self._log.info("request", **about, ms=round(1000 * seconds, 1))
+
+
+def prefix_of(scope: Scope) -> str:
+    """What a proxy before us strips from the paths, as `X-Forwarded-Prefix` says; empty where it says nothing."""
+    prefix = Headers(scope=scope).get("x-forwarded-prefix", "")
+    return prefix if _PREFIX.fullmatch(prefix) else ""
 
 
 def route_of(scope: Scope) -> str:

@@ -104,6 +104,16 @@ def test_a_wrong_method_is_told_the_right_ones(client):
     assert client.post("/docs").headers["allow"] == "GET"
 
 
+def test_behind_a_proxy_the_documentation_has_its_addresses(client):
+    """A prefix that a proxy strips is in the addresses of the pages and of the calls; anything else is no prefix."""
+    behind = {"x-forwarded-prefix": "/api"}
+    assert "'/api/openapi.json'" in client.get("/docs", headers=behind).text
+    assert client.get("/openapi.json", headers=behind).json()["servers"] == [{"url": "/api"}]
+    for wrong in ("//else.org", "/a/", "https://else.org", "/<script>"):
+        assert "'/openapi.json'" in client.get("/docs", headers={"x-forwarded-prefix": wrong}).text
+    assert "servers" not in client.get("/openapi.json").json()
+
+
 def test_without_the_setting_no_page_may_call(client):
     """There is no CORS header by itself."""
     response = client.get("/labels", headers={"origin": "https://example.org"})

@@ -17,6 +17,7 @@ from tests.door import find_nginx
 
 NO_CHROMIUM = "Chromium is not there: install it, with `apt-get install chromium` for instance"
 CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+NAME = "--host-resolver-rules=MAP larder.example 127.0.0.1"
 PATIENCE = 60_000  # milliseconds for whatever a person would wait for
 _skipped: set[str] = set()
 
@@ -43,7 +44,7 @@ def chromium() -> Iterator[Browser]:
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         root = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=program, args=[*CAMERA, *root])
+        browser = playwright.chromium.launch(executable_path=program, args=[*CAMERA, NAME, *root])
         yield browser
         browser.close()
 

@@ -34,6 +34,14 @@ def test_the_camera_takes_a_picture(open_page):
     expect(page.get_by_role("row")).to_have_count(6)
 
 
+def test_any_name_leads_to_the_page(site, open_page):
+    """Its websocket is let through under a name that nobody told it."""
+    page = open_page()
+    page.goto(site.url.replace("127.0.0.1", "larder.example"))
+    page.get_by_role("radio", name="Sample").click()
+    expect(page.get_by_text(VERDICT)).to_be_visible()
+
+
 def test_ones_own_labels(open_page, picture):
     """A sample is classified among labels that were typed, and their categories."""
     page = open_page("classify")

@@ -34,6 +34,7 @@ def test_the_prefix_is_stripped_and_nothing_else(door):
     headers = {name.lower(): value for name, value in request["headers"].items()}
     assert (headers["authorization"], len(headers["idempotency-key"])) == ("Bearer secret", 32)
     assert (headers["host"], headers["x-forwarded-for"]) == (door.url.removeprefix("http://"), "127.0.0.1")
+    assert headers["x-forwarded-prefix"] == "/api"
     httpx2.get(f"{door.url}/api/labels?a=%2F&b=%20")
     assert door.api.requests[-1]["path"] == "/labels?a=%2F&b=%20"
     assert httpx2.get(f"{door.url}/api", follow_redirects=False).headers["location"] == "/api/"
@@ -42,10 +43,12 @@ def test_the_prefix_is_stripped_and_nothing_else(door):
 
 def test_everything_else_is_the_pages(door):
     """Paths arrive unchanged, and the wish for a websocket with them."""
-    httpx2.get(f"{door.url}/apiary?x=1", headers={"Connection": "Upgrade", "Upgrade": "websocket"})
+    own = {"Connection": "Upgrade", "Upgrade": "websocket", "X-Forwarded-Prefix": "/else"}
+    httpx2.get(f"{door.url}/apiary?x=1", headers=own)
     (request,) = door.ui.requests
     assert request["path"] == "/apiary?x=1"
     assert (request["headers"]["Upgrade"], request["headers"]["Connection"]) == ("websocket", "upgrade")
+    assert "X-Forwarded-Prefix" not in request["headers"]
     assert door.api.requests == []
 
 
