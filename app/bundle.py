@@ -40,6 +40,9 @@ class Calibration(BaseModel):
     None where no other pictures were there to fit it on."""
     label_cosine: float | None = None
     """The cosine at which a label is as likely shown as not; None where that was not fitted."""
+    example_scale: PositiveFloat | None = None
+    """What a picture's cosine with the mean of a label's examples is multiplied by, to compare with its cosines with
+    texts; None where it was not fitted: it is then estimated from the examples."""
 
 
 class Proof(BaseModel):

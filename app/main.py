@@ -27,6 +27,7 @@ from app.api import (
     mv_retrieval,
     pantry,
     process_image,
+    teaching,
 )
 from app.api.admission import AdmissionMiddleware
 from app.api.dependencies import Service, State
@@ -94,6 +95,7 @@ class Model:
     count_tokens: Callable[[str], int]
     temperature: float | None
     checksum: str
+    example_scale: float | None = None
 
     @property
     def vectors(self) -> VectorModel:
@@ -136,6 +138,7 @@ def _model(settings: Settings, source: "Bundle | OpenedOriginal", engine: Engine
         count_tokens=lru_cache(PROMPTS_KEPT)(source.count_tokens),
         temperature=config.calibration.temperature if config.calibration else None,
         checksum=source.checksum,
+        example_scale=config.calibration.example_scale if config.calibration else None,
     )
 
 
@@ -164,7 +167,15 @@ def open_contents(settings: Settings, model: Model) -> ContentStore:
 def open_vocabulary(settings: Settings, model: Model, store: PantryStore) -> Vocabulary:
     """The live label set, not yet encoded; raises InvalidLabels for the templates, StartError for the label file."""
     templates = read_prompts(settings.templates)
-    return Vocabulary(open_labels(settings.labels), templates, store, model.encoder, settings.max_label_length)
+    return Vocabulary(
+        open_labels(settings.labels),
+        templates,
+        store,
+        model.encoder,
+        settings.max_label_length,
+        model.checksum,
+        model.example_scale,
+    )
 
 
 def open_recogniser(settings: Settings, model: Model, current: Callable[[], LabelSet | None]) -> Recogniser:
@@ -228,7 +239,7 @@ def create_app(
         telemetry=TELEMETRY | {"tracing": bool(tracing), "exclude": _not_traced},
     )
     recognition = (process_image, classify, embeddings, hugging_face)
-    for routes in (health, *recognition, labels, pantry, contents, mv_retrieval, metrics):
+    for routes in (health, *recognition, labels, pantry, teaching, contents, mv_retrieval, metrics):
         app.include_router(routes.router)
     failures.add_handlers(app)
     # the last one added is the outermost
@@ -268,6 +279,7 @@ def _lifespan(
         async with pipeline as running:
             service = Service(
                 model=model.name,
+                checksum=model.checksum,
                 pipeline=running,
                 recogniser=recogniser,
                 classifier=classifier,

@@ -22,6 +22,7 @@ from app.tracing import span
 
 CANARY_EVERY = 10.0  # seconds for which a batch that went through proves that the encoder answers
 ENOUGH = 2  # times the model's side that a large JPEG is decoded to at least
+AT_ONCE = 8  # pictures of one request: enough to keep the model busy, and it does not fill the queue
 PROMPTS_KEPT = 10_000  # vectors of requests' prompts in memory: 20 MB at 512 numbers each
 
 
@@ -60,6 +61,12 @@ class Pipeline:
                 return await self._batcher.vector(pixels)
         finally:
             self.in_hand -= 1
+
+    async def vectors(self, pictures: Sequence[bytes | str]) -> list[Floats]:
+        """The unit vectors (D,) of some pictures, a few at a time; raises what `vector` does."""
+        step = min(AT_ONCE, self.max_queue)
+        parts = [pictures[start : start + step] for start in range(0, len(pictures), step)]
+        return [vector for part in parts for vector in await asyncio.gather(*map(self.vector, part))]
 
     async def texts(self, texts: Sequence[str]) -> Floats:
         """The unit vectors (N, D) of N >= 1 texts, word for word; raises Overloaded."""

@@ -62,6 +62,7 @@ class Recogniser:
             top_k=top_k,
             threshold=threshold,
             temperature=self._temperature,
+            taught=label_set.taught,
         )
         known = None
         if self._known_margin is not None:

@@ -23,6 +23,7 @@ class Service:
     """The running service: what lives as long as the app."""
 
     model: str
+    checksum: str
     pipeline: Pipeline
     recogniser: Recogniser
     classifier: Classifier
