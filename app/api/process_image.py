@@ -1,6 +1,8 @@
 """A picture in, a pantry item out."""
 
 import time
+from functools import partial
+from typing import Any
 
 from fastapi import APIRouter
 from fastapi.concurrency import run_in_threadpool
@@ -8,9 +10,12 @@ from fastapi.concurrency import run_in_threadpool
 from app.api.dependencies import KEYS, Service, ServiceDep
 from app.api.failures import PICTURE
 from app.api.once import KeyHeader, key_of
-from app.api.schemas import ItemCount, PantryUpdate, ProcessImage, ProcessImageAnswer
+from app.api.schemas import FramesAnswer, ItemCount, PantryUpdate, ProcessImage, ProcessImageAnswer
+from app.engines import Floats
 from app.errors import NotFound
+from app.frames import recognise_frames
 from app.pantry import item_name
+from app.recognition import Recognition
 from app.tracing import span
 
 router = APIRouter(tags=["recognition"], dependencies=KEYS)
@@ -24,30 +29,44 @@ async def process_image(body: ProcessImage, service: ServiceDep, key: KeyHeader 
     over all labels. `known` says whether the picture shows any of the labels at all.
     """
     _ = service.recogniser.label_set  # while starting, refuse before the picture is decoded
-    vector = await service.pipeline.vector(body.image_data)
+    recognise = partial(_recognise, service, body)
+    agreed = None
+    if body.images:
+        found, agreement = recognise_frames(await service.pipeline.vectors(body.images), recognise)
+        agreed = FramesAnswer(used=agreement.used, agreement=agreement.share)
+    else:
+        found = recognise(await service.pipeline.vector(body.image_data))
+    updated = None
+    if body.pantry_update and found.sure:
+        updated = await run_in_threadpool(_update, service, found.item, body, body.pantry_update, key)
+    return ProcessImageAnswer(
+        **_seen(found), label_count=found.label_count, model=service.model, pantry=updated, frames=agreed
+    )
+
+
+def _recognise(service: Service, body: ProcessImage, vector: Floats) -> Recognition:
     start = time.perf_counter()
     with span("rank"):
-        answer = service.recogniser.recognise(vector, top_k=body.top_k, threshold=body.threshold)
+        found = service.recogniser.recognise(vector, top_k=body.top_k, threshold=body.threshold)
     service.metrics.stage("rank", time.perf_counter() - start)
-    item = answer.labels[0].name
-    updated = None
-    if body.pantry_update and answer.ranking.confident and answer.known is not False:
-        updated = await run_in_threadpool(_update, service, item, body, body.pantry_update, key)
-    return ProcessImageAnswer(
-        item=item,
-        message=1 if answer.ranking.confident else 0,
-        similarity_score=answer.ranking.probabilities[0],
-        calibrated_probability=answer.ranking.calibrated_probability,
-        top_k_items=[label.name for label in answer.labels],
-        top_k_scores=answer.ranking.scores,
-        confident=answer.ranking.confident,
-        known=answer.known,
-        top_k_probabilities=answer.ranking.probabilities,
-        top_k_cosines=answer.ranking.cosines,
-        label_count=answer.label_count,
-        model=service.model,
-        pantry=updated,
-    )
+    return found
+
+
+def _seen(found: Recognition) -> dict[str, Any]:
+    """A recognition in the words of the wire."""
+    ranking = found.ranking
+    return {
+        "item": found.item,
+        "message": 1 if ranking.confident else 0,
+        "similarity_score": ranking.probabilities[0],
+        "calibrated_probability": ranking.calibrated_probability,
+        "top_k_items": [label.name for label in found.labels],
+        "top_k_scores": ranking.scores,
+        "confident": ranking.confident,
+        "known": found.known,
+        "top_k_probabilities": ranking.probabilities,
+        "top_k_cosines": ranking.cosines,
+    }
 
 
 def _update(service: Service, item: str, body: ProcessImage, update: PantryUpdate, header: str | None) -> ItemCount:

@@ -2,11 +2,18 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from app.pantry import MAX_COUNT
 
 Quantity = Annotated[int, Field(ge=1, le=MAX_COUNT)]
+
+
+Picture = Annotated[str, Field(min_length=1, description="in base64, with or without a `data:` prefix")]
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class Request(BaseModel):
@@ -31,12 +38,21 @@ class ProcessImage(Request):
         }
     )
 
-    image_data: str = Field(min_length=1, description="the picture in base64, with or without a `data:` prefix")
+    image_data: str = Field("", min_length=1, description="the picture in base64, with or without a `data:` prefix")
+    images: list[Picture] = Field(
+        [], min_length=2, max_length=16, description="instead of `image_data`: 2 to 16 frames of one thing"
+    )
     top_k: int = Field(5, ge=1, le=1000, description="how many labels to name")
     threshold: float = Field(0.8, ge=0, le=1, description="confident when the first of `top_k_scores` is above it")
     pantry_update: PantryUpdate | None = Field(
         None, description="carried out when the answer is confident and `known` is not false"
     )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "ProcessImage":
+        if bool(self.image_data) is bool(self.images):
+            raise ValueError("send image_data, or images, and not both")
+        return self
 
 
 class ItemCount(BaseModel):
@@ -56,7 +72,33 @@ class ItemRemoved(ItemCount):
     removed: int
 
 
-class ProcessImageAnswer(BaseModel):
+class Seen(BaseModel):
+    """What a picture shows, and how sure that is."""
+
+    item: str = Field(description="the best label")
+    message: Literal[0, 1] = Field(description="1 confident, 0 not")
+    similarity_score: float = Field(description="the best label's probability: softmax over all labels")
+    calibrated_probability: float | None = Field(
+        description="how likely the best label is right, by a temperature fitted on data; null where the model has none"
+    )
+    top_k_items: list[str] = Field(description="the best labels, best first")
+    top_k_scores: list[float] = Field(description="their probabilities, renormalised to sum to 1")
+    confident: bool = Field(description="the same as `message`")
+    known: bool | None = Field(
+        description="whether the picture shows any of the labels at all; null where the model is not calibrated"
+    )
+    top_k_probabilities: list[float] = Field(description="their probabilities: softmax over all labels")
+    top_k_cosines: list[float] = Field(description="their cosines with the picture")
+
+
+class FramesAnswer(BaseModel):
+    """How far the frames of one thing agree."""
+
+    used: list[bool] = Field(description="which frames count, in their order; the others are too unlike the rest")
+    agreement: float = Field(description="the share of all frames that show the item by themselves; 0.5 is no majority")
+
+
+class ProcessImageAnswer(Seen):
     """What the picture shows, and how sure that is."""
 
     model_config = ConfigDict(
@@ -81,23 +123,10 @@ class ProcessImageAnswer(BaseModel):
         }
     )
 
-    item: str = Field(description="the best label")
-    message: Literal[0, 1] = Field(description="1 confident, 0 not")
-    similarity_score: float = Field(description="the best label's probability: softmax over all labels")
-    calibrated_probability: float | None = Field(
-        description="how likely the best label is right, by a temperature fitted on data; null where the model has none"
-    )
-    top_k_items: list[str] = Field(description="the best labels, best first")
-    top_k_scores: list[float] = Field(description="their probabilities, renormalised to sum to 1")
-    confident: bool = Field(description="the same as `message`")
-    known: bool | None = Field(
-        description="whether the picture shows any of the labels at all; null where the model is not calibrated"
-    )
-    top_k_probabilities: list[float] = Field(description="their probabilities: softmax over all labels")
-    top_k_cosines: list[float] = Field(description="their cosines with the picture")
     label_count: int = Field(description="how many labels there were to choose from")
     model: str
     pantry: ItemCount | None = Field(description="the item and its new count, when the pantry was updated")
+    frames: FramesAnswer | None = Field(None, exclude_if=_is_none, description="with `images` alone")
 
 
 def _list_or_map(value: object) -> str:

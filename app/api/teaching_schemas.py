@@ -1,15 +1,12 @@
 """The forms of requests and answers about examples."""
 
 from datetime import datetime
-from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.schemas import Request
+from app.api.schemas import Picture, Request
 
 MAX_PICTURES = 32
-
-Picture = Annotated[str, Field(min_length=1)]
 
 
 class Examples(Request):
@@ -17,9 +14,7 @@ class Examples(Request):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"images": ["/9j/4AAQSkZJRgABAQ…"]}]})
 
-    images: list[Picture] = Field(
-        min_length=1, max_length=MAX_PICTURES, description="pictures in base64, with or without a `data:` prefix"
-    )
+    images: list[Picture] = Field(min_length=1, max_length=MAX_PICTURES)
 
 
 class ExampleEntry(BaseModel):
