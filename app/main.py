@@ -9,6 +9,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.telemetry import TelemetryConfig
@@ -32,7 +33,7 @@ from app.api import (
 from app.api.admission import AdmissionMiddleware
 from app.api.dependencies import Service, State
 from app.api.requests import OPEN_PATHS, BodyMiddleware, KeyMiddleware, RequestMiddleware
-from app.bundle import Bundle, find_bundle, open_bundle
+from app.bundle import Bundle, Calibration, find_bundle, open_bundle
 from app.classifier import Classifier
 from app.contents import ContentStore, VectorModel
 from app.contents.local import LocalContents
@@ -57,6 +58,7 @@ from app.remote_bundle import fetch_bundle
 from app.request_labels import TextLimits
 from app.s3 import S3, SCHEME, parse_place
 from app.settings import Settings, read_settings, traced
+from app.taught import Likeness
 from app.tracing import open_tracing
 from app.vocabulary import LabelSet, Vocabulary, read_prompts
 
@@ -95,7 +97,7 @@ class Model:
     count_tokens: Callable[[str], int]
     temperature: float | None
     checksum: str
-    example_scale: float | None = None
+    likeness: Likeness | None = None
 
     @property
     def vectors(self) -> VectorModel:
@@ -138,8 +140,16 @@ def _model(settings: Settings, source: "Bundle | OpenedOriginal", engine: Engine
         count_tokens=lru_cache(PROMPTS_KEPT)(source.count_tokens),
         temperature=config.calibration.temperature if config.calibration else None,
         checksum=source.checksum,
-        example_scale=config.calibration.example_scale if config.calibration else None,
+        likeness=_likeness(config.calibration),
     )
+
+
+def _likeness(calibration: Calibration | None) -> Likeness | None:
+    """How the model's pictures are compared with examples, as far as that was fitted."""
+    if calibration is None:
+        return None
+    mean = calibration.picture_mean
+    return Likeness(calibration.example_scale, None if mean is None else np.array(mean, np.float32))
 
 
 def open_pantry(settings: Settings) -> PantryStore:
@@ -174,7 +184,7 @@ def open_vocabulary(settings: Settings, model: Model, store: PantryStore) -> Voc
         model.encoder,
         settings.max_label_length,
         model.checksum,
-        model.example_scale,
+        model.likeness,
     )
 
 

@@ -1,7 +1,9 @@
-"""What labels were taught by examples: their vectors, on the scale of cosines with texts.
+"""What labels were taught by examples: how near a picture is to them, on the scale of cosines with texts.
 
-Two pictures of one thing are nearer to each other than a picture is to the text that names it, so cosines with examples
-are multiplied by `scale` before they are compared with cosines with texts. A label's cosine is the better of the two.
+Pictures are nearer to each other than to the texts that name them, also pictures of different things, for all have much
+in common. So what is common, the mean of many pictures, is taken off before two pictures are compared, and their cosine
+is multiplied by `scale` before it is compared with cosines with texts. A label's cosine is the best of what its names
+and its examples say. docs/decisions/teaching.md has what else was tried.
 """
 
 from collections.abc import Sequence
@@ -13,40 +15,52 @@ import numpy.typing as npt
 from app.encoder import unit
 from app.engines import Floats
 
-LEAD = 1.1  # by which examples that are recognised beat the texts that they would otherwise be taken for
+LEAD = 1.1  # of an estimated scale, so that examples beat the texts that they would otherwise be taken for
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How pictures of one model are compared: what was fitted on data, and None for what was not."""
+
+    scale: float | None = None
+    mean: Floats | None = None
+    """Of many pictures' unit vectors, (D,)."""
+
+    def centred(self, vectors: Floats) -> Floats:
+        """Unit vectors (..., D) without what all pictures have in common, of length 1 again."""
+        return vectors if self.mean is None else unit(vectors - self.mean)
 
 
 @dataclass(frozen=True)
 class Taught:
-    """A vector (M, D) for each taught label, its length the scale, and the places (M,) of those labels."""
+    """Centred examples (M, D), the places (M,) of the labels that they show, and how pictures are compared."""
 
-    vectors: Floats
+    examples: Floats
     places: npt.NDArray[np.int64]
+    likeness: Likeness
+    scale: float
 
     def raised(self, cosines: Floats, picture: Floats) -> Floats:
         """The cosines (N,) of all labels with a picture (D,), those of taught labels raised to what the examples say.
 
-        >>> taught = Taught(np.float32([[0, 0.5]]), np.array([2]))
+        >>> taught = Taught(np.float32([[0, 1]]), np.array([2]), Likeness(), scale=0.5)
         >>> taught.raised(np.float32([0.25, 0.75, 0.125]), np.float32([0, 1])).tolist()
         [0.25, 0.75, 0.5]
         """
         raised = cosines.copy()
-        raised[self.places] = np.maximum(cosines[self.places], self.vectors @ picture)
+        near = np.float32(self.scale) * (self.examples @ self.likeness.centred(picture))  # (M,)
+        np.maximum.at(raised, self.places, near)
         return raised
 
 
-def teach(examples: Sequence[tuple[int, Floats]], prototypes: Floats, scale: float | None) -> Taught | None:
-    """What examples, each a label's place and a unit vector (D,), make of labels with unit prototypes (N, D).
+def teach(examples: Sequence[tuple[int, Floats]], prototypes: Floats, likeness: Likeness) -> Taught | None:
+    """What examples, each a label's place and a unit vector (D,), say beside labels with unit prototypes (N, D).
 
-    Without a scale that was fitted on data it is the mean cosine of the examples with the texts nearest to them: as
-    near as pictures come to texts at all, and a little nearer. None when there are no examples.
+    A scale that was not fitted is a little more than the mean cosine of the examples with the texts nearest to them: as
+    near as pictures come to texts at all. None when there are no examples.
     """
     if not examples:
         return None
     vectors = np.stack([vector for _, vector in examples])  # (M, D)
-    places = np.array([place for place, _ in examples])
-    if scale is None:
-        scale = LEAD * float((vectors @ prototypes.T).max(axis=1).mean())
-    labels = np.unique(places)
-    means = unit(np.stack([vectors[places == label].mean(axis=0) for label in labels]))
-    return Taught(np.float32(scale) * means, labels)
+    scale = likeness.scale or LEAD * float((vectors @ prototypes.T).max(axis=1).mean())
+    return Taught(likeness.centred(vectors), np.array([place for place, _ in examples]), likeness, scale)

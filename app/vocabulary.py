@@ -19,7 +19,7 @@ from app.errors import InvalidLabels
 from app.label_file import LabelFile
 from app.pantry import PantryStore
 from app.pantry.examples import Example
-from app.taught import Taught, teach
+from app.taught import Likeness, Taught, teach
 
 _COMMENT = re.compile(r"(^|\s)#.*")
 
@@ -108,16 +108,16 @@ class Vocabulary:
         encoder: Encoder,
         longest: int,
         model: str = "",
-        example_scale: float | None = None,
+        likeness: Likeness | None = None,
     ) -> None:
-        """`model` is the checksum that examples must have to be used, `example_scale` is `teach`'s."""
+        """`model` is the checksum that examples must have to be used, `likeness` how its pictures are compared."""
         self._label_file = label_file
         self._templates = templates
         self._pantry = pantry
         self._encoder = encoder
         self._longest = longest
         self._model = model
-        self._example_scale = example_scale
+        self._likeness = likeness or Likeness()
         self._stamp: Hashable = None
         self.current: LabelSet | None = None
         """None until the first `refresh` is through."""
@@ -132,7 +132,7 @@ class Vocabulary:
             return False
         labels = merge(parse_labels(self._label_file.read(), self._longest), self._pantry.items())
         prototypes, examples = self._prototypes(labels), self._examples()
-        taught = teach(placed(examples, labels), prototypes, self._example_scale)
+        taught = teach(placed(examples, labels), prototypes, self._likeness)
         self.current = LabelSet(labels, prototypes, _version(labels, examples), taught)
         self._stamp = stamp
         return True

@@ -1,4 +1,4 @@
-"""The commands: `python -m app.evaluation compare`, `baseline`, `calibrate` and `confidence`."""
+"""The commands: `python -m app.evaluation compare`, `baseline`, `calibrate`, `confidence`, `likeness`, `unseen`."""
 
 import argparse
 import shlex
@@ -20,6 +20,7 @@ def parser() -> argparse.ArgumentParser:
     add_compare(commands)
     add_baseline(commands)
     add_confidence(commands)
+    add_likeness(commands)
     return top
 
 
@@ -63,6 +64,17 @@ def add_confidence(commands: "argparse._SubParsersAction[argparse.ArgumentParser
         add_prompts(command)
 
 
+def add_likeness(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The command `likeness`."""
+    likeness = commands.add_parser("likeness", help="how pictures are compared with examples: written into the bundle")
+    likeness.add_argument("bundle", metavar="BUNDLE", help="a bundle's name or folder")
+    likeness.add_argument(
+        "--data", type=Path, nargs="+", required=True, metavar="FILE", help="parquet files, or folders of classes"
+    )
+    likeness.add_argument("--classes", type=Path, metavar="FILE", help="the classes: a label file or CSV")
+    likeness.add_argument("--scale", type=float, required=True, metavar="X", help="what cosines are multiplied by")
+
+
 def add_data(command: argparse.ArgumentParser) -> None:
     """The labelled pictures of a comparison."""
     about = "parquet files, or folders with one folder a class"
@@ -101,7 +113,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
     options = parser().parse_args(words)
     options.typed = command_line(words)
-    run = {"compare": compare, "baseline": baseline, "calibrate": confidence, "confidence": confidence}
+    run = {
+        "compare": compare,
+        "baseline": baseline,
+        "calibrate": confidence,
+        "confidence": confidence,
+        "likeness": likeness,
+    }
     try:
         return run[options.command](options)
     except LarderError as error:
@@ -138,6 +156,13 @@ def compare(options: argparse.Namespace) -> int:
 def confidence(options: argparse.Namespace) -> int:
     """Fit and write, or measure alone."""
     from app.evaluation.calibrate import run
+
+    return run(options, DATA)
+
+
+def likeness(options: argparse.Namespace) -> int:
+    """Fit the likeness of pictures."""
+    from app.evaluation.likeness import run
 
     return run(options, DATA)
 
