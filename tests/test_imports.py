@@ -48,7 +48,7 @@ LAYERS = [
     ["taught"],
     ["zero_shot", "vocabulary", "pipeline", "contents.reindex"],
     ["recognition", "classifier", "request_labels", "scoring"],
-    ["review", "frames"],
+    ["review", "frames", "regions"],
     ["api"],
     ["api.schemas", "api.foreign_schemas", "api.dependencies", "api.once", "api.patience"],
     ["api.failures"],

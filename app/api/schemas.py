@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from app.pantry import MAX_COUNT
 
@@ -10,6 +10,16 @@ Quantity = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 
 
 Picture = Annotated[str, Field(min_length=1, description="in base64, with or without a `data:` prefix")]
+
+
+def _box(value: list[int]) -> list[int]:
+    left, top, right, bottom = value
+    if not (0 <= left < right and 0 <= top < bottom):
+        raise ValueError("0 <= left < right and 0 <= top < bottom are needed of [left, top, right, bottom]")
+    return value
+
+
+Box = Annotated[list[Annotated[int, Field(lt=2**31)]], Field(min_length=4, max_length=4), AfterValidator(_box)]
 
 
 def _is_none(value: object) -> bool:
@@ -48,10 +58,20 @@ class ProcessImage(Request):
         None, description="carried out when the answer is confident and `known` is not false"
     )
 
+    regions: list[Box] = Field(
+        [], min_length=1, max_length=32, description="boxes `[left, top, right, bottom]` in pixels of the upright "
+        "picture, each answered on its own; the fields beside `regions` are of the whole picture"
+    )  # fmt: skip
+    tiles: Literal["auto"] | None = Field(
+        None, description="`auto`: the picture is searched on a grid of tiles, and `items` lists what they show"
+    )
+
     @model_validator(mode="after")
     def _one_source(self) -> "ProcessImage":
         if bool(self.image_data) is bool(self.images):
             raise ValueError("send image_data, or images, and not both")
+        if bool(self.images) + bool(self.regions) + bool(self.tiles) > 1:
+            raise ValueError("send one of images, regions and tiles")
         return self
 
 
@@ -98,6 +118,23 @@ class FramesAnswer(BaseModel):
     agreement: float = Field(description="the share of all frames that show the item by themselves; 0.5 is no majority")
 
 
+class RegionAnswer(Seen):
+    """What a box of the picture shows."""
+
+    box: tuple[int, int, int, int] = Field(description="as it was sent")
+    pantry: ItemCount | None = Field(description="the item and its count after all boxes, when this one changed it")
+
+
+class FoundItem(BaseModel):
+    """An item that was found in a picture, so many times."""
+
+    item: str
+    count: int = Field(description="how many boxes show it")
+    boxes: list[tuple[int, int, int, int]] = Field(description="left, top, right, bottom; the surest first")
+    probabilities: list[float] = Field(description="the item's in each box: softmax over all labels")
+    pantry: ItemCount | None = Field(description="the item and its new count, when the pantry was updated")
+
+
 class ProcessImageAnswer(Seen):
     """What the picture shows, and how sure that is."""
 
@@ -127,6 +164,8 @@ class ProcessImageAnswer(Seen):
     model: str
     pantry: ItemCount | None = Field(description="the item and its new count, when the pantry was updated")
     frames: FramesAnswer | None = Field(None, exclude_if=_is_none, description="with `images` alone")
+    regions: list[RegionAnswer] | None = Field(None, exclude_if=_is_none, description="with `regions` alone")
+    items: list[FoundItem] | None = Field(None, exclude_if=_is_none, description="with `tiles` alone")
 
 
 def _list_or_map(value: object) -> str:
