@@ -21,6 +21,7 @@ from app.api import (
     contents,
     embeddings,
     failures,
+    feedback,
     health,
     hugging_face,
     labels,
@@ -42,6 +43,7 @@ from app.encoder import Encoder
 from app.engines import Engine
 from app.engines.choice import open_engine
 from app.errors import EngineError, LarderError
+from app.feedback import Answers, Feedback
 from app.images import ImageLimits, thumbnail
 from app.keys import Keys
 from app.label_file import open_labels
@@ -65,6 +67,7 @@ from app.vocabulary import LabelSet, Vocabulary, read_prompts
 if TYPE_CHECKING:
     from app.engines.original import OpenedOriginal
 
+FEEDBACK = "feedback.sqlite"  # in the data folder
 LOOK_EVERY = 0.1  # seconds between looks at the label file and the pantry
 
 TELEMETRY = TelemetryConfig(metrics=False, logs=False, operation_spans=False)  # traces alone are FastAPI's
@@ -249,7 +252,7 @@ def create_app(
         telemetry=TELEMETRY | {"tracing": bool(tracing), "exclude": _not_traced},
     )
     recognition = (process_image, classify, embeddings, hugging_face)
-    for routes in (health, *recognition, labels, pantry, teaching, contents, mv_retrieval, metrics):
+    for routes in (health, *recognition, labels, pantry, teaching, feedback, contents, mv_retrieval, metrics):
         app.include_router(routes.router)
     failures.add_handlers(app)
     # the last one added is the outermost
@@ -300,6 +303,8 @@ def _lifespan(
                 contents=contents,
                 thumbnail=partial(thumbnail, limits=image_limits(settings)),
                 keep_pictures=settings.keep_pictures,
+                answers=Answers(),
+                feedback=Feedback(settings.data / FEEDBACK),
                 metrics=numbers,
             )
             numbers.labels.set_function(lambda: len(vocabulary.current.labels) if vocabulary.current else 0)

@@ -3,6 +3,7 @@
 A box is (left, top, right, bottom) in pixels of the upright picture, right and bottom not among them.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,12 +16,12 @@ Box = tuple[int, int, int, int]
 
 LEVELS = (1, 2, 3)  # how many tiles fit into the picture's shorter side
 MOST_TILES = 64
-APART = 0.35  # share of the smaller of two boxes by which they may overlap and still show two things
+APART = 0.1  # share of the smaller of two boxes by which they may overlap and still show two things
 
 
 @dataclass(frozen=True)
 class Found:
-    """An item with a box for each of it, the most probable first, and the probabilities."""
+    """An item with a box for each of it, the weightiest first, and the item's probability in each."""
 
     item: str
     boxes: list[Box]
@@ -57,21 +58,27 @@ def grid(size: tuple[int, int]) -> list[Box]:
 
 
 def listed(boxes: Sequence[Box], answers: Sequence[Recognition]) -> list[Found]:
-    """The things that boxes show, by item, the most probable first; boxes whose answer is not sure show nothing.
+    """The things that boxes show, by item; boxes whose answer is not sure show nothing.
 
-    Of boxes that overlap, the surest counts: whatever it shows, it is one thing.
+    Of boxes that overlap, one counts, whatever it shows: the surest, and of those that are nearly as sure the largest,
+    since a part of a thing may look like the thing.
     """
-    sure = [(answer.ranking.probabilities[0], box, answer.item) for box, answer in zip(boxes, answers, strict=True)
-            if answer.sure]  # fmt: skip
-    kept: list[tuple[float, Box, str]] = []
-    for one in sorted(sure, key=lambda each: -each[0]):
-        if all(overlap(one[1], other[1]) <= APART for other in kept):
-            kept.append(one)
-    items = dict.fromkeys(item for _, _, item in kept)
-    return [
-        Found(name, [box for _, box, item in kept if item == name], [p for p, _, item in kept if item == name])
-        for name in items
-    ]
+    sure = [place for place, answer in enumerate(answers) if answer.sure]
+    kept: list[int] = []
+    for place in sorted(sure, key=lambda place: -_weight(boxes[place], answers[place])):
+        if all(overlap(boxes[place], boxes[other]) <= APART for other in kept):
+            kept.append(place)
+    found: dict[str, Found] = {}
+    for place in kept:
+        one = found.setdefault(answers[place].item, Found(answers[place].item, [], []))
+        one.boxes.append(boxes[place])
+        one.probabilities.append(answers[place].ranking.probabilities[0])
+    return list(found.values())
+
+
+def _weight(box: Box, answer: Recognition) -> float:
+    """The probability, twice as much worth in a box of four times the side."""
+    return answer.ranking.probabilities[0] * math.sqrt(box[2] - box[0])
 
 
 def overlap(one: Box, other: Box) -> float:

@@ -11,6 +11,7 @@ from app.classifier import Classifier
 from app.contents import ContentStore
 from app.engines import Floats
 from app.errors import NotFound
+from app.feedback import Answers, Feedback
 from app.metrics import Metrics
 from app.pantry import PantryStore
 from app.pipeline import Pipeline
@@ -34,6 +35,8 @@ class Service:
     contents: ContentStore
     thumbnail: Callable[[bytes], bytes]
     keep_pictures: bool
+    answers: Answers
+    feedback: Feedback
     metrics: Metrics
     draining: bool = False
 

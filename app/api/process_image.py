@@ -2,12 +2,12 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 
 from app.api.dependencies import KEYS, Service, ServiceDep
@@ -24,6 +24,7 @@ from app.api.schemas import (
 )
 from app.engines import Floats
 from app.errors import NotFound
+from app.feedback import Answer
 from app.frames import recognise_frames
 from app.pantry import item_name
 from app.recognition import Recognition
@@ -40,6 +41,7 @@ class _Task:
     service: Service
     body: ProcessImage
     header: str | None
+    request_id: str
 
     def recognise(self, vector: Floats) -> Recognition:
         """The answer for a picture's vector (D,)."""
@@ -49,6 +51,11 @@ class _Task:
         self.service.metrics.stage("rank", time.perf_counter() - start)
         return found
 
+    def remember(self, found: Recognition, vectors: Sequence[Floats], pictures: Sequence[str]) -> None:
+        """Keep in mind what was answered, for feedback; what was shown too, where pictures are kept."""
+        kept = pictures if self.service.keep_pictures else ()
+        self.service.answers.remember(self.request_id, Answer(found.item, vectors, kept))
+
     async def count(self, seen: Mapping[str, int]) -> dict[str, ItemCount]:
         """Carry out the update, for each item as many times as it was seen; none where none was asked for."""
         if self.body.pantry_update is None or not seen:
@@ -57,7 +64,11 @@ class _Task:
 
     def answer(self, found: Recognition, after: Mapping[str, ItemCount], **more: Any) -> ProcessImageAnswer:
         """A recognition on the wire, with the item's count after the update."""
-        facts: dict[str, Any] = {"label_count": found.label_count, "model": self.service.model, "pantry": after.get(found.item)}
+        facts: dict[str, Any] = {
+            "label_count": found.label_count,
+            "model": self.service.model,
+            "pantry": after.get(found.item),
+        }
         return ProcessImageAnswer(**_seen(found), **facts, **more)
 
     def _count(self, seen: Mapping[str, int], update: PantryUpdate) -> dict[str, ItemCount]:
@@ -80,7 +91,9 @@ class _Task:
 
 
 @router.post("/process-image", responses=PICTURE)
-async def process_image(body: ProcessImage, service: ServiceDep, key: KeyHeader = None) -> ProcessImageAnswer:
+async def process_image(
+    request: Request, body: ProcessImage, service: ServiceDep, key: KeyHeader = None
+) -> ProcessImageAnswer:
     """Recognise a picture among the live labels, and update the pantry when that is asked for and the answer sure.
 
     `top_k_scores` are renormalised among the best `top_k`, so they look surer than `top_k_probabilities`, which are
@@ -90,18 +103,22 @@ async def process_image(body: ProcessImage, service: ServiceDep, key: KeyHeader 
     box by box with `regions`, or searched for with `tiles`.
     """
     _ = service.recogniser.label_set  # while starting, refuse before the picture is decoded
-    task = _Task(service, body, key)
+    task = _Task(service, body, key, request.state.request_id)
     if body.images:
         return await _frames(task)
     if body.regions or body.tiles:
         return await (_tiles(task) if body.tiles else _regions(task))
-    found = task.recognise(await service.pipeline.vector(body.image_data))
+    vector = await service.pipeline.vector(body.image_data)
+    found = task.recognise(vector)
+    task.remember(found, [vector], [body.image_data])
     return task.answer(found, await task.count({found.item: 1} if found.sure else {}))
 
 
 async def _frames(task: _Task) -> ProcessImageAnswer:
     """Frames of one thing."""
-    found, agreement = recognise_frames(await task.service.pipeline.vectors(task.body.images), task.recognise)
+    vectors = await task.service.pipeline.vectors(task.body.images)
+    found, agreement = recognise_frames(vectors, task.recognise)
+    task.remember(found, vectors, task.body.images)
     frames = FramesAnswer(used=agreement.used, agreement=agreement.share)
     return task.answer(found, await task.count({found.item: 1} if found.sure else {}), frames=frames)
 

@@ -130,7 +130,7 @@ class FoundItem(BaseModel):
 
     item: str
     count: int = Field(description="how many boxes show it")
-    boxes: list[tuple[int, int, int, int]] = Field(description="left, top, right, bottom; the surest first")
+    boxes: list[tuple[int, int, int, int]] = Field(description="left, top, right, bottom")
     probabilities: list[float] = Field(description="the item's in each box: softmax over all labels")
     pantry: ItemCount | None = Field(description="the item and its new count, when the pantry was updated")
 

@@ -35,7 +35,7 @@ async def teach(item: str, body: Examples, service: ServiceDep) -> ExampleList:
     vectors = await service.pipeline.vectors(body.images)
     new = [new_example(name, service.checksum, vector) for vector in vectors]
     remarks = await run_in_threadpool(keep, service, name, new)
-    return _wire(service, name, new, remarks)
+    return wire(service, name, new, remarks)
 
 
 def keep(service: Service, item: str, new: list[Example]) -> dict[str, Remark]:
@@ -51,7 +51,7 @@ def examples(item: str, service: ServiceDep) -> ExampleList:
     name = item_name(item)
     service.pantry.get(name)
     found = [each for each in service.pantry.examples() if each.item == name]
-    return _wire(service, name, found, _remarks(service, found))
+    return wire(service, name, found, _remarks(service, found))
 
 
 @router.delete("")
@@ -78,7 +78,8 @@ def _remarks(service: Service, examples: list[Example], new: Sequence[Example] =
     return review(ours(examples), ours([*service.pantry.examples(), *new]), service.recogniser)
 
 
-def _wire(service: Service, item: str, examples: list[Example], remarks: dict[str, Remark]) -> ExampleList:
+def wire(service: Service, item: str, examples: list[Example], remarks: dict[str, Remark]) -> ExampleList:
+    """Examples of an item, and what is to be said of each."""
     nothing = Remark(None, None)
     entries = [
         ExampleEntry(

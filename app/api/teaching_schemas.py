@@ -60,3 +60,26 @@ class Forgotten(BaseModel):
 
     item: str
     deleted: int
+
+
+class Feedback(Request):
+    """The right item for an answer."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"request_id": "5f0c1c0e4b7d4a53a2c3f6d0e8b9a7c1", "item": "oat drink"}]}
+    )
+
+    request_id: str = Field(description="of the answer: its header `X-Request-ID`")
+    item: str
+    teach: bool = Field(False, description="whether what was shown becomes an example of the item at once")
+
+
+class FeedbackAnswer(BaseModel):
+    """What was kept."""
+
+    request_id: str
+    item: str
+    answered: str = Field(description="what the service had said")
+    right: bool = Field(description="whether that was the item")
+    pictures_kept: int = Field(description="how many pictures are kept; 0 without LARDER_KEEP_PICTURES")
+    taught: list[ExampleEntry] | None = Field(description="the examples, where `teach` was asked for")
