@@ -75,7 +75,8 @@ class Feedback:
 
     def keep(self, request: str, answer: Answer, item: str, model: str) -> None:
         """Keep the right item for an answer, in place of what was said of it before; raises StoreUnavailable."""
-        pictures = [decode_base64(picture) for picture in answer.pictures] or [None] * len(answer.vectors)
+        decoded = [decode_base64(picture) for picture in answer.pictures]
+        pictures: Sequence[bytes | None] = decoded or [None] * len(answer.vectors)
         rows = [
             (request, place, answer.item, item, model, vector.astype("<f4").tobytes(), picture, time.time())
             for place, (vector, picture) in enumerate(zip(answer.vectors, pictures, strict=True))

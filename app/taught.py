@@ -40,16 +40,16 @@ class Taught:
     likeness: Likeness
     scale: float
 
-    def raised(self, cosines: Floats, picture: Floats) -> Floats:
-        """The cosines (N,) of all labels with a picture (D,), those of taught labels raised to what the examples say.
+    def raised(self, cosines: Floats, pictures: Floats) -> Floats:
+        """The cosines (..., N) of pictures (..., D) with labels, those of taught ones raised to what the examples say.
 
         >>> taught = Taught(np.float32([[0, 1]]), np.array([2]), Likeness(), scale=0.5)
         >>> taught.raised(np.float32([0.25, 0.75, 0.125]), np.float32([0, 1])).tolist()
         [0.25, 0.75, 0.5]
         """
         raised = cosines.copy()
-        near = np.float32(self.scale) * (self.examples @ self.likeness.centred(picture))  # (M,)
-        np.maximum.at(raised, self.places, near)
+        near = np.float32(self.scale) * self.likeness.centred(pictures) @ self.examples.T  # (..., M)
+        np.maximum.at(raised.T, self.places, near.T)
         return raised
 
 

@@ -56,7 +56,7 @@ def run(options: argparse.Namespace, data: Path) -> int:
     recogniser = recogniser_of(model, labels, read_prompts(options.templates), read_prompts(options.background))
 
     def recognise(vector: np.ndarray) -> Recognition:
-        return recogniser.recognise(vector, top_k=5, threshold=0.8)
+        return recogniser.recognise(vector, top_k=5, threshold=options.threshold)
 
     vectors = model.vectors(pictures.files, "pictures")
     names = [label.name for label in labels]
