@@ -15,7 +15,8 @@ import numpy.typing as npt
 from app.encoder import unit
 from app.engines import Floats
 
-LEAD = 1.1  # of an estimated scale, so that examples beat the texts that they would otherwise be taken for
+LEAD = 1.2  # of an estimated scale: new pictures of a thing are not quite as near to its examples as these themselves
+LEAST = 0.1  # cosine with a text, for a model that has none for the examples
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,11 @@ class Taught:
 def teach(examples: Sequence[tuple[int, Floats]], prototypes: Floats, likeness: Likeness) -> Taught | None:
     """What examples, each a label's place and a unit vector (D,), say beside labels with unit prototypes (N, D).
 
-    A scale that was not fitted is a little more than the mean cosine of the examples with the texts nearest to them: as
+    A scale that was not fitted is somewhat more than the mean cosine of the examples with the texts nearest to them: as
     near as pictures come to texts at all. None when there are no examples.
     """
     if not examples:
         return None
     vectors = np.stack([vector for _, vector in examples])  # (M, D)
-    scale = likeness.scale or LEAD * float((vectors @ prototypes.T).max(axis=1).mean())
+    scale = likeness.scale or LEAD * max(float((vectors @ prototypes.T).max(axis=1).mean()), LEAST)
     return Taught(likeness.centred(vectors), np.array([place for place, _ in examples]), likeness, scale)

@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import httpx2
 
 from larder_client import calls
-from larder_client.answers import Classification, Health, Item, Label, Recognition, RemovedItem
+from larder_client.answers import Classification, Example, Found, Health, Item, Label, Recognition, RemovedItem
 from larder_client.errors import LarderError
 from larder_client.exchange import Tries, answer, failure, request, settings
 from larder_client.pictures import Picture
@@ -66,6 +66,35 @@ class AsyncLarder:
         )
         return await self._send(call)
 
+    async def recognise_frames(
+        self,
+        pictures: Sequence[Picture],
+        *,
+        top_k: int = 5,
+        threshold: float = 0.8,
+        update: Literal["add", "remove"] | None = None,
+        quantity: int = 1,
+        shrink: bool = True,
+    ) -> Recognition:
+        """What 2 to 16 frames of one thing show; `frames` says how far they agree."""
+        how: dict[str, Any] = {"top_k": top_k, "threshold": threshold, "update": update}
+        return await self._send(
+            await asyncio.to_thread(calls.recognise_frames, pictures, **how, quantity=quantity, shrink=shrink)
+        )
+
+    async def search(
+        self,
+        picture: Picture,
+        *,
+        threshold: float = 0.8,
+        update: Literal["add", "remove"] | None = None,
+        quantity: int = 1,
+    ) -> list[Found]:
+        """The things in one picture of several; `update` has the count of each changed."""
+        return await self._send(
+            await asyncio.to_thread(calls.search, picture, threshold=threshold, update=update, quantity=quantity)
+        )
+
     async def classify(
         self,
         picture: Picture,
@@ -113,6 +142,18 @@ class AsyncLarder:
     async def delete(self, name: str) -> None:
         """Remove an item from the pantry."""
         await self._send(calls.delete(name))
+
+    async def teach(self, name: str, pictures: Sequence[Picture], *, shrink: bool = True) -> list[Example]:
+        """Teach an item by 1 to 32 pictures of it; what speaks against each is said."""
+        return await self._send(await asyncio.to_thread(calls.teach, name, pictures, shrink=shrink))
+
+    async def taught(self, name: str) -> list[Example]:
+        """The examples of an item."""
+        return await self._send(calls.taught(name))
+
+    async def forget(self, name: str, id: str | None = None) -> int:
+        """Delete an item's examples, or one of them; returns how many."""
+        return await self._send(calls.forget(name, id))
 
     async def _send(self, call: calls.Call[T]) -> T:
         tries = Tries(self._retries)

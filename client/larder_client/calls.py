@@ -6,7 +6,20 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import quote
 
-from larder_client.answers import Classification, Health, Item, Label, Recognition, RemovedItem, read, recognition
+from larder_client.answers import (
+    Classification,
+    Example,
+    Found,
+    Health,
+    Item,
+    Label,
+    Recognition,
+    RemovedItem,
+    examples,
+    found,
+    read,
+    recognition,
+)
 from larder_client.pictures import Picture, as_base64
 
 T = TypeVar("T")
@@ -49,6 +62,37 @@ def recognise(
     if update:
         body["pantry_update"] = {"operation": update, "quantity": quantity}
     return Call("POST", "/process-image", recognition, body, _new_key() if update else None)
+
+
+def recognise_frames(
+    pictures: Sequence[Picture],
+    *,
+    top_k: int = 5,
+    threshold: float = 0.8,
+    update: Literal["add", "remove"] | None = None,
+    quantity: int = 1,
+    shrink: bool = True,
+) -> Call[Recognition]:
+    """`POST /process-image` with frames of one thing."""
+    images = [as_base64(picture, shrink) for picture in pictures]
+    body: dict[str, Any] = {"images": images, "top_k": top_k, "threshold": threshold}
+    if update:
+        body["pantry_update"] = {"operation": update, "quantity": quantity}
+    return Call("POST", "/process-image", recognition, body, _new_key() if update else None)
+
+
+def search(
+    picture: Picture,
+    *,
+    threshold: float = 0.8,
+    update: Literal["add", "remove"] | None = None,
+    quantity: int = 1,
+) -> Call[list[Found]]:
+    """`POST /process-image` with tiles; the picture is sent as large as it is, for things in it may be small."""
+    body: dict[str, Any] = {"image_data": as_base64(picture, False), "tiles": "auto", "threshold": threshold}
+    if update:
+        body["pantry_update"] = {"operation": update, "quantity": quantity}
+    return Call("POST", "/process-image", found, body, _new_key() if update else None)
 
 
 def classify(
@@ -102,6 +146,23 @@ def remove(name: str, quantity: int) -> Call[RemovedItem]:
 def delete(name: str) -> Call[None]:
     """`DELETE /pantry/{item}`."""
     return Call("DELETE", _path(name), lambda _: None, key=_new_key())
+
+
+def teach(name: str, pictures: Sequence[Picture], *, shrink: bool = True) -> Call[list[Example]]:
+    """`POST /pantry/{item}/examples`."""
+    body = {"images": [as_base64(picture, shrink) for picture in pictures]}
+    return Call("POST", _path(name) + "/examples", examples, body)
+
+
+def taught(name: str) -> Call[list[Example]]:
+    """`GET /pantry/{item}/examples`."""
+    return Call("GET", _path(name) + "/examples", examples)
+
+
+def forget(name: str, id: str | None = None) -> Call[int]:
+    """`DELETE /pantry/{item}/examples`, or of one example."""
+    one = "" if id is None else f"/{quote(id, safe='')}"
+    return Call("DELETE", f"{_path(name)}/examples{one}", lambda data: int(data["deleted"]))
 
 
 def _path(name: str) -> str:

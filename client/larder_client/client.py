@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 import httpx2
 
 from larder_client import calls
-from larder_client.answers import Classification, Health, Item, Label, Recognition, RemovedItem
+from larder_client.answers import Classification, Example, Found, Health, Item, Label, Recognition, RemovedItem
 from larder_client.errors import LarderError
 from larder_client.exchange import Tries, answer, failure, request, settings
 from larder_client.pictures import Picture
@@ -65,6 +65,33 @@ class Larder:
         )
         return self._send(call)
 
+    def recognise_frames(
+        self,
+        pictures: Sequence[Picture],
+        *,
+        top_k: int = 5,
+        threshold: float = 0.8,
+        update: Literal["add", "remove"] | None = None,
+        quantity: int = 1,
+        shrink: bool = True,
+    ) -> Recognition:
+        """What 2 to 16 frames of one thing show; `frames` says how far they agree."""
+        call = calls.recognise_frames(
+            pictures, top_k=top_k, threshold=threshold, update=update, quantity=quantity, shrink=shrink
+        )
+        return self._send(call)
+
+    def search(
+        self,
+        picture: Picture,
+        *,
+        threshold: float = 0.8,
+        update: Literal["add", "remove"] | None = None,
+        quantity: int = 1,
+    ) -> list[Found]:
+        """The things in one picture of several; `update` has the count of each changed."""
+        return self._send(calls.search(picture, threshold=threshold, update=update, quantity=quantity))
+
     def classify(
         self,
         picture: Picture,
@@ -111,6 +138,18 @@ class Larder:
     def delete(self, name: str) -> None:
         """Remove an item from the pantry."""
         self._send(calls.delete(name))
+
+    def teach(self, name: str, pictures: Sequence[Picture], *, shrink: bool = True) -> list[Example]:
+        """Teach an item by 1 to 32 pictures of it; what speaks against each is said."""
+        return self._send(calls.teach(name, pictures, shrink=shrink))
+
+    def taught(self, name: str) -> list[Example]:
+        """The examples of an item."""
+        return self._send(calls.taught(name))
+
+    def forget(self, name: str, id: str | None = None) -> int:
+        """Delete an item's examples, or one of them; returns how many."""
+        return self._send(calls.forget(name, id))
 
     def _send(self, call: calls.Call[T]) -> T:
         tries = Tries(self._retries)
