@@ -74,6 +74,7 @@ def run(options: argparse.Namespace) -> int:
         print(table(found[-1:]) if not options.json else json.dumps(asdict(found[-1])), flush=True)
     if options.out:
         options.out.write_text(json.dumps([asdict(each) for each in found], indent=1) + "\n", encoding="utf-8")
+        draw(found, options.out.with_suffix(".png"))
     if not options.json:
         print("mean of all splits\n" + table(found))
     return 0
@@ -122,20 +123,19 @@ def measure(seed: int, minutes: float, views: Views, scale: float) -> Measured:
 
 
 def share(views: Views, taught: Sequence[int], shots: int, draw: int, scale: float) -> Shares:
-    """Teach some classes by `shots` pictures each and see; classes left out and not taught are no labels."""
-    known = np.array(sorted([*views.split.kept, *taught]))
+    """Teach some classes by `shots` pictures each and see; the names of all classes are labels, taught or not."""
     means = [views.train.vectors[views.train.labels == each].mean(axis=0) for each in views.split.kept]
     dice, examples, rest = np.random.default_rng(draw), [], []
     for one in taught:
         order = dice.permutation(np.flatnonzero(views.train.labels == one))
-        examples += [(int(np.searchsorted(known, one)), vector) for vector in views.train.vectors[order[:shots]]]
+        examples += [(one, vector) for vector in views.train.vectors[order[:shots]]]
         rest += order[KEPT_BACK:].tolist()
     likeness = Likeness(scale, np.mean(means, axis=0, dtype=np.float32))
-    lessons = teach(examples, views.prototypes[known], likeness)
+    lessons = teach(examples, views.prototypes, likeness)
 
     def right(pictures: Floats, labels: Numbers) -> float:
-        cosines = pictures @ views.prototypes[known].T
-        answers = known[(lessons.raised(cosines, pictures) if lessons else cosines).argmax(axis=1)]
+        cosines = pictures @ views.prototypes.T
+        answers = (lessons.raised(cosines, pictures) if lessons else cosines).argmax(axis=1)
         return float((answers == labels).mean()) if len(labels) else np.nan
 
     new, old = np.isin(views.test.labels, taught), np.isin(views.test.labels, views.split.kept)
@@ -151,6 +151,25 @@ def mean(shares: Sequence[Shares]) -> Shares:
     """The mean of shares with equal shots; what has no pictures counts for nothing."""
     names = ("unseen", "same_shop", "seen")
     return Shares(shares[0].shots, *(float(np.nanmean([getattr(each, name) for each in shares])) for name in names))
+
+
+def draw(found: Sequence[Measured], path: Path) -> None:
+    """The curve over the number of examples, the mean of all splits, from names alone."""
+    from app.evaluation.plots import by_examples
+
+    def line(how: str, what: str) -> list[float]:
+        rows = [mean([each.nothing for each in found])]
+        rows += [mean([getattr(each, how)[place] for each in found]) for place in range(len(SHOTS))]
+        return [getattr(row, what) for row in rows]
+
+    lines = {
+        "one new class, test pictures": line("alone", "unseen"),
+        "one new class, other pictures of the same shoots": line("alone", "same_shop"),
+        "all new classes, test pictures": line("together", "unseen"),
+        "old classes, one new class": line("alone", "seen"),
+        "old classes, all new classes": line("together", "seen"),
+    }
+    by_examples([0, *SHOTS], lines, path)
 
 
 def table(found: Sequence[Measured]) -> str:
