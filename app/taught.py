@@ -16,6 +16,7 @@ from app.encoder import unit
 from app.engines import Floats
 
 LEAD = 1.2  # of an estimated scale: new pictures of a thing are not quite as near to its examples as these themselves
+FADING = 0.05  # power of a label's number of examples that its scale falls with: of many the nearest is near by chance
 LEAST = 0.1  # cosine with a text, for a model that has none for the examples
 
 
@@ -24,6 +25,7 @@ class Likeness:
     """How pictures of one model are compared: what was fitted on data, and None for what was not."""
 
     scale: float | None = None
+    """Of a label with one example."""
     mean: Floats | None = None
     """Of many pictures' unit vectors, (D,)."""
 
@@ -34,22 +36,21 @@ class Likeness:
 
 @dataclass(frozen=True)
 class Taught:
-    """Centred examples (M, D), the places (M,) of the labels that they show, and how pictures are compared."""
+    """Centred examples (M, D), as long as their scale, the places (M,) of their labels, how pictures are compared."""
 
     examples: Floats
     places: npt.NDArray[np.int64]
     likeness: Likeness
-    scale: float
 
     def raised(self, cosines: Floats, pictures: Floats) -> Floats:
         """The cosines (..., N) of pictures (..., D) with labels, those of taught ones raised to what the examples say.
 
-        >>> taught = Taught(np.float32([[0, 1]]), np.array([2]), Likeness(), scale=0.5)
+        >>> taught = Taught(np.float32([[0, 0.5]]), np.array([2]), Likeness())
         >>> taught.raised(np.float32([0.25, 0.75, 0.125]), np.float32([0, 1])).tolist()
         [0.25, 0.75, 0.5]
         """
         raised = cosines.copy()
-        near = np.float32(self.scale) * self.likeness.centred(pictures) @ self.examples.T  # (..., M)
+        near = self.likeness.centred(pictures) @ self.examples.T  # (..., M)
         np.maximum.at(raised.T, self.places, near.T)
         return raised
 
@@ -64,4 +65,6 @@ def teach(examples: Sequence[tuple[int, Floats]], prototypes: Floats, likeness: 
         return None
     vectors = np.stack([vector for _, vector in examples])  # (M, D)
     scale = likeness.scale or LEAD * max(float((vectors @ prototypes.T).max(axis=1).mean()), LEAST)
-    return Taught(likeness.centred(vectors), np.array([place for place, _ in examples]), likeness, scale)
+    places = np.array([place for place, _ in examples])
+    scales = scale * np.bincount(places)[places] ** -FADING  # (M,)
+    return Taught(likeness.centred(vectors) * scales[:, None].astype(np.float32), places, likeness)
