@@ -1,6 +1,7 @@
 """The commands: `python -m app serve`, `classify`, `bulk`, `pantry`, `contents` and `models`."""
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ def parser() -> argparse.ArgumentParser:
     add_bulk(commands)
     add_pantry(commands)
     add_contents(commands)
+    add_feedback(commands)
     add_models(commands)
     return top
 
@@ -70,6 +72,15 @@ def add_contents(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     again.add_argument("--json", action="store_true", help="end with a summary as a JSON object")
 
 
+def add_feedback(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The command `feedback` and its one action."""
+    feedback = commands.add_parser("feedback", help="what people said of answers")
+    actions = feedback.add_subparsers(dest="action", required=True, metavar="ACTION")
+    export = actions.add_parser("export", help="write the pictures as training data: a folder for each item")
+    export.add_argument("folder", type=Path, metavar="FOLDER", help="what `python -m app.training train` reads")
+    export.add_argument("--json", action="store_true", help="end with a summary as a JSON object")
+
+
 def add_models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """The command `models` and its three actions."""
     models = commands.add_parser("models", help="list, make and check model bundles")
@@ -97,6 +108,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return pantry(options)
         if options.command == "contents":
             return reindex(options)
+        if options.command == "feedback":
+            return feedback(options)
         if options.command == "models":
             return models(options)
         return classify(options) if options.command == "classify" else serve()
@@ -172,6 +185,23 @@ def reindex(options: argparse.Namespace) -> int:
         drop=options.drop,
         as_json=options.json,
     )
+
+
+def feedback(options: argparse.Namespace) -> int:
+    """Write the pictures of the feedback as training data."""
+    from app.feedback import Feedback
+    from app.log import configure
+    from app.main import FEEDBACK, image_limits
+    from app.settings import read_settings
+
+    configure("warning")
+    settings = read_settings()
+    written, without = Feedback(settings.data / FEEDBACK).export(options.folder, image_limits(settings))
+    if options.json:
+        print(json.dumps({"folder": str(options.folder), "pictures": written, "without_picture": without}))
+    else:
+        print(f"{written} pictures exported, {without} entries have none", file=sys.stderr)
+    return 0
 
 
 def models(options: argparse.Namespace) -> int:

@@ -40,6 +40,11 @@ class Calibration(BaseModel):
     None where no other pictures were there to fit it on."""
     label_cosine: float | None = None
     """The cosine at which a label is as likely shown as not; None where that was not fitted."""
+    example_scale: PositiveFloat | None = None
+    """What the cosine of a picture with a label's one example is multiplied by, to compare with cosines with texts;
+    None where it was not fitted: it is then estimated from the examples."""
+    picture_mean: tuple[float, ...] | None = None
+    """The mean unit vector (D,) of many pictures, taken off before pictures are compared with examples."""
 
 
 class Proof(BaseModel):

@@ -9,6 +9,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.telemetry import TelemetryConfig
@@ -20,6 +21,7 @@ from app.api import (
     contents,
     embeddings,
     failures,
+    feedback,
     health,
     hugging_face,
     labels,
@@ -27,11 +29,12 @@ from app.api import (
     mv_retrieval,
     pantry,
     process_image,
+    teaching,
 )
 from app.api.admission import AdmissionMiddleware
 from app.api.dependencies import Service, State
 from app.api.requests import OPEN_PATHS, BodyMiddleware, KeyMiddleware, RequestMiddleware
-from app.bundle import Bundle, find_bundle, open_bundle
+from app.bundle import Bundle, Calibration, find_bundle, open_bundle
 from app.classifier import Classifier
 from app.contents import ContentStore, VectorModel
 from app.contents.local import LocalContents
@@ -40,6 +43,7 @@ from app.encoder import Encoder
 from app.engines import Engine
 from app.engines.choice import open_engine
 from app.errors import EngineError, LarderError
+from app.feedback import Answers, Feedback
 from app.images import ImageLimits, thumbnail
 from app.keys import Keys
 from app.label_file import open_labels
@@ -56,12 +60,14 @@ from app.remote_bundle import fetch_bundle
 from app.request_labels import TextLimits
 from app.s3 import S3, SCHEME, parse_place
 from app.settings import Settings, read_settings, traced
+from app.taught import Likeness
 from app.tracing import open_tracing
 from app.vocabulary import LabelSet, Vocabulary, read_prompts
 
 if TYPE_CHECKING:
     from app.engines.original import OpenedOriginal
 
+FEEDBACK = "feedback.sqlite"  # in the data folder
 LOOK_EVERY = 0.1  # seconds between looks at the label file and the pantry
 
 TELEMETRY = TelemetryConfig(metrics=False, logs=False, operation_spans=False)  # traces alone are FastAPI's
@@ -94,6 +100,7 @@ class Model:
     count_tokens: Callable[[str], int]
     temperature: float | None
     checksum: str
+    likeness: Likeness | None = None
 
     @property
     def vectors(self) -> VectorModel:
@@ -136,7 +143,16 @@ def _model(settings: Settings, source: "Bundle | OpenedOriginal", engine: Engine
         count_tokens=lru_cache(PROMPTS_KEPT)(source.count_tokens),
         temperature=config.calibration.temperature if config.calibration else None,
         checksum=source.checksum,
+        likeness=_likeness(config.calibration),
     )
+
+
+def _likeness(calibration: Calibration | None) -> Likeness | None:
+    """How the model's pictures are compared with examples, as far as that was fitted."""
+    if calibration is None:
+        return None
+    mean = calibration.picture_mean
+    return Likeness(calibration.example_scale, None if mean is None else np.array(mean, np.float32))
 
 
 def open_pantry(settings: Settings) -> PantryStore:
@@ -164,7 +180,15 @@ def open_contents(settings: Settings, model: Model) -> ContentStore:
 def open_vocabulary(settings: Settings, model: Model, store: PantryStore) -> Vocabulary:
     """The live label set, not yet encoded; raises InvalidLabels for the templates, StartError for the label file."""
     templates = read_prompts(settings.templates)
-    return Vocabulary(open_labels(settings.labels), templates, store, model.encoder, settings.max_label_length)
+    return Vocabulary(
+        open_labels(settings.labels),
+        templates,
+        store,
+        model.encoder,
+        settings.max_label_length,
+        model.checksum,
+        model.likeness,
+    )
 
 
 def open_recogniser(settings: Settings, model: Model, current: Callable[[], LabelSet | None]) -> Recogniser:
@@ -228,7 +252,7 @@ def create_app(
         telemetry=TELEMETRY | {"tracing": bool(tracing), "exclude": _not_traced},
     )
     recognition = (process_image, classify, embeddings, hugging_face)
-    for routes in (health, *recognition, labels, pantry, contents, mv_retrieval, metrics):
+    for routes in (health, *recognition, labels, pantry, teaching, feedback, contents, mv_retrieval, metrics):
         app.include_router(routes.router)
     failures.add_handlers(app)
     # the last one added is the outermost
@@ -268,6 +292,7 @@ def _lifespan(
         async with pipeline as running:
             service = Service(
                 model=model.name,
+                checksum=model.checksum,
                 pipeline=running,
                 recogniser=recogniser,
                 classifier=classifier,
@@ -278,6 +303,8 @@ def _lifespan(
                 contents=contents,
                 thumbnail=partial(thumbnail, limits=image_limits(settings)),
                 keep_pictures=settings.keep_pictures,
+                answers=Answers(),
+                feedback=Feedback(settings.data / FEEDBACK),
                 metrics=numbers,
             )
             numbers.labels.set_function(lambda: len(vocabulary.current.labels) if vocabulary.current else 0)

@@ -19,6 +19,16 @@ class Recognition:
     """Whether the picture shows any of the labels; None where the model was not calibrated for that."""
     label_count: int
 
+    @property
+    def item(self) -> str:
+        """The best label."""
+        return self.labels[0].name
+
+    @property
+    def sure(self) -> bool:
+        """Whether it may be acted upon: confident, and not of something unknown."""
+        return self.ranking.confident and self.known is not False
+
 
 class Recogniser:
     """Ranks the live labels for a picture.
@@ -62,6 +72,7 @@ class Recogniser:
             top_k=top_k,
             threshold=threshold,
             temperature=self._temperature,
+            taught=label_set.taught,
         )
         known = None
         if self._known_margin is not None:

@@ -18,6 +18,8 @@ from app.engines import Floats
 from app.errors import InvalidLabels
 from app.label_file import LabelFile
 from app.pantry import PantryStore
+from app.pantry.examples import Example
+from app.taught import Likeness, Taught, teach
 
 _COMMENT = re.compile(r"(^|\s)#.*")
 
@@ -43,6 +45,8 @@ class LabelSet:
     labels: tuple[Label, ...]
     prototypes: Floats
     version: str
+    taught: Taught | None = None
+    """What examples say beside the prototypes; None where there are none."""
 
 
 def same(name: str) -> str:
@@ -97,13 +101,23 @@ class Vocabulary:
     """The live label set: `current` is swapped whole by `refresh`, so a reader never sees half a change."""
 
     def __init__(
-        self, label_file: LabelFile, templates: Sequence[str], pantry: PantryStore, encoder: Encoder, longest: int
+        self,
+        label_file: LabelFile,
+        templates: Sequence[str],
+        pantry: PantryStore,
+        encoder: Encoder,
+        longest: int,
+        model: str = "",
+        likeness: Likeness | None = None,
     ) -> None:
+        """`model` is the checksum that examples must have to be used, `likeness` how its pictures are compared."""
         self._label_file = label_file
         self._templates = templates
         self._pantry = pantry
         self._encoder = encoder
         self._longest = longest
+        self._model = model
+        self._likeness = likeness or Likeness()
         self._stamp: Hashable = None
         self.current: LabelSet | None = None
         """None until the first `refresh` is through."""
@@ -117,9 +131,16 @@ class Vocabulary:
         if stamp == self._stamp:
             return False
         labels = merge(parse_labels(self._label_file.read(), self._longest), self._pantry.items())
-        self.current = LabelSet(labels, self._prototypes(labels), _version(labels))
+        prototypes, examples = self._prototypes(labels), self._examples()
+        taught = teach(placed(examples, labels), prototypes, self._likeness)
+        self.current = LabelSet(labels, prototypes, _version(labels, examples), taught)
         self._stamp = stamp
         return True
+
+    def _examples(self) -> list[Example]:
+        """The examples that the model understands."""
+        shape = (self._encoder.size,)
+        return [each for each in self._pantry.examples() if each.model == self._model and each.vector.shape == shape]
 
     def _prototypes(self, labels: Sequence[Label]) -> Floats:
         """Unit prototypes (N, D); those of the present set are kept, only new names are encoded."""
@@ -130,6 +151,12 @@ class Vocabulary:
         return (
             np.stack([have[label.names] for label in labels]) if labels else encode([], self._templates, self._encoder)
         )
+
+
+def placed(examples: Iterable[Example], labels: Sequence[Label]) -> list[tuple[int, Floats]]:
+    """Each example's vector (D,) with the place of the label that its item is."""
+    places = {same(name): place for place, label in enumerate(labels) for name in reversed(label.names)}
+    return [(places[same(each.item)], each.vector) for each in examples if same(each.item) in places]
 
 
 def encode(labels: Sequence[tuple[str, ...]], templates: Sequence[str], encoder: Encoder) -> Floats:
@@ -162,6 +189,6 @@ def read_prompts(path: Path) -> list[str]:
     return prompts
 
 
-def _version(labels: Sequence[Label]) -> str:
-    text = "\n".join("|".join(label.names) for label in labels)
+def _version(labels: Sequence[Label], examples: Iterable[Example] = ()) -> str:
+    text = "\n".join(["|".join(label.names) for label in labels] + [each.id for each in examples])
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,21 +1,25 @@
-"""A pantry robot's loop: frames from a folder or a camera, recognised one by one, counted once sure.
+"""A pantry robot's loop: frames from a folder or a camera, recognised a few together, counted once sure.
 
     pip install ./client
-    python examples/robot.py frames/            # every picture of a folder, by name
-    python examples/robot.py --camera 0         # a camera, with `pip install opencv-python`
+    python examples/robot.py frames/                        # every picture of a folder, by name
+    python examples/robot.py --camera 0                     # a camera, with `pip install opencv-python`
+    python examples/robot.py oats/ --teach "oat drink"      # a new product, by up to 32 pictures of it
 
-A thing stays in front of a robot for many frames, so it is counted when `--agree` frames in a row say the same and are
-sure of it, and again only after something else was seen.
+A thing stays in front of a robot for many frames, so the last `--agree` frames are answered together. What they agree
+on is counted once, and again only after they had disagreed, or shown something else.
 """
 
 import argparse
 import sys
+from collections import deque
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from larder_client import Larder, LarderError, Recognition, Refused
 
+MOST = 32  # frames that teach
 ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"}
 
 
@@ -48,21 +52,35 @@ def sure(found: Recognition) -> str | None:
 def watch(larder: Larder, frames: Iterator[tuple[str, Any]], agree: int) -> dict[str, int]:
     """Count what the frames show; returns how many of each item were added."""
     added: dict[str, int] = {}
-    seen, times = None, 0
+    last: deque[Any] = deque(maxlen=agree)
+    counted = None
     for name, frame in frames:
+        last.append(frame)
+        if len(last) < agree:
+            continue
         try:
-            found = larder.recognise(frame)
+            found = larder.recognise_frames(list(last))
         except Refused as error:  # a broken frame is no reason to stop
             print(f"{name}: {error}", file=sys.stderr)
+            last.clear()
             continue
         item = sure(found)
-        seen, times = (item, times + 1) if item == seen else (item, 1)
         print(f"{name}: {found.item} {found.similarity_score:.0%}{'' if item else ', not sure'}")
-        if item and times == agree:
+        if item and item != counted:
             after = larder.add(item)
             added[item] = added.get(item, 0) + 1
             print(f"  counted: {after.count} {item} in the pantry")
+        counted = item
     return added
+
+
+def teach(larder: Larder, item: str, frames: Iterator[tuple[str, Any]]) -> None:
+    """Teach an item by the first frames, and say what speaks against them."""
+    named = list(islice(frames, MOST))
+    for (name, _), example in zip(named, larder.teach(item, [frame for _, frame in named]), strict=True):
+        remarks = ["much like another one"] if example.near_duplicate_of else []
+        remarks += [f"looks like {example.contradicts}"] if example.contradicts else []
+        print(f"{name}: taught as {item}" + "".join(f"; {remark}" for remark in remarks))
 
 
 def main() -> int:
@@ -72,14 +90,18 @@ def main() -> int:
     parser.add_argument("--camera", type=int, metavar="N", help="a camera's number instead")
     parser.add_argument("--url", default="http://127.0.0.1:8000", help="the service")
     parser.add_argument("--key", help="its key")
-    parser.add_argument("--agree", type=int, default=2, metavar="N", help="frames in a row that must agree (2)")
+    parser.add_argument("--agree", type=int, default=2, metavar="N", help="frames that are answered together (2)")
+    parser.add_argument("--teach", metavar="ITEM", help="teach this item by the frames, instead of watching")
     options = parser.parse_args()
     if (options.folder is None) == (options.camera is None):
         parser.error("name a folder or a camera")
     frames = frames_of_folder(options.folder) if options.folder else frames_of_camera(options.camera)
     try:
         with Larder(options.url, options.key) as larder:
-            watch(larder, frames, options.agree)
+            if options.teach:
+                teach(larder, options.teach, frames)
+            else:
+                watch(larder, frames, options.agree)
     except (LarderError, OSError) as error:
         print(f"robot: {error}", file=sys.stderr)
         return 2

@@ -13,6 +13,7 @@ from app.classifier import Classifier
 from app.contents import ContentStore
 from app.engines import Floats
 from app.errors import NotFound
+from app.feedback import Answers, Feedback
 from app.metrics import Metrics
 from app.pantry import PantryStore
 from app.pipeline import Pipeline
@@ -26,6 +27,7 @@ class Service:
     """The running service: what lives as long as the app."""
 
     model: str
+    checksum: str
     pipeline: Pipeline
     recogniser: Recogniser
     classifier: Classifier
@@ -36,6 +38,8 @@ class Service:
     contents: ContentStore
     thumbnail: Callable[[bytes], bytes]
     keep_pictures: bool
+    answers: Answers
+    feedback: Feedback
     metrics: Metrics
     draining: bool = False
 

@@ -1,6 +1,5 @@
 """Unit vectors of texts and pictures in OpenAI's form: the `openai` client works unchanged."""
 
-import asyncio
 import base64
 import re
 from collections.abc import Sequence
@@ -15,13 +14,11 @@ from app.api.foreign_schemas import Embedding, Embeddings, EmbeddingsAnswer, Usa
 from app.api.schemas import Error
 from app.engines import Floats
 from app.errors import InvalidRequest
-from app.pipeline import Pipeline
 from app.request_labels import TextLimits
 
 router = APIRouter(tags=["foreign forms"], dependencies=KEYS)
 
 LONGEST_TEXT = 2000  # characters: bounds what counting the tokens of a text costs
-_PICTURES_AT_ONCE = 8  # enough to keep the model busy, and one request does not fill the queue
 _DATA_URI = re.compile(r"data:[^,]{0,100};base64,", re.IGNORECASE)
 
 
@@ -36,7 +33,7 @@ async def embeddings(body: Embeddings, service: ServiceDep) -> EmbeddingsAnswer:
     pictures = list(dict.fromkeys(each for each in inputs if _is_picture(each, body.modality)))
     texts = [each for each in inputs if not _is_picture(each, body.modality)]
     tokens = await run_in_threadpool(_check, inputs, texts, service.limits)
-    vectors = await _pictures(pictures, service.pipeline)
+    vectors = dict(zip(pictures, await service.pipeline.vectors(pictures), strict=True))
     if texts:
         vectors |= zip(texts, await service.pipeline.texts(texts), strict=True)
     return EmbeddingsAnswer(
@@ -65,16 +62,6 @@ def _check(inputs: Sequence[str], texts: Sequence[str], limits: TextLimits) -> i
             raise InvalidRequest(f"input: the model reads {limits.context} tokens of a text; {text[:30]!r}… has more")
         tokens += limits.count_tokens(text)
     return tokens
-
-
-async def _pictures(pictures: Sequence[str], pipeline: Pipeline) -> dict[str, Floats]:
-    """The unit vectors (D,) of pictures in base64."""
-    vectors: dict[str, Floats] = {}
-    step = min(_PICTURES_AT_ONCE, pipeline.max_queue)
-    for start in range(0, len(pictures), step):
-        part = pictures[start : start + step]
-        vectors |= zip(part, await asyncio.gather(*map(pipeline.vector, part)), strict=True)
-    return vectors
 
 
 def _wire(vector: Floats, form: Literal["float", "base64"]) -> list[float] | str:

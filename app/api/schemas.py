@@ -2,11 +2,28 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from app.pantry import MAX_COUNT
 
 Quantity = Annotated[int, Field(ge=1, le=MAX_COUNT)]
+
+
+Picture = Annotated[str, Field(min_length=1, description="in base64, with or without a `data:` prefix")]
+
+
+def _box(value: list[int]) -> list[int]:
+    left, top, right, bottom = value
+    if not (0 <= left < right and 0 <= top < bottom):
+        raise ValueError("0 <= left < right and 0 <= top < bottom are needed of [left, top, right, bottom]")
+    return value
+
+
+Box = Annotated[list[Annotated[int, Field(lt=2**31)]], Field(min_length=4, max_length=4), AfterValidator(_box)]
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class Request(BaseModel):
@@ -31,12 +48,31 @@ class ProcessImage(Request):
         }
     )
 
-    image_data: str = Field(min_length=1, description="the picture in base64, with or without a `data:` prefix")
+    image_data: str = Field("", min_length=1, description="the picture in base64, with or without a `data:` prefix")
+    images: list[Picture] = Field(
+        [], min_length=2, max_length=16, description="instead of `image_data`: 2 to 16 frames of one thing"
+    )
     top_k: int = Field(5, ge=1, le=1000, description="how many labels to name")
     threshold: float = Field(0.8, ge=0, le=1, description="confident when the first of `top_k_scores` is above it")
     pantry_update: PantryUpdate | None = Field(
         None, description="carried out when the answer is confident and `known` is not false"
     )
+
+    regions: list[Box] = Field(
+        [], min_length=1, max_length=32, description="boxes `[left, top, right, bottom]` in pixels of the upright "
+        "picture, each answered on its own; the fields beside `regions` are of the whole picture"
+    )  # fmt: skip
+    tiles: Literal["auto"] | None = Field(
+        None, description="`auto`: the picture is searched on a grid of tiles, and `items` lists what they show"
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "ProcessImage":
+        if bool(self.image_data) is bool(self.images):
+            raise ValueError("send image_data, or images, and not both")
+        if bool(self.images) + bool(self.regions) + bool(self.tiles) > 1:
+            raise ValueError("send one of images, regions and tiles")
+        return self
 
 
 class ItemCount(BaseModel):
@@ -56,7 +92,50 @@ class ItemRemoved(ItemCount):
     removed: int
 
 
-class ProcessImageAnswer(BaseModel):
+class Seen(BaseModel):
+    """What a picture shows, and how sure that is."""
+
+    item: str = Field(description="the best label")
+    message: Literal[0, 1] = Field(description="1 confident, 0 not")
+    similarity_score: float = Field(description="the best label's probability: softmax over all labels")
+    calibrated_probability: float | None = Field(
+        description="how likely the best label is right, by a temperature fitted on data; null where the model has none"
+    )
+    top_k_items: list[str] = Field(description="the best labels, best first")
+    top_k_scores: list[float] = Field(description="their probabilities, renormalised to sum to 1")
+    confident: bool = Field(description="the same as `message`")
+    known: bool | None = Field(
+        description="whether the picture shows any of the labels at all; null where the model is not calibrated"
+    )
+    top_k_probabilities: list[float] = Field(description="their probabilities: softmax over all labels")
+    top_k_cosines: list[float] = Field(description="their cosines with the picture")
+
+
+class FramesAnswer(BaseModel):
+    """How far the frames of one thing agree."""
+
+    used: list[bool] = Field(description="which frames count, in their order; the others are too unlike the rest")
+    agreement: float = Field(description="the share of all frames that show the item by themselves; 0.5 is no majority")
+
+
+class RegionAnswer(Seen):
+    """What a box of the picture shows."""
+
+    box: tuple[int, int, int, int] = Field(description="as it was sent")
+    pantry: ItemCount | None = Field(description="the item and its count after all boxes, when this one changed it")
+
+
+class FoundItem(BaseModel):
+    """An item that was found in a picture, so many times."""
+
+    item: str
+    count: int = Field(description="how many boxes show it")
+    boxes: list[tuple[int, int, int, int]] = Field(description="left, top, right, bottom")
+    probabilities: list[float] = Field(description="the item's in each box: softmax over all labels")
+    pantry: ItemCount | None = Field(description="the item and its new count, when the pantry was updated")
+
+
+class ProcessImageAnswer(Seen):
     """What the picture shows, and how sure that is."""
 
     model_config = ConfigDict(
@@ -81,23 +160,12 @@ class ProcessImageAnswer(BaseModel):
         }
     )
 
-    item: str = Field(description="the best label")
-    message: Literal[0, 1] = Field(description="1 confident, 0 not")
-    similarity_score: float = Field(description="the best label's probability: softmax over all labels")
-    calibrated_probability: float | None = Field(
-        description="how likely the best label is right, by a temperature fitted on data; null where the model has none"
-    )
-    top_k_items: list[str] = Field(description="the best labels, best first")
-    top_k_scores: list[float] = Field(description="their probabilities, renormalised to sum to 1")
-    confident: bool = Field(description="the same as `message`")
-    known: bool | None = Field(
-        description="whether the picture shows any of the labels at all; null where the model is not calibrated"
-    )
-    top_k_probabilities: list[float] = Field(description="their probabilities: softmax over all labels")
-    top_k_cosines: list[float] = Field(description="their cosines with the picture")
     label_count: int = Field(description="how many labels there were to choose from")
     model: str
     pantry: ItemCount | None = Field(description="the item and its new count, when the pantry was updated")
+    frames: FramesAnswer | None = Field(None, exclude_if=_is_none, description="with `images` alone")
+    regions: list[RegionAnswer] | None = Field(None, exclude_if=_is_none, description="with `regions` alone")
+    items: list[FoundItem] | None = Field(None, exclude_if=_is_none, description="with `tiles` alone")
 
 
 def _list_or_map(value: object) -> str:

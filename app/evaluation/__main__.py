@@ -1,4 +1,4 @@
-"""The commands: `python -m app.evaluation compare`, `baseline`, `calibrate` and `confidence`."""
+"""The commands: `python -m app.evaluation compare`, `baseline`, `calibrate`, `confidence`, `likeness`, `unseen`."""
 
 import argparse
 import shlex
@@ -20,6 +20,9 @@ def parser() -> argparse.ArgumentParser:
     add_compare(commands)
     add_baseline(commands)
     add_confidence(commands)
+    add_likeness(commands)
+    add_several(commands)
+    add_unseen(commands)
     return top
 
 
@@ -63,6 +66,48 @@ def add_confidence(commands: "argparse._SubParsersAction[argparse.ArgumentParser
         add_prompts(command)
 
 
+def add_likeness(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The command `likeness`."""
+    likeness = commands.add_parser("likeness", help="how pictures are compared with examples: written into the bundle")
+    likeness.add_argument("bundle", metavar="BUNDLE", help="a bundle's name or folder")
+    likeness.add_argument(
+        "--data", type=Path, nargs="+", required=True, metavar="FILE", help="parquet files, or folders of classes"
+    )
+    likeness.add_argument("--classes", type=Path, metavar="FILE", help="the classes: a label file or CSV")
+    likeness.add_argument("--scale", type=float, required=True, metavar="X", help="what cosines are multiplied by")
+
+
+def add_several(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The command `several`."""
+    several = commands.add_parser("several", help="frames of one thing, and shelves of several things")
+    several.add_argument("bundle", metavar="BUNDLE", help="a bundle's name or folder")
+    several.add_argument("--data", type=Path, nargs="+", required=True, metavar="FILE", help="parquet files")
+    several.add_argument("--classes", type=Path, required=True, metavar="FILE", help="the classes")
+    several.add_argument("--labels", type=Path, default=Path("labels/pantry.txt"), metavar="FILE", help="(%(default)s)")
+    several.add_argument("--frames", type=int, default=5, metavar="N", help="of one class together (%(default)s)")
+    several.add_argument("--shelves", type=int, default=60, metavar="N", help="composed and searched (%(default)s)")
+    several.add_argument("--threshold", type=float, default=0.8, metavar="X", help="of confident answers (%(default)s)")
+    for name in ("templates", "background"):
+        file = Path(f"labels/{name}.txt")
+        several.add_argument(f"--{name}", type=Path, default=file, metavar="FILE", help="(%(default)s)")
+    several.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_unseen(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The command `unseen`."""
+    unseen = commands.add_parser("unseen", help="teach classes that were left out of the training: trains a model each")
+    unseen.add_argument("data", type=Path, metavar="FOLDER", help="has grocery/ and cifar10/ in it")
+    unseen.add_argument("--keep", type=Path, default=Path("data/unseen"), metavar="DIR", help="the runs (%(default)s)")
+    unseen.add_argument("--labels", type=Path, default=Path("labels"), metavar="FOLDER", help="the label files")
+    unseen.add_argument("--splits", type=int, default=5, metavar="N", help="(%(default)s)")
+    unseen.add_argument("--leave", type=int, default=20, metavar="N", help="classes left out (%(default)s)")
+    unseen.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="options of the training")
+    unseen.add_argument("--scale", type=float, default=0.98, metavar="X", help="`example_scale` (%(default)s)")
+    unseen.add_argument("--test", choices=["val", "test_sample"], default="val", help="the pictures (%(default)s)")
+    unseen.add_argument("--out", type=Path, metavar="FILE", help="where the figures go, as JSON")
+    unseen.add_argument("--json", action="store_true", help="print JSON")
+
+
 def add_data(command: argparse.ArgumentParser) -> None:
     """The labelled pictures of a comparison."""
     about = "parquet files, or folders with one folder a class"
@@ -101,7 +146,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
     options = parser().parse_args(words)
     options.typed = command_line(words)
-    run = {"compare": compare, "baseline": baseline, "calibrate": confidence, "confidence": confidence}
+    run = {
+        "compare": compare,
+        "baseline": baseline,
+        "calibrate": confidence,
+        "confidence": confidence,
+        "likeness": likeness,
+        "several": several,
+        "unseen": unseen,
+    }
     try:
         return run[options.command](options)
     except LarderError as error:
@@ -140,6 +193,27 @@ def confidence(options: argparse.Namespace) -> int:
     from app.evaluation.calibrate import run
 
     return run(options, DATA)
+
+
+def likeness(options: argparse.Namespace) -> int:
+    """Fit the likeness of pictures."""
+    from app.evaluation.likeness import run
+
+    return run(options, DATA)
+
+
+def several(options: argparse.Namespace) -> int:
+    """Measure frames and shelves."""
+    from app.evaluation.several import run
+
+    return run(options, DATA)
+
+
+def unseen(options: argparse.Namespace) -> int:
+    """Leave classes out, train, teach them, measure."""
+    from app.evaluation.unseen import run
+
+    return run(options)
 
 
 def baseline(options: argparse.Namespace) -> int:

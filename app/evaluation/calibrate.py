@@ -22,6 +22,7 @@ from app.evaluation.data import folder_classes, read_classes, read_files, read_p
 from app.evaluation.model import open_measured
 from app.vocabulary import read_prompts
 
+LIKENESS = {"example_scale", "picture_mean"}  # what the command `likeness` writes
 NUMBERS = {
     "temperature": "temperature",
     "calibration error": "calibration_error",
@@ -48,7 +49,7 @@ def run(options: argparse.Namespace, data: Path) -> int:
     found = gather(model, spoken, labelled, others)
     columns = {"now" if not writing else "before": judge(found, now)}
     if writing:
-        calibration = fit(found)
+        calibration = fit(found).model_copy(update=now.model_dump(include=LIKENESS) if now else {})
         write_calibration(model.bundle.folder, calibration)
         columns["after"] = judge(found, calibration)
     print(json.dumps({name: asdict(each) for name, each in columns.items()}) if options.json else table(columns))
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace, data: Path) -> int:
 def write_calibration(folder: Path, calibration: Calibration) -> None:
     """Change the one field of config.json, all of it or nothing; the bundle opens afterwards as before."""
     path = folder / "config.json"
-    config = json.loads(path.read_text(encoding="utf-8")) | {"calibration": calibration.model_dump()}
+    config = json.loads(path.read_text(encoding="utf-8")) | {"calibration": calibration.model_dump(exclude_unset=True)}
     part = folder / "config.json.part"
     part.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     part.replace(path)

@@ -1,6 +1,7 @@
 """The plots of a comparison as PNG files."""
 
 import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,6 +103,17 @@ def by_shots(found: Comparison) -> "Figure":
     axes.grid(color="#e5e5e5")
     figure.legend(loc="outside right upper", frameon=False)
     return figure
+
+
+def by_examples(shots: Sequence[int], lines: Mapping[str, Sequence[float]], path: Path) -> Path:
+    """Shares of pictures that are recognised, over the number of examples; no examples is at the left."""
+    figure, axes = _figure(6.4, 4)
+    for (name, shares), colour, mark in zip(lines.items(), COLOURS, MARKS, strict=False):
+        axes.plot(range(len(shots)), shares, color=colour, marker=mark, label=name)
+    axes.set_xticks(range(len(shots)), [str(each) for each in shots])
+    axes.set(xlabel="examples of a class", ylabel="recognised", ylim=(0, 1))
+    axes.legend(frameon=False, fontsize=8)
+    return _save(figure, path)
 
 
 def _figure(width: float, height: float) -> tuple["Figure", "Axes"]:

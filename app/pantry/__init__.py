@@ -1,10 +1,11 @@
 """What a pantry is: items by name, each with a count."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from app.errors import InvalidRequest
+from app.pantry.examples import Example
 
 MAX_COUNT = 1_000_000_000
 MAX_NAME = 200
@@ -68,11 +69,26 @@ class PantryStore(Protocol):
         ...
 
     def delete(self, item: str, key: Key | None = None) -> None:
-        """Remove the item itself; raises NotFound."""
+        """Remove the item itself, and its examples; raises NotFound."""
+        ...
+
+    def examples(self) -> list[Example]:
+        """All examples of the items, of whatever model, each item's in the order in which they were taught."""
+        ...
+
+    def teach(self, item: str, examples: Sequence[Example]) -> None:
+        """Keep examples of an item, all or none; an item that is not there comes to be, with count 0.
+
+        Raises InvalidRequest when the item would have more than MAX_EXAMPLES.
+        """
+        ...
+
+    def forget(self, item: str, ids: Sequence[str] | None = None) -> int:
+        """Remove examples of an item, those named or all, and say how many; raises NotFound for a name of none."""
         ...
 
     def stamp(self) -> Hashable:
-        """Something that differs when the items may have changed, and is cheap to ask for."""
+        """Something that differs when the items or their examples may have changed, and is cheap to ask for."""
         ...
 
     def status(self) -> Status:

@@ -5,6 +5,7 @@ from typing import NoReturn
 
 from app.errors import NotFound
 from app.pantry import Status
+from app.pantry.examples import Example
 
 
 class NoPantry:
@@ -17,7 +18,11 @@ class NoPantry:
     def _refuse(self, *_: object) -> NoReturn:
         raise NotFound("this service keeps no pantry: it was started with LARDER_PANTRY=none")
 
-    get = put = add = remove = delete = _refuse
+    get = put = add = remove = delete = teach = forget = _refuse
+
+    def examples(self) -> list[Example]:
+        """No examples."""
+        return []
 
     def stamp(self) -> Hashable:
         """Nothing ever changes."""

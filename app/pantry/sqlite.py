@@ -3,13 +3,15 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from app.errors import StoreUnavailable
 from app.pantry import Item, Key, Status
 from app.pantry.changes import Change, check_same, not_there
+from app.pantry.examples import Example
+from app.pantry.sqlite_examples import SCHEMA, SQLiteExamples
 
 KEYS_KEPT = 100_000
 KEYS_KEPT_S = 24 * 3600
@@ -32,12 +34,14 @@ class SQLitePantry:
         """Opens the file, and makes it where there is none; raises StoreUnavailable."""
         self._lock = threading.Lock()
         self._changes = 0
+        self._examples = SQLiteExamples()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.executescript(_SCHEMA)
+            self._connection.execute("PRAGMA foreign_keys = ON")
+            self._connection.executescript(_SCHEMA + SCHEMA)
         except (sqlite3.Error, OSError) as error:
             raise StoreUnavailable(f"the pantry's file {path} cannot be opened: {error}") from error
 
@@ -67,8 +71,25 @@ class SQLitePantry:
         return self._change(Change("remove", item, quantity), key)
 
     def delete(self, item: str, key: Key | None = None) -> None:
-        """Remove the item itself; raises NotFound."""
+        """Remove the item itself, and its examples; raises NotFound."""
         self._change(Change("delete", item), key)
+
+    def examples(self) -> list[Example]:
+        """All examples, in the order in which they were taught."""
+        with self._use() as connection:
+            return self._examples.read(connection)
+
+    def teach(self, item: str, examples: Sequence[Example]) -> None:
+        """Keep examples of an item, which comes to be where it is not there; raises InvalidRequest."""
+        with self._use() as connection, _transaction(connection):
+            self._examples.teach(connection, item, examples)
+            self._changes += 1
+
+    def forget(self, item: str, ids: Sequence[str] | None = None) -> int:
+        """Remove examples of an item; raises NotFound."""
+        with self._use() as connection, _transaction(connection):
+            self._changes += 1
+            return self._examples.forget(connection, item, ids)
 
     def stamp(self) -> Hashable:
         """Changes of this process, and SQLite's own count of commits by others."""

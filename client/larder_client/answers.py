@@ -22,6 +22,42 @@ class RemovedItem(Item):
 
 
 @dataclass(frozen=True)
+class Frames:
+    """How far the frames of one thing agree."""
+
+    used: list[bool]
+    """Which of them count, in their order."""
+    agreement: float
+    """The share of all frames that show the item by themselves."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """An item that was found in a picture, so many times."""
+
+    item: str
+    count: int
+    boxes: list[list[int]]
+    """Left, top, right, bottom in pixels."""
+    probabilities: list[float]
+    pantry: Item | None
+    """The item and its new count, when the pantry was updated."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A picture by which an item was taught, and what speaks against it."""
+
+    id: str
+    taught_at: str
+    used: bool
+    """Whether the served model made it; another model's is kept, but not used."""
+    near_duplicate_of: str | None
+    contradicts: str | None
+    """The other item or label that the picture looks like."""
+
+
+@dataclass(frozen=True)
 class Recognition:
     """What a picture shows, and how sure that is."""
 
@@ -43,6 +79,8 @@ class Recognition:
     model: str
     pantry: Item | None
     """The item and its new count, when the pantry was updated."""
+    frames: Frames | None = None
+    """Of several frames alone."""
 
 
 @dataclass(frozen=True)
@@ -111,4 +149,16 @@ def read(form: type[T], data: dict[str, Any]) -> T:
 
 def recognition(data: dict[str, Any]) -> Recognition:
     """The answer of `POST /process-image`."""
-    return read(Recognition, data | {"pantry": data["pantry"] and read(Item, data["pantry"])})
+    frames, pantry = data.get("frames"), data["pantry"]
+    nested = {"frames": frames and read(Frames, frames), "pantry": pantry and read(Item, pantry)}
+    return read(Recognition, data | nested)
+
+
+def found(data: dict[str, Any]) -> list[Found]:
+    """The list in the answer of `POST /process-image` with `tiles`."""
+    return [read(Found, each | {"pantry": each["pantry"] and read(Item, each["pantry"])}) for each in data["items"]]
+
+
+def examples(data: dict[str, Any]) -> list[Example]:
+    """The answer of the calls of an item's examples."""
+    return [read(Example, each) for each in data["examples"]]

@@ -6,7 +6,20 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import quote
 
-from larder_client.answers import Classification, Health, Item, Label, Recognition, RemovedItem, read, recognition
+from larder_client.answers import (
+    Classification,
+    Example,
+    Found,
+    Health,
+    Item,
+    Label,
+    Recognition,
+    RemovedItem,
+    examples,
+    found,
+    read,
+    recognition,
+)
 from larder_client.pictures import Picture, as_base64
 from larder_client.vectors import Vectors, vectors
 
@@ -61,6 +74,40 @@ def recognise(
     if update:
         body["pantry_update"] = {"operation": update, "quantity": quantity}
     return Call("POST", "/process-image", recognition, body, _new_key() if update else None)
+
+
+def recognise_frames(
+    pictures: Sequence[Picture],
+    *,
+    top_k: int = 5,
+    threshold: float = 0.8,
+    update: Literal["add", "remove"] | None = None,
+    quantity: int = 1,
+    shrink: bool = True,
+) -> Call[Recognition]:
+    """What 2 to 16 frames of one thing show (`POST /process-image` with `images`); `frames` says how far they agree."""
+    images = [as_base64(picture, shrink) for picture in pictures]
+    body: dict[str, Any] = {"images": images, "top_k": top_k, "threshold": threshold}
+    if update:
+        body["pantry_update"] = {"operation": update, "quantity": quantity}
+    return Call("POST", "/process-image", recognition, body, _new_key() if update else None)
+
+
+def recognise_shelf(
+    picture: Picture,
+    *,
+    threshold: float = 0.8,
+    update: Literal["add", "remove"] | None = None,
+    quantity: int = 1,
+) -> Call[list[Found]]:
+    """The things in one picture of several (`POST /process-image` with `tiles`); `update` counts each.
+
+    The picture is sent as large as it is, for things in it may be small.
+    """
+    body: dict[str, Any] = {"image_data": as_base64(picture, False), "tiles": "auto", "threshold": threshold}
+    if update:
+        body["pantry_update"] = {"operation": update, "quantity": quantity}
+    return Call("POST", "/process-image", found, body, _new_key() if update else None)
 
 
 def classify(
@@ -137,6 +184,23 @@ def _embed(inputs: list[str], modality: Literal["text", "image"]) -> Call[Vector
 def part(text: str) -> str:
     """Any text as one part of a path."""
     return quote(text, safe="")
+
+
+def teach(name: str, pictures: Sequence[Picture], *, shrink: bool = True) -> Call[list[Example]]:
+    """Teach an item by 1 to 32 pictures of it (`POST /pantry/{item}/examples`); what speaks against each is said."""
+    body = {"images": [as_base64(picture, shrink) for picture in pictures]}
+    return Call("POST", _path(name) + "/examples", examples, body)
+
+
+def taught(name: str) -> Call[list[Example]]:
+    """The examples of an item (`GET /pantry/{item}/examples`)."""
+    return Call("GET", _path(name) + "/examples", examples)
+
+
+def forget(name: str, id: str | None = None) -> Call[int]:
+    """Delete an item's examples, or one of them (`DELETE /pantry/{item}/examples`); how many were deleted."""
+    one = "" if id is None else f"/{quote(id, safe='')}"
+    return Call("DELETE", f"{_path(name)}/examples{one}", lambda data: int(data["deleted"]))
 
 
 def _path(name: str) -> str:

@@ -53,6 +53,8 @@ class Larder:
     metrics = _method(calls.metrics)
     labels = _method(calls.labels)
     recognise = _method(calls.recognise)
+    recognise_frames = _method(calls.recognise_frames)
+    recognise_shelf = _method(calls.recognise_shelf)
     classify = _method(calls.classify)
     embed_texts = _method(calls.embed_texts)
     embed_pictures = _method(calls.embed_pictures)
@@ -63,6 +65,10 @@ class Larder:
     add = _method(calls.add)
     remove = _method(calls.remove)
     delete = _method(calls.delete)
+
+    teach = _method(calls.teach)
+    taught = _method(calls.taught)
+    forget = _method(calls.forget)
 
     put_text = _method(content_calls.put_text)
     put_picture = _method(content_calls.put_picture)

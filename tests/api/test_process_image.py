@@ -204,7 +204,7 @@ def test_what_is_no_json_object_is_malformed(client, content):
 
 def test_a_missing_field_is_named(client):
     """Without a picture there is nothing to recognise."""
-    assert "image_data: Field required" in problem(client.post("/process-image", json={}), 422, "invalid_request")
+    assert "send image_data, or images" in problem(client.post("/process-image", json={}), 422, "invalid_request")
 
 
 @pytest.mark.parametrize(

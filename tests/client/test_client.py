@@ -117,6 +117,23 @@ def test_vectors_without_numpy():
     assert subprocess.check_output([sys.executable, "-c", script], cwd=CLIENT, text=True) == "[[1.0, 2.0]]\n"
 
 
+def test_teaching_and_its_undoing(larder):
+    """An item taught by pictures has examples, which are deleted one by one or all."""
+    first, second = larder.teach("quince", [picture("green"), picture("yellow")])
+    assert [each.id for each in larder.taught("quince")] == [first.id, second.id]
+    assert (first.used, first.near_duplicate_of, first.contradicts) == (True, None, None)
+    assert [larder.forget("quince", first.id), larder.forget("quince")] == [1, 1]
+    larder.delete("quince")
+
+
+def test_frames_and_several_things(larder):
+    """Frames say how far they agree; a picture of several things is a list."""
+    frames = larder.recognise_frames([picture("red"), picture("red")]).frames
+    assert (frames.used, frames.agreement) == ([True, True], 1)
+    (found,) = larder.recognise_shelf(picture("red", (32, 32)), threshold=0)
+    assert (found.item, found.count, found.pantry) == ("red", 1, None)
+
+
 def test_health_labels_and_metrics(larder):
     """The state of the service, its labels and its numbers are answers too."""
     health = larder.health()

@@ -9,6 +9,7 @@ from larder_client import Larder
 
 from benchmarks.server import ROOT, Server
 from tests.bundles import write_bundle
+from tests.conftest import wait_until
 from tests.fakes import as_bytes, picture
 
 
@@ -41,9 +42,26 @@ def test_what_two_frames_agree_on_is_counted_once(server, tmp_path):
         assert {item.item: item.count for item in larder.items()} == {"red": 2}
 
 
+def test_a_new_thing_is_taught_and_counted(server, tmp_path):
+    """A colour without a label of its own is taught by one picture, and found in the frames after it."""
+    url = f"http://127.0.0.1:{server.port}"
+    for folder, count in (("green", 1), ("frames", 2)):
+        (tmp_path / folder).mkdir()
+        for number in range(count):
+            (tmp_path / folder / f"{number}.png").write_bytes(as_bytes(picture("green")))
+    done = run(tmp_path / "green", "--url", url, "--teach", "grass")
+    assert (done.returncode, "0.png: taught as grass" in done.stdout) == (0, True), done.stderr
+    with Larder(url) as larder:
+        wait_until(lambda: larder.recognise(as_bytes(picture("green"))).item == "grass")
+        assert larder.forget("grass", larder.taught("grass")[0].id) == 1
+        assert larder.taught("grass") == []
+        assert [each.item for each in larder.recognise_shelf(as_bytes(picture("red"), "JPEG"))] == ["red"]
+
+
 def test_a_service_that_is_away_is_said_so(tmp_path):
     """No traceback: one line that names the address."""
-    (tmp_path / "red.png").write_bytes(as_bytes(picture("red")))
+    for name in ("one.png", "two.png"):
+        (tmp_path / name).write_bytes(as_bytes(picture("red")))
     done = run(tmp_path, "--url", "http://127.0.0.1:9")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "http://127.0.0.1:9 cannot be reached" in done.stderr

@@ -5,10 +5,12 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
 from app.errors import InvalidRequest, NotFound
 from app.pantry import MAX_COUNT, Item, Key, item_name
+from app.pantry.examples import MAX_EXAMPLES, new_example
 from tests.conftest import wait_until
 
 
@@ -208,3 +210,97 @@ def test_any_other_name_is_stored_as_it_is(store, opened, name):
     assert opened().items() == {name: 1}
     store.delete(name)
     assert store.items() == {}
+
+
+def examples(item, *numbers, model="a model"):
+    """Examples whose vectors tell them apart."""
+    return [new_example(item, model, np.float32([number, 0.6, -0.8])) for number in numbers]
+
+
+def seen(store):
+    """What the examples are, without their ids and times."""
+    return [(each.item, each.model, each.vector.tolist()) for each in store.examples()]
+
+
+def test_examples_are_kept_as_they_are(store, opened):
+    """Every bit of a vector, in the order in which they were taught, of whatever model, also for another client."""
+    first, second = examples("rice", 1 / 3), examples("rice", 2, 3, model="another")
+    store.teach("rice", first)
+    store.teach("rice", second)
+    for client in (store, opened()):
+        wait_until(lambda: len(client.examples()) == 3)  # noqa: B023 - asked before the next round
+        kept = client.examples()
+        assert [(each.id, each.at) for each in kept] == [(each.id, each.at) for each in first + second]
+        assert seen(client)[0] == ("rice", "a model", np.float32([1 / 3, 0.6, -0.8]).tolist())
+        assert [each.vector.dtype for each in kept] == [np.float32] * 3
+
+
+def test_teaching_makes_an_item(store):
+    """An item that is not there comes to be, with none of it in the pantry; one that is there keeps its count."""
+    store.put("rice", 3)
+    store.teach("rice", examples("rice", 1))
+    store.teach("oats", examples("oats", 1))
+    assert store.items() == {"oats": 0, "rice": 3}
+
+
+def test_an_example_that_is_sent_again_is_kept_once(store):
+    """An answer that was lost may be asked for again."""
+    store.teach("rice", examples("rice", 1, 2))
+    store.teach("rice", examples("rice", 2, 3))
+    assert [vector[0] for _, _, vector in seen(store)] == [1, 2, 3]
+
+
+def test_examples_are_forgotten(store):
+    """By name or all of an item; another item's stay, and the item does."""
+    store.teach("rice", examples("rice", 1, 2, 3))
+    store.teach("oats", examples("oats", 1))
+    names = [each.id for each in store.examples() if each.item == "rice"]
+    assert store.forget("rice", names[:1]) == 1
+    assert [vector[0] for item, _, vector in seen(store) if item == "rice"] == [2, 3]
+    assert store.forget("rice") == 2
+    assert store.forget("rice") == 0
+    assert seen(store) == [("oats", "a model", examples("oats", 1)[0].vector.tolist())]
+    assert store.items() == {"oats": 0, "rice": 0}
+
+
+def test_an_example_of_another_item_is_not_found(store):
+    """And nothing is removed, also of what was named beside it."""
+    store.teach("rice", examples("rice", 1))
+    store.teach("oats", examples("oats", 1))
+    with pytest.raises(NotFound, match="'oats' has no example"):
+        store.forget("oats", [each.id for each in store.examples()])
+    assert len(store.examples()) == 2
+
+
+@pytest.mark.parametrize("key", [None, Key("k", "r")], ids=["without key", "with key"])
+def test_an_item_takes_its_examples_with_it(store, opened, key):
+    """Deleted and made anew, an item knows nothing of what it was taught, here and for another client."""
+    store.teach("rice", examples("rice", 1, 2))
+    store.teach("oats", examples("oats", 1))
+    store.delete("rice", key)
+    store.put("rice", 1)
+    assert {item for item, _, _ in seen(store)} == {"oats"}
+    other = opened()
+    wait_until(lambda: {item for item, _, _ in seen(other)} == {"oats"})
+
+
+def test_an_item_has_only_so_many_examples(store):
+    """One more is refused, with all that came with it; another item has its own."""
+    for first in range(0, MAX_EXAMPLES, 32):
+        store.teach("rice", examples("rice", *range(first, first + 32)))
+    with pytest.raises(InvalidRequest, match="at most 256"):
+        store.teach("rice", examples("rice", -1))
+    store.teach("oats", examples("oats", 1))
+    assert len(store.examples()) == MAX_EXAMPLES + 1
+
+
+def test_the_stamp_tells_of_examples(store, opened):
+    """Taught or forgotten, here or by another client, the stamp differs."""
+    other, stamps = opened(), [store.stamp()]
+    store.teach("rice", examples("rice", 1))
+    stamps.append(store.stamp())
+    wait_until(lambda: len(other.examples()) == 1)
+    other.forget("rice")
+    wait_until(lambda: store.examples() == [], seconds=1)
+    stamps.append(store.stamp())
+    assert len(set(stamps)) == 3

@@ -59,6 +59,24 @@ def test_two_services_share_a_pantry(start, in_firestore):
     wait_until(lambda: one.get("/pantry/red").json()["count"] == 4, seconds=1)
 
 
+def test_what_one_service_is_taught_the_other_knows(start, in_firestore):
+    """Within a second of the answer to the teacher, by a name that says nothing; undone, within another."""
+    one, other = start(pantry=in_firestore), start(pantry=in_firestore)
+    took = []
+    for colour in ("yellow", "cyan", "magenta"):
+        one.post(
+            f"/pantry/thing {len(took)}/examples", json={"images": [as_base64(picture(colour))]}
+        ).raise_for_status()
+        began = time.monotonic()
+        while seen(other, colour) != f"thing {len(took)}":
+            assert time.monotonic() < began + 5
+        took.append(time.monotonic() - began)
+    print(f"in force after {', '.join(f'{each:.2f}' for each in took)} s")
+    assert min(took) < 1
+    other.delete("/pantry/thing 0/examples").raise_for_status()
+    wait_until(lambda: seen(one, "yellow") != "thing 0")
+
+
 def test_recognition_reads_nothing_from_firestore(client, phone):
     """Answers come from memory: with the connection closed, all reads go on."""
     phone.document("yellow").set({"count": 2})

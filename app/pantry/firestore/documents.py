@@ -24,10 +24,20 @@ class Entry:
     version: Version
     odd: str | None = None
 
+    @property
+    def facts(self) -> tuple[str | None, int]:
+        """What of it shows."""
+        return self.item, self.count
+
+
+def version_of(time: Any) -> Version:
+    """A timestamp of Firestore's."""
+    return time.seconds, time.nanos
+
 
 def read(document_id: str, document: Any) -> Entry:
     """A document (as Firestore's protocol has it) as an item; nothing in it is an error."""
-    version = (document.update_time.seconds, document.update_time.nanos)
+    version = version_of(document.update_time)
     try:
         item = item_name(document_id)
     except InvalidRequest:

@@ -8,13 +8,14 @@ numbers.
 import random
 import threading
 import time
+from typing import Any
 
 import grpc  # type: ignore[import-untyped]
 
 from app.log import get_logger
 from app.pantry.firestore.connection import Connection
-from app.pantry.firestore.memory import Memory
 from app.pantry.firestore.stream import Position, Stream, StreamError
+from app.pantry.firestore.views import Views
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds before a lost stream is opened anew, doubled each time
 _MAY_GO_ON = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "ABORTED", "RESOURCE_EXHAUSTED", "UNAUTHENTICATED")
@@ -22,9 +23,9 @@ _MAY_GO_ON = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "ABORTED", "RESOU
 
 
 class Listener:
-    """Keeps a Memory current with a thread of its own, from `start` to `close`."""
+    """Keeps what is known of a collection current with a thread of its own, from `start` to `close`."""
 
-    def __init__(self, connection: Connection, collection: str, memory: Memory) -> None:
+    def __init__(self, connection: Connection, collection: str, memory: Views[Any]) -> None:
         self._connection = connection
         self._collection = collection
         self._memory = memory
@@ -88,8 +89,8 @@ class Listener:
     def _is_heard(self, at: float) -> None:
         self._current_at = at
         if not self.live:
-            items = len(self._memory.items())
-            get_logger().info("the pantry's Firestore is heard", collection=self._collection, items=items)
+            documents = len(self._memory)
+            get_logger().info("the pantry's Firestore is heard", collection=self._collection, documents=documents)
         self.live, self.problem = True, ""
         self._heard.set()
         self._tried.set()

@@ -1,14 +1,16 @@
 """The Firestore pantry as a store: reads from memory, changes through Firestore."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from app.errors import StoreUnavailable
 from app.log import get_logger
 from app.pantry import Item, Key, Status
 from app.pantry.changes import Change, not_there
+from app.pantry.examples import Example
 from app.pantry.firestore.connection import Connection
 from app.pantry.firestore.credentials import credentials_of
+from app.pantry.firestore.examples import Examples
 from app.pantry.firestore.listener import Listener
 from app.pantry.firestore.memory import Memory
 from app.pantry.firestore.writer import Writer
@@ -45,9 +47,12 @@ class FirestorePantry:
         """
         self._connection = Connection(project, emulator, credentials)
         self._memory = Memory(_report)
+        self._examples = Examples(_report)
         self._listener = Listener(self._connection, collection, self._memory)
-        self._writer = Writer(self._connection, collection, self._memory)
+        self._examples_listener = Listener(self._connection, f"{collection}_examples", self._examples)
+        self._writer = Writer(self._connection, collection, self._memory, self._examples)
         self._listener.start()
+        self._examples_listener.start()
         if not self._listener.wait(STRICT_WAIT if strict else WAIT, patient=strict):
             if strict:
                 problem = self._listener.problem or "no answer"
@@ -81,20 +86,36 @@ class FirestorePantry:
         return self._writer.change(Change("remove", item, quantity), key)
 
     def delete(self, item: str, key: Key | None = None) -> None:
-        """Remove the item itself; raises NotFound."""
+        """Remove the item itself, and its examples; raises NotFound."""
         self._writer.change(Change("delete", item), key)
 
+    def examples(self) -> list[Example]:
+        """All examples of the items there are, as last heard, in the order in which they were taught."""
+        items = self._memory.items()
+        return [each for each in self._examples.all() if each.item in items]
+
+    def teach(self, item: str, examples: Sequence[Example]) -> None:
+        """Keep examples of an item, which comes to be where it is not there; raises InvalidRequest."""
+        self._writer.teach(item, examples)
+
+    def forget(self, item: str, ids: Sequence[str] | None = None) -> int:
+        """Remove examples of an item; raises NotFound."""
+        return self._writer.forget(item, ids)
+
     def stamp(self) -> Hashable:
-        """Grows when an item's name or count changes."""
-        return self._memory.stamp()
+        """Grows when an item's name or count changes, or the examples."""
+        return self._memory.stamp(), self._examples.stamp()
 
     def status(self) -> Status:
         """Stale while Firestore is not heard; the age is the time since it last said that it had sent everything."""
-        return Status("ok" if self._listener.live else "stale", self._listener.age())
+        listeners = (self._listener, self._examples_listener)
+        live = all(each.live for each in listeners)
+        return Status("ok" if live else "stale", max(each.age() for each in listeners))
 
     def close(self) -> None:
         """Stop listening; what was acknowledged is in Firestore."""
         self._listener.close()
+        self._examples_listener.close()
         self._connection.close()
 
 

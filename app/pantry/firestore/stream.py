@@ -10,8 +10,7 @@ import grpc  # type: ignore[import-untyped]
 from google.cloud.firestore_v1 import types
 
 from app.pantry.firestore.connection import Connection
-from app.pantry.firestore.documents import Entry, read
-from app.pantry.firestore.memory import Memory
+from app.pantry.firestore.views import View, Views
 
 HEARTBEAT = 10.0  # seconds between questions on the stream itself
 SILENCE = 5.0  # seconds without any answer to one, after which the stream is given up
@@ -38,13 +37,13 @@ class Position:
 class Stream:
     """One Listen call, which goes on where `position` is, and moves it."""
 
-    def __init__(self, connection: Connection, collection: str, memory: Memory, position: Position) -> None:
+    def __init__(self, connection: Connection, collection: str, memory: Views[Any], position: Position) -> None:
         self._connection = connection
         self._prefix = connection.document(collection, "")
         self._collection = collection
         self._memory = memory
         self._position = position
-        self._changes: dict[str, Entry | None] = {}  # since the last snapshot; None: gone
+        self._changes: dict[str, View | None] = {}  # since the last snapshot; None: gone
         self._whole = not position.token
         self._current = False
         self._silent = False
@@ -115,7 +114,7 @@ class Stream:
         if known and known.version == (document.update_time.seconds, document.update_time.nanos):
             self._changes[document_id] = known
         else:
-            self._changes[document_id] = read(document_id, document)
+            self._changes[document_id] = self._memory.read(document_id, document)
 
     def _gone(self, name: str) -> None:
         """A document that is no longer there; a heartbeat's never was."""

@@ -9,7 +9,7 @@ import hashlib
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,8 +19,10 @@ from google.api_core import exceptions
 from app.errors import StoreUnavailable
 from app.pantry import MAX_COUNT, Item, Key
 from app.pantry.changes import Change, check_same, not_there
+from app.pantry.examples import Example, check_room, chosen
 from app.pantry.firestore.connection import Connection, left
-from app.pantry.firestore.documents import COUNT, check_id, number, read_count, whole
+from app.pantry.firestore.documents import COUNT, Version, check_id, number, read_count, version_of, whole
+from app.pantry.firestore.examples import ExampleEntry, Examples, written
 from app.pantry.firestore.memory import Memory
 
 DEADLINE = 4.0  # seconds for a change, all attempts together
@@ -32,30 +34,55 @@ Write = dict[str, Any]
 
 
 class Writer:
-    """Changes the documents of a collection; keys are documents of the collection `<collection>_keys`."""
+    """Changes the documents of a collection; keys are documents of the collection `<collection>_keys`.
 
-    def __init__(self, connection: Connection, collection: str, memory: Memory) -> None:
+    An item that is deleted takes its examples with it.
+    """
+
+    def __init__(self, connection: Connection, collection: str, memory: Memory, examples: Examples) -> None:
         self._connection = connection
         self._collection = collection
         self._memory = memory
+        self._examples = examples
         self._under_way = threading.BoundedSemaphore(MOST)
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
 
     def change(self, change: Change, key: Key | None) -> Item:
         """Carry out a change; raises NotFound, InvalidRequest or StoreUnavailable."""
         check_id(change.item)
-        if not self._under_way.acquire(blocking=False):
-            raise StoreUnavailable(f"{MOST} changes wait for Firestore already; nothing was stored")
-        deadline = time.monotonic() + DEADLINE
-        try:
+        with self._deadline() as deadline:
             document_id, entry = self._memory.document(change.item)
             reaches_the_most = change.quantity + (entry.count if entry else 0) > MAX_COUNT // 2
             if key is None and not reaches_the_most and not (entry and entry.odd):
                 return self._blindly(change, document_id, deadline)
             with self._turn(document_id, deadline):
                 return self._knowingly(change, key, document_id, deadline)
-        finally:
-            self._under_way.release()
+
+    def teach(self, item: str, examples: Sequence[Example]) -> None:
+        """Keep examples, and the item with its count or 0; raises InvalidRequest or StoreUnavailable."""
+        check_id(item)
+        have = self._examples.ids(item)
+        new = [each for each in examples if each.id not in have]
+        check_room(item, len(have), len(new))
+        document_id, _ = self._memory.document(item)
+        writes = [{"update": {"name": self._example(each.id), "fields": written(each)}} for each in new]
+        writes.append(_transform(self._connection.document(self._collection, document_id), increment=0))
+        with self._deadline() as deadline:
+            response = self._commit(writes, deadline)
+        *taught, put = response.write_results
+        for each, result in zip(new, taught, strict=True):
+            version = version_of(result.update_time)
+            self._examples.ours(each.id, ExampleEntry(each, version), version)
+        version = version_of(put.update_time if put.HasField("update_time") else response.commit_time)
+        self._memory.wrote(document_id, item, whole(put.transform_results[0]), version)
+
+    def forget(self, item: str, ids: Sequence[str] | None) -> int:
+        """Remove examples; raises NotFound or StoreUnavailable."""
+        gone = chosen(item, self._examples.ids(item), ids)
+        with self._deadline() as deadline:
+            response = self._commit([{"delete": self._example(each)} for each in gone], deadline)
+        self._forgot(gone, version_of(response.commit_time))
+        return len(gone)
 
     def _blindly(self, change: Change, document_id: str, deadline: float) -> Item:
         """One call, which is in conflict with nobody."""
@@ -69,14 +96,10 @@ class Writer:
             writes = [_transform(name, increment=-change.quantity) | there, _transform(name, maximum=0)]
         else:
             writes = [{"delete": name} | there]
-        while True:
-            try:
-                response = self._connection.commit(writes, deadline)
-                break
-            except (exceptions.NotFound, exceptions.FailedPrecondition):
-                raise not_there(change.item) from None
-            except exceptions.Aborted as error:
-                _pause(deadline, error)
+        try:
+            response = self._commit(writes + self._with_it(change), deadline)
+        except (exceptions.NotFound, exceptions.FailedPrecondition):
+            raise not_there(change.item) from None
         item = _outcome(change, [result.transform_results for result in response.write_results])
         self._remember(change, document_id, item, response, len(writes))
         return item
@@ -93,7 +116,7 @@ class Writer:
             item = change.applied(read_count(found.fields)[0] if found else None)
             unchanged = {"update_time": found.update_time} if found else {"exists": False}
             write = {"delete": name} if change.operation == "delete" else _put(name, item.count)
-            writes = [write | {"current_document": unchanged}]
+            writes = [write | {"current_document": unchanged}, *self._with_it(change)]
             try:
                 response = self._connection.commit(writes + ([_note(key, key_name, item)] if key else []), deadline)
             except _FASTER as error:
@@ -102,15 +125,47 @@ class Writer:
                 self._remember(change, document_id, item, response, 1)
                 return item
 
+    def _commit(self, writes: list[Write], deadline: float) -> Any:
+        """One call, made again while Firestore is busy with others' on the same documents."""
+        while True:
+            try:
+                return self._connection.commit(writes, deadline)
+            except exceptions.Aborted as error:
+                _pause(deadline, error)
+
+    def _with_it(self, change: Change) -> list[Write]:
+        """What has to happen together with a change: the examples go with their item."""
+        gone = self._examples.ids(change.item) if change.operation == "delete" else []
+        return [{"delete": self._example(each)} for each in gone]
+
+    def _forgot(self, ids: Iterable[str], at: Version) -> None:
+        for each in ids:
+            self._examples.ours(each, None, at)
+
+    def _example(self, id: str) -> str:
+        return self._connection.document(f"{self._collection}_examples", id)
+
     def _remember(self, change: Change, document_id: str, item: Item, response: Any, writes: int) -> None:
         """What was acknowledged shows at once; the first `writes` results are the item's, a delete's has no time."""
         times = [result.update_time for result in response.write_results[:writes] if result.HasField("update_time")]
-        at = max((time.seconds, time.nanos) for time in times or [response.commit_time])
+        at = max(version_of(time) for time in times or [response.commit_time])
         self._memory.wrote(document_id, item.item, None if change.operation == "delete" else item.count, at)
+        if change.operation == "delete":
+            self._forgot(self._examples.ids(item.item), at)
 
     def _key_name(self, key: Key) -> str:
         """A key's document: any text becomes an id."""
         return self._connection.document(f"{self._collection}_keys", hashlib.sha256(key.text.encode()).hexdigest())
+
+    @contextmanager
+    def _deadline(self) -> Iterator[float]:
+        """The time (monotonic) by which a change has to be over, for one of those that may be under way."""
+        if not self._under_way.acquire(blocking=False):
+            raise StoreUnavailable(f"{MOST} changes wait for Firestore already; nothing was stored")
+        try:
+            yield time.monotonic() + DEADLINE
+        finally:
+            self._under_way.release()
 
     @contextmanager
     def _turn(self, document_id: str, deadline: float) -> Iterator[None]:

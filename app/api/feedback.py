@@ -1,0 +1,41 @@
+"""Feedback: what an answer should have been."""
+
+from fastapi import APIRouter
+from fastapi.concurrency import run_in_threadpool
+
+from app.api.dependencies import KEYS, ServiceDep
+from app.api.schemas import Error
+from app.api.teaching import keep, wire
+from app.api.teaching_schemas import Feedback, FeedbackAnswer
+from app.pantry import item_name
+from app.pantry.examples import new_example
+from app.vocabulary import same
+
+_AWAY = {"model": Error, "description": "overloaded, or the store is away; the message says what became of a change"}
+router = APIRouter(
+    tags=["teaching"],
+    dependencies=KEYS,
+    responses={404: {"model": Error, "description": "no such answer"}, 503: _AWAY},
+)
+
+
+@router.post("/feedback")
+async def feedback(body: Feedback, service: ServiceDep) -> FeedbackAnswer:
+    """Say what an answer of `/process-image` should have been; with `teach` the item is taught at once.
+
+    What was shown is kept with it: its vector, and the picture itself where LARDER_KEEP_PICTURES is set.
+    """
+    name, answer = item_name(body.item), service.answers.of(body.request_id)
+    await run_in_threadpool(service.feedback.keep, body.request_id, answer, name, service.checksum)
+    taught = None
+    if body.teach:
+        new = [new_example(name, service.checksum, vector) for vector in answer.vectors]
+        taught = wire(service, name, new, await run_in_threadpool(keep, service, name, new)).examples
+    return FeedbackAnswer(
+        request_id=body.request_id,
+        item=name,
+        answered=answer.item,
+        right=same(name) == same(answer.item),
+        pictures_kept=len(answer.pictures),
+        taught=taught,
+    )

@@ -1,0 +1,94 @@
+"""Examples of items: a new product learnt from a few pictures."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from fastapi import APIRouter
+from fastapi.concurrency import run_in_threadpool
+
+from app.api.dependencies import KEYS, Service, ServiceDep
+from app.api.failures import PICTURE
+from app.api.schemas import Error
+from app.api.teaching_schemas import ExampleEntry, ExampleList, Examples, Forgotten
+from app.pantry import item_name
+from app.pantry.examples import Example, new_example
+from app.review import Remark, review
+
+_AWAY = {"model": Error, "description": "overloaded, or the pantry is away; the message says what became of a change"}
+router = APIRouter(
+    prefix="/pantry/{item}/examples",
+    tags=["teaching"],
+    dependencies=KEYS,
+    responses={404: {"model": Error, "description": "no such item or example"}, 503: _AWAY},
+)
+
+
+@router.post("", responses=PICTURE)
+async def teach(item: str, body: Examples, service: ServiceDep) -> ExampleList:
+    """Teach an item by pictures of it: within a second it is recognised by them too, in every service of the pantry.
+
+    An item that is not there yet comes to be, with count 0. The vectors are kept, not the pictures. What speaks
+    against an example is said, and it is kept all the same: `DELETE` undoes it.
+    """
+    name = item_name(item)
+    _ = service.recogniser.label_set  # while starting, refuse before a picture is decoded
+    vectors = await service.pipeline.vectors(body.images)
+    new = [new_example(name, service.checksum, vector) for vector in vectors]
+    remarks = await run_in_threadpool(keep, service, name, new)
+    return wire(service, name, new, remarks)
+
+
+def keep(service: Service, item: str, new: list[Example]) -> dict[str, Remark]:
+    """Store examples of an item; what is to be said of each, by id, before they are in force."""
+    remarks = _remarks(service, new, new)
+    service.pantry.teach(item, new)
+    return remarks
+
+
+@router.get("")
+def examples(item: str, service: ServiceDep) -> ExampleList:
+    """An item's examples, and what speaks against them."""
+    name = item_name(item)
+    service.pantry.get(name)
+    found = [each for each in service.pantry.examples() if each.item == name]
+    return wire(service, name, found, _remarks(service, found))
+
+
+@router.delete("")
+def forget(item: str, service: ServiceDep) -> Forgotten:
+    """Delete all examples of an item; the item stays."""
+    name = item_name(item)
+    service.pantry.get(name)
+    return Forgotten(item=name, deleted=service.pantry.forget(name))
+
+
+@router.delete("/{id}")
+def forget_one(item: str, id: str, service: ServiceDep) -> Forgotten:
+    """Delete one example of an item."""
+    name = item_name(item)
+    return Forgotten(item=name, deleted=service.pantry.forget(name, [id]))
+
+
+def _remarks(service: Service, examples: list[Example], new: Sequence[Example] = ()) -> dict[str, Remark]:
+    """What is to be said of examples, by id; of those of another model there is nothing."""
+
+    def ours(some: Sequence[Example]) -> list[Example]:
+        return list({each.id: each for each in some if each.model == service.checksum}.values())
+
+    return review(ours(examples), ours([*service.pantry.examples(), *new]), service.recogniser)
+
+
+def wire(service: Service, item: str, examples: list[Example], remarks: dict[str, Remark]) -> ExampleList:
+    """Examples of an item, and what is to be said of each."""
+    nothing = Remark(None, None)
+    entries = [
+        ExampleEntry(
+            id=each.id,
+            taught_at=datetime.fromtimestamp(each.at, UTC),
+            used=each.model == service.checksum,
+            near_duplicate_of=remarks.get(each.id, nothing).near_duplicate_of,
+            contradicts=remarks.get(each.id, nothing).contradicts,
+        )
+        for each in examples
+    ]
+    return ExampleList(item=item, model=service.model, examples=entries)

@@ -1,0 +1,85 @@
+"""The forms of requests and answers about examples."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.api.schemas import Picture, Request
+
+MAX_PICTURES = 32
+
+
+class Examples(Request):
+    """Pictures that show an item."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"images": ["/9j/4AAQSkZJRgABAQ…"]}]})
+
+    images: list[Picture] = Field(min_length=1, max_length=MAX_PICTURES)
+
+
+class ExampleEntry(BaseModel):
+    """An example, and what speaks against it."""
+
+    id: str
+    taught_at: datetime
+    used: bool = Field(description="whether the model that is served made it; another model's is kept, but not used")
+    near_duplicate_of: str | None = Field(description="the earlier example of the item that is nearly the same")
+    contradicts: str | None = Field(description="the other item or label that the picture looks like")
+
+
+class ExampleList(BaseModel):
+    """An item's examples, in the order in which they were taught."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "item": "oat drink",
+                    "model": "larder-small",
+                    "examples": [
+                        {
+                            "id": "5f0c1c0e4b7d4a53a2c3f6d0e8b9a7c1",
+                            "taught_at": "2026-01-31T12:00:00Z",
+                            "used": True,
+                            "near_duplicate_of": None,
+                            "contradicts": None,
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
+    item: str
+    model: str
+    examples: list[ExampleEntry]
+
+
+class Forgotten(BaseModel):
+    """How many examples of an item were deleted."""
+
+    item: str
+    deleted: int
+
+
+class Feedback(Request):
+    """The right item for an answer."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"request_id": "5f0c1c0e4b7d4a53a2c3f6d0e8b9a7c1", "item": "oat drink"}]}
+    )
+
+    request_id: str = Field(description="of the answer: its header `X-Request-ID`")
+    item: str
+    teach: bool = Field(False, description="whether what was shown becomes an example of the item at once")
+
+
+class FeedbackAnswer(BaseModel):
+    """What was kept."""
+
+    request_id: str
+    item: str
+    answered: str = Field(description="what the service had said")
+    right: bool = Field(description="whether that was the item")
+    pictures_kept: int = Field(description="how many pictures are kept; 0 without LARDER_KEEP_PICTURES")
+    taught: list[ExampleEntry] | None = Field(description="the examples, where `teach` was asked for")

@@ -1,0 +1,146 @@
+"""The command `several`: frames of one thing against one picture, and what is found on shelves of several things."""
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from app.evaluation.data import Numbers, Pictures, read_classes, read_pictures
+from app.evaluation.model import LIMITS, Measured, open_measured
+from app.frames import recognise_frames
+from app.images import open_picture
+from app.preprocess import preprocessor
+from app.recognition import Recogniser, Recognition
+from app.regions import Box, grid, listed
+from app.vocabulary import Label, label_set, parse_labels, read_prompts
+
+SEED = 0
+DRAWS = 5  # of frames for each picture
+SIDE = 320  # pixels of a thing on a shelf, its margin included
+LAYOUTS = ((2, 2), (3, 2), (4, 2), (3, 3))  # columns, rows
+LONGEST = 200
+
+
+@dataclass(frozen=True)
+class Several:
+    """Shares between 0 and 1."""
+
+    pictures: int
+    one_picture: float
+    """Top-1 of one picture."""
+    frames: int
+    together: float
+    """Top-1 of so many frames."""
+    confidently: float
+    """The share of frames' answers that are confident, and of these the right ones:"""
+    rightly: float
+    shelves: int
+    precision: float
+    """Of the things that were found on shelves, those that are there."""
+    recall: float
+    """Of the things that are there, those that were found."""
+
+
+def run(options: argparse.Namespace, data: Path) -> int:
+    """Measure; `data` is where compiled models are kept. Returns the exit status."""
+    classes = read_classes(options.classes)
+    pictures = read_pictures(options.data, classes)
+    model = open_measured(options.bundle, data)
+    labels = parse_labels(options.labels.read_text(encoding="utf-8"), LONGEST)[: len(classes)]
+    recogniser = recogniser_of(model, labels, read_prompts(options.templates), read_prompts(options.background))
+
+    def recognise(vector: np.ndarray) -> Recognition:
+        return recogniser.recognise(vector, top_k=5, threshold=options.threshold)
+
+    vectors = model.vectors(pictures.files, "pictures")
+    names = [label.name for label in labels]
+    found = Several(
+        len(pictures.files),
+        *frames(vectors, pictures.labels, names, options.frames, recognise),
+        *shelves(model, pictures, names, options.shelves, recognise),
+    )
+    print(json.dumps(asdict(found)) if options.json else table(found))
+    return 0
+
+
+def recogniser_of(
+    model: Measured, labels: Sequence[Label], templates: Sequence[str], background: Sequence[str]
+) -> Recogniser:
+    """A recogniser over these labels, as the service has it."""
+    fixed, calibration = label_set(labels, templates, model.encoder), model.config.calibration
+    margin = calibration.known_margin if calibration else None
+    return Recogniser(lambda: fixed, model.encoder.prompts(background), model.config.logit_scale, margin)
+
+
+def frames(
+    vectors: np.ndarray, labels: Numbers, names: Sequence[str], count: int, recognise: Callable[..., Recognition]
+) -> tuple[float, int, float, float, float]:
+    """Each picture by itself, and with `count` - 1 others of its class; of classes with fewer pictures, with all."""
+    dice = np.random.default_rng(SEED)
+    alone = np.mean([recognise(vector).item == names[label] for vector, label in zip(vectors, labels, strict=True)])
+    right, sure = [], []
+    for place, label in enumerate(labels):
+        others = np.setdiff1d(np.flatnonzero(labels == label), place)
+        for _ in range(DRAWS if len(others) else 0):
+            chosen = [place, *dice.permutation(others)[: count - 1]]
+            found, _ = recognise_frames(list(vectors[chosen]), recognise)
+            right.append(found.item == names[label])
+            sure.append(found.ranking.confident)
+    return float(alone), count, float(np.mean(right)), float(np.mean(sure)), float(np.mean(np.array(right)[sure]))
+
+
+def shelves(
+    model: Measured, pictures: Pictures, names: Sequence[str], count: int, recognise: Callable[..., Recognition]
+) -> tuple[int, float, float]:
+    """Shelves of different things, searched; how many things were found, rightly found, and there to be found."""
+    dice = np.random.default_rng(SEED)
+    hits = claimed = there = 0
+    for number in tqdm(range(count), desc="shelves", disable=None):
+        whole, shown = compose(pictures, LAYOUTS[number % len(LAYOUTS)], dice)
+        found = Counter({each.item: len(each.boxes) for each in listed(*answers(model, whole, recognise))})
+        truth = Counter(names[label] for label in shown)
+        hits, claimed, there = hits + (found & truth).total(), claimed + found.total(), there + truth.total()
+    return count, hits / max(claimed, 1), hits / there
+
+
+def compose(pictures: Pictures, layout: tuple[int, int], dice: np.random.Generator) -> tuple[Image.Image, Numbers]:
+    """Pictures of different classes side by side, each with a margin of its own on grey, and their classes."""
+    columns, rows = layout
+    classes = dice.permutation(np.unique(pictures.labels))[: columns * rows]
+    shelf = Image.new("RGB", (SIDE * columns, SIDE * rows), (200, 200, 200))
+    for place, label in enumerate(classes):
+        chosen = dice.choice(np.flatnonzero(pictures.labels == label))
+        size = int(SIDE * dice.uniform(0.8, 1))
+        thing = open_picture(pictures.files[chosen], LIMITS).resize((size, size))
+        left, top = (int(dice.integers(0, SIDE - size + 1)) for _ in range(2))
+        shelf.paste(thing, (place % columns * SIDE + left, place // columns * SIDE + top))
+    return shelf, classes
+
+
+def answers(
+    model: Measured, whole: Image.Image, recognise: Callable[..., Recognition]
+) -> tuple[list[Box], list[Recognition]]:
+    """The tiles of a picture and what each shows."""
+    preprocess = preprocessor(model.config.image_form)
+    boxes = grid(whole.size)
+    vectors = model.encoder.pictures([preprocess(whole.crop(box)) for box in boxes])
+    return boxes, [recognise(vector) for vector in vectors]
+
+
+def table(found: Several) -> str:
+    """The figures as lines."""
+    return "\n".join(
+        [
+            f"{found.pictures} pictures, top-1 one by one: {found.one_picture:.1%}",
+            f"{found.frames} frames together: {found.together:.1%}; "
+            f"{found.confidently:.1%} of the answers are confident, {found.rightly:.1%} of these right",
+            f"{found.shelves} shelves of {min(a * b for a, b in LAYOUTS)} to {max(a * b for a, b in LAYOUTS)} things: "
+            f"precision {found.precision:.1%}, recall {found.recall:.1%}",
+        ]
+    )

@@ -1,0 +1,58 @@
+"""Examples: vectors of pictures that show an item, by which it is taught."""
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from app.errors import InvalidRequest, NotFound
+
+MAX_EXAMPLES = 256  # of an item
+
+Vector = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """A picture's unit vector (D,) as an example of an item, and the checksum of the model that it comes from."""
+
+    id: str
+    item: str
+    model: str
+    vector: Vector
+    at: float
+    """When it was taught, in seconds since 1970."""
+
+
+def new_example(item: str, model: str, vector: Vector) -> Example:
+    """An example of this moment; its id is made of all but the time, so that one that is sent again is the same."""
+    text = f"{item}\n{model}\n".encode()
+    return Example(hashlib.sha256(text + to_bytes(vector)).hexdigest()[:32], item, model, vector, time.time())
+
+
+def to_bytes(vector: Vector) -> bytes:
+    """A vector (D,) as a store keeps it: float32, little-endian."""
+    return vector.astype("<f4").tobytes()
+
+
+def from_bytes(data: bytes) -> Vector:
+    """What `to_bytes` gave."""
+    return np.frombuffer(data, "<f4").astype(np.float32)
+
+
+def check_room(item: str, have: int, more: int) -> None:
+    """Raises InvalidRequest when an item would have too many examples."""
+    if have + more > MAX_EXAMPLES:
+        raise InvalidRequest(
+            f"{item!r} has {have} examples, and an item has at most {MAX_EXAMPLES}: delete some before {more} more"
+        )
+
+
+def chosen(item: str, have: Sequence[str], ids: Sequence[str] | None) -> list[str]:
+    """Those of an item's examples that are meant: the ones named, or all. Raises NotFound for one that is not there."""
+    if missing := [each for each in ids or () if each not in have]:
+        raise NotFound(f"{item!r} has no example {missing[0][:100]!r}")
+    return list(have if ids is None else ids)

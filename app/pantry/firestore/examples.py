@@ -1,0 +1,79 @@
+"""Examples in Firestore: documents of the collection `<collection>_examples`, heard as the items are."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from app.errors import InvalidRequest
+from app.pantry import item_name
+from app.pantry.examples import Example, from_bytes, to_bytes
+from app.pantry.firestore.documents import Version, version_of
+from app.pantry.firestore.views import Views
+
+Fields = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleEntry:
+    """A document as an example: None where it is none; `odd` says why."""
+
+    example: Example | None
+    version: Version
+    odd: str | None = None
+
+    @property
+    def facts(self) -> Version:
+        """An example that is written again may be another one."""
+        return self.version
+
+
+class Examples(Views[ExampleEntry]):
+    """The collection of examples."""
+
+    def __init__(self, report: Callable[[str, str], None]) -> None:
+        super().__init__(read, report)
+        self._examples: list[Example] | None = []  # None when it must be made
+
+    def all(self) -> list[Example]:
+        """All examples, in the order in which they were taught."""
+        examples = self._examples
+        if examples is None:
+            with self._lock:
+                known = [entry.example for entry in self._entries.values() if entry.example]
+                examples = self._examples = sorted(known, key=lambda each: (each.at, each.id))
+        return list(examples)
+
+    def ids(self, item: str) -> list[str]:
+        """The ids of an item's examples, which are those of their documents."""
+        return [each.id for each in self.all() if each.item == item]
+
+    def _changed(self) -> None:
+        self._examples = None
+
+
+def read(document_id: str, document: Any) -> ExampleEntry:
+    """A document (as Firestore's protocol has it) as an example; nothing in it is an error."""
+    version, fields = version_of(document.update_time), document.fields
+    try:
+        item = item_name(fields["item"].string_value if "item" in fields else "")
+    except InvalidRequest:
+        return ExampleEntry(None, version, "its item is no item's name, so it is left out")
+    data = fields["vector"].bytes_value if "vector" in fields else b""
+    vector = from_bytes(data[: len(data) // 4 * 4])
+    if not len(vector) or 4 * len(vector) != len(data) or not np.isfinite(vector).all():
+        return ExampleEntry(None, version, "its vector is none of float32, so it is left out")
+    model = fields["model"].string_value if "model" in fields else ""
+    at = fields["at"].double_value if "at" in fields else 0.0
+    return ExampleEntry(Example(document_id, item, model, vector, at), version)
+
+
+def written(example: Example) -> Fields:
+    """An example as the fields of its document."""
+    return {
+        "item": {"string_value": example.item},
+        "model": {"string_value": example.model},
+        "vector": {"bytes_value": to_bytes(example.vector)},
+        "at": {"double_value": example.at},
+    }

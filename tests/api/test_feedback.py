@@ -1,0 +1,106 @@
+"""What people say of answers: kept, taught at once, exported as training data."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.__main__ import main
+from app.feedback import MOST_ANSWERS, Answer, Answers
+from app.training.sources import read_examples
+from tests.conftest import wait_until
+from tests.fakes import as_base64, picture
+
+
+def ask(client, request_id, *colours):
+    """Have pictures recognised under a request id of ours."""
+    images = [as_base64(picture(colour)) for colour in colours]
+    body = {"images": images} if len(images) > 1 else {"image_data": images[0]}
+    return client.post("/process-image", json=body, headers={"X-Request-ID": request_id}).json()
+
+
+def say(client, request_id, item, **more):
+    return client.post("/feedback", json={"request_id": request_id, "item": item} | more)
+
+
+def exported(folder, capsys) -> dict:
+    """What the command says of its work."""
+    assert main(["feedback", "export", str(folder), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_an_answer_is_said_to_be_right_or_wrong(client):
+    """By its request id; what was answered is said back."""
+    answered = ask(client, "r1", "yellow")["item"]
+    expected = {"request_id": "r1", "item": "quince", "answered": answered, "right": False}
+    assert say(client, "r1", "Quince").json() == expected | {"pictures_kept": 0, "taught": None}
+    assert say(client, "r1", answered.upper()).json()["right"] is True
+
+
+def test_feedback_is_taught_at_once(client):
+    """What was shown becomes an example, every frame of it."""
+    ask(client, "r1", "yellow")
+    (example,) = say(client, "r1", "quince", teach=True).json()["taught"]
+    assert [each["id"] for each in client.get("/pantry/quince/examples").json()["examples"]] == [example["id"]]
+    wait_until(lambda: ask(client, "r2", "yellow")["item"] == "quince", seconds=1)
+    ask(client, "r3", "cyan", "white")
+    assert len(say(client, "r3", "sky", teach=True).json()["taught"]) == 2
+
+
+def test_feedback_without_teaching_changes_nothing(client):
+    """It is kept for a training to come."""
+    ask(client, "r1", "yellow")
+    say(client, "r1", "quince")
+    assert client.get("/pantry").json()["items"] == []
+
+
+def test_an_answer_that_is_not_remembered_is_not_found(client):
+    """Never given, or by another service, or of a list."""
+    assert say(client, "no", "quince").status_code == 404
+
+
+def test_the_last_answers_are_remembered():
+    """So many; one that comes again under its id is one."""
+    answers = Answers()
+    for number in range(MOST_ANSWERS + 1):
+        answers.remember(str(number), Answer("red", []))
+        answers.remember("always", Answer(f"red {number}", [], ["x" * 1000]))
+    assert answers.of("always").item == f"red {MOST_ANSWERS}"
+    assert answers.of(str(MOST_ANSWERS)).item == "red"
+    with pytest.raises(Exception, match="remembered"):
+        answers.of("1")
+
+
+def test_pictures_in_memory_are_bounded(monkeypatch):
+    """By their bytes: the oldest answers give way."""
+    monkeypatch.setattr("app.feedback.MOST_BYTES", 2500)
+    answers = Answers()
+    for number in range(5):
+        answers.remember(str(number), Answer("red", [], ["x" * 1000]))
+    assert [answers.of(str(number)).item for number in (3, 4)] == ["red", "red"]
+    with pytest.raises(Exception, match="remembered"):
+        answers.of("2")
+
+
+def test_pictures_become_training_data(start, tmp_path: Path, monkeypatch, capsys):
+    """Where pictures are kept, `feedback export` writes what `app.training` reads; the last word counts."""
+    client = start(keep_pictures=True)
+    for number, colours in enumerate([["yellow"], ["cyan", "cyan"], ["red"]]):
+        ask(client, f"r{number}", *colours)
+    assert say(client, "r0", "quince").json()["pictures_kept"] == 1
+    say(client, "r1", "quince")
+    say(client, "r1", "..")
+    monkeypatch.setenv("LARDER_DATA", str(client.app.state.service.feedback._path.parent))
+    folder = tmp_path / "exported"
+    assert exported(folder, capsys) == {"folder": str(folder), "pictures": 3, "without_picture": 0}
+    found = read_examples(folder, 8)
+    assert (found.texts, found.pictures.labels.tolist()) == (["..", "quince"], [0, 0, 1])
+    assert not (tmp_path / "r1-0.png").exists()
+
+
+def test_without_pictures_there_is_nothing_to_export(client, tmp_path, monkeypatch, capsys):
+    """The vectors alone are kept, and the command says how many."""
+    ask(client, "r1", "yellow")
+    say(client, "r1", "quince")
+    monkeypatch.setenv("LARDER_DATA", str(client.app.state.service.feedback._path.parent))
+    assert exported(tmp_path / "exported", capsys)["without_picture"] == 1

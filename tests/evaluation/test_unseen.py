@@ -1,0 +1,73 @@
+"""Classes left out of the training: the split, and what teaching them is worth."""
+
+import csv
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from app.encoder import unit
+from app.evaluation.heads import Vectors
+from app.evaluation.left_out import Split, draw_split, write_split
+from app.evaluation.unseen import Views, measure, table
+
+CLASSES = 6
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Six classes in three coarse ones, two pictures each."""
+    grocery, labels = tmp_path / "data/grocery", tmp_path / "labels"
+    grocery.mkdir(parents=True)
+    labels.mkdir()
+    rows = [{"image": {"bytes": bytes([label, n])}, "label": label} for label in range(CLASSES) for n in range(2)]
+    for name in ("train", "val"):
+        pq.write_table(pa.Table.from_pylist(rows), grocery / f"{name}.parquet")
+    with (grocery / "classes.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["label", "name", "coarse_label", "coarse_name"])
+        writer.writerows([label, f"fine {label}", label // 2, f"coarse {label // 2}"] for label in range(CLASSES))
+    names = [f"fine {label}" for label in range(CLASSES)]
+    (labels / "pantry.txt").write_text("# all\n" + "\n".join([*names, "something else"]) + "\n")
+    return tmp_path
+
+
+def test_a_split_is_drawn_anew_the_same(data):
+    """By its seed; kept and left out are all there are."""
+    split = draw_split(3, CLASSES, 2)
+    assert split == draw_split(3, CLASSES, 2)
+    assert (len(split.left_out), sorted(split.kept + split.left_out)) == (2, list(range(CLASSES)))
+
+
+def test_a_split_has_the_pictures_that_were_kept(data):
+    """Under new numbers, in both kinds of classes; the labels begin with their names, and the rest follows."""
+    split, folder = Split([1, 2, 4, 5], [0, 3]), data / "split"
+    write_split(split, data / "data", data / "labels", folder)
+    rows = pq.read_table(folder / "data/grocery/train.parquet").to_pylist()
+    assert [(row["image"]["bytes"][0], row["label"]) for row in rows[::2]] == [(1, 0), (2, 1), (4, 2), (5, 3)]
+    with (folder / "data/grocery/classes.csv").open() as file:
+        found = [(row["name"], row["label"], row["coarse_label"]) for row in csv.DictReader(file)]
+    assert found == [("fine 1", "0", "0"), ("fine 2", "1", "1"), ("fine 4", "2", "2"), ("fine 5", "3", "2")]
+    names = (folder / "labels/pantry.txt").read_text().splitlines()
+    assert names == ["fine 1", "fine 2", "fine 4", "fine 5", "fine 0", "fine 3", "something else"]
+    assert Split.load(folder) == split
+    assert json.loads((folder / "split.json").read_text())["left_out"] == [0, 3]
+
+
+def test_what_is_taught_is_measured():
+    """Classes with directions of their own, whose names say nothing, are recognised when they are taught."""
+    dice = np.random.default_rng(0)
+    split, directions = Split([0, 1, 2], [3, 4]), np.eye(8, dtype=np.float32)
+
+    def pictures(each):
+        labels = np.repeat(np.arange(5), each)
+        return Vectors(unit(directions[labels] + dice.normal(0, 0.1, (len(labels), 8)).astype(np.float32)), labels)
+
+    prototypes = np.concatenate([directions[:3], -directions[3:5]])  # of the taught ones: nowhere near
+    found = measure(0, 1.0, Views(prototypes, pictures(20), pictures(10), split), scale=0.9)
+    assert (found.nothing.unseen, found.nothing.seen) == (0, 1)
+    assert [each.shots for each in found.together] == [1, 2, 5, 10, 16]
+    assert all((each.unseen, each.same_shop, each.seen) == (1, 1, 1) for each in found.together + found.alone)
+    assert "taught alone" in table([found, found])
