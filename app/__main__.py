@@ -152,8 +152,8 @@ def bulk(options: argparse.Namespace) -> int:
 def pantry(options: argparse.Namespace) -> int:
     """Copy items between the pantry and a file; returns 1 when some lines could not be imported, 0 otherwise."""
     from app.log import configure
-    from app.main import open_pantry
     from app.pantry.transfer import transfer
+    from app.parts import open_pantry
     from app.settings import read_settings
 
     configure("warning")
@@ -166,7 +166,7 @@ def reindex(options: argparse.Namespace) -> int:
     from app.contents.reindex import reindex
     from app.images import open_picture
     from app.log import configure
-    from app.main import image_limits, open_model
+    from app.parts import image_limits, open_model
     from app.preprocess import preprocessor
     from app.settings import read_settings
 
@@ -191,7 +191,7 @@ def feedback(options: argparse.Namespace) -> int:
     """Write the pictures of the feedback as training data."""
     from app.feedback import Feedback
     from app.log import configure
-    from app.main import FEEDBACK, image_limits
+    from app.parts import FEEDBACK, image_limits
     from app.settings import read_settings
 
     configure("warning")

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from app.errors import InvalidLabels, LarderError
 from app.images import open_picture
-from app.main import Model, image_limits, open_model, open_pantry, open_recogniser, open_vocabulary
+from app.parts import Model, image_limits, open_model, open_pantry, open_recogniser, open_vocabulary
 from app.pipeline import ENOUGH
 from app.preprocess import preprocessor
 from app.recognition import Recogniser, Recognition

@@ -23,7 +23,7 @@ from app.bulk.sources import find_units
 from app.bulk.work import Worker
 from app.classify import recogniser_for
 from app.engines import Engine
-from app.main import Model, open_model
+from app.parts import Model, open_model
 from app.settings import Settings, read_settings
 from benchmarks import rows
 from benchmarks.photo import photo

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.engines import Floats
-from app.main import Model
+from app.parts import Model
 from app.training.scoring import accuracy, calibration_error
 from app.zero_shot import softmax
 from benchmarks.accuracy import FINE, read

@@ -28,7 +28,7 @@ from app.contents.flags import pack
 from app.contents.local import LocalContents
 from app.contents.segment import Segment, flat
 from app.engines import Floats
-from app.main import Model, open_model
+from app.parts import Model, open_model
 from app.settings import Settings
 from app.vocabulary import parse_labels
 from benchmarks import rows

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from app.engines import Floats
 from app.images import ImageLimits, decode_base64, open_picture
 from app.log import configure
-from app.main import Model, open_model
+from app.parts import Model, open_model
 from app.preprocess import preprocessor
 from app.settings import Settings
 from app.vocabulary import read_prompts

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.engines import Floats
-from app.main import Model
+from app.parts import Model
 from app.training.scoring import auroc
 from benchmarks.accuracy import read
 from benchmarks.offline import encode_pictures, open_offline

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from app.encoder import unit
 from app.engines import Floats
-from app.main import Model
+from app.parts import Model
 from app.preprocess import preprocessor
 
 FILES = ("cifar10/train.parquet", "cifar10/test.parquet", "grocery/train.parquet", "grocery/val.parquet")

@@ -21,7 +21,7 @@ from PIL import Image
 
 from app.__main__ import main as larder
 from app.contents import Hit
-from app.main import open_contents, open_model
+from app.parts import open_contents, open_model
 from app.settings import read_settings
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

@@ -10,7 +10,7 @@ from PIL import Image
 
 from app.encoder import unit
 from app.engines import Floats
-from app.main import Model
+from app.parts import Model
 from app.preprocess import ImageForm
 
 COLOURS = {

@@ -60,6 +60,8 @@ LAYERS = [
     ["api.feedback"],
     ["exporter.export"],
     ["exporter.command"],
+    ["parts"],
+    ["lifespan"],
     ["main", "serve"],
     ["classify", "lambda_handler"],
     ["bulk"],
@@ -71,7 +73,7 @@ LAYERS = [
     ["__main__"],
 ]
 OWNERS = {
-    "fastapi": ["api", "main", "serve", "lambda_handler"],
+    "fastapi": ["api", "lifespan", "main", "serve", "lambda_handler"],
     "starlette": ["api"],
     "uvicorn": ["serve"],
     "mangum": ["lambda_handler"],
@@ -113,6 +115,7 @@ NOT_FOR_THE_API = [
     "contents.local",
     "contents.milvus",
     "main",
+    "parts",
     "training",
     "evaluation",
     "ui",

@@ -4,7 +4,7 @@ import pytest
 
 from app.bundle import open_bundle
 from app.errors import BundleError
-from app.main import open_model
+from app.parts import open_model
 from app.remote_bundle import fetch_bundle
 from app.s3 import S3, parse_place
 from app.settings import Settings

@@ -24,7 +24,7 @@ from app.bulk.sources import Unit, find_units
 from app.bulk.work import Worker
 from app.classify import recogniser_for
 from app.errors import InvalidRequest, NotFound
-from app.main import Model, open_contents, open_model
+from app.parts import Model, open_contents, open_model
 from app.settings import Settings
 from app.whole import whole
 

@@ -16,7 +16,7 @@ from app.bulk import Embedded
 from app.bulk.sources import Unit
 from app.bulk.work import Worker
 from app.errors import InvalidRequest
-from app.main import open_model
+from app.parts import open_model
 from app.settings import Settings
 
 _FILES = 64  # picture files that an actor is given at once; of parquet it is given a row group

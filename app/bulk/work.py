@@ -8,7 +8,7 @@ from app.bulk.sources import Unit, read_pictures
 from app.bulk.stages import embed
 from app.engines import Floats
 from app.images import open_picture
-from app.main import Model, image_limits
+from app.parts import Model, image_limits
 from app.preprocess import preprocessor
 from app.settings import Settings
 

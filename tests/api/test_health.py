@@ -29,11 +29,11 @@ def test_no_pantry_is_a_status(start):
 
 def test_starting(start, encoder, monkeypatch):
     """Until the labels are encoded it is 503, and then it becomes ready by itself."""
-    import app.main
+    import app.parts
 
-    encode = app.main.Vocabulary.refresh
-    monkeypatch.setattr(app.main.Vocabulary, "refresh", lambda self: encoder.open.wait(5) and encode(self))
-    monkeypatch.setattr(app.main, "open_recogniser", _closing(encoder, app.main.open_recogniser))
+    encode = app.parts.Vocabulary.refresh
+    monkeypatch.setattr(app.parts.Vocabulary, "refresh", lambda self: encoder.open.wait(5) and encode(self))
+    monkeypatch.setattr(app.parts, "open_recogniser", _closing(encoder, app.parts.open_recogniser))
     client = start(ready=False)
     response = client.get("/")
     assert response.status_code == 503

@@ -11,7 +11,7 @@ import pytest
 
 from app.__main__ import main
 from app.contents import ContentStore, Where
-from app.main import open_contents, open_model
+from app.parts import open_contents, open_model
 from app.settings import read_settings
 from tests.bulk.conftest import BROKEN, GOOD, write_parquet
 from tests.bulk.test_command import ROOT, reasons

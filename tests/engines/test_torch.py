@@ -9,7 +9,7 @@ from app.engines.choice import open_engine
 from app.engines.original import open_original
 from app.engines.torch import TorchEngine
 from app.errors import EngineError, ExportError
-from app.main import open_model
+from app.parts import open_model
 from app.settings import Settings
 from tests.bundles import write_bundle
 

@@ -9,7 +9,7 @@ from app.bundle import Calibration, open_bundle
 from app.evaluation.__main__ import main
 from app.evaluation.calibrate import write_calibration
 from app.evaluation.confidence import Evidence, fit, judge
-from app.main import open_model
+from app.parts import open_model
 from app.settings import Settings
 from app.zero_shot import softmax
 

@@ -13,8 +13,8 @@ from google.auth.exceptions import RefreshError
 from google.auth.transport.requests import Request
 
 from app.errors import StoreUnavailable
-from app.main import open_pantry
 from app.pantry.firestore.credentials import credentials_of
+from app.parts import open_pantry
 from app.settings import Settings, task_role
 
 FEDERATION = {

@@ -6,8 +6,8 @@ import pytest
 
 from app.__main__ import main
 from app.errors import StoreUnavailable
-from app.main import open_pantry
 from app.pantry.sqlite import SQLitePantry
+from app.parts import open_pantry
 from app.settings import Settings
 
 
