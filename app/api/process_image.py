@@ -67,12 +67,12 @@ class _Task:
         return ProcessImageAnswer(**_seen(found), **facts, **more)
 
     def _count(self, seen: Mapping[str, int], update: PantryUpdate) -> dict[str, ItemCount]:
-        return {item: self._change(item, times, update, alone=len(seen) == 1) for item, times in seen.items()}
+        return {item: self._change(item, times, update) for item, times in seen.items()}
 
-    def _change(self, item: str, times: int, update: PantryUpdate, alone: bool) -> ItemCount:
+    def _change(self, item: str, times: int, update: PantryUpdate) -> ItemCount:
         """To take from what is not there leaves 0. The request that a key stands for is the whole body."""
         name, header = item_name(item), self.header
-        if header and not alone:
+        if header and (self.body.regions or self.body.tiles):
             header = f"{header} {name}"  # one request, several changes, each of which happens once
         key = key_of(header, self.body.model_dump_json()) if header else None
         try:

@@ -107,12 +107,13 @@ def by_shots(found: Comparison) -> "Figure":
 
 def by_examples(shots: Sequence[int], lines: Mapping[str, Sequence[float]], path: Path) -> Path:
     """Shares of pictures that are recognised, over the number of examples; no examples is at the left."""
-    figure, axes = _figure(6.4, 4)
+    figure, axes = _figure(7, 5.6)
     for (name, shares), colour, mark in zip(lines.items(), COLOURS, MARKS, strict=False):
         axes.plot(range(len(shots)), shares, color=colour, marker=mark, label=name)
     axes.set_xticks(range(len(shots)), [str(each) for each in shots])
     axes.set(xlabel="examples of a class", ylabel="recognised", ylim=(0, 1))
-    axes.legend(frameon=False, fontsize=8)
+    axes.grid(color="#e5e5e5")
+    figure.legend(loc="outside lower center", frameon=False)
     return _save(figure, path)
 
 

@@ -49,13 +49,13 @@ class FirestorePantry:
         self._memory = Memory(_report)
         self._examples = Examples(_report)
         self._listener = Listener(self._connection, collection, self._memory)
-        self._examples_listener = Listener(self._connection, f"{collection}_examples", self._examples)
+        self._listeners = (self._listener, Listener(self._connection, f"{collection}_examples", self._examples))
         self._writer = Writer(self._connection, collection, self._memory, self._examples)
-        self._listener.start()
-        self._examples_listener.start()
-        if not self._listener.wait(STRICT_WAIT if strict else WAIT, patient=strict):
+        for each in self._listeners:
+            each.start()
+        if not all(each.wait(STRICT_WAIT if strict else WAIT, patient=strict) for each in self._listeners):
             if strict:
-                problem = self._listener.problem or "no answer"
+                problem = next(filter(None, (each.problem for each in self._listeners)), "no answer")
                 self.close()
                 raise StoreUnavailable(f"Firestore was not heard within {STRICT_WAIT:.0f} s: {problem}")
             get_logger().warning("the start goes on without the pantry's items; they come when Firestore is heard")
@@ -108,14 +108,13 @@ class FirestorePantry:
 
     def status(self) -> Status:
         """Stale while Firestore is not heard; the age is the time since it last said that it had sent everything."""
-        listeners = (self._listener, self._examples_listener)
-        live = all(each.live for each in listeners)
-        return Status("ok" if live else "stale", max(each.age() for each in listeners))
+        live = all(each.live for each in self._listeners)
+        return Status("ok" if live else "stale", max(each.age() for each in self._listeners))
 
     def close(self) -> None:
         """Stop listening; what was acknowledged is in Firestore."""
-        self._listener.close()
-        self._examples_listener.close()
+        for each in self._listeners:
+            each.close()
         self._connection.close()
 
 
