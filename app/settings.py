@@ -117,7 +117,7 @@ class Settings(BaseSettings):
     prompt_cache: int = Field(
         default=100_000, ge=0, le=100_000_000, description="how many prompt vectors are kept on disk between starts"
     )
-    max_batch: int = Field(default=16, ge=1, le=1024, description="the most pictures encoded in one call")
+    max_batch: int = Field(default=32, ge=1, le=1024, description="the most pictures encoded in one call")
     max_queue: int = Field(
         default=64, ge=1, le=100_000, description="the most pictures in hand; more are refused with 503"
     )

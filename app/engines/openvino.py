@@ -19,8 +19,6 @@ from app.engines import Floats  # noqa: E402
 from app.errors import EngineError  # noqa: E402
 from app.log import get_logger  # noqa: E402
 
-HALVED = 16  # pictures in a call from which two halves side by side are faster: docs/decisions/batching.md
-
 
 class OpenVinoEngine:
     """Both towers as compiled models on the processor; safe to call from several threads, which take turns.
@@ -46,13 +44,9 @@ class OpenVinoEngine:
             graphs = _halved(core, graphs, cache / bundle.checksum)
         self._visual = _Tower(core, graphs["visual"], options)
         self._text = _Tower(core, graphs["text"], options)
-        streams = options | {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": 2}
-        self._halves = _Halves(core, graphs["visual"], streams) if threads > 1 else None
 
     def encode_pixels(self, pixels: Floats) -> Floats:
         """Preprocessed pictures (N, 3, S, S) to embeddings (N, D)."""
-        if self._halves and len(pixels) >= HALVED:
-            return self._halves(pixels)
         return self._visual(pixels)
 
     def encode_tokens(self, tokens: npt.NDArray[np.int64]) -> Floats:
@@ -64,40 +58,17 @@ class _Tower:
     """One compiled graph, for one thread at a time."""
 
     def __init__(self, core: Any, path: Path, options: dict[str, Any]) -> None:
-        self._request = _compiled(core, path, options).create_infer_request()
+        try:
+            self._request = core.compile_model(str(path), "CPU", options).create_infer_request()
+        except Exception as error:  # OpenVINO raises RuntimeError and its kin
+            reason = str(error).strip().splitlines()[-1]
+            raise EngineError(f"OpenVINO cannot load {path}: {reason}") from error
         self._lock = threading.Lock()
 
     def __call__(self, values: npt.NDArray[Any]) -> Floats:
         with self._lock:
             output = self._request.infer({0: values}, share_inputs=True, share_outputs=True)[0]
             return np.array(output, np.float32)  # a copy: the buffer belongs to the next call
-
-
-class _Halves:
-    """One compiled graph with two streams, each of half the threads: a batch in two halves, side by side."""
-
-    def __init__(self, core: Any, path: Path, options: dict[str, Any]) -> None:
-        model = _compiled(core, path, options)
-        self._requests = [model.create_infer_request() for _ in range(2)]
-        self._lock = threading.Lock()
-
-    def __call__(self, values: npt.NDArray[Any]) -> Floats:
-        with self._lock:
-            for request, half in zip(self._requests, np.array_split(values, 2), strict=True):
-                request.start_async({0: half}, share_inputs=True)
-            for request in self._requests:
-                request.wait()
-            outputs = [request.get_output_tensor(0).data for request in self._requests]
-            return np.concatenate(outputs).astype(np.float32, copy=False)
-
-
-def _compiled(core: Any, path: Path, options: dict[str, Any]) -> Any:
-    """A graph made ready for this processor; raises EngineError."""
-    try:
-        return core.compile_model(str(path), "CPU", options)
-    except Exception as error:  # OpenVINO raises RuntimeError and its kin
-        reason = str(error).strip().splitlines()[-1]
-        raise EngineError(f"OpenVINO cannot load {path}: {reason}") from error
 
 
 def _halved(core: Any, graphs: dict[str, Path], kept: Path) -> dict[str, Path]:
