@@ -10,11 +10,12 @@ import io
 import os
 from pathlib import Path
 
-import open_clip
 import torch
 from fastapi import FastAPI
 from PIL import Image
 from pydantic import BaseModel
+
+from app.engines.open_clip_import import import_open_clip
 
 
 class Question(BaseModel):
@@ -26,6 +27,7 @@ class Question(BaseModel):
 def create_app() -> FastAPI:
     """The service, over ViT-B/32 with random weights and the labels of the file that LABELS names."""
     torch.manual_seed(0)
+    open_clip = import_open_clip()
     model, _, preprocess = open_clip.create_model_and_transforms("ViT-B-32")
     model.eval()
     tokenizer = open_clip.get_tokenizer("ViT-B-32")

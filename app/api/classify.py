@@ -7,7 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from app.api.dependencies import KEYS, Service, ServiceDep
 from app.api.failures import PICTURE
-from app.api.schemas import Classify, ClassifyAnswer
+from app.api.recognition_schemas import Classify, ClassifyAnswer
 from app.engines import Floats
 from app.request_labels import RequestLabels, read_labels
 

@@ -12,15 +12,15 @@ from fastapi.concurrency import run_in_threadpool
 from app.api.dependencies import KEYS, Service, ServiceDep
 from app.api.failures import PICTURE
 from app.api.once import KeyHeader, key_of
-from app.api.schemas import (
+from app.api.recognition_schemas import (
     FoundItem,
     FramesAnswer,
-    ItemCount,
     PantryUpdate,
     ProcessImage,
     ProcessImageAnswer,
     RegionAnswer,
 )
+from app.api.schemas import ItemCount
 from app.engines import Floats
 from app.errors import NotFound
 from app.feedback import Answer

@@ -1,0 +1,212 @@
+"""The forms of what recognises: `POST /process-image` and `POST /classify`."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from app.api.schemas import ItemCount, Picture, Quantity, Request
+
+
+def _box(value: list[int]) -> list[int]:
+    left, top, right, bottom = value
+    if not (0 <= left < right and 0 <= top < bottom):
+        raise ValueError("0 <= left < right and 0 <= top < bottom are needed of [left, top, right, bottom]")
+    return value
+
+
+Box = Annotated[list[Annotated[int, Field(lt=2**31)]], Field(min_length=4, max_length=4), AfterValidator(_box)]
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+class PantryUpdate(Request):
+    """What to do to the pantry's count of the recognised item."""
+
+    operation: Literal["add", "remove"]
+    quantity: Quantity = 1
+
+
+class ProcessImage(Request):
+    """A picture to recognise among the live labels."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"image_data": "/9j/4AAQSkZJRgABAQ…", "pantry_update": {"operation": "add", "quantity": 1}}]
+        }
+    )
+
+    image_data: str = Field("", min_length=1, description="the picture in base64, with or without a `data:` prefix")
+    images: list[Picture] = Field(
+        [], min_length=2, max_length=16, description="instead of `image_data`: 2 to 16 frames of one thing"
+    )
+    top_k: int = Field(5, ge=1, le=1000, description="how many labels to name")
+    threshold: float = Field(0.8, ge=0, le=1, description="confident when the first of `top_k_scores` is above it")
+    pantry_update: PantryUpdate | None = Field(
+        None, description="carried out when the answer is confident and `known` is not false"
+    )
+
+    regions: list[Box] = Field(
+        [], min_length=1, max_length=32, description="boxes `[left, top, right, bottom]` in pixels of the upright "
+        "picture, each answered on its own; the fields beside `regions` are of the whole picture"
+    )  # fmt: skip
+    tiles: Literal["auto"] | None = Field(
+        None, description="`auto`: the picture is searched on a grid of tiles, and `items` lists what they show"
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "ProcessImage":
+        if bool(self.image_data) is bool(self.images):
+            raise ValueError("send image_data, or images, and not both")
+        if bool(self.images) + bool(self.regions) + bool(self.tiles) > 1:
+            raise ValueError("send one of images, regions and tiles")
+        return self
+
+
+class Seen(BaseModel):
+    """What a picture shows, and how sure that is."""
+
+    item: str = Field(description="the best label")
+    message: Literal[0, 1] = Field(description="1 confident, 0 not")
+    similarity_score: float = Field(description="the best label's probability: softmax over all labels")
+    calibrated_probability: float | None = Field(
+        description="how likely the best label is right, by a temperature fitted on data; null where the model has none"
+    )
+    top_k_items: list[str] = Field(description="the best labels, best first")
+    top_k_scores: list[float] = Field(description="their probabilities, renormalised to sum to 1")
+    confident: bool = Field(description="the same as `message`")
+    known: bool | None = Field(
+        description="whether the picture shows any of the labels at all; null where the model is not calibrated"
+    )
+    top_k_probabilities: list[float] = Field(description="their probabilities: softmax over all labels")
+    top_k_cosines: list[float] = Field(description="their cosines with the picture")
+
+
+class FramesAnswer(BaseModel):
+    """How far the frames of one thing agree."""
+
+    used: list[bool] = Field(description="which frames count, in their order; the others are too unlike the rest")
+    agreement: float = Field(description="the share of all frames that show the item by themselves; 0.5 is no majority")
+
+
+class RegionAnswer(Seen):
+    """What a box of the picture shows."""
+
+    box: tuple[int, int, int, int] = Field(description="as it was sent")
+    pantry: ItemCount | None = Field(description="the item and its count after all boxes, when this one changed it")
+
+
+class FoundItem(BaseModel):
+    """An item that was found in a picture, so many times."""
+
+    item: str
+    count: int = Field(description="how many boxes show it")
+    boxes: list[tuple[int, int, int, int]] = Field(description="left, top, right, bottom")
+    probabilities: list[float] = Field(description="the item's in each box: softmax over all labels")
+    pantry: ItemCount | None = Field(description="the item and its new count, when the pantry was updated")
+
+
+class ProcessImageAnswer(Seen):
+    """What the picture shows, and how sure that is."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "item": "banana",
+                    "message": 1,
+                    "similarity_score": 0.93,
+                    "calibrated_probability": 0.95,
+                    "top_k_items": ["banana", "lemon"],
+                    "top_k_scores": [0.97, 0.03],
+                    "confident": True,
+                    "known": True,
+                    "top_k_probabilities": [0.93, 0.03],
+                    "top_k_cosines": [0.81, 0.64],
+                    "label_count": 121,
+                    "model": "larder-small",
+                    "pantry": {"item": "banana", "count": 4},
+                }
+            ]
+        }
+    )
+
+    label_count: int = Field(description="how many labels there were to choose from")
+    model: str
+    pantry: ItemCount | None = Field(description="the item and its new count, when the pantry was updated")
+    frames: FramesAnswer | None = Field(None, exclude_if=_is_none, description="with `images` alone")
+    regions: list[RegionAnswer] | None = Field(None, exclude_if=_is_none, description="with `regions` alone")
+    items: list[FoundItem] | None = Field(None, exclude_if=_is_none, description="with `tiles` alone")
+
+
+def _list_or_map(value: object) -> str:
+    return "map" if isinstance(value, dict) else "list"
+
+
+# told apart by the outer form, so that an error speaks of the form that was sent
+LabelsOfRequest = Annotated[
+    Annotated[list[str], Tag("list")] | Annotated[dict[str, str], Tag("map")], Discriminator(_list_or_map)
+]
+
+
+class Classify(Request):
+    """A picture to classify among the labels that come with it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"image_data": "/9j/4AAQSkZJRgABAQ…", "labels": ["a photo of a banana", "a photo of a lemon"]},
+                {
+                    "image_data": "/9j/4AAQSkZJRgABAQ…",
+                    "labels": {"banana": "fruit", "lemon": "fruit", "leek": "vegetable"},
+                    "template": "a photo of a {}",
+                    "none_of_these": True,
+                },
+            ]
+        }
+    )
+
+    image_data: str = Field(min_length=1, description="the picture in base64, with or without a `data:` prefix")
+    labels: LabelsOfRequest = Field(description="prompts, used word for word, or a map from each to its category")
+    template: str | None = Field(None, description="makes prompts of the labels: `{}` stands for the label")
+    mode: Literal["exclusive", "independent"] = Field(
+        "exclusive", description="one of the labels applies, or each by itself: none, one or several"
+    )
+    none_of_these: bool = Field(False, description="whether to say how probable it is that no label applies")
+    threshold: float = Field(0.8, ge=0, le=1, description="confident when the best probability is above it")
+
+
+class ClassifyAnswer(BaseModel):
+    """How probable each label is."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "result": {"banana": 0.91, "lemon": 0.05, "leek": 0.01},
+                    "categories": {"fruit": 0.96, "vegetable": 0.01},
+                    "cosines": {"banana": 0.81, "lemon": 0.57, "leek": 0.42},
+                    "none_of_these": 0.03,
+                    "confident": True,
+                    "model": "larder-small",
+                }
+            ]
+        }
+    )
+
+    result: dict[str, float] = Field(
+        description="each label's probability, in the order of the request: `exclusive` ones sum to 1, together with "
+        "`none_of_these` where that was asked for; `independent` ones do not depend on the other labels"
+    )
+    categories: dict[str, float] | None = Field(
+        description="each category's probability, that of its best label: more labels do not make it more probable; "
+        "null without categories"
+    )
+    cosines: dict[str, float] = Field(description="each label's cosine with the picture")
+    none_of_these: float | None = Field(description="the probability that no label applies; null when not asked for")
+    confident: bool = Field(
+        description="whether the best category, or label where there are none, is above `threshold`; an exclusive "
+        "choice from one alone is never confident"
+    )
+    model: str
