@@ -2,7 +2,7 @@
 
     python -m benchmarks.batching --model larder-small
 
-Answers a second for sixteen clients, and the p50 of one, with the most pictures a call at 1, 4, 8 and 16; then two
+Answers a second for sixteen clients, and the p50 of one, with the most pictures a call at 1, 4, 8, 16 and 32; then two
 processes of one thread each, asked at once by eight clients each, against one process with all. In turns.
 """
 
@@ -19,7 +19,7 @@ from benchmarks.photo import photo
 from benchmarks.server import Server
 from benchmarks.service import processor
 
-BATCHES = (1, 4, 8, 16)
+BATCHES = (1, 4, 8, 16, 32)
 
 
 def started(model: str, folder: Path, threads: int, batch: int) -> Server:
