@@ -51,7 +51,8 @@ def plots(page: str, folder: Path) -> None:
 def page() -> None:
     """A report of the evaluation: figures, words, plots."""
     st.caption("Learnt from names or from pictures, CLIP or a CNN: five ways, asked about the same test pictures.")
-    reports = {json.loads(path.read_text())["title"]: path for path in sorted(EVALUATION.glob("*.json"))}
+    files = [page.with_suffix(".json") for page in sorted(EVALUATION.glob("*.md"))]  # a report is a page and its figures
+    reports = {json.loads(file.read_text())["title"]: file for file in files if file.exists()}
     if not reports:
         st.info("There are no reports here: `make evaluate` writes them.", icon=":material/bar_chart:")
         st.stop()
