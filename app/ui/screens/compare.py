@@ -51,7 +51,7 @@ def plots(page: str, folder: Path) -> None:
 def page() -> None:
     """A report of the evaluation: figures, words, plots."""
     st.caption("Learnt from names or from pictures, CLIP or a CNN: five ways, asked about the same test pictures.")
-    files = [page.with_suffix(".json") for page in sorted(EVALUATION.glob("*.md"))]  # a report is a page and its figures
+    files = [page.with_suffix(".json") for page in sorted(EVALUATION.glob("*.md"))]  # a report is both
     reports = {json.loads(file.read_text())["title"]: file for file in files if file.exists()}
     if not reports:
         st.info("There are no reports here: `make evaluate` writes them.", icon=":material/bar_chart:")
