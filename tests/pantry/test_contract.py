@@ -127,7 +127,7 @@ print(len(counts))
 def test_two_processes_count_to_exactly_the_sum(store, kind, tmp_path):
     """Of 1,000 adds of 1, from 2 processes with 16 threads each, every one that was acknowledged counts once.
 
-    The emulator cancels a call now and then, on a loaded machine; only then is it not known whether an add was stored.
+    The emulator has been seen to cancel a call by itself; only then is it not known whether an add was stored.
     """
     environment = os.environ | {"LARDER_PANTRY": kind, "LARDER_DATA": str(tmp_path)}
     command = [sys.executable, "-c", ADDERS]
