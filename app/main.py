@@ -25,6 +25,7 @@ from app.api import (
     teaching,
 )
 from app.api.admission import AdmissionMiddleware
+from app.api.names import NameMiddleware
 from app.api.requests import OPEN_PATHS, BodyMiddleware, KeyMiddleware, RequestMiddleware
 from app.errors import LarderError
 from app.keys import Keys
@@ -87,6 +88,7 @@ def create_app(
         app.include_router(routes.router)
     failures.add_handlers(app)
     # the last one added is the outermost
+    app.add_middleware(NameMiddleware)
     app.add_middleware(BodyMiddleware, most=settings.max_body)
     app.add_middleware(AdmissionMiddleware, most=settings.max_queue, most_bytes=settings.max_queue_bytes)
     app.add_middleware(KeyMiddleware, keys=keys)

@@ -53,7 +53,7 @@ LAYERS = [
     ["api"],
     ["api.schemas", "api.foreign_schemas", "api.dependencies", "api.once", "api.patience"],
     ["api.failures"],
-    ["api.requests", "api.content_schemas", "api.recognition_schemas", "api.teaching_schemas"],
+    ["api.requests", "api.names", "api.content_schemas", "api.recognition_schemas", "api.teaching_schemas"],
     ["api.admission"],
     ["api.health", "api.labels", "api.metrics", "api.pantry", "api.process_image", "api.classify", "api.contents"],
     ["api.embeddings", "api.hugging_face", "api.mv_retrieval", "api.teaching"],

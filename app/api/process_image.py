@@ -67,11 +67,12 @@ class _Task:
         return ProcessImageAnswer(**_seen(found), **facts, **more)
 
     def _count(self, seen: Mapping[str, int], update: PantryUpdate) -> dict[str, ItemCount]:
-        return {item: self._change(item, times, update) for item, times in seen.items()}
+        names = {item: item_name(item) for item in seen}  # all of them, before the first is changed
+        return {item: self._change(names[item], times, update) for item, times in seen.items()}
 
-    def _change(self, item: str, times: int, update: PantryUpdate) -> ItemCount:
+    def _change(self, name: str, times: int, update: PantryUpdate) -> ItemCount:
         """To take from what is not there leaves 0. The request that a key stands for is the whole body."""
-        name, header = item_name(item), self.header
+        header = self.header
         if header and (self.body.regions or self.body.tiles):
             header = f"{header} {name}"  # one request, several changes, each of which happens once
         key = key_of(header, self.body.model_dump_json()) if header else None

@@ -110,5 +110,6 @@ def item_name(text: str) -> str:
     """
     name = " ".join(text.split()).lower()
     if not name or len(name) > MAX_NAME or not name.isprintable() or "/" in name:
-        raise InvalidRequest(f"an item's name has 1 to {MAX_NAME} printable characters and no '/'")
+        rule = f"it has 1 to {MAX_NAME} printable characters and no '/'"
+        raise InvalidRequest(f"{text[:50]!r} is no item's name: {rule}")
     return name

@@ -1,8 +1,11 @@
 """The `/pantry` calls."""
 
+from urllib.parse import quote
+
 import pytest
 
 from tests.api.test_process_image import problem
+from tests.fakes import as_base64, picture
 
 
 def test_an_item_lives_and_dies(client):
@@ -65,6 +68,26 @@ def test_a_malformed_change_is_422(client, method, path, body):
     """Counts below 0, quantities below 1, wrong types, unknown fields and impossible names change nothing."""
     problem(client.request(method, path, json=body), 422, "invalid_request")
     assert client.get("/pantry").json() == {"items": []}
+
+
+@pytest.mark.parametrize("name", ["1/2 litre of milk", "/", "rice/add", "rice/examples"])
+def test_a_name_with_a_slash_is_422(client, name):
+    """No document of Firestore has such a name, so no item has, and every call says so."""
+    client.post("/pantry/rice/examples", json={"images": [as_base64(picture())]})
+    path = f"/pantry/{quote(name, safe='')}"
+    for method, rest, body in [
+        ("PUT", "", {"count": 1}),
+        ("GET", "", None),
+        ("DELETE", "", None),
+        ("POST", "/add", None),
+        ("POST", "/remove", None),
+        ("GET", "/examples", None),
+        ("DELETE", "/examples", None),
+    ]:
+        message = problem(client.request(method, path + rest, json=body), 422, "invalid_request")
+        assert message.startswith(f"{name!r} is no item's name")
+    assert client.get("/pantry").json() == {"items": [{"item": "rice", "count": 0}]}
+    assert len(client.get("/pantry/rice/examples").json()["examples"]) == 1
 
 
 CALLS = {

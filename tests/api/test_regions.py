@@ -3,6 +3,8 @@
 import pytest
 from PIL import Image
 
+from tests.api.test_process_image import problem
+from tests.conftest import wait_until
 from tests.fakes import as_base64, picture
 
 COLOURS = [["red", "green"], ["blue", "red"]]
@@ -57,6 +59,16 @@ def test_boxes_that_show_the_same_are_counted_together(client):
     answer = ask(client, shelf(), regions=boxes, pantry_update={"operation": "add", "quantity": 3}).json()
     assert [each["pantry"]["count"] for each in answer["regions"]] == [6, 3, 6]
     assert client.get("/pantry").json()["items"] == [{"item": "green", "count": 3}, {"item": "red", "count": 6}]
+
+
+def test_a_label_that_can_be_no_item_is_not_counted(client, settings):
+    """It is refused with its name, and no other of the list is counted either."""
+    settings.labels.write_text("red\ngreen / leaf\nblue\n")
+    wait_until(lambda: ask(client, picture("green")).json()["item"] == "green / leaf")
+    boxes = [[0, 0, 64, 64], [64, 0, 128, 64]]
+    response = ask(client, shelf(), regions=boxes, pantry_update={"operation": "add"})
+    assert "'green / leaf' is no item's name" in problem(response, 422, "invalid_request")
+    assert client.get("/pantry").json()["items"] == []
 
 
 @pytest.mark.parametrize("more", [{"regions": [[0, 0, 64, 64], [64, 0, 128, 64]]}, {"tiles": "auto"}], ids=str)

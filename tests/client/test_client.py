@@ -11,7 +11,18 @@ from pathlib import Path
 import larder_client
 import numpy as np
 import pytest
-from larder_client import AsyncLarder, Busy, Hit, InvalidImage, InvalidLabels, Item, Larder, NotFound, Unauthorized
+from larder_client import (
+    AsyncLarder,
+    Busy,
+    Hit,
+    InvalidImage,
+    InvalidLabels,
+    InvalidRequest,
+    Item,
+    Larder,
+    NotFound,
+    Unauthorized,
+)
 from larder_client.command import main
 
 from benchmarks.server import Server
@@ -76,6 +87,13 @@ def test_the_pantry(larder):
     larder.delete("soy sauce")
     with pytest.raises(NotFound):
         larder.item("soy sauce")
+
+
+def test_an_item_has_no_slash(larder):
+    """The service's reason reaches the caller, at adding and after."""
+    for call in (larder.add, larder.item, larder.taught, larder.delete):
+        with pytest.raises(InvalidRequest, match="'1/2 litre of milk' is no item's name.* no '/'"):
+            call("1/2 litre of milk")
 
 
 def test_contents(larder):
