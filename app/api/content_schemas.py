@@ -3,9 +3,9 @@
 import json
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag, model_validator
 
-from app.api.schemas import Request
+from app.api.schemas import Request, needs_one_of
 from app.contents import COLLECTION, MAX_ID, MAX_K, ContentType
 from app.contents.conditions import Condition, Operator, Scalar
 
@@ -71,6 +71,8 @@ class ContentPut(Request):
     collection: Collection = COLLECTION
     thumbnail: bool = Field(False, description="whether to keep a small JPEG of the picture, for `/thumbnails/{id}`")
 
+    _some_content = model_validator(mode="before")(needs_one_of("text", "image_data"))
+
     @model_validator(mode="after")
     def _fits(self) -> "ContentPut":
         if (self.text is None) is (self.type == "text") or (self.image_data is None) is (self.type == "image"):
@@ -126,6 +128,8 @@ class Range(Request):
     lte: Integer | float | ShortText | None = None
     lt: Integer | float | ShortText | None = None
 
+    _some_bound = model_validator(mode="before")(needs_one_of("gte", "gt", "lte", "lt"))
+
     @model_validator(mode="after")
     def _bounded(self) -> "Range":
         if not self.model_dump(exclude_none=True):
@@ -148,10 +152,18 @@ class OneOf(Request):
         return [Condition(key, "in", tuple(self.values))]
 
 
-Filter = Annotated[
-    dict[Annotated[Text, Field(max_length=MAX_ID)], bool | Integer | float | ShortText | Range | OneOf],
-    Field(max_length=10),
+def _form(value: object) -> str:
+    return "value" if not isinstance(value, dict) else "in" if "in" in value else "range"
+
+
+# told apart by their form, so that an error speaks of the one that was sent
+Wanted = Annotated[
+    Annotated[bool | Integer | float | ShortText, Tag("value")]
+    | Annotated[Range, Tag("range")]
+    | Annotated[OneOf, Tag("in")],
+    Discriminator(_form),
 ]
+Filter = Annotated[dict[Annotated[Text, Field(max_length=MAX_ID)], Wanted], Field(max_length=10)]
 
 
 class ContentSearch(Request):
@@ -178,6 +190,8 @@ class ContentSearch(Request):
         description="fields at the top of the metadata, all of which have to be equal to a value, within a range "
         '`{"gte": 1, "lt": 4}`, or one of several `{"in": ["a", "b"]}`',
     )
+
+    _some_question = model_validator(mode="before")(needs_one_of("text", "image_data", "id", "ids"))
 
     @model_validator(mode="after")
     def _one_question(self) -> "ContentSearch":

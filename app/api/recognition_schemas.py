@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from app.api.schemas import ItemCount, Picture, Quantity, Request
+from app.api.schemas import ItemCount, Picture, Quantity, Request, needs_one_of
 
 
 def _box(value: list[int]) -> list[int]:
@@ -55,10 +55,12 @@ class ProcessImage(Request):
         None, description="`auto`: the picture is searched on a grid of tiles, and `items` lists what they show"
     )
 
+    _some_source = model_validator(mode="before")(needs_one_of("image_data", "images"))
+
     @model_validator(mode="after")
     def _one_source(self) -> "ProcessImage":
-        if bool(self.image_data) is bool(self.images):
-            raise ValueError("send image_data, or images, and not both")
+        if self.image_data and self.images:
+            raise ValueError("send image_data or images, not both")
         if bool(self.images) + bool(self.regions) + bool(self.tiles) > 1:
             raise ValueError("send one of images, regions and tiles")
         return self

@@ -1,6 +1,7 @@
 """The forms of requests and answers, section 4 of the architecture."""
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,6 +15,23 @@ class Request(BaseModel):
     """Unknown fields are refused, and a wrong type is not guessed into the right one."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def needs_one_of(*names: str) -> Callable[[Any], Any]:
+    """A check before all others, so that who misspells one of these fields is told its name.
+
+    >>> needs_one_of("text", "id")({"txt": "a"})
+    Traceback (most recent call last):
+    ValueError: one of text, id is needed; found: txt
+    """
+
+    def check(body: Any) -> Any:
+        if isinstance(body, dict) and body.keys().isdisjoint(names):
+            found = ", ".join(body)[:100] or "no field"
+            raise ValueError(f"one of {', '.join(names)} is needed; found: {found}")
+        return body
+
+    return check
 
 
 class ItemCount(BaseModel):

@@ -188,6 +188,24 @@ def test_a_malformed_search_is_422(client, body):
     problem(response, 422, "invalid_request")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "said"),
+    [
+        ("PUT", "/contents/a", {"type": "text", "txt": "a"}, "one of text, image_data is needed; found: type, txt"),
+        ("POST", "/contents/search", {"txt": "a"}, "one of text, image_data, id, ids is needed; found: txt"),
+        (
+            "POST",
+            "/contents/search",
+            {"text": "a", "filter": {"year": {"get": 1}}},
+            "filter.year.range: Value error, one of gte, gt, lte, lt is needed; found: get",
+        ),
+    ],
+)
+def test_a_misspelt_field_is_told_its_name(client, method, path, body, said):
+    """Where one of several fields is needed, the message has them beside what was found."""
+    assert said in problem(client.request(method, path, json=body), 422, "invalid_request")
+
+
 def test_a_picture_that_is_none_is_400(client):
     """A broken picture is neither stored nor searched with."""
     problem(client.put("/contents/a", json={"type": "image", "image_data": "YWJj"}), 400, "invalid_image")

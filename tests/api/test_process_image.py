@@ -202,9 +202,11 @@ def test_what_is_no_json_object_is_malformed(client, content):
     problem(response, 422, "invalid_request")
 
 
-def test_a_missing_field_is_named(client):
-    """Without a picture there is nothing to recognise."""
-    assert "send image_data, or images" in problem(client.post("/process-image", json={}), 422, "invalid_request")
+@pytest.mark.parametrize(("body", "found"), [({}, "no field"), ({"image_dat": "YQ==", "top_k": 3}, "image_dat, top_k")])
+def test_a_missing_picture_is_named(client, body, found):
+    """Without one there is nothing to recognise, and whoever misspells it sees both names."""
+    message = problem(client.post("/process-image", json=body), 422, "invalid_request")
+    assert message == f"the body: Value error, one of image_data, images is needed; found: {found}"
 
 
 @pytest.mark.parametrize(
