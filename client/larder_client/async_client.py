@@ -77,7 +77,7 @@ class AsyncLarder:
         tries = Tries(self._retries)
         while True:
             try:
-                return answer(call, await self._http.request(**request(call)))
+                return answer(call, await self._http.request(**request(call)), tries.again)
             except httpx2.TransportError as error:
                 wait = tries.wait_after(failure(error, self._url))
             except LarderError as error:

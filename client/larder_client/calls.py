@@ -40,6 +40,8 @@ class Call(Generic[T]):
     """Statuses beside 200 and its like whose body is an answer too."""
     media: str = "application/json"
     """The media type of the answer."""
+    gone: Callable[[], T] | None = None
+    """Makes the answer where the call is sent again and finds nothing: the try before has deleted it."""
 
 
 def health() -> Call[Health]:
@@ -199,8 +201,8 @@ def taught(name: str) -> Call[list[Example]]:
 
 def forget(name: str, id: str | None = None) -> Call[int]:
     """Delete an item's examples, or one of them (`DELETE /pantry/{item}/examples`); how many were deleted."""
-    one = "" if id is None else f"/{quote(id, safe='')}"
-    return Call("DELETE", f"{_path(name)}/examples{one}", lambda data: int(data["deleted"]))
+    one, gone = ("", None) if id is None else (f"/{part(id)}", lambda: 1)
+    return Call("DELETE", f"{_path(name)}/examples{one}", lambda data: int(data["deleted"]), gone=gone)
 
 
 def _path(name: str) -> str:

@@ -82,7 +82,7 @@ class Larder:
         tries = Tries(self._retries)
         while True:
             try:
-                return answer(call, self._http.request(**request(call)))
+                return answer(call, self._http.request(**request(call)), tries.again)
             except httpx2.TransportError as error:
                 wait = tries.wait_after(failure(error, self._url))
             except LarderError as error:

@@ -39,7 +39,7 @@ def content(id: str) -> Call[Content]:
 
 def delete_content(id: str) -> Call[None]:
     """Forget a content (`DELETE /contents/{id}`)."""
-    return Call("DELETE", _path(id), lambda _: None)
+    return Call("DELETE", _path(id), lambda _: None, gone=lambda: None)
 
 
 def count_contents(collection: str | None = None) -> Call[int]:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args
 import httpx2
 
 from larder_client.calls import Call
-from larder_client.errors import Busy, Failed, LarderError, TimedOut, Unreachable, error_of
+from larder_client.errors import Busy, Failed, LarderError, NotFound, TimedOut, Unreachable, error_of
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -52,11 +52,14 @@ def request(call: Call[T]) -> dict[str, Any]:
     return {"method": call.method, "url": call.path, "json": call.body, "headers": headers}
 
 
-def answer(call: Call[T], response: httpx2.Response) -> T:
-    """What the answer says; raises the LarderError that it stands for."""
+def answer(call: Call[T], response: httpx2.Response, again: bool = False) -> T:
+    """What the answer says to a call, which may have been sent again; raises the LarderError that it stands for."""
     body = _json(response)
     if not response.is_success and not (response.status_code in call.also and _is_own(body)):
-        raise error_of(response.status_code, body, response.headers)
+        error = error_of(response.status_code, body, response.headers)
+        if again and call.gone and isinstance(error, NotFound):
+            return call.gone()
+        raise error
     try:
         return call.read(body if call.media == "application/json" else _bytes(response, call.media))
     except (KeyError, TypeError, ValueError) as error:
@@ -99,6 +102,8 @@ class Tries:
     """
 
     def __init__(self, retries: int) -> None:
+        self.again = False
+        """Whether the call was sent before."""
         self._left = retries
         self._wait = _FIRST_WAIT
 
@@ -108,6 +113,7 @@ class Tries:
         if not isinstance(error, (Busy, TimedOut, Unreachable)) or self._left == 0 or asked > LONGEST_WAIT:
             raise error
         self._left -= 1
+        self.again = True
         wait = self._wait * random.uniform(0.5, 1.0)  # noqa: S311 - nothing secret
         self._wait = min(2 * self._wait, LONGEST_WAIT)
         return asked + wait

@@ -51,6 +51,21 @@ def test_it_is_sent_again_with_the_same_key(ask, bad):
     assert (len(server.requests), len(keys)) == (3, 1)
 
 
+@pytest.mark.parametrize(
+    ("delete", "answered"),
+    [(lambda larder: larder.delete_content("photo"), None), (lambda larder: larder.forget("banana", "id"), 1)],
+    ids=["a content", "an example"],
+)
+def test_what_is_gone_when_its_deletion_is_sent_again_is_deleted(delete, answered):
+    """The try whose answer was lost may have deleted it; at the first try, what is not there is an error."""
+    missing = problem(404, "not_found")
+    with Misbehaving(DROP, missing) as server, Larder(server.url) as larder:
+        assert delete(larder) == answered
+        assert len(server.requests) == 2
+        with pytest.raises(NotFound):
+            delete(larder)
+
+
 @BOTH
 def test_a_slow_answer_is_given_up_and_asked_for_again(ask):
     """`timeout` bounds one try; the next may be quicker."""
