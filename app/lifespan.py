@@ -1,4 +1,4 @@
-"""What runs as long as the app does: the pipeline, and the look-out for changed labels and keys."""
+"""What runs as long as the app does: the pipeline, and the look-out for changed labels, keys and contents."""
 
 import asyncio
 import math
@@ -21,7 +21,7 @@ from app.pipeline import Pipeline, blank, open_pipeline
 from app.settings import Settings
 from app.vocabulary import Vocabulary
 
-LOOK_EVERY = 0.1  # seconds between looks at the label file and the pantry
+LOOK_EVERY = 0.1  # seconds between looks at the label file, the pantry and the contents
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[State]]
 
@@ -48,6 +48,7 @@ def lifespan_of(settings: Settings, parts: Parts, numbers: Metrics, keys: Keys) 
             looking = [
                 asyncio.create_task(_keep_current("labels", vocabulary.refresh, lambda: _facts(vocabulary))),
                 asyncio.create_task(_keep_current("keys", keys.refresh, dict)),
+                asyncio.create_task(_keep_current("contents", parts.contents.refresh, dict)),
             ]
             try:
                 yield {"service": service}
@@ -103,8 +104,8 @@ def _facts(vocabulary: Vocabulary) -> dict[str, object]:
     return {"count": len(current.labels), "version": current.version} if current else {}
 
 
-async def _keep_current(what: str, refresh: Callable[[], bool], facts: Callable[[], dict[str, object]]) -> None:
-    """Refresh for ever; a change is logged with its facts, what goes wrong once, and what is served stays as it was."""
+async def _keep_current(what: str, refresh: Callable[[], bool | None], facts: Callable[[], dict[str, object]]) -> None:
+    """Refresh for ever; a change is logged, where it is told of, what goes wrong once, and what is served stays."""
     log, last = get_logger(), None
     while True:
         try:

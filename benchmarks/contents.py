@@ -119,8 +119,8 @@ def searches(name: str, path: Path, model: VectorModel, questions: dict[str, Flo
             f"{built:.1f} s, {segment.index.nprobe} of {segment.index.nlist} lists, {resident() - before:.0f} MiB",
             flush=True,
         )
-        numbers = store._database.numbers()
-        every = flat(numbers, store._database.vectors(numbers), model.size)
+        with store._database.follower.everything() as (numbers, vectors):
+            every = flat(numbers, vectors, model.size)
         found = []
         for kind, queries in questions.items():
             found.append(compare(kind, store, every, queries))

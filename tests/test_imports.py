@@ -27,6 +27,7 @@ LAYERS = [
     ["contents.tail", "contents.segment"],
     ["contents", "contents.index"],
     ["contents.none", "contents.query", "contents.milvus"],
+    ["contents.follower"],
     ["contents.database"],
     ["contents.local"],
     [

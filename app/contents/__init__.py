@@ -104,6 +104,10 @@ class ContentStore(Protocol):
         """How many contents there are."""
         ...
 
+    def refresh(self) -> None:
+        """Have searches find what other processes have changed; called again and again, so it has to be cheap."""
+        ...
+
     def close(self) -> None:
         """Give back what is held."""
         ...

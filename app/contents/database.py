@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from app.contents import Content, VectorModel, Where, not_there
 from app.contents.file import File
 from app.contents.flags import Numbers
+from app.contents.follower import Follower, floats
 from app.contents.query import conditions, facts
 from app.engines import Floats
 from app.errors import ContentsError, NotFound
@@ -32,6 +33,8 @@ _SCHEMA = """
     CREATE TABLE IF NOT EXISTS pictures (number INTEGER PRIMARY KEY, thumbnail BLOB, picture BLOB) STRICT;
     CREATE TABLE IF NOT EXISTS facts (key TEXT NOT NULL, value ANY NOT NULL, number INTEGER NOT NULL,
         PRIMARY KEY (key, value, number)) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS removals (turn INTEGER PRIMARY KEY AUTOINCREMENT,
+        number INTEGER NOT NULL UNIQUE) STRICT;
 """
 _GET = """SELECT id, type, text, collection, metadata, thumbnail FROM contents LEFT JOIN pictures USING (number)
           WHERE id = ? AND gone IS NULL"""
@@ -45,7 +48,6 @@ _LOST = " AND text IS NULL AND picture IS NULL"
 _LOST_IDS = _OUTDATED_COUNT.replace("count(*)", "id") + _LOST
 _OUTDATED = """SELECT number, picture, id, type, text, collection, metadata FROM vectors JOIN contents USING (number)
                LEFT JOIN pictures USING (number) WHERE model <> ? ORDER BY number LIMIT ?"""
-_A_CHUNK = 10_000
 LINGER = 60.0  # seconds for which a search may be at work
 
 
@@ -87,7 +89,8 @@ class Database:
         self._writer = self._file.writer
         with self._file.transaction():
             self._model = self._number_of(model)
-            self._purge(time.time() + LINGER, most=-1)
+            self._purge(time.time() - LINGER, most=-1)
+        self.follower = Follower(self._file, self._model)
 
     def write(self, changes: Sequence[Put | Delete]) -> list[Done | NotFound]:
         """Carry out all changes in one transaction, one thread at a time; raises StoreUnavailable, and then none is."""
@@ -125,7 +128,7 @@ class Database:
             ).fetchone()
         if row is None:
             raise not_there(id)
-        return _floats(row[0])
+        return floats(row[0])
 
     def count(self, collection: str | None) -> int:
         """How many contents there are."""
@@ -133,22 +136,6 @@ class Database:
             query = "SELECT count(*) FROM contents WHERE gone IS NULL AND (?1 IS NULL OR collection = ?1)"
             row = reader.execute(query, (collection,)).fetchone()
         return int(row[0])
-
-    def numbers(self) -> Numbers:
-        """The numbers of all contents, ascending."""
-        with self._file.reader() as reader:
-            rows = reader.execute("SELECT number FROM vectors ORDER BY number")
-            return np.fromiter((number for (number,) in rows), np.int64)
-
-    def vectors(self, numbers: Numbers) -> Iterator[Floats]:
-        """The vectors (n, D) with these ascending numbers, all of which are there, in chunks."""
-        with self._file.reader() as reader:
-            rows = reader.execute(
-                "SELECT vector FROM vectors WHERE number BETWEEN ? AND ? ORDER BY number",
-                (int(numbers[0]), int(numbers[-1])),
-            )
-            while chunk := rows.fetchmany(_A_CHUNK):
-                yield _floats(b"".join(vector for (vector,) in chunk)).reshape(len(chunk), -1)
 
     def check_model(self, name: str) -> None:
         """Raises ContentsError where some vectors are another model's."""
@@ -215,6 +202,7 @@ class Database:
         if row is None:
             return None
         self._writer.execute("UPDATE contents SET gone = ? WHERE number = ?", (time.time(), *row))
+        self._writer.execute("INSERT INTO removals (number) VALUES (?)", row)
         self._writer.execute("DELETE FROM vectors WHERE number = ?", row)
         self._writer.execute("DELETE FROM pictures WHERE number = ?", row)
         return int(row[0])
@@ -226,6 +214,7 @@ class Database:
             rows = [(key, value, number) for key, value in facts(json.loads(metadata))]
             self._writer.executemany("DELETE FROM facts WHERE key = ? AND value = ? AND number = ?", rows)
             self._writer.execute("DELETE FROM contents WHERE number = ?", (number,))
+            self._writer.execute("DELETE FROM removals WHERE number = ?", (number,))
 
     def _equal(self, digest: bytes, vector: bytes) -> str | None:
         """The id of a content that has this very vector."""
@@ -247,10 +236,6 @@ def stored(vector: Floats) -> bytes:
 
 def _digest(vector: bytes) -> bytes:
     return hashlib.blake2b(vector, digest_size=8).digest()
-
-
-def _floats(kept: bytes) -> Floats:
-    return np.frombuffer(kept, "<f2").astype(np.float32)
 
 
 def _content(row: Sequence[Any]) -> Content:

@@ -25,9 +25,9 @@ class LocalContents:
         self._database = Database(path, model)
         self._database.check_model(model.name)
         self._index = VectorIndex(model.size)
-        numbers = self._database.numbers()
-        if len(numbers):
-            self._index.load(numbers, self._database.vectors(numbers))
+        with self._database.follower.everything() as (numbers, vectors):
+            self._index.load(numbers, vectors)
+        self._catching_up = threading.Lock()
         self._places = threading.BoundedSemaphore(threads)
         self._change: Together[Put | Delete, Done] = Together(self._carry_out)
 
@@ -68,6 +68,11 @@ class LocalContents:
         """How many contents there are."""
         return self._database.count(collection)
 
+    def refresh(self) -> None:
+        """Take over into the index what has changed in the file, by whichever process."""
+        with self._catching_up:
+            self._index.change(*self._database.follower.news())
+
     def close(self) -> None:
         """Close the file; what was acknowledged is in it."""
         self._change.close()
@@ -77,13 +82,7 @@ class LocalContents:
     def _carry_out(self, changes: Sequence[Put | Delete]) -> list[Done | NotFound]:
         """The database first: what is found is on the disk."""
         outcomes = self._database.write(changes)
-        add = [
-            (outcome.added, np.frombuffer(change.vector, "<f2").astype(np.float32))
-            for change, outcome in zip(changes, outcomes, strict=True)
-            if isinstance(change, Put) and isinstance(outcome, Done) and outcome.added is not None
-        ]
-        remove = [done.removed for done in outcomes if isinstance(done, Done) and done.removed is not None]
-        self._index.change(add, remove)
+        self.refresh()
         return outcomes
 
     def _hits(

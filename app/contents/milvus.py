@@ -113,6 +113,9 @@ class MilvusContents:
         with _our_errors():
             return int(self._query(_expression(Where(collection=collection)), ["count(*)"])[0]["count(*)"])
 
+    def refresh(self) -> None:
+        """Nothing to do: Milvus is asked at every search."""
+
     def close(self) -> None:
         """Hang up."""
         self._client.close()

@@ -13,5 +13,8 @@ class NoContents:
 
     put = add = get = delete = vectors = search = count = _refuse
 
+    def refresh(self) -> None:
+        """Nothing can have changed."""
+
     def close(self) -> None:
         """Nothing is held."""

@@ -13,6 +13,7 @@ from app.__main__ import main
 from app.contents import ContentStore, Where
 from app.parts import open_contents, open_model
 from app.settings import read_settings
+from benchmarks.server import Server
 from tests.bulk.conftest import BROKEN, GOOD, write_parquet
 from tests.bulk.test_command import ROOT, reasons
 from tests.conftest import wait_until
@@ -78,6 +79,27 @@ def test_an_id_that_no_content_can_have_is_reported(home, contents):
     assert "1 to 200 characters" in reasons(REPORT)[name]
     with contents() as store:
         assert store.count() == 1
+
+
+def test_a_running_service_finds_what_is_added(home, photos, capsys):
+    """Without a restart, and again after it has deleted some of it itself."""
+    settings = {name: home / f"labels/{name}.txt" for name in ("templates", "background")}
+    with Server(
+        model=home / "models/tiny", labels=home / "labels/pantry.txt", data=home / "data", **settings
+    ) as server:
+        server.ready()
+
+        def found() -> set[str]:
+            hits = server.client.post("/contents/search", json={"text": "red", "k": 100}).json()["hits"]
+            return {hit["id"] for hit in hits}
+
+        assert found() == set()
+        main(["bulk", "index", "photos"])
+        wait_until(lambda: found() == GOOD.keys(), seconds=30)
+        assert server.client.delete("/contents/blue.png").status_code == 200
+        assert found() == GOOD.keys() - {"blue.png"}
+        main(["bulk", "index", "photos"])
+        wait_until(lambda: found() == GOOD.keys(), seconds=30)
 
 
 @pytest.mark.parametrize("keep", [True, False])

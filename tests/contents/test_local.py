@@ -16,6 +16,7 @@ from app.contents.conditions import Condition
 from app.contents.local import LocalContents
 from app.contents.together import Together
 from app.errors import StoreUnavailable
+from tests.conftest import wait_until
 from tests.contents.brute import drawn
 from tests.contents.conftest import MODEL
 from tests.contents.hammer import hammer
@@ -128,16 +129,15 @@ def rows(store, table):
 
 
 def test_what_is_deleted_leaves_nothing_behind(path, store, monkeypatch):
-    """Vectors and pictures go at once; the rest is kept for searches at work, a minute long or until the next start."""
+    """Vectors and pictures go at once; the rest is kept for searches at work, a minute long."""
     store.put(Content("a", "image", metadata={"n": 1, "s": "x"}, thumbnail=b"t", picture=b"p"), X)
     store.put(Content("a", "image", metadata={"n": 2}, thumbnail=b"t"), X)
     store.delete("a")
     assert [rows(store, table) for table in ("vectors", "pictures", "contents", "facts")] == [0, 0, 2, 3]
     monkeypatch.setattr(database, "LINGER", -1)
     store.put(Content("b", "text", "b"), X)
-    assert [rows(store, table) for table in ("contents", "facts")] == [1, 0]
+    assert [rows(store, table) for table in ("contents", "facts", "removals")] == [1, 0, 0]
     store.delete("b")
-    monkeypatch.undo()
     store.close()
     with closing(LocalContents(path, MODEL, threads=1)) as again:
         assert rows(again, "contents") == 0
@@ -160,6 +160,28 @@ def test_a_search_sees_one_moment(store, monkeypatch):
     assert [(hit.id, round(hit.score, 3)) for hit in hits] == [("a", 1), ("b", 1)]
     monkeypatch.undo()
     assert [hit.metadata for hit in store.search(X, 5)][-1] == {"n": 2}
+
+
+def test_what_another_process_changes_is_found(path, monkeypatch):
+    """Added, replaced or deleted by either, while the index is made anew: after `refresh` both find what there is."""
+    monkeypatch.setattr(index_module, "TAIL", 20)
+    rng, there = np.random.default_rng(0), {}
+    with closing(LocalContents(path, MODEL, threads=1)) as one, closing(LocalContents(path, MODEL, threads=1)) as other:
+        for number, vector in enumerate(drawn(rng, 300)):
+            changing, id = (one, other)[rng.integers(2)], f"content {rng.integers(60)}"
+            if id in there and rng.random() < 0.5:
+                changing.delete(id)
+                del there[id]
+            else:
+                changing.put(Content(id, "text", id, metadata={"n": number}), vector)
+                there[id] = {"n": number}
+            if number % 10 == 0:
+                for each in (one, other):
+                    each.refresh()
+                    hits = each.search(X, 100)
+                    assert ({hit.id: hit.metadata for hit in hits}, len(hits)) == (there, len(there))
+            if number == 100:
+                wait_until(lambda: one._index.view.segment and other._index.view.segment, seconds=30)
 
 
 def test_a_closed_store_takes_nothing_more(path):
