@@ -1,0 +1,52 @@
+"""A request to recognise, and its recognitions on the wire."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.api.dependencies import Service
+from app.api.recognition_schemas import ProcessImage, ProcessImageAnswer
+from app.api.schemas import ItemCount
+from app.engines import Floats
+from app.recognition import Recognition
+
+
+@dataclass(frozen=True)
+class Task:
+    """A request, and what it is worked on with; `key` is its `Idempotency-Key`."""
+
+    service: Service
+    body: ProcessImage
+    key: str | None
+    request_id: str
+
+    def recognise(self, vector: Floats) -> Recognition:
+        """What the picture of a vector (D,) shows."""
+        with self.service.ranking():
+            return self.service.recogniser.recognise(vector, top_k=self.body.top_k, threshold=self.body.threshold)
+
+    def answer(self, found: Recognition, after: Mapping[str, ItemCount], **more: Any) -> ProcessImageAnswer:
+        """The answer, with the item's count after the update."""
+        facts: dict[str, Any] = {
+            "label_count": found.label_count,
+            "model": self.service.model,
+            "pantry": after.get(found.item),
+        }
+        return ProcessImageAnswer(**seen(found), **facts, **more)
+
+
+def seen(found: Recognition) -> dict[str, Any]:
+    """A recognition in the words of the wire."""
+    ranking = found.ranking
+    return {
+        "item": found.item,
+        "message": 1 if ranking.confident else 0,
+        "similarity_score": ranking.probabilities[0],
+        "calibrated_probability": ranking.calibrated_probability,
+        "top_k_items": [label.name for label in found.labels],
+        "top_k_scores": ranking.scores,
+        "confident": ranking.confident,
+        "known": found.known,
+        "top_k_probabilities": ranking.probabilities,
+        "top_k_cosines": ranking.cosines,
+    }
