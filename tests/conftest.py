@@ -10,8 +10,13 @@ from app.main import create_app
 from app.settings import Settings
 from tests.fakes import ColourEncoder, colour_model
 from tests.s3 import Bucket
+from tests.untested import say_untested
 
 LABELS = "# colours\nred\ngreen\nblue | azure blue\n"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    say_untested(terminalreporter)
 
 
 @pytest.fixture(autouse=True)

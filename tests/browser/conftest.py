@@ -14,25 +14,19 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.browser.site import Site
 from tests.door import MISSING as NO_NGINX
 from tests.door import find_nginx
+from tests.untested import there
 
 NO_CHROMIUM = "Chromium is not there: install it, with `apt-get install chromium` for instance"
 CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 NAME = "--host-resolver-rules=MAP larder.example 127.0.0.1"
 PATIENCE = 60_000  # milliseconds for whatever a person would wait for
-_skipped: set[str] = set()
-
-
-def there(program: str | None, missing: str) -> str:
-    if program is None:
-        _skipped.add(missing)
-        pytest.skip(missing)
-    return program
+WHAT = "the pages in a browser"
 
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """One site for all tests."""
-    there(find_nginx(), NO_NGINX)
+    there(find_nginx(), WHAT, NO_NGINX)
     with closing(Site(tmp_path_factory.mktemp("site"))) as site:
         yield site
 
@@ -40,7 +34,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """A browser whose camera is a test picture; for a module, since its loop is in the way of other tests' asyncio."""
-    program = there(shutil.which("chromium") or shutil.which("google-chrome"), NO_CHROMIUM)
+    program = there(shutil.which("chromium") or shutil.which("google-chrome"), WHAT, NO_CHROMIUM)
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         root = ["--no-sandbox"] if os.geteuid() == 0 else []
@@ -78,10 +72,3 @@ def picture() -> Callable[[Page, str], None]:
             shot.convert("RGB").quantize(256).save(Path(folder) / f"{name}.png", optimize=True)
 
     return picture
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What was not tested is said in full, also in a run without -rs."""
-    for reason in _skipped:
-        terminalreporter.section("THE PAGES WERE NOT TESTED IN A BROWSER", red=True, bold=True)
-        terminalreporter.line(reason)

@@ -19,15 +19,6 @@ BROKEN = {
     "long.bmp": (as_bytes(picture("red"), "BMP") + b"\0" * 5000, "at most 4,000 are accepted"),
 }
 
-not_tested: set[str] = set()
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What was not tested is said in full, also in a run without -rs."""
-    for reason in not_tested:
-        terminalreporter.section("RAY WAS NOT TESTED", red=True, bold=True)
-        terminalreporter.line(reason)
-
 
 @pytest.fixture
 def home(tmp_path, monkeypatch) -> Path:

@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from app.__main__ import main
-from tests.bulk.conftest import BROKEN, GOOD, not_tested, write_parquet
+from tests.bulk.conftest import BROKEN, GOOD, write_parquet
 from tests.bulk.test_command import answers, reasons
 from tests.fakes import as_bytes, picture
+from tests.untested import untested
 
 ROOT = Path(__file__).parents[2]
 ALONE = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
@@ -38,8 +39,7 @@ def missing() -> str | None:
 def on_cluster(home, tmp_path_factory):
     """Runs `python -m app bulk WORDS... --ray auto` on a fresh cluster of this machine."""
     if reason := missing():
-        not_tested.add(f"bulk on Ray: {reason}")
-        pytest.skip(reason)
+        untested("bulk on Ray", reason)
     folder = tmp_path_factory.mktemp("ray")  # a short path: Ray keeps its sockets there
     environment = os.environ | {"PYTHON": sys.executable, "PYTHONPATH": str(ROOT), "RAY_FOLDER": str(folder)}
 

@@ -9,28 +9,20 @@ import pytest
 from tests.aws import Aws
 from tests.door import MISSING as NO_NGINX
 from tests.door import find_nginx
+from tests.untested import there, untested
 
 NO_NODE = "Node.js is not there, which the CDK runs on: install version 20 or later"
 NO_PROMTOOL = "promtool is not there: install it, with `apt-get install prometheus` for instance"
-_skipped: set[str] = set()
-
-
-def there(program: str | None, missing: str) -> str:
-    """A program that was found; without it the tests that want it are skipped."""
-    if program is None:
-        _skipped.add(missing)
-        pytest.skip(missing)
-    return program
 
 
 @pytest.fixture(scope="session")
 def nginx() -> str:
-    return there(find_nginx(), NO_NGINX)
+    return there(find_nginx(), "the door", NO_NGINX)
 
 
 @pytest.fixture(scope="session")
 def promtool() -> str:
-    return there(shutil.which("promtool"), NO_PROMTOOL)
+    return there(shutil.which("promtool"), "what Prometheus reads", NO_PROMTOOL)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +41,7 @@ def aws() -> Iterator[Aws]:
 @pytest.fixture(scope="session")
 def synthesise(tmp_path_factory):
     """Makes the template of a stack with the context values given."""
-    there(shutil.which("node"), NO_NODE)
+    there(shutil.which("node"), "the CDK stack", NO_NODE)
     import aws_cdk
     from aws_cdk.assertions import Template
 
@@ -69,14 +61,6 @@ def needed():
     def needed(*programs: str) -> None:
         missing = [program for program in programs if shutil.which(program) is None]
         if missing:
-            _skipped.add(f"a push to a registry was not tested: install {', '.join(missing)}")
-            pytest.skip(f"{', '.join(missing)}: not there")
+            untested("a push to a registry", f"install {', '.join(missing)}")
 
     return needed
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What was not tested is said in full, also in a run without -rs."""
-    for reason in _skipped:
-        terminalreporter.section("A PART OF INFRA WAS NOT TESTED", red=True, bold=True)
-        terminalreporter.line(reason)

@@ -13,17 +13,12 @@ from app.pantry import PantryStore
 from app.parts import open_pantry
 from app.settings import Settings
 from tests.emulator import MISSING, Emulator, find_jar
-
-_skipped: set[str] = set()
+from tests.untested import there
 
 
 def _started() -> Iterator[Emulator]:
     """An emulator of our own; without one to be had the tests that want it are skipped, loudly."""
-    jar = find_jar()
-    if jar is None:
-        _skipped.add(MISSING)
-        pytest.skip(MISSING)
-    own = Emulator(jar)
+    own = Emulator(there(find_jar(), "Firestore", MISSING))
     own.start()
     yield own
     own.stop()
@@ -42,13 +37,6 @@ def emulator() -> Iterator[Emulator]:
 def own_emulator(tmp_path: Path) -> Iterator[Emulator]:
     """An emulator that a test may stop and start."""
     yield from _started()
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What was not tested is said in full, also in a run without -rs."""
-    for reason in _skipped:
-        terminalreporter.section("FIRESTORE WAS NOT TESTED", red=True, bold=True)
-        terminalreporter.line(reason)
 
 
 @pytest.fixture

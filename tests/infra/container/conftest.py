@@ -13,7 +13,9 @@ import pytest
 
 from tests.conftest import wait_until
 from tests.emulator import free_port
+from tests.untested import untested
 
+WHAT = "the container image"
 PATIENCE = 60  # seconds for a container to become ready or to end
 # by itself podman grants more than some hosts have
 LIMITS = ["--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024"]
@@ -29,20 +31,6 @@ CONFINED = [
     "--sysctl=net.ipv4.ip_unprivileged_port_start=0",  # Docker does so by itself
     "--publish=127.0.0.1::80",
 ]
-_skipped: set[str] = set()
-
-
-def not_tested(reason: str) -> None:
-    """Skip, and say it in full at the end."""
-    _skipped.add(reason)
-    pytest.skip(reason)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What was not tested is said in full, also in a run without -rs."""
-    for reason in _skipped:
-        terminalreporter.section("THE CONTAINER IMAGE WAS NOT TESTED", red=True, bold=True)
-        terminalreporter.line(reason)
 
 
 def podman(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -56,9 +44,9 @@ def podman(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
 def image() -> str:
     """The image's name."""
     if not os.environ.get("IMAGE"):
-        not_tested("`make image-check` builds it and tries it in containers; it needs podman")
+        untested(WHAT, "`make image-check` builds it and tries it in containers; it needs podman")
     if not shutil.which("podman"):
-        not_tested("podman is not there: install it to run containers")
+        untested(WHAT, "podman is not there: install it to run containers")
     return os.environ["IMAGE"]
 
 
@@ -123,7 +111,7 @@ def registry(tmp_path_factory):
     """HOST:PORT of an empty registry."""
     program = shutil.which("docker-registry") or shutil.which("registry")
     if not program:
-        not_tested("push and pull: docker-registry is not there, which Debian's package of that name has")
+        untested("push and pull of the image", "docker-registry is not there, which Debian's package of that name has")
     folder = tmp_path_factory.mktemp("registry")
     host = f"127.0.0.1:{free_port()}"
     storage = {"filesystem": {"rootdirectory": str(folder)}}

@@ -1,0 +1,27 @@
+"""Tests that want what not every machine has: without it they are skipped, and the end of the run says so in full."""
+
+from typing import NoReturn, TypeVar
+
+import pytest
+
+T = TypeVar("T")
+_reasons: set[str] = set()
+
+
+def untested(what: str, reason: str) -> NoReturn:
+    """Skip, and have it said."""
+    _reasons.add(f"{what}: {reason}")
+    pytest.skip(reason)
+
+
+def there(found: T | None, what: str, missing: str) -> T:
+    """What was found, such as a program; without it the tests of `what` are skipped."""
+    return untested(what, missing) if found is None else found
+
+
+def say_untested(reporter: pytest.TerminalReporter) -> None:
+    """Say what was not tested and why, also in a run without -rs."""
+    if _reasons:
+        reporter.section("NOT EVERYTHING WAS TESTED", red=True, bold=True)
+    for reason in sorted(_reasons):
+        reporter.line(reason)
