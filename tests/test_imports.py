@@ -191,6 +191,16 @@ def test_the_pages_see_the_client_alone(path):
     assert [name for name in ours(path) if not name.startswith("ui")] == []
 
 
+def test_evaluation_uses_training_and_not_the_reverse():
+    """One part of it trains models of its own, another has its drawn noise from there; training knows nothing of it."""
+    using = {name_of(path): {name.partition(".")[0] for name in ours(path)} for path in FILES}
+    assert {name for name, used in using.items() if "training" in used and not name.startswith("training")} == {
+        "evaluation.confidence",
+        "evaluation.unseen",
+    }
+    assert [name for name, used in using.items() if "evaluation" in used and not name.startswith("evaluation")] == []
+
+
 def test_serving_needs_no_torch():
     """Importing the whole service brings in neither torch nor open_clip, and nothing for a pantry that is not used."""
     import subprocess
