@@ -184,8 +184,8 @@ def _embed(inputs: list[str], modality: Literal["text", "image"]) -> Call[Vector
 
 
 def part(text: str) -> str:
-    """Any text as one part of a path."""
-    return quote(text, safe="")
+    """Any text as one part of a path; one of dots alone would be taken for a step in it."""
+    return quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")
 
 
 def teach(name: str, pictures: Sequence[Picture], *, shrink: bool = True) -> Call[list[Example]]:

@@ -96,6 +96,15 @@ def test_an_item_has_no_slash(larder):
             call("1/2 litre of milk")
 
 
+@pytest.mark.parametrize("name", [".", "..", "50 % rye?", "a+b#c"])
+def test_any_other_sign_is_part_of_a_name(larder, name):
+    """What means something in an address means nothing in a name or an id."""
+    assert (larder.add(name, 2).item, larder.item(name).count) == (name, 2)
+    larder.delete(name)
+    assert larder.put_text(name, "red").id == larder.content(name).id == name
+    larder.delete_content(name)
+
+
 def test_contents(larder):
     """Texts and pictures are kept under their ids, found by text, by picture and by each other, and forgotten."""
     larder.put_text("notes/1", "a red note", metadata={"shelf": 2}, collection="things")
