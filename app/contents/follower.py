@@ -9,8 +9,9 @@ from app.contents.file import File
 from app.contents.flags import Numbers
 from app.engines import Floats
 
+# NOT INDEXED: for the sake of the order SQLite would read all removals by their numbers, rather than the new ones
 _NEWS = """SELECT number, vector, NULL FROM vectors WHERE number > ? AND +model = ?
-           UNION ALL SELECT number, NULL, turn FROM removals WHERE turn > ? ORDER BY number"""
+           UNION ALL SELECT number, NULL, turn FROM removals NOT INDEXED WHERE turn > ? ORDER BY 1"""
 _A_CHUNK = 10_000
 
 
