@@ -1,7 +1,8 @@
 """A model bundle on disk: config, tokenizer, two graphs, checksums.
 
-A bundle is a folder with `config.json`, `visual.onnx`, `text.onnx`, `tokenizer.json` and `MODEL_CARD.md`. The graphs
-map `pixels` float32 (N, 3, S, S) and `tokens` int64 (N, L) to `embedding` float32 (N, D), not yet of unit length.
+A bundle is a folder with `config.json`, `visual.onnx`, `text.onnx`, `tokenizer.json`, `MODEL_CARD.md` and, where it was
+fitted, `likeness.npz`. The graphs map `pixels` float32 (N, 3, S, S) and `tokens` int64 (N, L) to `embedding` float32
+(N, D), not yet of unit length.
 """
 
 import hashlib

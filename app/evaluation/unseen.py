@@ -166,12 +166,14 @@ def draw(found: Sequence[Measured], path: Path) -> None:
         rows += [mean([getattr(each, how)[place] for each in found]) for place in range(len(SHOTS))]
         return [getattr(row, what) for row in rows]
 
+    by_name = [mean([each.nothing for each in found]).unseen] * (len(SHOTS) + 1)
     lines = {
         "one new class, test pictures": line("alone", "unseen"),
         "one new class, other pictures of the same shoots": line("alone", "same_shop"),
         "all new classes, test pictures": line("together", "unseen"),
         "old classes, one new class": line("alone", "seen"),
         "old classes, all new classes": line("together", "seen"),
+        "new classes by their names alone": by_name,
     }
     by_examples([0, *SHOTS], lines, path)
 
