@@ -62,6 +62,8 @@ train: .venv/model ## train larder-small anew from the pictures in DATA, in thre
 	  --start data/training/second --epochs 112 --set sizes=[128,128,160] --set image_size=192 \
 	  --set mix_share=0.5 --set weight_decay=0.15
 	$(BIN)/python -m app.training export data/training/third models/larder-small --data $(DATA)
+	$(BIN)/python -m app.evaluation likeness models/larder-small --data $(DATA)/grocery/train.parquet \
+	  --classes labels/pantry.txt
 
 train-cifar: .venv/model ## train cifar-small anew from the pictures in DATA
 	$(BIN)/python -m app.training train $(DATA)/cifar10/train.parquet --recipe cifar --keep data/training/cifar

@@ -1,7 +1,8 @@
 """A model bundle on disk: config, tokenizer, two graphs, checksums.
 
-A bundle is a folder with `config.json`, `visual.onnx`, `text.onnx`, `tokenizer.json` and `MODEL_CARD.md`. The graphs
-map `pixels` float32 (N, 3, S, S) and `tokens` int64 (N, L) to `embedding` float32 (N, D), not yet of unit length.
+A bundle is a folder with `config.json`, `visual.onnx`, `text.onnx`, `tokenizer.json`, `MODEL_CARD.md` and, where it was
+fitted, `likeness.npz`. The graphs map `pixels` float32 (N, 3, S, S) and `tokens` int64 (N, L) to `embedding` float32
+(N, D), not yet of unit length.
 """
 
 import hashlib
@@ -23,6 +24,7 @@ from app.preprocess import ImageForm
 FORMAT_VERSION = 1
 GRAPHS = ("visual.onnx", "text.onnx", "tokenizer.json")  # what decides the vectors
 FILES = (*GRAPHS, "MODEL_CARD.md")
+LIKENESS = "likeness.npz"  # how its pictures are compared with examples, where that was fitted: `app.taught`
 PROBE_PROMPT = "a photo of a green apple."
 
 Triple = tuple[float, float, float]
@@ -40,11 +42,6 @@ class Calibration(BaseModel):
     None where no other pictures were there to fit it on."""
     label_cosine: float | None = None
     """The cosine at which a label is as likely shown as not; None where that was not fitted."""
-    example_scale: PositiveFloat | None = None
-    """What the cosine of a picture with a label's one example is multiplied by, to compare with cosines with texts;
-    None where it was not fitted: it is then estimated from the examples."""
-    picture_mean: tuple[float, ...] | None = None
-    """The mean unit vector (D,) of many pictures, taken off before pictures are compared with examples."""
 
 
 class Proof(BaseModel):
@@ -111,9 +108,14 @@ class Bundle:
     def checksum(self) -> str:
         """Names the vectors: two bundles with the same checksum give the same ones."""
         config = self.config
-        names = [*GRAPHS, *sorted(config.sha256.keys() - set(FILES))]  # weights too large for one file lie beside it
-        form = [config.sha256[name] for name in names] + [repr(config.image_form)]
+        beside = sorted(config.sha256.keys() - {*FILES, LIKENESS})  # weights too large for one file
+        form = [config.sha256[name] for name in (*GRAPHS, *beside)] + [repr(config.image_form)]
         return hashlib.sha256("\n".join(form).encode()).hexdigest()
+
+    @property
+    def likeness(self) -> Path | None:
+        """The file that says how its pictures are compared with examples, where it has one."""
+        return self.folder / LIKENESS if LIKENESS in self.config.sha256 else None
 
     def tokenize(self, texts: list[str]) -> npt.NDArray[np.int64]:
         """Texts to token ids (N, L), cut and padded to the context length as the tokenizer file says."""

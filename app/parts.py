@@ -6,9 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from app.bundle import Bundle, Calibration, find_bundle, open_bundle
+from app.bundle import Bundle, find_bundle, open_bundle
 from app.classifier import Classifier
 from app.contents import ContentStore, VectorModel
 from app.contents.local import LocalContents
@@ -98,16 +96,8 @@ def _model(settings: Settings, source: "Bundle | OpenedOriginal", engine: Engine
         count_tokens=lru_cache(PROMPTS_KEPT)(source.count_tokens),
         temperature=config.calibration.temperature if config.calibration else None,
         checksum=source.checksum,
-        likeness=_likeness(config.calibration),
+        likeness=Likeness.load(source.likeness) if source.likeness else None,
     )
-
-
-def _likeness(calibration: Calibration | None) -> Likeness | None:
-    """How the model's pictures are compared with examples, as far as that was fitted."""
-    if calibration is None:
-        return None
-    mean = calibration.picture_mean
-    return Likeness(calibration.example_scale, None if mean is None else np.array(mean, np.float32))
 
 
 def open_pantry(settings: Settings) -> PantryStore:

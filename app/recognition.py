@@ -76,6 +76,7 @@ class Recogniser:
         )
         known = None
         if self._known_margin is not None:
-            known = is_known(picture, ranking.cosines[0], self._background, self._known_margin)
+            known = is_known(picture, ranking.best_named, self._background, self._known_margin)
+            known = known or (label_set.taught is not None and label_set.taught.shown(picture))
         labels = [label_set.labels[index] for index in ranking.indices]
         return Recognition(labels, ranking, known, len(label_set.labels))

@@ -117,7 +117,7 @@ class Vocabulary:
         self._encoder = encoder
         self._longest = longest
         self._model = model
-        self._likeness = likeness or Likeness()
+        self._likeness = likeness
         self._stamp: Hashable = None
         self.current: LabelSet | None = None
         """None until the first `refresh` is through."""

@@ -23,6 +23,8 @@ class Ranking:
     scores: list[float]
     """The probabilities of the best k, renormalised to sum to 1."""
     confident: bool
+    best_named: float
+    """The best cosine with a label's names; those of `cosines` may be by examples."""
     calibrated_probability: float | None = None
     """The best label's probability by a temperature that was fitted on data; None where there is none."""
 
@@ -55,9 +57,8 @@ def rank(
     >>> ranking.indices, ranking.cosines, [round(score, 2) for score in ranking.scores], ranking.confident
     ([1, 0], [1.0, 0.0], [0.73, 0.27], False)
     """
-    cosines = prototypes @ picture  # (N, D) @ (D,) -> (N,)
-    if taught:
-        cosines = taught.raised(cosines, picture)
+    named = prototypes @ picture  # (N, D) @ (D,) -> (N,)
+    cosines = taught.raised(named, picture) if taught else named
     probabilities = softmax(np.float32(logit_scale) * cosines)  # (N,)
     order = np.argsort(-cosines, kind="stable")[: max(top_k, 2)]  # equal labels stay in their order
     best = order[:top_k]
@@ -69,6 +70,7 @@ def rank(
         probabilities=probabilities[best].tolist(),
         scores=(probabilities[best] / probabilities[best].sum()).tolist(),
         confident=len(prototypes) > 1 and bool(rivals[0] / rivals.sum() > threshold),
+        best_named=float(named.max()),
         calibrated_probability=None if calibrated is None else float(calibrated),
     )
 

@@ -26,6 +26,7 @@ class OpenedOriginal:
     config: BundleConfig
     engine: Engine
     tokenizer: Any
+    likeness: None = None
 
     @property
     def checksum(self) -> str:

@@ -74,7 +74,21 @@ def add_likeness(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--data", type=Path, nargs="+", required=True, metavar="FILE", help="parquet files, or folders of classes"
     )
     likeness.add_argument("--classes", type=Path, metavar="FILE", help="the classes: a label file or CSV")
-    likeness.add_argument("--scale", type=float, required=True, metavar="X", help="what cosines are multiplied by")
+    templates = Path("labels/templates.txt")
+    likeness.add_argument("--templates", type=Path, default=templates, metavar="FILE", help="(%(default)s)")
+    add_blend(likeness)
+
+
+def add_blend(command: argparse.ArgumentParser) -> None:
+    """How examples are weighed against texts."""
+    command.add_argument("--margin", type=float, default=0.12, metavar="X", help="for taught labels (%(default)s)")
+    command.add_argument(
+        "--scale",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="cosines with texts per one with pictures (%(default)s)",
+    )
 
 
 def add_several(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -102,7 +116,7 @@ def add_unseen(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     unseen.add_argument("--splits", type=int, default=5, metavar="N", help="(%(default)s)")
     unseen.add_argument("--leave", type=int, default=20, metavar="N", help="classes left out (%(default)s)")
     unseen.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="options of the training")
-    unseen.add_argument("--scale", type=float, default=0.98, metavar="X", help="`example_scale` (%(default)s)")
+    add_blend(unseen)
     unseen.add_argument("--test", choices=["val", "test_sample"], default="val", help="the pictures (%(default)s)")
     unseen.add_argument("--out", type=Path, metavar="FILE", help="where the figures go, as JSON")
     unseen.add_argument("--json", action="store_true", help="print JSON")

@@ -22,7 +22,6 @@ from app.evaluation.data import folder_classes, read_classes, read_files, read_p
 from app.evaluation.model import open_measured
 from app.vocabulary import read_prompts
 
-LIKENESS = {"example_scale", "picture_mean"}  # what the command `likeness` writes
 NUMBERS = {
     "temperature": "temperature",
     "calibration error": "calibration_error",
@@ -49,7 +48,7 @@ def run(options: argparse.Namespace, data: Path) -> int:
     found = gather(model, spoken, labelled, others)
     columns = {"now" if not writing else "before": judge(found, now)}
     if writing:
-        calibration = fit(found).model_copy(update=now.model_dump(include=LIKENESS) if now else {})
+        calibration = fit(found)
         write_calibration(model.bundle.folder, calibration)
         columns["after"] = judge(found, calibration)
     print(json.dumps({name: asdict(each) for name, each in columns.items()}) if options.json else table(columns))

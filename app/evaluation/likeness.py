@@ -1,37 +1,64 @@
-"""The command that says how a bundle's pictures are compared with examples, and writes it into the bundle."""
+"""The command that fits how a bundle's pictures are compared with examples, and writes it into the bundle."""
 
 import argparse
+import json
 from pathlib import Path
 
 import numpy as np
 
-from app.errors import EvaluationError
-from app.evaluation.calibrate import write_calibration
-from app.evaluation.data import folder_classes, read_classes, read_pictures
+from app.bundle import LIKENESS, open_bundle
+from app.encoder import unit
+from app.engines import Floats
+from app.evaluation.data import Numbers, folder_classes, read_classes, read_pictures
 from app.evaluation.model import open_measured
+from app.exporter.checkpoint import sha256_of
+from app.taught import Likeness
+from app.vocabulary import encode, read_prompts
 
-DIGITS = 6
+EVEN = 1.0  # added to the variances within classes, in their mean: the more, the less directions are evened out
+RIDGE = 0.003  # holds the map of texts back, in the mean variance of the texts
 
 
 def run(options: argparse.Namespace, data: Path) -> int:
-    """Writes `picture_mean`, the mean over the classes of their pictures' mean vectors, and `example_scale` as given.
-
-    `data` is where compiled models are kept. Returns the exit status.
-    """
+    """Writes likeness.npz and its checksum; `data` is where compiled models are kept. Returns the exit status."""
     labels = read_classes(options.classes) if options.classes else folder_classes(options.data)
     pictures = read_pictures(options.data, labels)
     model = open_measured(options.bundle, data)
-    calibration = model.config.calibration
-    if calibration is None:
-        raise EvaluationError(
-            f"{model.bundle.folder} is not calibrated: python -m app.evaluation calibrate {options.bundle}"
-        )
+    names = [label.names for label in labels]
+    prototypes = encode(names, read_prompts(options.templates), model.encoder)  # (C, D)
     vectors = model.vectors(pictures.files, "pictures")
-    means = [vectors[pictures.labels == label].mean(axis=0) for label in np.unique(pictures.labels)]
-    mean = tuple(round(float(number), DIGITS) for number in np.mean(means, axis=0))
-    likeness = {"example_scale": options.scale, "picture_mean": mean}
-    write_calibration(model.bundle.folder, calibration.model_copy(update=likeness))
-    print(
-        f"{model.bundle.folder}: the mean of {len(vectors)} pictures, of length {np.linalg.norm(mean):.3f}, is written"
-    )
+    fitted = fit(vectors, pictures.labels, prototypes, options.margin, options.scale)
+    folder = model.bundle.folder
+    fitted.save(folder / LIKENESS)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config["sha256"][LIKENESS] = sha256_of(folder / LIKENESS)
+    (folder / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    open_bundle(folder)
+    print(f"{folder / LIKENESS}: fitted on {len(vectors)} pictures of {len(np.unique(pictures.labels))} classes")
     return 0
+
+
+def fit(vectors: Floats, labels: Numbers, prototypes: Floats, margin: float, scale: float = 1.0) -> Likeness:
+    """The likeness for unit vectors (P, D) of pictures of classes (P,) whose texts have unit prototypes (C, D).
+
+    The pictures' map takes off the mean of the classes and evens out how much pictures of one class differ in each
+    direction: whitening with shrinkage, as in linear discriminant analysis. The texts' map is the ridge regression of
+    the classes' means, among pictures, on their prototypes. Classes without pictures are left out.
+    """
+    shown, numbers = np.unique(labels, return_inverse=True)
+    means = _means(vectors, numbers)  # (S, D)
+    apart = vectors - means[numbers]
+    variances, directions = np.linalg.eigh(apart.T @ apart / len(apart))  # (D,), (D, D)
+    even = directions / np.sqrt(variances + EVEN * variances.mean()) @ directions.T  # (D, D)
+    pictures = np.vstack([even, -means.mean(axis=0) @ even])  # (D + 1, D)
+    goals = _means(unit(vectors @ pictures[:-1] + pictures[-1]), numbers)  # (S, D)
+    texts, middle = prototypes[shown], prototypes[shown].mean(axis=0)
+    spread = (texts - middle).T @ (texts - middle)
+    held = spread + RIDGE * np.trace(spread) / len(spread) * np.eye(len(spread))
+    slope = np.linalg.solve(held, (texts - middle).T @ (goals - goals.mean(axis=0)))  # (D, D)
+    among = np.vstack([slope, goals.mean(axis=0) - middle @ slope])  # (D + 1, D)
+    return Likeness(pictures.astype(np.float32), among.astype(np.float32), margin, scale)
+
+
+def _means(vectors: Floats, numbers: Numbers) -> Floats:
+    return np.stack([vectors[numbers == number].mean(axis=0) for number in range(numbers.max() + 1)])

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = ("#0072b2", "#56b4e9", "#e69f00", "#009e73", "#d55e00")  # told apart by the colour-blind too: Okabe, Ito
-MARKS = "os^Dv"
+# told apart by the colour-blind too: Okabe, Ito
+COLOURS = ("#0072b2", "#56b4e9", "#e69f00", "#009e73", "#d55e00", "#cc79a7")
+MARKS = "os^DvP"
 RARE = 0.01  # of the answers: fewer say nothing, and their points jump
 FEW = 20  # classes whose confusion table has room for numbers
 

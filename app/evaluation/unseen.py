@@ -17,6 +17,7 @@ from app.errors import TrainingError
 from app.evaluation.data import Numbers
 from app.evaluation.heads import SHOTS, Vectors
 from app.evaluation.left_out import Split, draw_split, write_split
+from app.evaluation.likeness import fit
 from app.taught import Likeness, teach
 
 DRAWS = 5  # of the pictures that teach
@@ -49,12 +50,13 @@ class Measured:
 
 @dataclass(frozen=True)
 class Views:
-    """Vectors of one split's model, all with the numbers of the whole data's classes."""
+    """Vectors of one split's model, all with the numbers of the whole data's classes, and how it compares pictures."""
 
     prototypes: Floats
     train: Vectors
     test: Vectors
     split: Split
+    likeness: Likeness
 
 
 def run(options: argparse.Namespace) -> int:
@@ -69,8 +71,8 @@ def run(options: argparse.Namespace) -> int:
         if not (folder / "split.json").exists():
             write_split(draw_split(seed, count, options.leave), options.data, labels, folder)
         train(folder, seed, options)
-        views, minutes = encode(folder, options.data, options.test)
-        found.append(measure(seed, minutes, views, options.scale))
+        views, minutes = encode(folder, options)
+        found.append(measure(seed, minutes, views))
         print(table(found[-1:]) if not options.json else json.dumps(asdict(found[-1])), flush=True)
     if options.out:
         options.out.write_text(json.dumps([asdict(each) for each in found], indent=1) + "\n", encoding="utf-8")
@@ -90,7 +92,7 @@ def train(folder: Path, seed: int, options: argparse.Namespace) -> None:
         raise TrainingError(f"{folder} could not be trained")
 
 
-def encode(folder: Path, data: Path, test: str) -> tuple[Views, float]:
+def encode(folder: Path, options: argparse.Namespace) -> tuple[Views, float]:
     """The vectors of a split's model, and how long it was trained, in minutes."""
     from app.training.data import read_classes
     from app.training.finish import prompts_of, read_vectors
@@ -99,44 +101,46 @@ def encode(folder: Path, data: Path, test: str) -> tuple[Views, float]:
     split, trained = Split.load(folder), open_run(folder / "run")
     classes = read_classes(folder / "data/grocery/classes.csv")
     prompts = prompts_of(trained.model, trained.tokenizer, classes, folder / "labels").pantry
-    order = np.argsort(split.kept + split.left_out)
+    prototypes = prompts[np.argsort(split.kept + split.left_out)]
 
     def vectors(name: str) -> Vectors:
-        found = read_vectors(trained.model, data / f"grocery/{name}.parquet", trained.options.image_size)
+        found = read_vectors(trained.model, options.data / f"grocery/{name}.parquet", trained.options.image_size)
         return Vectors(found.pictures, found.labels)
 
-    return Views(prompts[order], vectors("train"), vectors(test), split), trained.minutes
+    every = vectors("train")
+    seen = np.isin(every.labels, split.kept)
+    likeness = fit(every.vectors[seen], every.labels[seen], prototypes, options.margin, options.scale)
+    return Views(prototypes, every, vectors(options.test), split, likeness), trained.minutes
 
 
-def measure(seed: int, minutes: float, views: Views, scale: float) -> Measured:
+def measure(seed: int, minutes: float, views: Views) -> Measured:
     """All figures of one split."""
     left = views.split.left_out
     return Measured(
         seed,
         minutes,
-        nothing=share(views, left, 0, 0, scale),
-        together=[mean([share(views, left, shots, draw, scale) for draw in range(DRAWS)]) for shots in SHOTS],
-        alone=[
-            mean([share(views, [one], shots, draw, scale) for one in left for draw in range(DRAWS)]) for shots in SHOTS
-        ],
+        nothing=share(views, left, 0, 0),
+        together=[mean([share(views, left, shots, draw) for draw in range(DRAWS)]) for shots in SHOTS],
+        alone=[mean([share(views, [one], shots, draw) for one in left for draw in range(DRAWS)]) for shots in SHOTS],
     )
 
 
-def share(views: Views, taught: Sequence[int], shots: int, draw: int, scale: float) -> Shares:
+def share(views: Views, taught: Sequence[int], shots: int, draw: int) -> Shares:
     """Teach some classes by `shots` pictures each and see; the names of all classes are labels, taught or not."""
-    means = [views.train.vectors[views.train.labels == each].mean(axis=0) for each in views.split.kept]
     dice, examples, rest = np.random.default_rng(draw), [], []
     for one in taught:
         order = dice.permutation(np.flatnonzero(views.train.labels == one))
         examples += [(one, vector) for vector in views.train.vectors[order[:shots]]]
         rest += order[KEPT_BACK:].tolist()
-    likeness = Likeness(scale, np.mean(means, axis=0, dtype=np.float32))
-    lessons = teach(examples, views.prototypes, likeness)
+    lessons = teach(examples, views.prototypes, views.likeness)
 
     def right(pictures: Floats, labels: Numbers) -> float:
-        cosines = pictures @ views.prototypes.T
-        answers = (lessons.raised(cosines, pictures) if lessons else cosines).argmax(axis=1)
-        return float((answers == labels).mean()) if len(labels) else np.nan
+        if not len(labels):
+            return np.nan
+        cosines = pictures @ views.prototypes.T  # (P, N)
+        if lessons:
+            cosines = np.stack([lessons.raised(*each) for each in zip(cosines, pictures, strict=True)])
+        return float((cosines.argmax(axis=1) == labels).mean())
 
     new, old = np.isin(views.test.labels, taught), np.isin(views.test.labels, views.split.kept)
     return Shares(
@@ -162,12 +166,14 @@ def draw(found: Sequence[Measured], path: Path) -> None:
         rows += [mean([getattr(each, how)[place] for each in found]) for place in range(len(SHOTS))]
         return [getattr(row, what) for row in rows]
 
+    by_name = [mean([each.nothing for each in found]).unseen] * (len(SHOTS) + 1)
     lines = {
         "one new class, test pictures": line("alone", "unseen"),
         "one new class, other pictures of the same shoots": line("alone", "same_shop"),
         "all new classes, test pictures": line("together", "unseen"),
         "old classes, one new class": line("alone", "seen"),
         "old classes, all new classes": line("together", "seen"),
+        "new classes by their names alone": by_name,
     }
     by_examples([0, *SHOTS], lines, path)
 

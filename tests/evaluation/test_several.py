@@ -23,16 +23,3 @@ def test_frames_and_shelves_are_measured(here, bundle, parquet, class_list, prom
     assert found["together"] >= found["one_picture"] > 0.5
     assert found["precision"] > 0.5
     assert found["recall"] > 0.2
-
-
-def test_the_likeness_is_written_into_the_bundle(here, bundle, parquet, class_list, prompts, capsys):
-    """The mean of the pictures and the scale; a calibration that is fitted anew keeps both."""
-    words = [str(bundle), "--data", str(parquet("val.parquet", 10)), "--classes", str(class_list)]
-    assert main(["likeness", *words, "--scale", "0.9"]) == 2
-    assert "not calibrated" in capsys.readouterr().err
-    assert main(["calibrate", *words, *prompts, "--json"]) == 0
-    assert main(["likeness", *words, "--scale", "0.9"]) == 0
-    first = json.loads((bundle / "config.json").read_text())["calibration"]
-    assert (first["example_scale"], len(first["picture_mean"])) == (0.9, 3)
-    assert main(["calibrate", *words, *prompts, "--json"]) == 0
-    assert json.loads((bundle / "config.json").read_text())["calibration"] == first

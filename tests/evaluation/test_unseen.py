@@ -11,6 +11,7 @@ import pytest
 from app.encoder import unit
 from app.evaluation.heads import Vectors
 from app.evaluation.left_out import Split, draw_split, write_split
+from app.evaluation.likeness import fit
 from app.evaluation.unseen import Views, measure, table
 
 CLASSES = 6
@@ -66,7 +67,10 @@ def test_what_is_taught_is_measured():
         return Vectors(unit(directions[labels] + dice.normal(0, 0.1, (len(labels), 8)).astype(np.float32)), labels)
 
     prototypes = np.concatenate([directions[:3], -directions[3:5]])  # of the taught ones: nowhere near
-    found = measure(0, 1.0, Views(prototypes, pictures(20), pictures(10), split), scale=0.9)
+    seen = pictures(20)
+    kept = np.isin(seen.labels, split.kept)
+    likeness = fit(seen.vectors[kept], seen.labels[kept], prototypes, margin=0)
+    found = measure(0, 1.0, Views(prototypes, seen, pictures(10), split, likeness))
     assert (found.nothing.unseen, found.nothing.seen) == (0, 1)
     assert [each.shots for each in found.together] == [1, 2, 5, 10, 16]
     assert all((each.unseen, each.same_shop, each.seen) == (1, 1, 1) for each in found.together + found.alone)

@@ -1,0 +1,75 @@
+"""How pictures are compared with examples is fitted: on drawn vectors whose answer is known, and into a bundle."""
+
+import json
+
+import numpy as np
+
+from app.bundle import open_bundle
+from app.encoder import unit
+from app.evaluation.__main__ import main
+from app.evaluation.likeness import fit
+from app.taught import Likeness, mapped
+
+SIZE, CLASSES, EACH = 16, 8, 40
+
+
+def drawn() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pictures of classes, their labels and prototypes: pictures have much in common, and so have texts, of their own.
+
+    Pictures of one class differ along the last direction most of all, which tells no class from another.
+    """
+    dice, axes = np.random.default_rng(0), np.eye(SIZE, dtype=np.float32)
+    labels = np.repeat(np.arange(CLASSES), EACH)
+    pictures = 3 * axes[CLASSES] + axes[labels] + dice.normal(0, 0.05, (len(labels), SIZE))
+    pictures[:, -1] += dice.normal(0, 1.5, len(labels))
+    texts = 3 * axes[CLASSES + 1] + 0.5 * np.roll(axes, 3, axis=0)[:CLASSES]
+    return unit(pictures.astype(np.float32)), labels, unit(texts.astype(np.float32))
+
+
+def test_texts_come_to_lie_where_their_pictures_are():
+    """Nearer to the mean of their own pictures than to any other's."""
+    pictures, labels, texts = drawn()
+    likeness = fit(pictures, labels, texts, margin=0.1)
+    views = mapped(pictures, likeness.pictures)
+    means = unit(np.stack([views[labels == label].mean(axis=0) for label in range(CLASSES)]))
+    cosines = mapped(texts, likeness.texts) @ means.T
+    assert np.diag(cosines).min() > 0.95
+    assert (cosines - np.eye(CLASSES)).max() < 0.5
+
+
+def test_directions_that_tell_no_class_count_for_less():
+    """Pictures of one class lie further from those of others than plain cosines without the common mean say."""
+    pictures, labels, texts = drawn()
+    same = labels[:, None] == labels
+
+    def gap(vectors):
+        cosines = vectors @ vectors.T
+        return cosines[same].mean() - cosines[~same].mean()
+
+    plain = unit(pictures - pictures.mean(axis=0))
+    assert gap(mapped(pictures, fit(pictures, labels, texts, margin=0.1).pictures)) > gap(plain) + 0.2
+
+
+def test_classes_without_pictures_are_left_out():
+    """A label file has more lines than there are classes with pictures."""
+    pictures, labels, texts = drawn()
+    some = labels > 1
+    fitted = fit(pictures[some], labels[some], texts, margin=0.1)
+    again = fit(pictures[some], labels[some] - 2, texts[2:], margin=0.1)
+    assert fitted.texts.tobytes() == again.texts.tobytes()
+
+
+def test_the_likeness_is_written_into_the_bundle(tmp_path, monkeypatch, bundle, parquet, class_list, prompts, capsys):
+    """With its checksum; what names the vectors stays, so examples that were taught before stay in force."""
+    monkeypatch.chdir(tmp_path)  # compiled models are kept under the working folder
+    before = open_bundle(bundle)
+    words = [str(bundle), "--data", str(parquet("val.parquet", 10)), "--classes", str(class_list), *prompts[:2]]
+    assert main(["likeness", *words, "--margin", "0.25", "--scale", "2"]) == 0
+    assert "fitted on 40 pictures of 4 classes" in capsys.readouterr().out
+    after = open_bundle(bundle)
+    assert (before.likeness, after.likeness) == (None, bundle / "likeness.npz")
+    assert before.checksum == after.checksum
+    read = Likeness.load(after.likeness)
+    assert (read.margin, read.scale) == (0.25, 2)
+    assert read.pictures.shape == (4, 3)
+    assert "likeness.npz" in json.loads((bundle / "config.json").read_text())["sha256"]
