@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import compress
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -113,7 +114,7 @@ async def _frames(task: _Task) -> ProcessImageAnswer:
     """Frames of one thing."""
     vectors = await task.service.pipeline.vectors(task.body.images)
     found, agreement = recognise_frames(vectors, task.recognise)
-    task.remember(found, vectors, task.body.images)
+    task.remember(found, list(compress(vectors, agreement.used)), list(compress(task.body.images, agreement.used)))
     frames = FramesAnswer(used=agreement.used, agreement=agreement.share)
     return task.answer(found, await task.count({found.item: 1} if found.sure else {}), frames=frames)
 

@@ -1,0 +1,28 @@
+"""An item that a person names: one of the labels that there are, or a new one."""
+
+import streamlit as st
+
+from app.ui.connection import larder
+
+
+def choose_item(label: str) -> str:
+    """The item that was chosen or typed; empty as long as there is none."""
+    names = sorted(each.label for each in larder().labels())
+    item = st.selectbox(
+        label,
+        names,
+        index=None,
+        key=label,  # what was chosen stays when there are new labels
+        placeholder="Choose one, or type a new one",
+        accept_new_options=True,
+        filter_mode="contains",
+    )
+    return (item or "").strip()
+
+
+def is_name(item: str) -> bool:
+    """Whether it can be an item's name; where not, that is said."""
+    good = bool(item.strip()) and "/" not in item
+    if not good:
+        st.warning("An item needs a name, without a slash.", icon=":material/warning:")
+    return good
