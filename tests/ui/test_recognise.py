@@ -7,6 +7,7 @@ from PIL import Image
 
 from tests.fakes import as_bytes, picture
 from tests.nectar import nectar
+from tests.shelves import shelf
 from tests.ui.conftest import SOURCE, button, named, said, sample, several, type_into
 
 
@@ -17,15 +18,7 @@ def halves(first: str, second: str) -> bytes:
     return as_bytes(left, "JPEG")
 
 
-def side_by_side(*names: str) -> bytes:
-    """A shelf of samples."""
-    row = Image.new("RGB", (480 * len(names), 480))
-    for place, name in enumerate(names):
-        row.paste(Image.open(io.BytesIO(sample(name))), (480 * place, 0))
-    return as_bytes(row, "JPEG")
-
-
-def shelf(page, data: bytes):
+def search(page, data: bytes):
     """The page after a picture of several things was chosen."""
     named(page.segmented_control, "What it shows").set_value("A shelf").run()
     return several(page, data)
@@ -164,7 +157,7 @@ def test_a_correction_that_teaches_changes_the_answer(larder, open_page):
 
 def test_a_shelf_is_listed_and_counted(larder, open_page):
     """Each thing with its boxes, and the counts can be put right before all of them go into the pantry."""
-    page = shelf(open_page("recognise"), side_by_side("lime", "carrots", "red-bell-pepper"))
+    page = search(open_page("recognise"), shelf("lime", "carrots", "red-bell-pepper"))
     assert "**Found:** 3 things" in said(page)
     table = page.table[0].value.set_index("Item")
     assert table.to_dict("index") == {
@@ -185,7 +178,7 @@ def test_a_shelf_is_listed_and_counted(larder, open_page):
 
 def test_a_shelf_of_nothing_known_is_said_so(larder, open_page):
     """No list, no form, and what to try."""
-    page = shelf(open_page("recognise"), as_bytes(picture("magenta", (300, 300))))
+    page = search(open_page("recognise"), as_bytes(picture("magenta", (300, 300))))
     assert "Nothing** is seen for sure" in said(page)
     assert "go nearer" in read(page)
     assert not page.table
