@@ -12,7 +12,7 @@ VERDICT = re.compile("Confident|Unsure|Unknown")
 
 def test_a_picture_is_uploaded_and_counted(open_page, picture):
     """The item is shown with its bars; after a press of a button the pantry has one more of it."""
-    page = open_page(height=1220)
+    page = open_page(height=1320)
     page.locator("input[type=file]").set_input_files(SAMPLES / "banana.jpg")
     expect(page.get_by_text("Confident: banana")).to_be_visible()
     expect(page.get_by_role("row").nth(1)).to_contain_text("banana")

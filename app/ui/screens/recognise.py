@@ -106,7 +106,7 @@ def one_thing(pictures: list[Picked]) -> None:
 def page() -> None:
     """From pictures to their items, and into the pantry."""
     st.caption("What does a picture show? The candidates are the labels of the service and the items of its pantry.")
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         kind = st.segmented_control("What it shows", list(KINDS), default=ONE_THING, required=True)
         source = choose_source()
     pictures = pictures_from(source, FRAMES)

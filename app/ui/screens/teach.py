@@ -15,28 +15,32 @@ from app.ui.sentences import plain, said
 MOST = 32  # pictures at once
 
 
-def new_pictures(item: str) -> None:
-    """Pictures that teach, and what is to be said of them."""
+def choose_pictures() -> tuple[list[Picked], bool]:
+    """Pictures that are to teach, and whether they shall do so now; they stay chosen until they have."""
     st.header("New pictures")
     source = choose_source()
-    with st.form("teach", clear_on_submit=True):
-        pictures = pictures_from(source, MOST)
-        pressed = st.form_submit_button("Teach", icon=":material/school:", type="primary")
-    if pressed and pictures:
-        with naming(pictures):
-            examples = larder().teach(item, [each.data for each in pictures])
-        count = "1 picture" if len(pictures) == 1 else f"{len(pictures)} pictures"
-        st.success(
-            f"**{plain(item)}** was taught by {count}. Try it on the page Recognise.", icon=":material/check_circle:"
-        )
-        gallery(pictures, examples)
-    elif pressed:
+    with st.form(f"teach {st.session_state.setdefault('turn', 0)}"):
+        return pictures_from(source, MOST), st.form_submit_button("Teach", icon=":material/school:", type="primary")
+
+
+def teach(item: str, pictures: list[Picked]) -> None:
+    """Teach an item, and begin anew with an empty form."""
+    if not pictures:
         st.warning("Choose or take a picture first.", icon=":material/warning:")
+        return
+    with naming(pictures):
+        examples = larder().teach(item, [each.data for each in pictures])
+    st.session_state.update(turn=st.session_state.turn + 1, lesson=(pictures, examples))
+    st.rerun()
 
 
-def gallery(pictures: list[Picked], examples: list[Example]) -> None:
+def gallery(item: str, pictures: list[Picked], examples: list[Example]) -> None:
     """The pictures that were just taught, each with its remark."""
-    with st.grid(min_column_width=150) as grid:
+    count = "1 picture" if len(pictures) == 1 else f"{len(pictures)} pictures"
+    st.success(
+        f"**{plain(item)}** was taught by {count}. Try it on the page Recognise.", icon=":material/check_circle:"
+    )
+    with st.grid(min_column_width=120) as grid:
         for picture, example in zip(pictures, examples, strict=True):
             with grid.cell():
                 show(picture)
@@ -99,15 +103,19 @@ def page() -> None:
         "Teach an item by pictures of it: within a second it is recognised by them, whatever its name. The service "
         "keeps what it learnt of the pictures, never the pictures."
     )
-    ready()
     item = choose_item("Item")
-    if not item:
+    if not item or not is_name(item):
+        ready()
         st.info("Choose an item, or type the name of a new one.", icon=":material/label:")
         return
-    if not is_name(item):
-        return
     left, right = st.columns(2, gap="large")
+    with left:
+        pictures, pressed = choose_pictures()
+    ready()  # not before: what is not drawn again is no longer chosen
     with left, said():
-        new_pictures(item)
+        if pressed:
+            teach(item, pictures)
+        if lesson := st.session_state.pop("lesson", None):
+            gallery(item, *lesson)
     with right, said():
         taught(item)
