@@ -13,12 +13,12 @@ def recognise(pictures: Sequence[Picked]) -> Recognition:
     """What a picture, or several of one thing, show."""
     if len(pictures) == 1:
         return larder().recognise(pictures[0].data)
-    with naming(pictures):
+    with named_errors(pictures):
         return larder().recognise_frames([each.data for each in pictures])
 
 
 @contextmanager
-def naming(pictures: Sequence[Picked]) -> Iterator[None]:
+def named_errors(pictures: Sequence[Picked]) -> Iterator[None]:
     """Where the service declines pictures for the sake of one, raise what it has against that one, with its name."""
     try:
         yield

@@ -24,7 +24,8 @@ def correct(found: Recognition) -> bool:
     with said():
         told(larder().feedback(found.request_id, item, at_once))
         if at_once:
-            time.sleep(IN_FORCE)
+            with st.spinner("Learning"):
+                time.sleep(IN_FORCE)
         return at_once
     return False
 

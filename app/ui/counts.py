@@ -43,10 +43,10 @@ def change_all(quantities: Mapping[str, int], put_in: bool) -> None:
             for item, quantity in quantities.items():
                 after.append(larder().add(item, quantity) if put_in else _left(item, quantity))
         finally:
-            now = ", ".join(f"{each.count} of {plain(each.item)}" for each in after)
             if after:
-                icon = ":material/add:" if put_in else ":material/remove:"
-                st.success(f"{'Added' if put_in else 'Took out'}: the pantry has {now} now.", icon=icon)
+                done, icon = ("Added", ":material/add:") if put_in else ("Took out", ":material/remove:")
+                now = ", ".join(f"{each.count} of {plain(each.item)}" for each in after)
+                st.success(f"{done}: the pantry has {now} now.", icon=icon)
 
 
 def _left(item: str, quantity: int) -> Item:

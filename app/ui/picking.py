@@ -35,7 +35,7 @@ def choose_source() -> str:
 
 
 def pictures_from(source: str, most: int = 1) -> list[Picked]:
-    """The pictures that were chosen; none, with a sentence, where they are too many."""
+    """The pictures that were chosen; a person is told of `most`, and may choose more all the same."""
     if source == "Sample":
         path = st.selectbox("A drawn picture", SAMPLES, format_func=lambda path: path.stem.replace("-", " "))
         return [Picked(path.stem.replace("-", " "), path.read_bytes())]
@@ -45,10 +45,14 @@ def pictures_from(source: str, most: int = 1) -> list[Picked]:
         files = [*st.file_uploader(f"Picture files, up to {most}", KINDS, accept_multiple_files=True)]
     else:
         files = [st.file_uploader("A picture file", KINDS)]
-    if len(files) > most:
-        st.warning(f"{len(files)} pictures were chosen; take some away, up to {most} go.", icon=":material/warning:")
-        return []
     return [Picked(file.name, file.getvalue()) for file in files if file]
+
+
+def few_enough(found: list[Picked], most: int) -> bool:
+    """Whether they are at most so many; where not, that is said."""
+    if len(found) > most:
+        st.warning(f"{len(found)} pictures were chosen: take some away, up to {most} go.", icon=":material/warning:")
+    return len(found) <= most
 
 
 def hint(source: str, found: list[Picked], empty: str) -> None:

@@ -11,8 +11,8 @@ from app.ui.picking import Picked
 from app.ui.sentences import plain
 
 
-def shelf(picked: Picked) -> None:
-    """Search a picture, show what was found, and let it all be counted."""
+def shelf(picked: Picked, number: int) -> None:
+    """Search the picture of this number, show what was found, and let it all be counted."""
     things = sorted(larder().recognise_shelf(picked.data), key=lambda thing: thing.boxes[0][1::-1])  # as one reads
     picture, beside = st.columns([3, 2], gap="large")
     with picture:
@@ -21,7 +21,7 @@ def shelf(picked: Picked) -> None:
     with beside:
         if things:
             listing(things)
-            counting(things, picked.name)
+            counting(things, number)
         else:
             st.info("**Nothing** is seen for sure.", icon=":material/help:")
         st.caption(
@@ -44,9 +44,9 @@ def listing(things: list[Found]) -> None:
     st.table(table, hide_index=True, border="horizontal", alt="What was found in the picture")
 
 
-def counting(things: list[Found], name: str) -> None:
+def counting(things: list[Found], number: int) -> None:
     """The whole list into the pantry or out of it, once the counts are right."""
-    with st.form(f"counting {name}"):
+    with st.form(f"counting {number}"):
         st.header("In the pantry")
         with st.grid(min_column_width=150):
             quantities = {

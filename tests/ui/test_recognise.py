@@ -18,10 +18,10 @@ def halves(first: str, second: str) -> bytes:
     return as_bytes(left, "JPEG")
 
 
-def search(page, data: bytes):
-    """The page after a picture of several things was chosen."""
+def search(page, *pictures: bytes):
+    """The page after pictures of several things were chosen."""
     named(page.segmented_control, "What it shows").set_value("A shelf").run()
-    return several(page, data)
+    return several(page, *pictures)
 
 
 def correct(page, item: str):
@@ -132,7 +132,7 @@ def test_one_bad_picture_among_several_is_named(larder, open_page):
 def test_too_many_pictures_are_a_sentence(larder, open_page):
     """Nothing is sent."""
     page = several(open_page("recognise"), *[sample("banana")] * 17)
-    assert "17 pictures were chosen; take some away, up to 16 go" in said(page)
+    assert "17 pictures were chosen: take some away, up to 16 go" in said(page)
     assert not page.html
 
 
@@ -182,3 +182,10 @@ def test_a_shelf_of_nothing_known_is_said_so(larder, open_page):
     assert "Nothing** is seen for sure" in said(page)
     assert "go nearer" in read(page)
     assert not page.table
+
+
+def test_every_picture_of_several_is_a_shelf(larder, open_page):
+    """A bad one among them is named, and the others are searched."""
+    page = search(open_page("recognise"), shelf("lime", "carrots"), b"nothing", shelf("orange"))
+    assert "2.jpg: the bytes are not a picture" in said(page)
+    assert [each.value["Item"].tolist() for each in page.table] == [["lime", "carrots"], ["orange"]]

@@ -43,10 +43,11 @@ def test_without_an_item_the_page_says_what_to_do(larder, open_page):
 
 
 def test_a_new_item_has_no_examples(nectar_page):
-    """The page says how to begin, and a button without pictures is a sentence."""
+    """The page says how to begin; a button without pictures, or with too many, is a sentence."""
     page = nectar_page()
     assert "plum nectar has none yet" in said(page)
     assert "Choose or take a picture first" in said(button(page, "Teach"))
+    assert "33 pictures were chosen" in said(teach(page, *[sample("banana")] * 33))
 
 
 def test_pictures_teach_a_new_item(larder, nectar_page):

@@ -4,12 +4,12 @@ import streamlit as st
 from larder_client import Frames, Recognition
 
 from app.ui import counts
-from app.ui.asking import recognise
+from app.ui.asking import named_errors, recognise
 from app.ui.bars import bars, decimals, percent
 from app.ui.connection import ready
 from app.ui.correcting import correct
-from app.ui.picking import Picked, choose_source, hint, pictures_from, show
-from app.ui.sentences import plain
+from app.ui.picking import Picked, choose_source, few_enough, hint, pictures_from, show
+from app.ui.sentences import plain, said
 from app.ui.shelf import shelf
 
 FRAMES = 16  # pictures of one thing
@@ -112,8 +112,11 @@ def page() -> None:
     pictures = pictures_from(source, FRAMES)
     hint(source, pictures, f"{KINDS[kind]} It goes to the service and is not kept.")
     ready()
-    if pictures and kind == ONE_THING:
+    if not pictures or not few_enough(pictures, FRAMES):
+        return
+    if kind == ONE_THING:
         one_thing(pictures)
-    elif pictures:
-        for each in pictures:
-            shelf(each)
+        return
+    for number, each in enumerate(pictures, start=1):
+        with said(), named_errors([each]):
+            shelf(each, number)

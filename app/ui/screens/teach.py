@@ -5,10 +5,10 @@ from datetime import datetime, timedelta, timezone
 import streamlit as st
 from larder_client import Example, NotFound
 
-from app.ui.asking import naming
+from app.ui.asking import named_errors
 from app.ui.connection import larder, ready
 from app.ui.naming import choose_item, is_name
-from app.ui.picking import Picked, choose_source, pictures_from, show
+from app.ui.picking import Picked, choose_source, few_enough, pictures_from, show
 from app.ui.remarks import remark, short
 from app.ui.sentences import plain, said
 
@@ -27,11 +27,11 @@ def teach(item: str, pictures: list[Picked]) -> None:
     """Teach an item, and begin anew with an empty form."""
     if not pictures:
         st.warning("Choose or take a picture first.", icon=":material/warning:")
-        return
-    with naming(pictures):
-        examples = larder().teach(item, [each.data for each in pictures])
-    st.session_state.update(turn=st.session_state.turn + 1, lesson=(pictures, examples))
-    st.rerun()
+    elif few_enough(pictures, MOST):
+        with named_errors(pictures):
+            examples = larder().teach(item, [each.data for each in pictures])
+        st.session_state.update(turn=st.session_state.turn + 1, lesson=(pictures, examples))
+        st.rerun()
 
 
 def gallery(item: str, pictures: list[Picked], examples: list[Example]) -> None:
