@@ -13,7 +13,7 @@ from app.ui.sentences import plain
 
 def shelf(picked: Picked, number: int) -> None:
     """Search the picture of this number, show what was found, and let it all be counted."""
-    things = sorted(larder().recognise_shelf(picked.data), key=lambda thing: thing.boxes[0][1::-1])  # as one reads
+    things = sorted(larder().recognise_shelf(picked.data), key=place)
     picture, beside = st.columns([3, 2], gap="large")
     with picture:
         boxes = [box for thing in things for box in thing.boxes]
@@ -28,6 +28,11 @@ def shelf(picked: Picked, number: int) -> None:
             "Seen through tiles, so a box is a tile and no outline; only sure answers count. What is smaller than a "
             "quarter of the picture's shorter side is missed: go nearer."
         )
+
+
+def place(thing: Found) -> list[int]:
+    """Where an item is first met by who reads the picture: from above, then from the left."""
+    return min([top, left] for left, top, _, _ in thing.boxes)
 
 
 def listing(things: list[Found]) -> None:

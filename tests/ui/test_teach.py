@@ -78,7 +78,7 @@ def test_examples_are_forgotten(larder, nectar_page):
     page = forget(nectar_page(), examples[1].id, examples[3].id)
     assert "2 examples were forgotten" in said(page)
     assert page.table[0].value["Example"].tolist() == [examples[0].id[:8], examples[2].id[:8]]
-    page = forget(page, "all 2")
+    page = forget(page, examples[0].id, examples[2].id)
     assert "plum nectar has none yet" in said(page)
     assert larder.taught("plum nectar") == []
     assert "forgotten" not in said(whole(page.run()))

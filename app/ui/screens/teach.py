@@ -80,13 +80,12 @@ def taught(item: str) -> None:
 
 def forget(item: str, ids: list[str]) -> None:
     """Forget some examples or all."""
-    everything = f"all {len(ids)}"
-    names = {everything: everything} | {id: short(id) for id in ids}
     with st.form("forget"):
-        chosen = st.multiselect("Examples to forget", [*ids, everything], format_func=names.__getitem__)
+        chosen = st.multiselect("Examples to forget", ids, format_func=short)
         pressed = st.form_submit_button("Forget", icon=":material/delete:")
     if pressed and chosen:
-        count = sum(larder().forget(item, id) for id in ([None] if everything in chosen else chosen))
+        everything = len(chosen) == len(ids)
+        count = larder().forget(item) if everything else sum(larder().forget(item, id) for id in chosen)
         st.session_state.forgotten = f"{'1 example was' if count == 1 else f'{count} examples were'} forgotten."
         st.rerun()
 
