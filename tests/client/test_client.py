@@ -167,7 +167,7 @@ def test_feedback(larder):
     again = larder.recognise_frames([picture("green"), picture("blue")])
     said = larder.feedback(again.request_id, "greengage", teach=True)
     assert [each.id for each in said.taught] == [each.id for each in larder.taught("greengage")]
-    assert len(said.taught) == 2
+    assert len(said.taught) == again.frames.used.count(True)
     larder.delete("greengage")
     with pytest.raises(NotFound, match="no answer to request 'never asked'"):
         larder.feedback("never asked", "banana")

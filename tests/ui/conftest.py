@@ -17,7 +17,7 @@ FILES = "Picture files, up to 16"
 @pytest.fixture(scope="session")
 def url(tmp_path_factory):
     """The service that `make run` serves, with its files in an empty folder."""
-    with Server(data=tmp_path_factory.mktemp("ui"), drain=0) as server:
+    with Server(data=tmp_path_factory.mktemp("ui"), drain=0, log_level="error") as server:  # nobody reads it
         server.ready()
         yield f"http://127.0.0.1:{server.port}"
 
