@@ -90,6 +90,8 @@ def test_a_shelf_is_counted(larder, open_page, picture):
     choose(page, shelf(*THINGS))
     expect(page.get_by_text("Found: 6 things")).to_be_visible()
     expect(page.get_by_role("img", name="1.jpg, with 6 numbered boxes")).to_be_visible()
+    expect(page.get_by_role("row", name="orange 1 4")).to_be_visible()
+    expect(page.get_by_role("button", name="Increment")).to_have_count(6)
     picture(page, "shelf")
     assert faults(page) == []
     page.get_by_label("orange").fill("5")
