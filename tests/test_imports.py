@@ -91,7 +91,7 @@ OWNERS = {
     "open_clip": ["engines.open_clip_import"],
     "tokenizers": ["bundle", "training", "exporter"],
     "ftfy": ["bundle", "training"],
-    "PIL": ["images", "preprocess", "training", "exporter", "evaluation", "ui.picking"],
+    "PIL": ["images", "preprocess", "training", "exporter", "evaluation", "ui.picking", "ui.boxes"],
     "openvino": ["engines.openvino"],
     "sqlite3": ["pantry.sqlite", "pantry.sqlite_examples", "feedback", "prompt_cache", "contents.file"],
     "faiss": ["contents.segment"],

@@ -81,7 +81,7 @@ def add_likeness(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def add_blend(command: argparse.ArgumentParser) -> None:
     """How examples are weighed against texts."""
-    command.add_argument("--margin", type=float, default=0.12, metavar="X", help="for taught labels (%(default)s)")
+    command.add_argument("--margin", type=float, default=0.14, metavar="X", help="for taught labels (%(default)s)")
     command.add_argument(
         "--scale",
         type=float,

@@ -15,7 +15,7 @@ from app.exporter.checkpoint import sha256_of
 from app.taught import Likeness
 from app.vocabulary import encode, read_prompts
 
-EVEN = 1.0  # added to the variances within classes, in their mean: the more, the less directions are evened out
+EVEN = 0.3  # added to the variances within classes, in their mean: the more, the less directions are evened out
 RIDGE = 0.003  # holds the map of texts back, in the mean variance of the texts
 
 

@@ -1,15 +1,18 @@
 """Changes of the pantry, with what came of them said in a sentence."""
 
+from collections.abc import Mapping
+
 import streamlit as st
+from larder_client import Item, NotFound
 
 from app.ui.connection import larder
+from app.ui.naming import is_name
 from app.ui.sentences import plain, said
 
 
 def add(item: str, quantity: int) -> None:
     """Add so many of an item."""
-    if not item.strip() or "/" in item:
-        st.warning("An item needs a name, without a slash.", icon=":material/warning:")
+    if not is_name(item):
         return
     with said():
         now = larder().add(item, quantity)
@@ -30,3 +33,25 @@ def delete(item: str) -> None:
     with said():
         larder().delete(item)
         st.success(f"{plain(item)} is no longer in the pantry.", icon=":material/delete:")
+
+
+def change_all(quantities: Mapping[str, int], put_in: bool) -> None:
+    """Put so many of each item in, or take as many as there are; what was done is said, also where the rest fails."""
+    after: list[Item] = []
+    with said():
+        try:
+            for item, quantity in quantities.items():
+                after.append(larder().add(item, quantity) if put_in else _left(item, quantity))
+        finally:
+            if after:
+                done, icon = ("Added", ":material/add:") if put_in else ("Took out", ":material/remove:")
+                now = ", ".join(f"{each.count} of {plain(each.item)}" for each in after)
+                st.success(f"{done}: the pantry has {now} now.", icon=icon)
+
+
+def _left(item: str, quantity: int) -> Item:
+    """An item after a removal; of what was not there, nothing is left."""
+    try:
+        return larder().remove(item, quantity)
+    except NotFound:
+        return Item(item, 0)

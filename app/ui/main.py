@@ -20,12 +20,13 @@ def main() -> None:
     """Show the page that was chosen; what the service cannot do is said on it."""
     root = Path(__file__).parents[2]
     sys.path += {str(root), str(root / "client")} - set(sys.path)  # a checkout runs without being installed
-    from app.ui.screens import classify, compare, data_set, pantry, recognise, search, service
+    from app.ui.screens import classify, compare, data_set, pantry, recognise, search, service, teach
     from app.ui.sentences import said
 
     pages = [
         st.Page(recognise.page, title="Recognise", default=True),
         st.Page(classify.page, title="Classify", url_path="classify"),
+        st.Page(teach.page, title="Teach", url_path="teach"),
         st.Page(search.page, title="Search", url_path="search"),
         st.Page(pantry.page, title="Pantry", url_path="pantry"),
         st.Page(data_set.page, title="Data set", url_path="data-set"),

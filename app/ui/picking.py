@@ -1,4 +1,4 @@
-"""One picture: from a file, from the camera, or a drawn sample."""
+"""Pictures that a person picks: from files, from the camera, or a drawn sample."""
 
 import io
 from dataclasses import dataclass
@@ -22,23 +22,56 @@ class Picked:
 
 def pick(empty: str) -> Picked | None:
     """Let a person choose a picture; until there is one, say what is to be done, ending in `empty`."""
+    source = choose_source()
+    found = pictures_from(source)
+    hint(source, found, empty)
+    return found[0] if found else None
+
+
+def choose_source() -> str:
+    """Where pictures come from."""
     sources = ["Upload", "Camera", "Sample"]
-    source = st.segmented_control("Where the picture comes from", sources, default="Upload", required=True)
+    return st.segmented_control("Where the picture comes from", sources, default="Upload", required=True)
+
+
+def pictures_from(source: str, most: int = 1) -> list[Picked]:
+    """The pictures that were chosen; a person is told of `most`, and may choose more all the same."""
     if source == "Sample":
         path = st.selectbox("A drawn picture", SAMPLES, format_func=lambda path: path.stem.replace("-", " "))
-        return Picked(path.stem.replace("-", " "), path.read_bytes())
-    file = st.camera_input("A photo") if source == "Camera" else st.file_uploader("A picture file", KINDS)
-    if file is None:
+        return [Picked(path.stem.replace("-", " "), path.read_bytes())]
+    if source == "Camera":
+        files = [st.camera_input("A photo")]
+    elif most > 1:
+        files = [*st.file_uploader(f"Picture files, up to {most}", KINDS, accept_multiple_files=True)]
+    else:
+        files = [st.file_uploader("A picture file", KINDS)]
+    return [Picked(file.name, file.getvalue()) for file in files if file]
+
+
+def few_enough(found: list[Picked], most: int) -> bool:
+    """Whether they are at most so many; where not, that is said."""
+    if len(found) > most:
+        st.warning(f"{len(found)} pictures were chosen: take some away, up to {most} go.", icon=":material/warning:")
+    return len(found) <= most
+
+
+def hint(source: str, found: list[Picked], empty: str) -> None:
+    """Where there is no picture, say what is to be done, ending in `empty`."""
+    if not found:
         what = "Take a photo" if source == "Camera" else "Choose a picture file"
         st.info(f"{what} {empty}", icon=":material/add_photo_alternate:")
-        return None
-    return Picked(file.name, file.getvalue())
 
 
 def show(picked: Picked) -> None:
-    """Draw a picture that the service could read, upright and no larger than a screen."""
+    """Draw a picture that the service could read."""
+    st.image(upright(picked)[0], alt=picked.name, width="stretch")
+
+
+def upright(picked: Picked) -> tuple[Image.Image, float]:
+    """A picture upright and no larger than a screen, and its size as a share of the file's."""
     file = Image.open(io.BytesIO(picked.data))
+    longest = max(file.size)
     file.draft("RGB", (LARGEST, LARGEST))
     image = ImageOps.exif_transpose(file).convert("RGBA")
     image.thumbnail((LARGEST, LARGEST))
-    st.image(image, alt=picked.name, width="stretch")
+    return image, max(image.size) / longest

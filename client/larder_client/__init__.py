@@ -6,7 +6,21 @@
 'banana'
 """
 
-from larder_client.answers import Classification, Content, Health, Hit, Item, Label, Recognition, RemovedItem
+from larder_client.answers import (
+    Classification,
+    Content,
+    Correction,
+    Example,
+    Found,
+    Frames,
+    Health,
+    Hit,
+    Item,
+    Label,
+    Recognition,
+    Region,
+    RemovedItem,
+)
 from larder_client.async_client import AsyncLarder
 from larder_client.client import Larder
 from larder_client.errors import (
@@ -30,7 +44,11 @@ __all__ = [
     "Busy",
     "Classification",
     "Content",
+    "Correction",
+    "Example",
     "Failed",
+    "Found",
+    "Frames",
     "Health",
     "Hit",
     "ImageTooLarge",
@@ -44,6 +62,7 @@ __all__ = [
     "NotFound",
     "Recognition",
     "Refused",
+    "Region",
     "RemovedItem",
     "TimedOut",
     "Unauthorized",

@@ -58,8 +58,23 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Recognition:
-    """What a picture shows, and how sure that is."""
+class Correction:
+    """What an answer was, what it should have been, and what was kept of that."""
+
+    request_id: str
+    item: str
+    answered: str
+    """What the service had said."""
+    right: bool
+    """Whether that was the item."""
+    pictures_kept: int
+    taught: list[Example] | None
+    """The examples, where it was taught."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a picture or a box of it shows, and how sure that is."""
 
     item: str
     """The best label."""
@@ -75,10 +90,28 @@ class Recognition:
     """The best labels' probabilities, renormalised to sum to 1."""
     top_k_probabilities: list[float]
     top_k_cosines: list[float]
+
+
+@dataclass(frozen=True)
+class Region(Seen):
+    """What a box of a picture shows."""
+
+    box: list[int]
+    """Left, top, right, bottom in pixels."""
+    pantry: Item | None
+    """The item and its count after all boxes, when this one changed it."""
+
+
+@dataclass(frozen=True)
+class Recognition(Seen):
+    """What a picture, or frames of one thing, show."""
+
     label_count: int
     model: str
     pantry: Item | None
     """The item and its new count, when the pantry was updated."""
+    request_id: str
+    """By which feedback names this answer, and by which the service's log has it."""
     frames: Frames | None = None
     """Of several frames alone."""
 
@@ -149,16 +182,31 @@ def read(form: type[T], data: dict[str, Any]) -> T:
 
 def recognition(data: dict[str, Any]) -> Recognition:
     """The answer of `POST /process-image`."""
-    frames, pantry = data.get("frames"), data["pantry"]
-    nested = {"frames": frames and read(Frames, frames), "pantry": pantry and read(Item, pantry)}
-    return read(Recognition, data | nested)
+    frames = data.get("frames")
+    return _counted(Recognition, data | {"frames": frames and read(Frames, frames)})
+
+
+def regions(data: dict[str, Any]) -> list[Region]:
+    """The boxes in the answer of `POST /process-image` with `regions`."""
+    return [_counted(Region, each) for each in data["regions"]]
 
 
 def found(data: dict[str, Any]) -> list[Found]:
     """The list in the answer of `POST /process-image` with `tiles`."""
-    return [read(Found, each | {"pantry": each["pantry"] and read(Item, each["pantry"])}) for each in data["items"]]
+    return [_counted(Found, each) for each in data["items"]]
 
 
 def examples(data: dict[str, Any]) -> list[Example]:
     """The answer of the calls of an item's examples."""
     return [read(Example, each) for each in data["examples"]]
+
+
+def correction(data: dict[str, Any]) -> Correction:
+    """The answer of `POST /feedback`."""
+    taught = None if data["taught"] is None else examples({"examples": data["taught"]})
+    return read(Correction, data | {"taught": taught})
+
+
+def _counted(form: type[T], data: dict[str, Any]) -> T:
+    """An answer with the item that it counted, or none."""
+    return read(form, data | {"pantry": data["pantry"] and read(Item, data["pantry"])})

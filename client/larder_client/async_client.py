@@ -7,7 +7,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import httpx2
 
-from larder_client import calls, content_calls
+from larder_client import calls, content_calls, recognition_calls, teaching_calls
 from larder_client.errors import LarderError
 from larder_client.exchange import Tries, answer, failure, named, request, settings
 
@@ -47,10 +47,11 @@ class AsyncLarder:
     health = _method(calls.health)
     metrics = _method(calls.metrics)
     labels = _method(calls.labels)
-    recognise = _method(calls.recognise)
-    recognise_frames = _method(calls.recognise_frames)
-    recognise_shelf = _method(calls.recognise_shelf)
-    classify = _method(calls.classify)
+    recognise = _method(recognition_calls.recognise)
+    recognise_frames = _method(recognition_calls.recognise_frames)
+    recognise_regions = _method(recognition_calls.recognise_regions)
+    recognise_shelf = _method(recognition_calls.recognise_shelf)
+    classify = _method(recognition_calls.classify)
     embed_texts = _method(calls.embed_texts)
     embed_pictures = _method(calls.embed_pictures)
 
@@ -61,9 +62,10 @@ class AsyncLarder:
     remove = _method(calls.remove)
     delete = _method(calls.delete)
 
-    teach = _method(calls.teach)
-    taught = _method(calls.taught)
-    forget = _method(calls.forget)
+    teach = _method(teaching_calls.teach)
+    taught = _method(teaching_calls.taught)
+    forget = _method(teaching_calls.forget)
+    feedback = _method(teaching_calls.feedback)
 
     put_text = _method(content_calls.put_text)
     put_picture = _method(content_calls.put_picture)

@@ -55,6 +55,8 @@ def request(call: Call[T]) -> dict[str, Any]:
 def answer(call: Call[T], response: httpx2.Response, again: bool = False) -> T:
     """What the answer says to a call, which may have been sent again; raises the LarderError that it stands for."""
     body = _json(response)
+    if isinstance(body, dict):  # the id of the answer travels in a header
+        body = {"request_id": response.headers.get("x-request-id", "")} | body
     if not response.is_success and not (response.status_code in call.also and _is_own(body)):
         error = error_of(response.status_code, body, response.headers)
         if again and call.gone and isinstance(error, NotFound):

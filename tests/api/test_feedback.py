@@ -38,13 +38,15 @@ def test_an_answer_is_said_to_be_right_or_wrong(client):
 
 
 def test_feedback_is_taught_at_once(client):
-    """What was shown becomes an example, every frame of it."""
+    """What was shown becomes an example, every frame that counted."""
     ask(client, "r1", "yellow")
     (example,) = say(client, "r1", "quince", teach=True).json()["taught"]
     assert [each["id"] for each in client.get("/pantry/quince/examples").json()["examples"]] == [example["id"]]
     wait_until(lambda: ask(client, "r2", "yellow")["item"] == "quince", seconds=1)
     ask(client, "r3", "cyan", "white")
     assert len(say(client, "r3", "sky", teach=True).json()["taught"]) == 2
+    assert ask(client, "r4", "yellow", "blue", "yellow")["frames"]["used"] == [True, False, True]
+    assert len(say(client, "r4", "quince", teach=True).json()["taught"]) == 2
 
 
 def test_feedback_without_teaching_changes_nothing(client):

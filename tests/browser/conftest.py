@@ -67,6 +67,7 @@ def picture() -> Callable[[Page, str], None]:
 
     def picture(page: Page, name: str) -> None:
         if folder := os.environ.get("SCREENSHOTS"):
+            expect(page.get_by_test_id("stSkeleton")).to_have_count(0)  # what stands for widgets that are being loaded
             page.mouse.move(0, 0)
             shot = Image.open(io.BytesIO(page.screenshot(animations="disabled")))
             shot.convert("RGB").quantize(256).save(Path(folder) / f"{name}.png", optimize=True)

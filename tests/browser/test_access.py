@@ -11,6 +11,7 @@ from benchmarks.server import ROOT
 PAGES = {
     "": "Recognise",
     "classify": "Classify",
+    "teach": "Teach",
     "search": "Search",
     "pantry": "Pantry",
     "data-set": "Data set",

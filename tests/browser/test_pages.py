@@ -12,11 +12,12 @@ VERDICT = re.compile("Confident|Unsure|Unknown")
 
 def test_a_picture_is_uploaded_and_counted(open_page, picture):
     """The item is shown with its bars; after a press of a button the pantry has one more of it."""
-    page = open_page(height=1020)
+    page = open_page(height=1320)
     page.locator("input[type=file]").set_input_files(SAMPLES / "banana.jpg")
     expect(page.get_by_text("Confident: banana")).to_be_visible()
     expect(page.get_by_role("row").nth(1)).to_contain_text("banana")
     expect(page.get_by_label("Item")).to_have_value("banana")
+    expect(page.get_by_role("button", name="Increment")).to_be_visible()
     picture(page, "recognise")
     page.get_by_role("button", name="Add to the pantry").click()
     expect(page.get_by_text("Added 1: the pantry has 1 of banana now.")).to_be_visible()

@@ -1,10 +1,12 @@
 """What the pages say when something is wrong, and how they go on."""
 
+from larder_client import Larder
 from playwright.sync_api import expect
 
 from benchmarks.server import ROOT
 from tests.fakes import as_bytes
 from tests.fakes import picture as square
+from tests.nectar import nectar
 
 
 def test_a_service_that_is_away_is_said_so_until_it_is_back(site, open_page, picture):
@@ -46,3 +48,27 @@ def test_a_picture_too_large_for_the_service_is_a_sentence(open_page, tmp_path):
     page = open_page()
     page.locator("input[type=file]").set_input_files(tmp_path / "heavy.png")
     expect(page.get_by_text("This picture is too large")).to_be_visible()
+
+
+def test_what_is_to_be_taught_stays_chosen(site, open_page):
+    """Item and pictures are there when a service that was away is back, and when a bad picture was taken away."""
+    page = open_page("teach")
+    page.get_by_role("combobox", name="Item").click()
+    page.keyboard.type("plum nectar")
+    page.keyboard.press("Enter")
+    good = {"name": "good.jpg", "mimeType": "image/jpeg", "buffer": nectar(1)}
+    page.locator("input[type=file]").set_input_files([good, good | {"name": "bad.jpg", "buffer": b"no"}])
+    expect(page.get_by_role("button", name="Remove bad.jpg")).to_be_visible()
+    site.stop()
+    page.get_by_role("button", name="Teach").click()
+    expect(page.get_by_text("Nothing answers at http://127.0.0.1:")).to_be_visible()
+    site.start()
+    expect(page.get_by_text("plum nectar has none yet")).to_be_visible()
+    page.get_by_role("button", name="Teach").click()
+    expect(page.get_by_text("This picture cannot be read: bad.jpg")).to_be_visible()
+    page.get_by_role("button", name="Remove bad.jpg").click()
+    page.get_by_role("button", name="Teach").click()
+    expect(page.get_by_text("plum nectar was taught by 1 picture")).to_be_visible()
+    expect(page.get_by_role("button", name="Remove good.jpg")).to_have_count(0)
+    with Larder(f"{site.url}/api") as larder:
+        larder.delete("plum nectar")

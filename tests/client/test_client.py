@@ -161,6 +161,34 @@ def test_frames_and_several_things(larder):
     assert (found.item, found.count, found.pantry) == ("red", 1, None)
 
 
+def test_boxes_of_a_picture(larder):
+    """Each box is answered by itself, in their order, and counted where that is asked for."""
+    halves = picture("red", (40, 20))
+    halves.paste(picture("blue", (20, 20)), (20, 0))
+    left, right = larder.recognise_regions(halves, [(0, 0, 20, 20), (20, 0, 40, 20)], top_k=2)
+    assert [(left.item, left.box), (right.item, right.box)] == [("red", [0, 0, 20, 20]), ("blue", [20, 0, 40, 20])]
+    assert (left.pantry, len(left.top_k_items)) == (None, 2)
+    larder.set_count("red", 2)
+    (counted,) = larder.recognise_regions(halves, [[0, 0, 20, 20]], threshold=0, update="add", quantity=3)
+    assert counted.pantry == Item("red", 5)
+    with pytest.raises(InvalidRequest, match="40 wide and 20 high"):
+        larder.recognise_regions(halves, [(0, 0, 99, 20)])
+
+
+def test_feedback(larder):
+    """An answer's request id is enough to say what it should have been, and to teach that."""
+    found = larder.recognise(picture("green"))
+    said = larder.feedback(found.request_id, "Greengage")
+    assert (said.item, said.answered, said.right, said.taught) == ("greengage", found.item, False, None)
+    again = larder.recognise_frames([picture("green"), picture("blue")])
+    said = larder.feedback(again.request_id, "greengage", teach=True)
+    assert [each.id for each in said.taught] == [each.id for each in larder.taught("greengage")]
+    assert len(said.taught) == again.frames.used.count(True)
+    larder.delete("greengage")
+    with pytest.raises(NotFound, match="no answer to request 'never asked'"):
+        larder.feedback("never asked", "banana")
+
+
 def test_health_labels_and_metrics(larder):
     """The state of the service, its labels and its numbers are answers too."""
     health = larder.health()
@@ -194,6 +222,9 @@ def test_async_does_the_same(url):
             assert [hit.id for hit in await larder.search("red")] == ["async"]
             assert (await larder.thumbnail("async")).startswith(b"\xff\xd8")
             await larder.delete_content("async")
+            found = await larder.recognise(picture("red"))
+            assert (await larder.feedback(found.request_id, "red")).answered == found.item
+            assert [each.item for each in await larder.recognise_regions(picture("red"), [[0, 0, 8, 8]])] == ["red"]
 
     asyncio.run(ask())
 

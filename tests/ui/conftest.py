@@ -1,6 +1,6 @@
 """The pages as a person sees them: run by Streamlit's AppTest against a service in a process of its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,12 +10,14 @@ from streamlit.testing.v1 import AppTest
 from benchmarks.server import ROOT, Server
 
 SAMPLES = ROOT / "samples"
+SOURCE = "Where the picture comes from"
+FILES = "Picture files, up to 16"
 
 
 @pytest.fixture(scope="session")
 def url(tmp_path_factory):
     """The service that `make run` serves, with its files in an empty folder."""
-    with Server(data=tmp_path_factory.mktemp("ui"), drain=0) as server:
+    with Server(data=tmp_path_factory.mktemp("ui"), drain=0, log_level="error") as server:  # nobody reads it
         server.ready()
         yield f"http://127.0.0.1:{server.port}"
 
@@ -55,6 +57,23 @@ def upload(page: AppTest, data: bytes, name: str = "picture.jpg", label: str = "
     """The page after a file was chosen."""
     kind = "text/plain" if name.endswith("txt") else "image/jpeg"
     return whole(named(page.file_uploader, label).set_value((name, data, kind)).run())
+
+
+def several(page: AppTest, *pictures: bytes) -> AppTest:
+    """The page Recognise after files were chosen."""
+    return whole(named(page.file_uploader, FILES).set_value(files(pictures)).run())
+
+
+def files(pictures: Sequence[bytes]) -> list[tuple[str, bytes, str]]:
+    """Pictures as 1.jpg, 2.jpg and so on."""
+    return [(f"{place}.jpg", data, "image/jpeg") for place, data in enumerate(pictures, start=1)]
+
+
+def type_into(page: AppTest, label: str, text: str) -> None:
+    """Type what a selectbox may not have among its options: a browser sends it as it is."""
+    box = named(page.selectbox, label)
+    box.options.append(text)
+    box.select(text)
 
 
 def sample(name: str) -> bytes:

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from benchmarks.server import ROOT, Server
 from tests.conftest import wait_until
-from tests.ui.conftest import said, sample, upload, whole
+from tests.ui.conftest import said, sample, several, whole
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def nobody(monkeypatch):
     return port
 
 
-@pytest.mark.parametrize("name", ["recognise", "classify", "search", "pantry", "service"])
+@pytest.mark.parametrize("name", ["recognise", "classify", "teach", "search", "pantry", "service"])
 def test_a_service_that_is_away_is_said_once_with_its_address(nobody, open_page, name):
     """One sentence that names the address, a promise to look again, and no trace of an exception."""
     page = open_page(name)
@@ -36,7 +36,7 @@ def test_the_page_goes_on_when_the_service_is_back(open_page, monkeypatch, tmp_p
         monkeypatch.setenv("LARDER_URL", f"http://127.0.0.1:{first.port}")
         page = open_page("recognise")
         first.ready()
-    page = upload(page, sample("banana"))
+    page = several(page, sample("banana"))
     assert "Nothing answers" in said(page)
     with Server(data=tmp_path / "second", drain=0, port=first.port) as second:
         second.client.base_url = f"http://127.0.0.1:{first.port}"

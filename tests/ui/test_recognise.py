@@ -6,14 +6,33 @@ import pytest
 from PIL import Image
 
 from tests.fakes import as_bytes, picture
-from tests.ui.conftest import button, named, said, sample, upload
+from tests.nectar import nectar
+from tests.shelves import shelf
+from tests.ui.conftest import SOURCE, button, named, said, sample, several, type_into
 
 
-def side_by_side(first: str, second: str) -> bytes:
+def halves(first: str, second: str) -> bytes:
     """A picture whose halves are two samples."""
     left, right = (Image.open(io.BytesIO(sample(name))) for name in (first, second))
     left.paste(right.crop((right.width // 2, 0, right.width, right.height)), (left.width // 2, 0))
     return as_bytes(left, "JPEG")
+
+
+def search(page, *pictures: bytes):
+    """The page after pictures of several things were chosen."""
+    named(page.segmented_control, "What it shows").set_value("A shelf").run()
+    return several(page, *pictures)
+
+
+def correct(page, item: str):
+    """The page after an item was typed and sent as a correction."""
+    type_into(page, "It is", item)
+    return button(page, "Send the correction")
+
+
+def read(page) -> str:
+    """The small print."""
+    return "\n".join(each.value for each in page.caption)
 
 
 def test_nothing_is_asked_without_a_picture(larder, open_page):
@@ -27,14 +46,14 @@ def test_nothing_is_asked_without_a_picture(larder, open_page):
     ("data", "kind", "words"),
     [
         (sample("banana"), "success", "Confident:** banana"),
-        (side_by_side("lime", "lemon"), "warning", "Unsure:** perhaps"),
+        (halves("lime", "lemon"), "warning", "Unsure:** perhaps"),
         (as_bytes(picture("magenta", (300, 300))), "info", "Unknown:** none of the"),
     ],
     ids=["confident", "unsure", "unknown"],
 )
 def test_three_verdicts_look_different(larder, open_page, data, kind, words):
     """Each has a box of its own kind, a word and a sign; none is told by colour alone."""
-    page = upload(open_page("recognise"), data)
+    page = several(open_page("recognise"), data)
     assert words in said(page)
     [box] = [each for each in getattr(page, kind) if words in each.value]
     assert box.icon.startswith(":material/")
@@ -42,7 +61,7 @@ def test_three_verdicts_look_different(larder, open_page, data, kind, words):
 
 def test_the_five_best_have_probability_score_and_cosine(larder, open_page):
     """The numbers are the service's, and how to read them stands below."""
-    page = upload(open_page("recognise"), sample("lemon"))
+    page = several(open_page("recognise"), sample("lemon"))
     found = larder.recognise(sample("lemon"))
     [table] = page.html
     for label, cosine in zip(found.top_k_items, found.top_k_cosines, strict=True):
@@ -54,7 +73,7 @@ def test_the_five_best_have_probability_score_and_cosine(larder, open_page):
 
 def test_nothing_is_counted_before_a_button_is_pressed(larder, open_page):
     """The item is proposed, can be edited, and goes in and out of the pantry with its new count shown."""
-    page = upload(open_page("recognise"), sample("banana"))
+    page = several(open_page("recognise"), sample("banana"))
     assert named(page.text_input, "Item").value == "banana"
     assert "banana" not in [each.item for each in larder.items()]
     named(page.text_input, "Item").set_value("green banana")
@@ -71,7 +90,7 @@ def test_nothing_is_counted_before_a_button_is_pressed(larder, open_page):
 def test_samples_can_be_looked_at_without_a_camera(larder, open_page):
     """A drawn picture is chosen by its name."""
     page = open_page("recognise")
-    page.segmented_control[0].set_value("Sample").run()
+    named(page.segmented_control, SOURCE).set_value("Sample").run()
     named(page.selectbox, "A drawn picture").select("cucumber").run()
     assert "**Confident:** cucumber" in said(page)
 
@@ -79,7 +98,7 @@ def test_samples_can_be_looked_at_without_a_camera(larder, open_page):
 def test_a_photo_from_the_camera_is_recognised(larder, open_page):
     """What the camera took goes the way of an upload."""
     page = open_page("recognise")
-    page.segmented_control[0].set_value("Camera").run()
+    named(page.segmented_control, SOURCE).set_value("Camera").run()
     assert "Take a photo" in said(page)
     page.camera_input[0].set_value(("photo.jpg", sample("lime"), "image/jpeg")).run()
     assert "lime" in said(page)
@@ -87,6 +106,86 @@ def test_a_photo_from_the_camera_is_recognised(larder, open_page):
 
 def test_a_broken_picture_is_a_sentence(larder, open_page):
     """What is wrong and what to do; no bars, no form."""
-    page = upload(open_page("recognise"), sample("banana")[:5000])
+    page = several(open_page("recognise"), sample("banana")[:5000])
     assert "This picture cannot be read: the picture is damaged or truncated" in said(page)
     assert not page.html
+
+
+def test_several_pictures_are_frames_of_one_thing(larder, open_page):
+    """One answer, with how many agree, and a mark on the one that is left out."""
+    page = several(open_page("recognise"), *map(nectar, (1, 2, 5)), sample("lemon"))
+    frames = larder.recognise_frames([*map(nectar, (1, 2, 5)), sample("lemon")]).frames
+    assert frames.used == [True, True, True, False]
+    assert f"Agreement: {round(4 * frames.agreement)} of 4" in read(page)
+    assert "1 left out, too unlike the others" in read(page)
+    assert len(page.image) == 4
+    assert len(page.html) == 1
+
+
+def test_one_bad_picture_among_several_is_named(larder, open_page):
+    """The page says which file to take away."""
+    page = several(open_page("recognise"), sample("banana"), b"nothing", sample("banana"))
+    assert "2.jpg: the bytes are not a picture" in said(page)
+    assert not page.html
+
+
+def test_too_many_pictures_are_a_sentence(larder, open_page):
+    """Nothing is sent."""
+    page = several(open_page("recognise"), *[sample("banana")] * 17)
+    assert "17 pictures were chosen: take some away, up to 16 go" in said(page)
+    assert not page.html
+
+
+def test_a_correction_is_noted(larder, open_page):
+    """What is said of it differs where the answer was right; nothing is taught unless that is asked for."""
+    page = several(open_page("recognise"), sample("banana"))
+    assert "An item needs a name" in said(button(page, "Send the correction"))
+    named(page.toggle, "Teach it at once, by what was shown").set_value(False)
+    assert "Noted: **plantain**, not banana." in said(correct(page, "plantain"))
+    assert "Noted: **banana**, as was answered." in said(correct(page, "banana"))
+    assert "plantain" not in [each.item for each in larder.items()]
+
+
+def test_a_correction_that_teaches_changes_the_answer(larder, open_page):
+    """The picture is asked about again, and the new answer stands above the correction."""
+    page = correct(several(open_page("recognise"), nectar(1)), "Plum Nectar")
+    assert "Noted: **plum nectar**" in said(page)
+    assert "**Confident:** plum nectar" in said(page)
+    assert len(larder.taught("plum nectar")) == 1
+    larder.delete("plum nectar")
+
+
+def test_a_shelf_is_listed_and_counted(larder, open_page):
+    """Each thing with its boxes, and the counts can be put right before all of them go into the pantry."""
+    page = search(open_page("recognise"), shelf("lime", "carrots", "red-bell-pepper"))
+    assert "**Found:** 3 things" in said(page)
+    table = page.table[0].value.set_index("Item")
+    assert table.to_dict("index") == {
+        "lime": {"Count": 1, "Boxes": "1", "Probability": table.loc["lime", "Probability"]},
+        "carrots": {"Count": 1, "Boxes": "2", "Probability": table.loc["carrots", "Probability"]},
+        "red bell pepper": {"Count": 1, "Boxes": "3", "Probability": table.loc["red bell pepper", "Probability"]},
+    }
+    named(page.number_input, "carrots").set_value(4)
+    named(page.number_input, "red bell pepper").set_value(0)
+    page = button(page, "Add all to the pantry")
+    assert "Added: the pantry has 1 of lime, 4 of carrots now" in said(page)
+    assert [larder.item(name).count for name in ("lime", "carrots")] == [1, 4]
+    assert "red bell pepper" not in [each.item for each in larder.items()]
+    named(page.number_input, "red bell pepper").set_value(1)
+    page = button(page, "Take all out")
+    assert "Took out: the pantry has 0 of lime, 0 of carrots, 0 of red bell pepper now" in said(page)
+
+
+def test_a_shelf_of_nothing_known_is_said_so(larder, open_page):
+    """No list, no form, and what to try."""
+    page = search(open_page("recognise"), as_bytes(picture("magenta", (300, 300))))
+    assert "Nothing** is seen for sure" in said(page)
+    assert "go nearer" in read(page)
+    assert not page.table
+
+
+def test_every_picture_of_several_is_a_shelf(larder, open_page):
+    """A bad one among them is named, and the others are searched."""
+    page = search(open_page("recognise"), shelf("lime", "carrots"), b"nothing", shelf("orange"))
+    assert "2.jpg: the bytes are not a picture" in said(page)
+    assert [each.value["Item"].tolist() for each in page.table] == [["lime", "carrots"], ["orange"]]

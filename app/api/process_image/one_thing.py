@@ -1,6 +1,7 @@
 """One thing, in a picture or in several frames; what was answered can be given feedback on."""
 
 from collections.abc import Sequence
+from itertools import compress
 from typing import Any
 
 from app.api.process_image.counting import count
@@ -23,7 +24,8 @@ async def frames(task: Task) -> ProcessImageAnswer:
     vectors = await task.service.pipeline.vectors(task.body.images)
     found, agreement = recognise_frames(vectors, task.recognise)
     facts = FramesAnswer(used=agreement.used, agreement=agreement.share)
-    return await _answer(task, found, vectors, task.body.images, frames=facts)
+    seen, shown = (list(compress(each, agreement.used)) for each in (vectors, task.body.images))
+    return await _answer(task, found, seen, shown, frames=facts)
 
 
 async def _answer(

@@ -1,13 +1,23 @@
-"""What a picture shows among the live labels, as a page."""
+"""What pictures show among the live labels, as a page."""
 
 import streamlit as st
-from larder_client import Recognition
+from larder_client import Frames, Recognition
 
 from app.ui import counts
+from app.ui.asking import named_errors, recognise
 from app.ui.bars import bars, decimals, percent
-from app.ui.connection import larder, ready
-from app.ui.picking import pick, show
-from app.ui.sentences import plain
+from app.ui.connection import ready
+from app.ui.correcting import correct
+from app.ui.picking import Picked, choose_source, few_enough, hint, pictures_from, show
+from app.ui.sentences import plain, said
+from app.ui.shelf import shelf
+
+FRAMES = 16  # pictures of one thing
+ONE_THING = "One thing"
+KINDS = {
+    ONE_THING: "to see what it shows, or several of one thing.",
+    "A shelf": "of several things to have them listed.",
+}
 
 
 def verdict(found: Recognition) -> None:
@@ -52,17 +62,61 @@ def counting(item: str) -> None:
         counts.take_out(name, quantity)
 
 
+def agreement(frames: Frames) -> None:
+    """How many of several pictures show the item by themselves."""
+    count, left_out = len(frames.used), frames.used.count(False)
+    others = f" {left_out} left out, too unlike the others." if left_out else ""
+    st.caption(
+        f"Taken for {count} pictures of one thing. Agreement: {round(count * frames.agreement)} of {count}, each asked "
+        f"about alone.{others}"
+    )
+
+
+def gallery(pictures: list[Picked], used: list[bool]) -> None:
+    """The pictures of one thing; those that do not count are marked."""
+    with st.grid(min_column_width=120) as grid:
+        for each, counts_in in zip(pictures, used, strict=True):
+            with grid.cell():
+                show(each)
+                if not counts_in:
+                    st.caption(":material/block: left out")
+
+
+def one_thing(pictures: list[Picked]) -> None:
+    """The item that all of the pictures show."""
+    found = recognise(pictures)
+    beside, answer = st.columns([2, 3], gap="large")
+    with answer:
+        above = st.container()
+        if correct(found):
+            found = recognise(pictures)
+    with beside:
+        if found.frames:
+            gallery(pictures, found.frames.used)
+        else:
+            show(pictures[0])
+    with above:
+        verdict(found)
+        if found.frames:
+            agreement(found.frames)
+        ranking(found)
+        counting(found.item)
+
+
 def page() -> None:
-    """From a picture to its item, and into the pantry."""
+    """From pictures to their items, and into the pantry."""
     st.caption("What does a picture show? The candidates are the labels of the service and the items of its pantry.")
-    picked = pick("to see what it shows. It goes to the service and is not kept.")
+    with st.container(horizontal=True, gap="medium"):
+        kind = st.segmented_control("What it shows", list(KINDS), default=ONE_THING, required=True)
+        source = choose_source()
+    pictures = pictures_from(source, FRAMES)
+    hint(source, pictures, f"{KINDS[kind]} It goes to the service and is not kept.")
     ready()
-    if picked:
-        recognition = larder().recognise(picked.data)
-        beside, answer = st.columns([2, 3], gap="large")
-        with beside:
-            show(picked)
-        with answer:
-            verdict(recognition)
-            ranking(recognition)
-            counting(recognition.item)
+    if not pictures or not few_enough(pictures, FRAMES):
+        return
+    if kind == ONE_THING:
+        one_thing(pictures)
+        return
+    for number, each in enumerate(pictures, start=1):
+        with said(), named_errors([each]):
+            shelf(each, number)

@@ -1,0 +1,31 @@
+"""Several pictures that are asked about together."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from larder_client import Recognition, Refused
+
+from app.ui.connection import larder
+from app.ui.picking import Picked
+
+
+def recognise(pictures: Sequence[Picked]) -> Recognition:
+    """What a picture, or several of one thing, show."""
+    if len(pictures) == 1:
+        return larder().recognise(pictures[0].data)
+    with named_errors(pictures):
+        return larder().recognise_frames([each.data for each in pictures])
+
+
+@contextmanager
+def named_errors(pictures: Sequence[Picked]) -> Iterator[None]:
+    """Where the service declines pictures for the sake of one, raise what it has against that one, with its name."""
+    try:
+        yield
+    except Refused:
+        for each in pictures:
+            try:
+                larder().recognise(each.data)
+            except Refused as error:
+                raise type(error)(f"{each.name}: {error}") from error
+        raise

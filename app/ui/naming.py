@@ -1,0 +1,32 @@
+"""An item that a person names: one of the labels that there are, or a new one."""
+
+from contextlib import suppress
+
+import streamlit as st
+from larder_client import LarderError
+
+from app.ui.connection import larder
+
+
+def choose_item(label: str) -> str:
+    """The item that was chosen or typed; empty as long as there is none."""
+    with suppress(LarderError):  # a service that is away is said elsewhere, and what was chosen stays
+        st.session_state.labels = sorted(each.label for each in larder().labels())
+    item = st.selectbox(
+        label,
+        st.session_state.get("labels", []),
+        index=None,
+        key=label,  # what was chosen stays when there are new labels
+        placeholder="Choose one, or type a new one",
+        accept_new_options=True,
+        filter_mode="contains",
+    )
+    return (item or "").strip()
+
+
+def is_name(item: str) -> bool:
+    """Whether it can be an item's name; where not, that is said."""
+    good = bool(item.strip()) and "/" not in item
+    if not good:
+        st.warning("An item needs a name, without a slash.", icon=":material/warning:")
+    return good

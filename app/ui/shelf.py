@@ -1,0 +1,64 @@
+"""The things in a picture of several, with boxes over it and the list beside it."""
+
+import streamlit as st
+from larder_client import Found
+
+from app.ui import counts
+from app.ui.bars import percent
+from app.ui.boxes import boxed
+from app.ui.connection import larder
+from app.ui.picking import Picked
+from app.ui.sentences import plain
+
+
+def shelf(picked: Picked, number: int) -> None:
+    """Search the picture of this number, show what was found, and let it all be counted."""
+    things = sorted(larder().recognise_shelf(picked.data), key=place)
+    picture, beside = st.columns([3, 2], gap="large")
+    with picture:
+        boxes = [box for thing in things for box in thing.boxes]
+        st.image(boxed(picked, boxes), alt=f"{picked.name}, with {len(boxes)} numbered boxes", width="stretch")
+    with beside:
+        if things:
+            listing(things)
+            counting(things, number)
+        else:
+            st.info("**Nothing** is seen for sure.", icon=":material/help:")
+        st.caption(
+            "Seen through tiles, so a box is a tile and no outline; only sure answers count. What is smaller than a "
+            "quarter of the picture's shorter side is missed: go nearer."
+        )
+
+
+def place(thing: Found) -> list[int]:
+    """Where an item is first met by who reads the picture: from above, then from the left."""
+    return min([top, left] for left, top, _, _ in thing.boxes)
+
+
+def listing(things: list[Found]) -> None:
+    """The items with their counts, and which boxes show them."""
+    total = sum(thing.count for thing in things)
+    st.success(f"**Found:** {total} {'thing' if total == 1 else 'things'}", icon=":material/check_circle:")
+    numbers = iter(range(1, total + 1))
+    table = {
+        "Item": [plain(thing.item) for thing in things],
+        "Count": [thing.count for thing in things],
+        "Boxes": [", ".join(str(next(numbers)) for _ in thing.boxes) for thing in things],
+        "Probability": [", ".join(map(percent, thing.probabilities)) for thing in things],
+    }
+    st.table(table, hide_index=True, border="horizontal", alt="What was found in the picture")
+
+
+def counting(things: list[Found], number: int) -> None:
+    """The whole list into the pantry or out of it, once the counts are right."""
+    with st.form(f"counting {number}"):
+        st.header("In the pantry")
+        with st.grid(min_column_width=150):
+            quantities = {
+                thing.item: st.number_input(plain(thing.item), min_value=0, value=thing.count) for thing in things
+            }
+        with st.container(horizontal=True):
+            add = st.form_submit_button("Add all to the pantry", icon=":material/add:", type="primary")
+            take = st.form_submit_button("Take all out", icon=":material/remove:")
+    if add or take:
+        counts.change_all({item: quantity for item, quantity in quantities.items() if quantity}, put_in=add)

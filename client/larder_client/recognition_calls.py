@@ -1,0 +1,111 @@
+"""The calls that recognise what pictures show."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypeVar
+
+from larder_client.answers import Classification, Found, Recognition, Region, found, read, recognition, regions
+from larder_client.calls import Call, new_key
+from larder_client.pictures import Picture, as_base64
+
+T = TypeVar("T")
+Update = Literal["add", "remove"]
+
+
+def recognise(
+    picture: Picture,
+    *,
+    top_k: int = 5,
+    threshold: float = 0.8,
+    update: Update | None = None,
+    quantity: int = 1,
+    shrink: bool = True,
+) -> Call[Recognition]:
+    """What a picture shows among the live labels (`POST /process-image`).
+
+    `update` has the pantry's count changed when that is sure.
+    """
+    body = {"image_data": as_base64(picture, shrink), "top_k": top_k, "threshold": threshold}
+    return _process(recognition, body, update, quantity)
+
+
+def recognise_frames(
+    pictures: Sequence[Picture],
+    *,
+    top_k: int = 5,
+    threshold: float = 0.8,
+    update: Update | None = None,
+    quantity: int = 1,
+    shrink: bool = True,
+) -> Call[Recognition]:
+    """What 2 to 16 frames of one thing show (`POST /process-image` with `images`); `frames` says how far they agree."""
+    images = [as_base64(picture, shrink) for picture in pictures]
+    return _process(recognition, {"images": images, "top_k": top_k, "threshold": threshold}, update, quantity)
+
+
+def recognise_regions(
+    picture: Picture,
+    boxes: Sequence[Sequence[int]],
+    *,
+    top_k: int = 5,
+    threshold: float = 0.8,
+    update: Update | None = None,
+    quantity: int = 1,
+) -> Call[list[Region]]:
+    """What 1 to 32 boxes of a picture show, each by itself (`POST /process-image` with `regions`).
+
+    A box is left, top, right and bottom in pixels of the upright picture, which is sent as large as it is.
+    """
+    body = {
+        "image_data": as_base64(picture, False),
+        "regions": [list(box) for box in boxes],
+        "top_k": top_k,
+        "threshold": threshold,
+    }
+    return _process(regions, body, update, quantity)
+
+
+def recognise_shelf(
+    picture: Picture,
+    *,
+    threshold: float = 0.8,
+    update: Update | None = None,
+    quantity: int = 1,
+) -> Call[list[Found]]:
+    """The things in one picture of several (`POST /process-image` with `tiles`); `update` counts each.
+
+    The picture is sent as large as it is, for things in it may be small.
+    """
+    body = {"image_data": as_base64(picture, False), "tiles": "auto", "threshold": threshold}
+    return _process(found, body, update, quantity)
+
+
+def classify(
+    picture: Picture,
+    labels: Sequence[str] | Mapping[str, str],
+    *,
+    template: str | None = None,
+    mode: Literal["exclusive", "independent"] = "exclusive",
+    none_of_these: bool = False,
+    threshold: float = 0.8,
+    shrink: bool = True,
+) -> Call[Classification]:
+    """How probable each of your own labels is (`POST /classify`).
+
+    A map from label to category answers for categories too.
+    """
+    body = {
+        "image_data": as_base64(picture, shrink),
+        "labels": dict(labels) if isinstance(labels, Mapping) else list(labels),
+        "template": template,
+        "mode": mode,
+        "none_of_these": none_of_these,
+        "threshold": threshold,
+    }
+    return Call("POST", "/classify", lambda data: read(Classification, data), body)
+
+
+def _process(read: Callable[[Any], T], body: dict[str, Any], update: Update | None, quantity: int) -> Call[T]:
+    if not update:
+        return Call("POST", "/process-image", read, body)
+    change = {"pantry_update": {"operation": update, "quantity": quantity}}
+    return Call("POST", "/process-image", read, body | change, new_key())

@@ -1,0 +1,149 @@
+"""What a person does on the pages to be understood better: teaching, frames, shelves, corrections."""
+
+import re
+
+import pytest
+from larder_client import Larder
+from playwright.sync_api import expect
+
+from samples.draw import draw
+from tests.browser.test_access import WIDER, faults, in_the_end, tab_to
+from tests.fakes import as_bytes
+from tests.nectar import nectar
+from tests.shelves import shelf
+
+THINGS = ["carrots", "lime", "red-bell-pepper", "orange", "cucumber", "arla-standard-milk"]
+
+
+@pytest.fixture
+def larder(site):
+    """A client through the same door; in the end the pantry is empty."""
+    with Larder(f"{site.url}/api") as larder:
+        yield larder
+        for each in larder.items():
+            larder.delete(each.item)
+
+
+def choose(page, *pictures: bytes):
+    """Choose files named 1.jpg, 2.jpg and so on."""
+    page.locator("input[type=file]").set_input_files(
+        [
+            {"name": f"{place}.jpg", "mimeType": "image/jpeg", "buffer": data}
+            for place, data in enumerate(pictures, start=1)
+        ]
+    )
+
+
+def type_into(page, name: str, text: str):
+    """Choose an item or type a new one, as the keyboard does it."""
+    page.get_by_role("combobox", name=name).click()
+    page.keyboard.type(text)
+    page.keyboard.press("Enter")
+
+
+def teach(page, item: str, *pictures: bytes):
+    """Teach an item on its page."""
+    type_into(page, "Item", item)
+    expect(page.get_by_text(f"{item} has none yet")).to_be_visible()
+    choose(page, *pictures)
+    page.get_by_role("button", name="Teach").click()
+
+
+def test_a_new_thing_is_recognised_after_five_pictures(larder, open_page, picture):
+    """Pictures and remarks are shown, the next picture is recognised, and all of it can be forgotten."""
+    page = open_page("teach", height=1350)
+    teach(page, "plum nectar", *map(nectar, range(5)), nectar(1, quality=88))
+    expect(page.get_by_text("plum nectar was taught by 6 pictures")).to_be_visible()
+    expect(page.get_by_text(": nearly the same as")).to_be_visible()
+    expect(page.get_by_role("row")).to_have_count(7)
+    expect(page.get_by_role("img", name=re.compile("jpg$"))).to_have_count(6)
+    picture(page, "teach")
+    assert faults(page) == []
+    page.get_by_role("link", name="Recognise").click()
+    choose(page, nectar(6))
+    expect(page.get_by_text(re.compile("(Confident:|perhaps) plum nectar"))).to_be_visible()
+    page.get_by_role("link", name="Teach").click()
+    type_into(page, "Item", "plum nectar")
+    page.get_by_role("combobox", name="Examples to forget").click()
+    page.get_by_role("option", name="Select all").click()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Forget").click()
+    expect(page.get_by_text("6 examples were forgotten")).to_be_visible()
+    expect(page.get_by_text("plum nectar has none yet")).to_be_visible()
+
+
+def test_frames_are_one_thing(larder, open_page):
+    """Pictures that are picked together get one answer, without the one that is of something else."""
+    page = open_page()
+    frames = [as_bytes(draw("carrots", seed, 240), "JPEG") for seed in range(3)]
+    choose(page, *frames, nectar(1))
+    expect(page.get_by_text("Confident: carrots")).to_be_visible()
+    expect(page.get_by_text("Agreement: 3 of 4")).to_be_visible()
+    expect(page.get_by_text("1 left out, too unlike the others")).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("jpg$"))).to_have_count(4)
+
+
+def test_a_shelf_is_counted(larder, open_page, picture):
+    """Numbered boxes over the picture, the list beside it, and all of it into the pantry once the counts are right."""
+    page = open_page(height=1200)
+    page.get_by_text("A shelf").click()
+    choose(page, shelf(*THINGS))
+    expect(page.get_by_text("Found: 6 things")).to_be_visible()
+    expect(page.get_by_role("img", name="1.jpg, with 6 numbered boxes")).to_be_visible()
+    expect(page.get_by_role("row", name="orange 1 4")).to_be_visible()
+    expect(page.get_by_role("button", name="Increment")).to_have_count(6)
+    picture(page, "shelf")
+    assert faults(page) == []
+    page.get_by_label("orange").fill("5")
+    page.get_by_role("button", name="Add all to the pantry").click()
+    expect(page.get_by_text("5 of orange")).to_be_visible()
+    assert {each.item: each.count for each in larder.items()} == dict.fromkeys(
+        ["arla standard milk", "carrots", "cucumber", "lime", "red bell pepper"], 1
+    ) | {"orange": 5}
+
+
+def test_a_correction_teaches(larder, open_page):
+    """What the answer should have been is typed below it, and the answer follows."""
+    page = open_page()
+    choose(page, nectar(6))
+    type_into(page, "It is", "plum nectar")
+    page.get_by_role("button", name="Send the correction").click()
+    expect(page.get_by_text("Noted: plum nectar")).to_be_visible()
+    expect(page.get_by_text("Confident: plum nectar")).to_be_visible()
+    expect(page.get_by_role("combobox", name="It is")).to_have_value("")  # ready for the next
+    assert len(larder.taught("plum nectar")) == 1
+    assert faults(page) == []
+
+
+def test_a_phone_shows_shelves_and_remarks(larder, open_page):
+    """At 360 pixels the boxes, the list and the remarks fit."""
+    page = open_page(width=360, height=740)
+    page.get_by_text("A shelf").click()
+    choose(page, shelf(*THINGS))
+    expect(page.get_by_text("Found: 6 things")).to_be_visible()
+    assert in_the_end(lambda: page.evaluate(WIDER)) == []
+    page = open_page("teach", width=360, height=740)
+    teach(page, "plum nectar", nectar(1), nectar(1, quality=88))
+    expect(page.get_by_text(": nearly the same as")).to_be_visible()
+    assert in_the_end(lambda: page.evaluate(WIDER)) == []
+    assert faults(page) == []
+
+
+def test_the_keyboard_alone_teaches(larder, open_page):
+    """From typing the item to its first example without a mouse."""
+    page = open_page("teach")
+    press = page.keyboard.press
+    tab_to(page, page.get_by_role("combobox", name="Item"))
+    page.keyboard.type("my lemon")
+    press("Enter")
+    tab_to(page, page.get_by_role("radio", name="Upload"))
+    press("ArrowRight")
+    press("ArrowRight")
+    press("Space")
+    tab_to(page, page.get_by_role("combobox", name="A drawn picture"))
+    page.keyboard.type("lemon")
+    press("Enter")
+    tab_to(page, page.get_by_role("button", name="Teach"))
+    press("Enter")
+    expect(page.get_by_text("my lemon was taught by 1 picture")).to_be_visible()
+    expect(page.get_by_text(": looks like lemon")).to_be_visible()

@@ -1,0 +1,32 @@
+"""Boxes drawn on a picture."""
+
+import numpy as np
+from PIL import Image
+
+from app.ui.boxes import boxed
+from app.ui.picking import LARGEST, Picked
+from tests.fakes import as_bytes, picture
+
+
+def changed(image: Image.Image, colour: str) -> tuple[int, int, int, int] | None:
+    """The part of a picture of one colour that was drawn on: left, top, right, bottom."""
+    plain = np.asarray(Image.new("RGB", image.size, colour), np.int32)
+    rows, columns = np.nonzero(np.abs(np.asarray(image.convert("RGB"), np.int32) - plain).max(axis=2) > 40)
+    return (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1) if len(rows) else None
+
+
+def test_a_box_is_where_the_service_says():
+    """In pixels of the picture, and of nothing beside it."""
+    red = Picked("red", as_bytes(picture("red", (400, 300))))
+    assert changed(boxed(red, [(50, 20, 250, 220)]), "red") == (50, 20, 250, 220)
+    assert changed(boxed(red, []), "red") is None
+
+
+def test_a_large_upright_photo_keeps_its_boxes():
+    """What is shown is smaller than the file and turned; the box is too."""
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn: upright it is 1500 wide and 2000 high
+    photo = Picked("photo", as_bytes(picture("red", (2000, 1500)), "JPEG", exif=exif))
+    image = boxed(photo, [(0, 1000, 1500, 2000)])
+    assert image.size == (LARGEST * 3 // 4, LARGEST)
+    assert changed(image, "red") == (0, LARGEST // 2, LARGEST * 3 // 4, LARGEST)
