@@ -24,7 +24,7 @@ async def frames(task: Task) -> ProcessImageAnswer:
     vectors = await task.service.pipeline.vectors(task.body.images)
     found, agreement = recognise_frames(vectors, task.recognise)
     facts = FramesAnswer(used=agreement.used, agreement=agreement.share)
-    seen, shown = (list(compress(each, agreement.used)) for each in (vectors, task.body.images))
+    seen, shown = list(compress(vectors, agreement.used)), list(compress(task.body.images, agreement.used))
     return await _answer(task, found, seen, shown, frames=facts)
 
 
