@@ -34,6 +34,7 @@ The weights are under the Apache License 2.0.
 
 Seed {seed}; {minutes:.0f} minutes in all on processor cores that other work shared; `make train` does the same.
 What the commands do not say are the defaults in `app/training/options.py`; a run saves its own beside its checkpoint.
+`python -m app.evaluation likeness` adds, from the same pictures, how pictures are compared with examples that teach.
 
 ## Figures
 
