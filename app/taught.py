@@ -69,13 +69,13 @@ class Taught:
         """The cosines (N,) of a picture (D,) with labels, those of taught ones raised to what the examples say.
 
         >>> taught = Taught(np.array([2]), np.array([0]), np.float32([[0, 1]]), np.zeros((3, 2), np.float32), scale=0.5)
-        >>> taught.raised(np.float32([0.25, 0.75, 0.125]), np.float32([0, 1])).tolist()
-        [0.25, 0.75, 1.25]
+        >>> taught.raised(np.float32([0.25, 0.75, 0.125]), np.float32([0, 1])).astype(float).round(3).tolist()
+        [0.25, 0.75, 0.966]
         """
         near, view = self._near(picture)
-        lead = near - (self.texts @ view).max() + self.margin  # (K,)
+        lead = self.scale * (near - (self.texts @ view).max() + self.margin)  # (K,)
         raised = cosines.copy()
-        raised[self.places] = np.maximum(raised[self.places], cosines.max() + self.scale * lead)
+        raised[self.places] = np.maximum(raised[self.places], ahead(cosines.max(), lead))
         return raised
 
     def shown(self, picture: Floats) -> bool:
@@ -90,6 +90,18 @@ class Taught:
         sizes = np.diff([*self.starts, len(powers)])
         near = np.log(np.add.reduceat(powers, self.starts) / sizes) / KAPPA
         return near.astype(np.float32), view
+
+
+def ahead(best: np.float32, lead: Floats) -> Floats:
+    """Cosines that lead over the best one: as much as `lead` says where that is little, and never beyond 1.
+
+    >>> ahead(np.float32(0.5), np.float32([-0.1, 0.01, 0.5, 9])).astype(float).round(3).tolist()
+    [0.4, 0.51, 0.816, 1.0]
+    """
+    room = np.maximum(1 - best, np.float32(1e-6))
+    bent = best + np.minimum(lead, 0) - room * np.expm1(-np.maximum(lead, 0) / room)
+    cosines: Floats = np.minimum(bent, 1).astype(np.float32)
+    return cosines
 
 
 def mapped(vectors: Floats, affine: Floats) -> Floats:

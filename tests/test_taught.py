@@ -7,7 +7,7 @@ import pytest
 
 from app.encoder import unit
 from app.recognition import Recogniser
-from app.taught import KAPPA, LEAD, Likeness, mapped, teach
+from app.taught import KAPPA, LEAD, Likeness, ahead, mapped, teach
 from app.vocabulary import Label, LabelSet
 
 SIZE = 8
@@ -46,7 +46,9 @@ def test_the_cosines_are_those_of_the_definition(likeness):
     for place in {1, 3, 4}:
         own = [cosine(view, among(vector, likeness.pictures)) for where, vector in examples if where == place]
         near = math.log(sum(math.exp(KAPPA * each) for each in own) / len(own)) / KAPPA
-        expected[place] = max(expected[place], best + 0.7 * (near - rival + 0.1))
+        lead = 0.7 * (near - rival + 0.1)
+        ahead = best + lead if lead < 0 else best + (1 - best) * (1 - math.exp(-lead / (1 - best)))
+        expected[place] = max(expected[place], ahead)
     raised = teach(examples, prototypes, likeness).raised(prototypes @ picture, picture)
     assert raised.tolist() == pytest.approx(expected, abs=1e-5)
     assert raised.dtype == np.float32
@@ -79,15 +81,27 @@ def test_nothing_taught_is_nothing(likeness):
 
 
 def test_without_a_likeness_one_example_is_a_prototype_on_the_scale_of_texts():
-    """Its cosine times 1.2 of what the example itself has with the nearest text."""
-    prototypes, example, picture = vectors(4), vectors(1, 2)[0], vectors(1, 3)[0]
-    raised = teach([(2, example)], prototypes, None).raised(np.full(4, -1, np.float32), picture)
-    prototypes_best = (prototypes @ picture).max()
+    """It wins where its cosine, times 1.2 of what the example itself has with the nearest text, is above all others."""
+    prototypes, example = vectors(4), vectors(1, 2)[0]
     scale = LEAD * (prototypes @ example).max()
-    assert raised[2] == pytest.approx(max(-1, -1 + scale * (example @ picture) - prototypes_best), abs=1e-5)
-    cosines = prototypes @ picture
-    raised = teach([(2, example)], prototypes, None).raised(cosines, picture)
-    assert raised[2] == pytest.approx(max(cosines[2], scale * (example @ picture)), abs=1e-5)
+    taught, won = teach([(2, example)], prototypes, None), []
+    for picture in vectors(300, 3):
+        cosines = prototypes @ picture
+        own = max(cosines[2], scale * (example @ picture))
+        won.append(bool(own > np.delete(cosines, 2).max()))
+        assert (taught.raised(cosines, picture).argmax() == 2) == won[-1]
+    assert 50 < sum(won) < 250
+
+
+def test_what_leads_most_stays_first_and_is_a_cosine():
+    """However far examples lead, a cosine is 1 at most, and of two the nearer one is ahead."""
+    lead = np.linspace(-2, 3, 60, dtype=np.float32)
+    for best in np.float32([-0.5, 0.0, 0.6, 0.9, 1.0]):
+        cosines = ahead(best, lead)
+        assert cosines.max() <= 1
+        assert (np.diff(cosines) >= 0).all()
+        assert (cosines[lead < 0] < best).all()
+        assert (cosines[lead > 0] > best).all() or best == 1
 
 
 def test_a_likeness_is_read_as_it_was_written(tmp_path, likeness):
