@@ -14,7 +14,7 @@ from app.pipeline import ENOUGH
 from app.preprocess import preprocessor
 from app.recognition import Recogniser, Recognition
 from app.settings import Settings
-from app.vocabulary import label_set, parse_labels, read_prompts
+from app.vocabulary import label_set, parse_labels, read_templates
 
 THRESHOLD = 0.8
 
@@ -49,7 +49,7 @@ def recogniser_for(settings: Settings, model: Model, labels: str | None) -> Reco
     parsed = parse_labels(labels.replace(",", "\n"), settings.max_label_length)
     if not parsed:
         raise InvalidLabels("--labels names no label: give them as a,b,c")
-    fixed = label_set(parsed, read_prompts(settings.templates), model.encoder)
+    fixed = label_set(parsed, read_templates(settings.templates), model.encoder)
     return open_recogniser(settings, model, lambda: fixed)
 
 

@@ -1,5 +1,6 @@
 """The concrete parts that the settings name, opened: the one place that chooses them."""
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,9 +15,9 @@ from app.contents import ContentStore, VectorModel
 from app.contents.local import LocalContents
 from app.contents.none import NoContents
 from app.encoder import Encoder
-from app.engines import Engine
+from app.engines import Engine, Floats
 from app.engines.choice import open_engine
-from app.errors import EngineError
+from app.errors import EngineError, StartError, naming
 from app.images import ImageLimits
 from app.label_file import open_labels
 from app.log import get_logger
@@ -32,7 +33,7 @@ from app.request_labels import TextLimits
 from app.s3 import S3, SCHEME, parse_place
 from app.settings import Settings
 from app.taught import Likeness
-from app.vocabulary import LabelSet, Vocabulary, read_prompts
+from app.vocabulary import LabelSet, Vocabulary, parse_labels, read_prompts, read_templates
 
 if TYPE_CHECKING:
     from app.engines.original import OpenedOriginal
@@ -68,11 +69,13 @@ def open_model(settings: Settings) -> Model:
     if settings.model.startswith("open_clip:"):
         if settings.engine not in ("auto", "torch"):
             raise EngineError(f"{settings.engine} runs bundles; {settings.model} needs LARDER_ENGINE=torch or auto")
+        _need("torch", "requirements-model.txt", settings.model)
         from app.engines.original import open_original  # torch is imported by those alone who ask for it
 
         original = open_original(settings.model, settings.threads)
         return _model(settings, original, original.engine)
-    bundle = open_bundle(bundle_folder(settings))
+    with naming("LARDER_MODEL"):
+        bundle = open_bundle(bundle_folder(settings))
     return _model(settings, bundle, open_engine(settings.engine, bundle, settings.threads, settings.data))
 
 
@@ -115,7 +118,8 @@ def open_pantry(settings: Settings) -> PantryStore:
     if settings.pantry == "none":
         return NoPantry()
     if settings.pantry == "sqlite":
-        return SQLitePantry(settings.data / "pantry.sqlite")
+        with naming("LARDER_DATA"):
+            return SQLitePantry(settings.data / "pantry.sqlite")
     from app.pantry.firestore.store import open_firestore  # Google's libraries take a while to import
 
     return open_firestore(settings)
@@ -127,16 +131,22 @@ def open_contents(settings: Settings, model: Model) -> ContentStore:
         return NoContents()
     if settings.contents == "faiss":
         return LocalContents(settings.data / "contents.sqlite", model.vectors, settings.threads)
+    _need("pymilvus", "requirements-milvus.txt", "LARDER_CONTENTS=milvus://")
     from app.contents.milvus import open_milvus  # an optional requirement
 
     return open_milvus(settings.contents, model.vectors)
 
 
 def open_vocabulary(settings: Settings, model: Model, store: PantryStore) -> Vocabulary:
-    """The live label set, not yet encoded; raises InvalidLabels for the templates, StartError for the label file."""
-    templates = read_prompts(settings.templates)
+    """The live label set, not yet encoded; raises InvalidLabels for templates and labels that cannot be used."""
+    with naming("LARDER_TEMPLATES"):
+        templates = read_templates(settings.templates)
+    with naming("LARDER_LABELS"):
+        labels = open_labels(settings.labels)
+        labels.stamp()
+        parse_labels(labels.read(), settings.max_label_length)
     return Vocabulary(
-        open_labels(settings.labels),
+        labels,
         templates,
         store,
         model.encoder,
@@ -148,14 +158,19 @@ def open_vocabulary(settings: Settings, model: Model, store: PantryStore) -> Voc
 
 def open_recogniser(settings: Settings, model: Model, current: Callable[[], LabelSet | None]) -> Recogniser:
     """The recogniser over a label set; encodes the background prompts."""
-    background = model.encoder.prompts(read_prompts(settings.background))
+    background = _background(settings, model)
     return Recogniser(current, background, model.logit_scale, model.known_margin, model.temperature)
 
 
 def open_classifier(settings: Settings, model: Model) -> Classifier:
     """The classifier of labels that come with requests; encodes the background prompts."""
-    background = model.encoder.prompts(read_prompts(settings.background))
+    background = _background(settings, model)
     return Classifier(background, model.logit_scale, model.label_cosine, model.known_margin)
+
+
+def _background(settings: Settings, model: Model) -> Floats:
+    with naming("LARDER_BACKGROUND"):
+        return model.encoder.prompts(read_prompts(settings.background))
 
 
 def image_limits(settings: Settings) -> ImageLimits:
@@ -188,3 +203,8 @@ def open_parts(settings: Settings, model: Model | None = None, store: PantryStor
     recogniser = open_recogniser(settings, model, lambda: vocabulary.current)
     classifier = open_classifier(settings, model)
     return Parts(model, store, vocabulary, recogniser, classifier, open_contents(settings, model))
+
+
+def _need(module: str, requirements: str, what: str) -> None:
+    if importlib.util.find_spec(module) is None:
+        raise StartError(f"{what} needs {module}: pip install -r {requirements}")

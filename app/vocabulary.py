@@ -175,7 +175,7 @@ def label_set(labels: Sequence[Label], templates: Sequence[str], encoder: Encode
 
 
 def read_prompts(path: Path) -> list[str]:
-    """The lines of a templates or background file; `#` lines and blank ones are left out.
+    """The lines of a background file; `#` lines and blank ones are left out.
 
     Raises InvalidLabels when there are none.
     """
@@ -187,6 +187,15 @@ def read_prompts(path: Path) -> list[str]:
     if not prompts:
         raise InvalidLabels(f"{path} has no lines but comments")
     return prompts
+
+
+def read_templates(path: Path) -> list[str]:
+    """The same of a templates file; raises InvalidLabels also for a line without `{}`, where the label comes."""
+    templates = read_prompts(path)
+    for template in templates:
+        if "{}" not in template:
+            raise InvalidLabels(f"{path}: {template[:100]!r} was found; a template has {{}} where the label comes")
+    return templates
 
 
 def _version(labels: Sequence[Label], examples: Iterable[Example] = ()) -> str:
