@@ -193,4 +193,7 @@ def read_settings() -> Settings:
         first = error.errors()[0]
         name = f"LARDER_{str(first['loc'][0]).upper()}"
         found = "that value" if name in ("LARDER_API_KEYS", "LARDER_GOOGLE_CREDENTIALS") else repr(first["input"])
-        raise SettingsError(f"{name}: {found} was found; {first['msg'][0].lower()}{first['msg'][1:]}") from error
+        allowed = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "string_pattern_mismatch":
+            allowed = f"{Settings.model_fields[str(first['loc'][0])].description} is allowed"
+        raise SettingsError(f"{name}: {found} was found; {allowed[0].lower()}{allowed[1:]}") from error
