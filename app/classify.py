@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from app.errors import InvalidLabels, LarderError
+from app.errors import InvalidLabels, InvalidRequest, LarderError
 from app.images import open_picture
 from app.parts import Model, image_limits, open_model, open_pantry, open_recogniser, open_vocabulary
 from app.pipeline import ENOUGH
@@ -21,6 +21,8 @@ THRESHOLD = 0.8
 
 def classify(settings: Settings, pictures: Sequence[str], labels: str | None, top_k: int, as_json: bool) -> int:
     """Print an answer for each picture, as it comes; returns 1 when some could not be read, 0 otherwise."""
+    if top_k < 1:
+        raise InvalidRequest(f"--top-k: {top_k} was found; it is at least 1")
     model = open_model(settings)
     recogniser = recogniser_for(settings, model, labels)
     limits, preprocess = image_limits(settings), preprocessor(model.form)

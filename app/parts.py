@@ -1,6 +1,5 @@
 """The concrete parts that the settings name, opened: the one place that chooses them."""
 
-import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,10 +16,11 @@ from app.contents.none import NoContents
 from app.encoder import Encoder
 from app.engines import Engine, Floats
 from app.engines.choice import open_engine
-from app.errors import EngineError, StartError, naming
+from app.errors import EngineError, naming
 from app.images import ImageLimits
 from app.label_file import open_labels
 from app.log import get_logger
+from app.optional import need
 from app.pantry import PantryStore
 from app.pantry.none import NoPantry
 from app.pantry.sqlite import SQLitePantry
@@ -69,7 +69,7 @@ def open_model(settings: Settings) -> Model:
     if settings.model.startswith("open_clip:"):
         if settings.engine not in ("auto", "torch"):
             raise EngineError(f"{settings.engine} runs bundles; {settings.model} needs LARDER_ENGINE=torch or auto")
-        _need("torch", "requirements-model.txt", settings.model)
+        need(settings.model, ("torch", "open_clip"), "requirements-model.txt")
         from app.engines.original import open_original  # torch is imported by those alone who ask for it
 
         original = open_original(settings.model, settings.threads)
@@ -131,7 +131,7 @@ def open_contents(settings: Settings, model: Model) -> ContentStore:
         return NoContents()
     if settings.contents == "faiss":
         return LocalContents(settings.data / "contents.sqlite", model.vectors, settings.threads)
-    _need("pymilvus", "requirements-milvus.txt", "LARDER_CONTENTS=milvus://")
+    need("LARDER_CONTENTS=milvus://", ("pymilvus",), "requirements-milvus.txt")
     from app.contents.milvus import open_milvus  # an optional requirement
 
     return open_milvus(settings.contents, model.vectors)
@@ -203,8 +203,3 @@ def open_parts(settings: Settings, model: Model | None = None, store: PantryStor
     recogniser = open_recogniser(settings, model, lambda: vocabulary.current)
     classifier = open_classifier(settings, model)
     return Parts(model, store, vocabulary, recogniser, classifier, open_contents(settings, model))
-
-
-def _need(module: str, requirements: str, what: str) -> None:
-    if importlib.util.find_spec(module) is None:
-        raise StartError(f"{what} needs {module}: pip install -r {requirements}")

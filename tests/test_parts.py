@@ -1,12 +1,10 @@
 """What the settings name is opened, or the start ends with a line that names the setting."""
 
-import importlib.util
-
 import pytest
 
 from app.errors import LarderError
 from app.main import create_app
-from app.parts import open_contents, open_model
+from app.parts import open_model
 from app.settings import Settings
 from tests.conftest import wait_until
 from tests.fakes import colour_model
@@ -44,21 +42,6 @@ def test_a_bundle_that_is_not_there_stops_the_start():
     """The line names the setting and the bundles that there are."""
     with pytest.raises(LarderError, match="^LARDER_MODEL: no model bundle 'huge': .* larder-small"):
         open_model(Settings(model="huge"))
-
-
-@pytest.mark.parametrize(
-    ("setting", "value", "message"),
-    [
-        ("model", "open_clip:ViT-B-32/none", "needs torch: pip install -r requirements-model.txt"),
-        ("contents", "milvus://127.0.0.1:1/c", "needs pymilvus: pip install -r requirements-milvus.txt"),
-    ],
-)
-def test_what_is_not_installed_is_named(monkeypatch, encoder, setting, value, message):
-    """Without the optional library the line says how it is had."""
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    changed = Settings(**{setting: value})
-    with pytest.raises(LarderError, match=message):
-        open_model(changed) if setting == "model" else open_contents(changed, colour_model(encoder, None))
 
 
 def test_labels_that_go_bad_are_one_line_in_the_log(start, settings, capsys):
