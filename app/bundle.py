@@ -25,8 +25,6 @@ GRAPHS = ("visual.onnx", "text.onnx", "tokenizer.json")  # what decides the vect
 FILES = (*GRAPHS, "MODEL_CARD.md")
 PROBE_PROMPT = "a photo of a green apple."
 
-Triple = tuple[float, float, float]
-
 
 class Calibration(BaseModel):
     """What was fitted on data: see MODEL_CARD.md of the bundle for the data and the figures."""
@@ -82,8 +80,8 @@ class BundleConfig(BaseModel):
     image_size: PositiveInt
     resize_mode: Literal["shortest", "longest", "squash"]
     interpolation: Literal["bicubic", "bilinear"]
-    mean: Triple
-    std: Triple
+    mean: tuple[float, float, float]
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat]
     context_length: PositiveInt
     embedding_size: PositiveInt
     logit_scale: PositiveFloat
@@ -198,7 +196,8 @@ def read_config(folder: Path) -> BundleConfig:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise BundleError(f"{path}: {field}: {first['msg']}, {first['input']!r} was found") from error
+        found = "" if first["input"] == values else f", {first['input']!r} was found"
+        raise BundleError(f"{path}: {field}: {first['msg']}{found}") from error
 
 
 def _check(path: Path, expected: str) -> None:
