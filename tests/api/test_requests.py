@@ -1,6 +1,8 @@
 """What every request goes through: keys, headers, the origins of pages."""
 
 import gzip
+import json
+import socket
 
 import pytest
 
@@ -142,6 +144,29 @@ def test_a_compressed_body_is_refused(client, path):
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     response = client.post(path, content=gzip.compress(b"{}"), headers=headers)
     assert "Content-Encoding: 'gzip' was found" in problem(response, 422, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/process-image", {"image_data": "URL"}),
+        ("/process-image", {"images": ["URL", "URL"]}),
+        ("/classify", {"image_data": "URL", "labels": ["red", "blue"]}),
+        ("/v1/embeddings", {"input": "URL", "modality": "image"}),
+        ("/models/colours", {"inputs": "URL", "parameters": {"candidate_labels": ["red", "blue"]}}),
+        ("/contents/search", {"image_data": "URL"}),
+        ("/pantry/rice/examples", {"images": ["URL"]}),
+    ],
+)
+def test_an_address_is_no_picture(client, path, body):
+    """It is not base64, and nobody is asked for what is there: the service is no way into its network."""
+    with socket.create_server(("127.0.0.1", 0)) as bait:
+        bait.settimeout(0.05)
+        url = f"http://127.0.0.1:{bait.getsockname()[1]}/a.jpg"
+        response = client.post(path, json=json.loads(json.dumps(body).replace("URL", url)))
+        problem(response, 400, "invalid_image")
+        with pytest.raises(TimeoutError):
+            bait.accept()
 
 
 def test_behind_a_proxy_the_documentation_has_its_addresses(client):
