@@ -82,7 +82,7 @@ class Settings(BaseSettings):
         "or `none`",
     )
     keep_pictures: bool = Field(
-        default=False, description="whether the original pictures of contents are kept, to be encoded anew one day"
+        default=False, description="whether the original pictures of contents and of feedback are kept"
     )
     data: Path = Field(default=Path("data"), description="the folder of the SQLite files")
     host: str = Field(default="127.0.0.1", min_length=1, description="the address to listen on")
