@@ -132,8 +132,13 @@ class Settings(BaseSettings):
     @field_validator("api_keys", "formats", "cors", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        """A comma-separated string, as the environment has it, to its non-blank parts."""
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        """A comma-separated string, as the environment has it, to its non-blank parts; without any it is a mistake."""
+        if not isinstance(value, str):
+            return value
+        parts = [part.strip() for part in value.split(",") if part.strip()]
+        if value and not parts:
+            raise ValueError("one or more, comma-separated, are wanted")
+        return parts
 
     @field_validator("google_credentials")
     @classmethod
