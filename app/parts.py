@@ -153,6 +153,7 @@ def open_vocabulary(settings: Settings, model: Model, store: PantryStore) -> Voc
         settings.max_label_length,
         model.checksum,
         model.likeness,
+        text_limits(settings, model).fits,
     )
 
 

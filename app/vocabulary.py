@@ -7,7 +7,7 @@ probability. A line whose name an earlier line had adds to that label.
 
 import hashlib
 import re
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from app.encoder import Encoder, unit
 from app.engines import Floats
 from app.errors import InvalidLabels
 from app.label_file import LabelFile
+from app.log import get_logger
 from app.pantry import PantryStore
 from app.pantry.examples import Example
 from app.taught import Likeness, Taught, teach
@@ -109,8 +110,12 @@ class Vocabulary:
         longest: int,
         model: str = "",
         likeness: Likeness | None = None,
+        fits: Callable[[str], bool] = lambda _: True,
     ) -> None:
-        """`model` is the checksum that examples must have to be used, `likeness` how its pictures are compared."""
+        """`model` is the checksum that examples must have to be used, `likeness` how its pictures are compared.
+
+        `fits` says whether the model reads a prompt to its end.
+        """
         self._label_file = label_file
         self._templates = templates
         self._pantry = pantry
@@ -118,6 +123,7 @@ class Vocabulary:
         self._longest = longest
         self._model = model
         self._likeness = likeness or Likeness()
+        self._fits = fits
         self._stamp: Hashable = None
         self.current: LabelSet | None = None
         """None until the first `refresh` is through."""
@@ -147,6 +153,10 @@ class Vocabulary:
         before = self.current
         have = dict(zip((label.names for label in before.labels), before.prototypes, strict=True)) if before else {}
         new = [label.names for label in labels if label.names not in have]
+        longest = max(self._templates, key=len)
+        cut = [names[0] for names in new if not all(self._fits(longest.replace("{}", name)) for name in names)]
+        if cut:  # served all the same: a pantry's names come from elsewhere
+            get_logger().warning("the model does not read labels to their end", count=len(cut), first=cut[0])
         have |= zip(new, encode(new, self._templates, self._encoder), strict=True)
         return (
             np.stack([have[label.names] for label in labels]) if labels else encode([], self._templates, self._encoder)

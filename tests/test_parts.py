@@ -59,3 +59,13 @@ def test_labels_that_go_bad_are_one_line_in_the_log(start, settings, capsys):
     assert "the labels cannot be brought up to date" in seen
     assert "Traceback" not in seen
     assert client.get("/labels").json()["count"] == 3
+
+
+def test_a_label_that_is_cut_is_told_in_the_log(start, capsys):
+    """A label whose end the model does not read is served, as a pantry may have it, and named once."""
+    client = start()
+    client.put(f"/pantry/{'word ' * 30}", json={"count": 1})
+    wait_until(lambda: client.get("/labels").json()["count"] == 4)
+    told = [line for line in capsys.readouterr().err.splitlines() if "does not read" in line]
+    assert len(told) == 1
+    assert '"count": 1, "first": "word word' in told[0]
