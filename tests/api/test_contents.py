@@ -188,13 +188,6 @@ def test_a_malformed_search_is_422(client, body):
     problem(response, 422, "invalid_request")
 
 
-def test_a_long_text_is_told_the_bound(client):
-    """In characters, as the document of the interface has it."""
-    assert "text: String should have at most 10000 characters" in problem(
-        text(client, "a", "x" * 10_001), 422, "invalid_request"
-    )
-
-
 def test_a_picture_that_is_none_is_400(client):
     """A broken picture is neither stored nor searched with."""
     problem(client.put("/contents/a", json={"type": "image", "image_data": "YWJj"}), 400, "invalid_image")
@@ -266,3 +259,10 @@ def test_a_score_is_a_cosine(client):
     scores = [search(client, image_data=image_data, k=1)[0]["score"] for image_data in pictures]
     assert min(scores) == pytest.approx(1, abs=1e-3)
     assert max(scores) <= 1
+
+
+def test_a_long_text_is_told_the_bound(client):
+    """In characters, as the document of the interface has it."""
+    assert "text: String should have at most 10000 characters" in problem(
+        text(client, "a", "x" * 10_001), 422, "invalid_request"
+    )
