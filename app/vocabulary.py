@@ -121,9 +121,9 @@ class Vocabulary:
         self._pantry = pantry
         self._encoder = encoder
         self._longest = longest
+        self._fits = fits
         self._model = model
         self._likeness = likeness or Likeness()
-        self._fits = fits
         self._stamp: Hashable = None
         self.current: LabelSet | None = None
         """None until the first `refresh` is through."""
