@@ -121,10 +121,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def serve() -> int:
     """Start the service."""
     from app.main import create_app
-    from app.serve import serve
+    from app.serve import check_address, serve
     from app.settings import read_settings
 
     settings = read_settings()
+    check_address(settings.host, settings.port)
     serve(create_app(settings), settings)
     return 0
 

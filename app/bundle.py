@@ -27,8 +27,6 @@ FILES = (*GRAPHS, "MODEL_CARD.md")
 LIKENESS = "likeness.npz"  # how its pictures are compared with examples, where that was fitted: `app.taught`
 PROBE_PROMPT = "a photo of a green apple."
 
-Triple = tuple[float, float, float]
-
 
 class Calibration(BaseModel):
     """What was fitted on data: see MODEL_CARD.md of the bundle for the data and the figures."""
@@ -79,8 +77,8 @@ class BundleConfig(BaseModel):
     image_size: PositiveInt
     resize_mode: Literal["shortest", "longest", "squash"]
     interpolation: Literal["bicubic", "bilinear"]
-    mean: Triple
-    std: Triple
+    mean: tuple[float, float, float]
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat]
     context_length: PositiveInt
     embedding_size: PositiveInt
     logit_scale: PositiveFloat
@@ -200,7 +198,8 @@ def read_config(folder: Path) -> BundleConfig:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise BundleError(f"{path}: {field}: {first['msg']}, {first['input']!r} was found") from error
+        found = "" if first["input"] == values else f", {first['input']!r} was found"
+        raise BundleError(f"{path}: {field}: {first['msg']}{found}") from error
 
 
 def _check(path: Path, expected: str) -> None:

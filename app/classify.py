@@ -7,20 +7,22 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from app.errors import InvalidLabels, LarderError
+from app.errors import InvalidLabels, InvalidRequest, LarderError
 from app.images import open_picture
 from app.parts import Model, image_limits, open_model, open_pantry, open_recogniser, open_vocabulary
 from app.pipeline import ENOUGH
 from app.preprocess import preprocessor
 from app.recognition import Recogniser, Recognition
 from app.settings import Settings
-from app.vocabulary import label_set, parse_labels, read_prompts
+from app.vocabulary import label_set, parse_labels, read_templates
 
 THRESHOLD = 0.8
 
 
 def classify(settings: Settings, pictures: Sequence[str], labels: str | None, top_k: int, as_json: bool) -> int:
     """Print an answer for each picture, as it comes; returns 1 when some could not be read, 0 otherwise."""
+    if top_k < 1:
+        raise InvalidRequest(f"--top-k: {top_k} was found; it is at least 1")
     model = open_model(settings)
     recogniser = recogniser_for(settings, model, labels)
     limits, preprocess = image_limits(settings), preprocessor(model.form)
@@ -49,7 +51,7 @@ def recogniser_for(settings: Settings, model: Model, labels: str | None) -> Reco
     parsed = parse_labels(labels.replace(",", "\n"), settings.max_label_length)
     if not parsed:
         raise InvalidLabels("--labels names no label: give them as a,b,c")
-    fixed = label_set(parsed, read_prompts(settings.templates), model.encoder)
+    fixed = label_set(parsed, read_templates(settings.templates), model.encoder)
     return open_recogniser(settings, model, lambda: fixed)
 
 

@@ -25,6 +25,9 @@ LarderError
 The messages are for the people who call Larder: they say what was found and what is allowed.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class LarderError(Exception):
     """The root: catch it to catch everything that Larder raises on purpose."""
@@ -112,3 +115,18 @@ class EngineError(StartError):
 
 class ContentsError(StartError):
     """The stored contents cannot be searched with this model: their vectors are another one's."""
+
+
+@contextmanager
+def naming(setting: str) -> Iterator[None]:
+    """Put the name of the setting that is to blame before what Larder raises.
+
+    >>> with naming("LARDER_MODEL"):
+    ...     raise BundleError("no model bundle 'huge'")
+    Traceback (most recent call last):
+    app.errors.BundleError: LARDER_MODEL: no model bundle 'huge'
+    """
+    try:
+        yield
+    except LarderError as error:
+        raise type(error)(f"{setting}: {error}") from error

@@ -114,6 +114,7 @@ async def _keep_current(what: str, refresh: Callable[[], bool | None], facts: Ca
             last = None
         except Exception as error:  # the look-out must outlive whatever a file or a pantry does
             if str(error) != last:
-                log.exception(f"the {what} cannot be brought up to date")
+                ours = isinstance(error, LarderError)  # foreseen: its message is enough
+                log.error(f"the {what} cannot be brought up to date", reason=str(error), exc_info=not ours)
             last = str(error)
         await asyncio.sleep(LOOK_EVERY)

@@ -80,6 +80,7 @@ def create_app(
         version=__version__,
         description=DESCRIPTION,
         responses=failures.ANYWHERE,
+        redirect_slashes=False,  # a proxy may have stripped a prefix that a new address would need
         lifespan=lifespan_of(settings, parts, numbers, keys),
         telemetry=TELEMETRY | {"tracing": bool(tracing), "exclude": _not_traced},
     )

@@ -12,12 +12,13 @@ from app.contents import ContentStore, VectorModel
 from app.contents.local import LocalContents
 from app.contents.none import NoContents
 from app.encoder import Encoder
-from app.engines import Engine
+from app.engines import Engine, Floats
 from app.engines.choice import open_engine
-from app.errors import EngineError
+from app.errors import EngineError, naming
 from app.images import ImageLimits
 from app.label_file import open_labels
 from app.log import get_logger
+from app.optional import need
 from app.pantry import PantryStore
 from app.pantry.none import NoPantry
 from app.pantry.sqlite import SQLitePantry
@@ -30,7 +31,7 @@ from app.request_labels import TextLimits
 from app.s3 import S3, SCHEME, parse_place
 from app.settings import Settings
 from app.taught import Likeness
-from app.vocabulary import LabelSet, Vocabulary, read_prompts
+from app.vocabulary import LabelSet, Vocabulary, parse_labels, read_prompts, read_templates
 
 if TYPE_CHECKING:
     from app.engines.original import OpenedOriginal
@@ -66,11 +67,13 @@ def open_model(settings: Settings) -> Model:
     if settings.model.startswith("open_clip:"):
         if settings.engine not in ("auto", "torch"):
             raise EngineError(f"{settings.engine} runs bundles; {settings.model} needs LARDER_ENGINE=torch or auto")
+        need(settings.model, ("torch", "open_clip"), "requirements-model.txt")
         from app.engines.original import open_original  # torch is imported by those alone who ask for it
 
         original = open_original(settings.model, settings.threads)
         return _model(settings, original, original.engine)
-    bundle = open_bundle(bundle_folder(settings))
+    with naming("LARDER_MODEL"):
+        bundle = open_bundle(bundle_folder(settings))
     return _model(settings, bundle, open_engine(settings.engine, bundle, settings.threads, settings.data))
 
 
@@ -105,7 +108,8 @@ def open_pantry(settings: Settings) -> PantryStore:
     if settings.pantry == "none":
         return NoPantry()
     if settings.pantry == "sqlite":
-        return SQLitePantry(settings.data / "pantry.sqlite")
+        with naming("LARDER_DATA"):
+            return SQLitePantry(settings.data / "pantry.sqlite")
     from app.pantry.firestore.store import open_firestore  # Google's libraries take a while to import
 
     return open_firestore(settings)
@@ -117,35 +121,47 @@ def open_contents(settings: Settings, model: Model) -> ContentStore:
         return NoContents()
     if settings.contents == "faiss":
         return LocalContents(settings.data / "contents.sqlite", model.vectors, settings.threads)
+    need("LARDER_CONTENTS=milvus://", ("pymilvus",), "requirements-milvus.txt")
     from app.contents.milvus import open_milvus  # an optional requirement
 
     return open_milvus(settings.contents, model.vectors)
 
 
 def open_vocabulary(settings: Settings, model: Model, store: PantryStore) -> Vocabulary:
-    """The live label set, not yet encoded; raises InvalidLabels for the templates, StartError for the label file."""
-    templates = read_prompts(settings.templates)
+    """The live label set, not yet encoded; raises InvalidLabels for templates and labels that cannot be used."""
+    with naming("LARDER_TEMPLATES"):
+        templates = read_templates(settings.templates)
+    with naming("LARDER_LABELS"):
+        labels = open_labels(settings.labels)
+        labels.stamp()
+        parse_labels(labels.read(), settings.max_label_length)
     return Vocabulary(
-        open_labels(settings.labels),
+        labels,
         templates,
         store,
         model.encoder,
         settings.max_label_length,
         model.checksum,
         model.likeness,
+        text_limits(settings, model).fits,
     )
 
 
 def open_recogniser(settings: Settings, model: Model, current: Callable[[], LabelSet | None]) -> Recogniser:
     """The recogniser over a label set; encodes the background prompts."""
-    background = model.encoder.prompts(read_prompts(settings.background))
+    background = _background(settings, model)
     return Recogniser(current, background, model.logit_scale, model.known_margin, model.temperature)
 
 
 def open_classifier(settings: Settings, model: Model) -> Classifier:
     """The classifier of labels that come with requests; encodes the background prompts."""
-    background = model.encoder.prompts(read_prompts(settings.background))
+    background = _background(settings, model)
     return Classifier(background, model.logit_scale, model.label_cosine, model.known_margin)
+
+
+def _background(settings: Settings, model: Model) -> Floats:
+    with naming("LARDER_BACKGROUND"):
+        return model.encoder.prompts(read_prompts(settings.background))
 
 
 def image_limits(settings: Settings) -> ImageLimits:

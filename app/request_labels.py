@@ -36,7 +36,7 @@ class RequestLabels:
 def read_labels(labels: Sequence[str] | Mapping[str, str], template: str | None, limits: TextLimits) -> RequestLabels:
     """The labels of a request, a list or a map from label to category; a label is its own prompt without a template.
 
-    Raises InvalidLabels that names the first label that is blank, too long or there already.
+    Raises InvalidLabels that names the first label that is blank, no text, too long or there already.
 
     >>> limits = TextLimits(most=10, longest=20, context=77, count_tokens=len)
     >>> read_labels({"a red apple": "fruit"}, "a photo of {}", limits)
@@ -66,6 +66,8 @@ def _check_names(names: Sequence[str], what: str, longest: int) -> None:
     for place, name in enumerate(names, start=1):
         if not name.strip():
             raise InvalidLabels(f"the {what} at place {place} is blank")
+        if any("\ud800" <= sign <= "\udfff" for sign in name):
+            raise InvalidLabels(f"the {what} at place {place} has half a surrogate pair, which is no character")
         if len(name) > longest:
             raise InvalidLabels(
                 f"the {what} {name[:30]!r}… has {len(name):,} characters; {longest} are the most that is accepted"

@@ -5,7 +5,6 @@ Keys, region and endpoint come from where AWS's own tools take them: the role of
 """
 
 import errno
-import importlib.util
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from app.errors import SettingsError, StartError
+from app.optional import need
 
 SCHEME = "s3://"
 _CONNECTIONS = 32
@@ -53,8 +53,7 @@ class S3:
 
     def __init__(self, attempts: int = 5, timeout: float = 20) -> None:
         """Raises StartError when boto3 is not installed or finds its configuration wrong."""
-        if importlib.util.find_spec("boto3") is None:
-            raise StartError("s3:// needs boto3: pip install -r requirements-aws.txt")
+        need("s3://", ("boto3",), "requirements-aws.txt")
         import boto3  # a quarter of a second, for those alone who need it
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError

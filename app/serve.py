@@ -3,11 +3,13 @@
 import asyncio
 import gc
 import signal
+import socket
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
+from app.errors import SettingsError
 from app.settings import Settings
 
 KEEP_ALIVE = 75  # seconds; longer than load balancers keep a connection: they must not find it closing under a request
@@ -35,6 +37,17 @@ class DrainingServer(uvicorn.Server):
 
     def _stop(self) -> None:
         self.should_exit = True
+
+
+def check_address(host: str, port: int) -> None:
+    """Raises SettingsError for an address that cannot be listened on, before anything is loaded."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        socket.create_server(address, family=family).close()
+    except OSError as error:
+        raise SettingsError(
+            f"LARDER_HOST, LARDER_PORT: {host}:{port} was found, which cannot be listened on: {error.strerror}"
+        ) from error
 
 
 def serve(app: FastAPI, settings: Settings) -> None:

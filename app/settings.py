@@ -82,7 +82,7 @@ class Settings(BaseSettings):
         "or `none`",
     )
     keep_pictures: bool = Field(
-        default=False, description="whether the original pictures of contents are kept, to be encoded anew one day"
+        default=False, description="whether the original pictures of contents and of feedback are kept"
     )
     data: Path = Field(default=Path("data"), description="the folder of the SQLite files")
     host: str = Field(default="127.0.0.1", min_length=1, description="the address to listen on")
@@ -132,8 +132,13 @@ class Settings(BaseSettings):
     @field_validator("api_keys", "formats", "cors", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        """A comma-separated string, as the environment has it, to its non-blank parts."""
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        """A comma-separated string, as the environment has it, to its non-blank parts; without any it is a mistake."""
+        if not isinstance(value, str):
+            return value
+        parts = [part.strip() for part in value.split(",") if part.strip()]
+        if value and not parts:
+            raise ValueError("one or more, comma-separated, are wanted")
+        return parts
 
     @field_validator("google_credentials")
     @classmethod
@@ -193,4 +198,7 @@ def read_settings() -> Settings:
         first = error.errors()[0]
         name = f"LARDER_{str(first['loc'][0]).upper()}"
         found = "that value" if name in ("LARDER_API_KEYS", "LARDER_GOOGLE_CREDENTIALS") else repr(first["input"])
-        raise SettingsError(f"{name}: {found} was found; {first['msg'][0].lower()}{first['msg'][1:]}") from error
+        allowed = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "string_pattern_mismatch":
+            allowed = f"{Settings.model_fields[str(first['loc'][0])].description} is allowed"
+        raise SettingsError(f"{name}: {found} was found; {allowed[0].lower()}{allowed[1:]}") from error

@@ -7,7 +7,7 @@ probability. A line whose name an earlier line had adds to that label.
 
 import hashlib
 import re
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from app.encoder import Encoder, unit
 from app.engines import Floats
 from app.errors import InvalidLabels
 from app.label_file import LabelFile
+from app.log import get_logger
 from app.pantry import PantryStore
 from app.pantry.examples import Example
 from app.taught import Likeness, Taught, teach
@@ -109,13 +110,18 @@ class Vocabulary:
         longest: int,
         model: str = "",
         likeness: Likeness | None = None,
+        fits: Callable[[str], bool] = lambda _: True,
     ) -> None:
-        """`model` is the checksum that examples must have to be used, `likeness` how its pictures are compared."""
+        """`model` is the checksum that examples must have to be used, `likeness` how its pictures are compared.
+
+        `fits` says whether the model reads a prompt to its end.
+        """
         self._label_file = label_file
         self._templates = templates
         self._pantry = pantry
         self._encoder = encoder
         self._longest = longest
+        self._fits = fits
         self._model = model
         self._likeness = likeness
         self._stamp: Hashable = None
@@ -147,6 +153,10 @@ class Vocabulary:
         before = self.current
         have = dict(zip((label.names for label in before.labels), before.prototypes, strict=True)) if before else {}
         new = [label.names for label in labels if label.names not in have]
+        longest = max(self._templates, key=len)
+        cut = [names[0] for names in new if not all(self._fits(longest.replace("{}", name)) for name in names)]
+        if cut:  # served all the same: a pantry's names come from elsewhere
+            get_logger().warning("the model does not read labels to their end", count=len(cut), first=cut[0])
         have |= zip(new, encode(new, self._templates, self._encoder), strict=True)
         return (
             np.stack([have[label.names] for label in labels]) if labels else encode([], self._templates, self._encoder)
@@ -175,7 +185,7 @@ def label_set(labels: Sequence[Label], templates: Sequence[str], encoder: Encode
 
 
 def read_prompts(path: Path) -> list[str]:
-    """The lines of a templates or background file; `#` lines and blank ones are left out.
+    """The lines of a background file; `#` lines and blank ones are left out.
 
     Raises InvalidLabels when there are none.
     """
@@ -187,6 +197,15 @@ def read_prompts(path: Path) -> list[str]:
     if not prompts:
         raise InvalidLabels(f"{path} has no lines but comments")
     return prompts
+
+
+def read_templates(path: Path) -> list[str]:
+    """The same of a templates file; raises InvalidLabels also for a line without `{}`, where the label comes."""
+    templates = read_prompts(path)
+    for template in templates:
+        if "{}" not in template:
+            raise InvalidLabels(f"{path}: {template[:100]!r} was found; a template has {{}} where the label comes")
+    return templates
 
 
 def _version(labels: Sequence[Label], examples: Iterable[Example] = ()) -> str:

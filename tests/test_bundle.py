@@ -103,6 +103,21 @@ def test_a_wrong_config_names_the_field(tmp_path, field, value):
     assert repr(value)[1:-1] in message
 
 
+def test_nothing_is_divided_by_zero(tmp_path):
+    """A standard deviation is above 0."""
+    assert "std.2: Input should be greater than 0, 0 was found" in refusal(
+        write_bundle(tmp_path / "flat", std=[1, 1, 0])
+    )
+
+
+def test_a_config_without_a_field_names_it(folder):
+    """The line has the field, and not the rest of the file."""
+    config = json.loads((folder / "config.json").read_text())
+    del config["image_size"]
+    (folder / "config.json").write_text(json.dumps(config))
+    assert refusal(folder).endswith("config.json: image_size: Field required")
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe"])
 def test_a_config_that_is_no_config_is_refused(folder, content):
     """Broken JSON is one line too."""

@@ -53,6 +53,12 @@ def test_for_people_it_is_a_table(folder, capsys):
     assert lines[1].endswith("red")
 
 
+def test_at_least_one_label_is_named(folder, capsys):
+    """A list of none is no answer: one line, and exit status 2."""
+    assert main(["classify", "red.png", "--top-k", "0"]) == 2
+    assert capsys.readouterr().err == "larder: --top-k: 0 was found; it is at least 1\n"
+
+
 def test_a_bad_picture_does_not_stop_the_others(folder, capsys):
     """What cannot be read is said on standard error, the rest is answered, and the exit status is 1."""
     (folder / "broken.png").write_bytes(b"no picture")

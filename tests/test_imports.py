@@ -11,6 +11,7 @@ FILES = sorted((ROOT / "app").rglob("*.py"))
 # our modules, lowest first: a module of `app` imports only what stands on a line above its own
 LAYERS = [
     ["errors"],
+    ["optional"],
     ["settings", "log", "allocator", "keys", "metrics", "tracing", "whole", "s3", "images", "preprocess"],
     ["pantry.examples"],
     ["pantry"],

@@ -1,10 +1,17 @@
 """The bundle that comes with the checkout: what `make run` serves answers the README's first request."""
 
 import base64
+import io
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
 
 from app.bundle import find_bundle, open_bundle
 from app.main import create_app
@@ -48,3 +55,50 @@ def test_it_is_small():
     folder = find_bundle("larder-small")
     assert sum(path.stat().st_size for path in folder.iterdir()) <= 16e6
     assert open_bundle(folder).config.calibration.label_cosine is not None
+
+
+def test_company_changes_nothing(service):
+    """A picture has the same vector alone, in a request of 32, and while others ask: a cosine of 0.9999 at least."""
+    paths = [ROOT / "samples" / f"{name.replace(' ', '-')}.jpg" for name in KEPT]
+    pictures = [_data_uri(Image.open(path).resize((size, size))) for size in (200, 300, 400) for path in paths][:32]
+    together = _vectors(service, pictures)
+    alone = np.concatenate([_vectors(service, [each]) for each in pictures])
+    with ThreadPoolExecutor(8) as pool:
+        crowded = np.concatenate(list(pool.map(lambda each: _vectors(service, [each]), pictures)))
+    assert len(pictures) == 32
+    assert (alone * together).sum(axis=1).min() >= 0.9999
+    assert (alone * crowded).sum(axis=1).min() >= 0.9999
+    assert (alone * np.roll(alone, 1, axis=0)).sum(axis=1).min() < 0.9
+
+
+NOBODY = """
+import sys
+
+def refuse(event, arguments):
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"):
+        raise SystemExit(f"{event} {arguments}")
+
+sys.addaudithook(refuse)
+from app.__main__ import main
+sys.exit(main(["classify", "samples/banana.jpg"]))
+"""
+
+
+def test_it_asks_nobody(tmp_path):
+    """The model comes from the checkout: it answers where there is no network, and looks for none."""
+    settings = os.environ | {"LARDER_DATA": str(tmp_path)}
+    run = [sys.executable, "-c", NOBODY]
+    ended = subprocess.run(run, cwd=ROOT, env=settings, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("samples/banana.jpg: banana")
+
+
+def _data_uri(picture: Image.Image) -> str:
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _vectors(service, pictures: list[str]) -> np.ndarray:
+    data = service.post("/v1/embeddings", json={"input": pictures}).json()["data"]
+    return np.array([each["embedding"] for each in data])

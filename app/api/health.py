@@ -37,6 +37,7 @@ async def _phase(service: ServiceDep) -> Phase:
     return "ready"
 
 
+@router.head("/", include_in_schema=False)
 @router.get("/", responses={503: {"model": Health, "description": "starting, draining, or the encoder fails"}})
 async def health(request: Request, service: ServiceDep, phase: Annotated[Phase, Depends(_phase)]) -> Health:
     """Whether the service answers: it proves that the encoder does, not only that the process lives."""
@@ -59,6 +60,7 @@ def _health(service: Service, phase: Phase) -> Health:
     )
 
 
+@router.head("/livez", include_in_schema=False)
 @router.get("/livez")
 async def alive() -> dict[str, str]:
     """That the process lives and its event loop turns."""

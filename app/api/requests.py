@@ -121,8 +121,10 @@ class BodyMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        headers = Headers(scope=scope)
         try:
-            seconds = seconds_of(Headers(scope=scope).get(HEADER))
+            check_coding(headers.get("content-encoding", "identity"))
+            seconds = seconds_of(headers.get(HEADER))
             body = await with_patience(self._read(scope, receive), asyncio.Future, seconds)
             if body is not None:
                 await with_patience(self._app(scope, _replay(body), send), receive, seconds)
@@ -145,6 +147,17 @@ class BodyMiddleware:
         if size > self._most:
             raise ImageTooLarge(f"the body has more than {self._most:,} bytes, the most that is accepted")
         return b"".join(chunks)
+
+
+def check_coding(coding: str) -> None:
+    """Raises InvalidRequest for a body that is compressed.
+
+    >>> check_coding("gzip")
+    Traceback (most recent call last):
+    app.errors.InvalidRequest: Content-Encoding: 'gzip' was found; a body is sent as it is, not compressed
+    """
+    if coding.strip().lower() not in ("", "identity"):
+        raise InvalidRequest(f"Content-Encoding: {coding[:100]!r} was found; a body is sent as it is, not compressed")
 
 
 def _replay(body: bytes) -> Receive:

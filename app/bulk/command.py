@@ -23,6 +23,7 @@ from app.bulk.index import Index
 from app.bulk.sources import Unit, find_units
 from app.bulk.work import Worker
 from app.classify import recogniser_for
+from app.contents import MAX_ID
 from app.errors import InvalidRequest, NotFound
 from app.parts import Model, open_contents, open_model
 from app.settings import Settings
@@ -36,6 +37,8 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     """
     if options.part < 1 or (options.action == "classify" and options.top_k < 1):
         raise InvalidRequest("--part and --top-k are at least 1")
+    if options.action == "index" and not 0 < len(options.collection) <= MAX_ID:
+        raise InvalidRequest(f"--collection: {len(options.collection)} characters were found; it has 1 to {MAX_ID}")
     begun = time.monotonic()
     units = find_units(open_files(options.source))
     model = open_model(settings)

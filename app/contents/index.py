@@ -37,7 +37,7 @@ class View(NamedTuple):
             found.append(self.segment.search(query, k, self.segment_alive, among))
         numbers, scores = (np.concatenate(each) for each in zip(*found, strict=True))
         best = np.lexsort((numbers, -scores))[:k]
-        return numbers[best], scores[best]
+        return numbers[best], scores[best].clip(-1, 1)  # 16-bit vectors may be a little longer than 1
 
 
 class VectorIndex:

@@ -104,7 +104,7 @@ class MilvusContents:
                 timeout=TIMEOUT,
             )[0]
         return [
-            Hit(hit["id"], hit["entity"]["type"], hit["distance"], json.loads(hit["entity"]["metadata"]))
+            Hit(hit["id"], hit["entity"]["type"], min(hit["distance"], 1.0), json.loads(hit["entity"]["metadata"]))
             for hit in found
         ]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from app.errors import LarderError
 from app.evaluation.options import Options
+from app.optional import need
 
 DATA = Path("data")  # where compiled models are kept
 
@@ -170,6 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "unseen": unseen,
     }
     try:
+        need("evaluation", ("pyarrow",), "requirements-model.txt")
         return run[options.command](options)
     except LarderError as error:
         print(f"larder: {error}", file=sys.stderr)

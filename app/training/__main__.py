@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.errors import LarderError
+from app.optional import need
 from app.training.recipes import RECIPES
 
 SOURCE = "a folder of one folder a class, a .parquet file (image, label) or a .csv file (path, caption)"
@@ -61,9 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     told = parser().parse_args(words)
-    from app.training import commands
-
     try:
+        need("training", ("torch",), "requirements-model.txt")
+        from app.training import commands
+
         if told.command == "train":
             return commands.train(told, words)
         return {"test": commands.test, "infer": commands.infer, "export": commands.export}[told.command](told)

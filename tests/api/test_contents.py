@@ -267,3 +267,20 @@ def test_contents_outlive_the_service(start):
     """Another start on the same folder finds what was acknowledged."""
     text(start(), "a", "red", metadata={"n": 1})
     assert search(start(), text="red", filter={"n": 1})[0]["id"] == "a"
+
+
+def test_a_score_is_a_cosine(client):
+    """What is found by itself has 1 at most, though vectors of 16-bit numbers may be a little longer."""
+    pictures = [as_base64(Image.new("RGB", (8, 8), (17 * n % 256, 91 * n % 256, 200 - n))) for n in range(40)]
+    for n, image_data in enumerate(pictures):
+        client.put(f"/contents/{n}", json={"type": "image", "image_data": image_data})
+    scores = [search(client, image_data=image_data, k=1)[0]["score"] for image_data in pictures]
+    assert min(scores) == pytest.approx(1, abs=1e-3)
+    assert max(scores) <= 1
+
+
+def test_a_long_text_is_told_the_bound(client):
+    """In characters, as the document of the interface has it."""
+    assert "text: String should have at most 10000 characters" in problem(
+        text(client, "a", "x" * 10_001), 422, "invalid_request"
+    )

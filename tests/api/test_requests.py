@@ -1,5 +1,9 @@
 """What every request goes through: keys, headers, the origins of pages."""
 
+import gzip
+import json
+import socket
+
 import pytest
 
 from tests.api.test_process_image import post, problem
@@ -102,6 +106,67 @@ def test_a_wrong_method_is_told_the_right_ones(client):
     assert response.status_code == 405
     assert set(response.headers["allow"].split(", ")) == {"GET", "PUT", "DELETE"}
     assert client.post("/docs").headers["allow"] == "GET"
+
+
+@pytest.mark.parametrize("path", ["/process-image/", "//process-image", "/pantry/", "/Labels"])
+def test_a_path_that_is_nearly_right_is_none(client, path):
+    """A slash too many is 404 like any other unknown path, and leads to no address that a proxy would not know."""
+    response = client.post(f"http://testserver{path}", json={})
+    assert problem(response, 404, "not_found") == f"there is no {path}"
+
+
+@pytest.mark.parametrize("path", ["/", "/livez"])
+def test_monitors_may_ask_for_the_head_alone(client, path):
+    """HEAD has the status and the headers of GET."""
+    head, get = client.head(path), client.get(path)
+    assert (head.status_code, head.headers["content-type"]) == (200, get.headers["content-type"])
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"image_data": "\xff"}', b"\x80", b"[" * 100_000, b'{"top_k": 1' + b"0" * 5000 + b"}"]
+)
+def test_json_that_cannot_be_read_is_told_what_can(client, body):
+    """No UTF-8, too deep, a number too long."""
+    response = client.post("/process-image", content=body, headers={"Content-Type": "application/json"})
+    assert "the body cannot be read as JSON: UTF-8 is needed" in problem(response, 422, "invalid_request")
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Type": "text/plain"}, {"Content-Type": "image/jpeg"}])
+def test_json_has_to_say_that_it_is(client, headers):
+    """Otherwise a page of another origin could send it; the error names the header."""
+    response = client.post("/pantry/rice/add", content=b'{"quantity": 2}', headers=headers)
+    assert "send Content-Type: application/json" in problem(response, 422, "invalid_request")
+
+
+@pytest.mark.parametrize("path", ["/process-image", "/mv_retrieval/v0.1/add_content?id=a&type=text"])
+def test_a_compressed_body_is_refused(client, path):
+    """By name, in every form, rather than taken for broken JSON or text."""
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    response = client.post(path, content=gzip.compress(b"{}"), headers=headers)
+    assert "Content-Encoding: 'gzip' was found" in problem(response, 422, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/process-image", {"image_data": "URL"}),
+        ("/process-image", {"images": ["URL", "URL"]}),
+        ("/classify", {"image_data": "URL", "labels": ["red", "blue"]}),
+        ("/v1/embeddings", {"input": "URL", "modality": "image"}),
+        ("/models/colours", {"inputs": "URL", "parameters": {"candidate_labels": ["red", "blue"]}}),
+        ("/contents/search", {"image_data": "URL"}),
+        ("/pantry/rice/examples", {"images": ["URL"]}),
+    ],
+)
+def test_an_address_is_no_picture(client, path, body):
+    """It is not base64, and nobody is asked for what is there: the service is no way into its network."""
+    with socket.create_server(("127.0.0.1", 0)) as bait:
+        bait.settimeout(0.05)
+        url = f"http://127.0.0.1:{bait.getsockname()[1]}/a.jpg"
+        response = client.post(path, json=json.loads(json.dumps(body).replace("URL", url)))
+        problem(response, 400, "invalid_image")
+        with pytest.raises(TimeoutError):
+            bait.accept()
 
 
 def test_behind_a_proxy_the_documentation_has_its_addresses(client):

@@ -140,3 +140,10 @@ def test_without_contents_it_says_so(home, photos, monkeypatch, capsys):
     monkeypatch.setenv("LARDER_CONTENTS", "none")
     assert main(["bulk", "index", "photos"]) == 2
     assert "LARDER_CONTENTS is none" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["", "x" * 201])
+def test_a_collection_that_no_search_can_name_is_refused(home, photos, capsys, name):
+    """Its name is bounded as it is in the calls."""
+    assert main(["bulk", "index", "photos", "--collection", name]) == 2
+    assert "--collection: " in capsys.readouterr().err

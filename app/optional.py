@@ -1,0 +1,17 @@
+"""Libraries that not everybody has installed: who needs one that is missing hears how it is had."""
+
+import importlib.util
+
+from app.errors import StartError
+
+
+def need(what: str, modules: tuple[str, ...], requirements: str) -> None:
+    """Raises StartError when one of the modules is not installed.
+
+    >>> need("magic", ("math", "wand"), "requirements-magic.txt")
+    Traceback (most recent call last):
+    app.errors.StartError: magic needs wand: pip install -r requirements-magic.txt
+    """
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        raise StartError(f"{what} needs {', '.join(missing)}: pip install -r {requirements}")

@@ -1,0 +1,46 @@
+"""Commands and settings whose library is not installed say in one line how it is had."""
+
+import importlib.util
+
+import pytest
+
+from app.errors import LarderError
+from app.parts import open_contents, open_model
+from app.settings import Settings
+from tests.fakes import colour_model
+
+
+@pytest.fixture(autouse=True)
+def _not_installed(monkeypatch):
+    """Nothing is found that is looked for."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+
+
+def test_an_open_clip_model_needs_torch():
+    """`open_clip:` alone does; bundles run without."""
+    message = "open_clip:ViT-B-32/none needs torch, open_clip: pip install -r requirements-model.txt"
+    with pytest.raises(LarderError, match=message):
+        open_model(Settings(model="open_clip:ViT-B-32/none"))
+
+
+def test_milvus_needs_its_client(encoder):
+    """The setting is named with what it needs."""
+    message = "LARDER_CONTENTS=milvus:// needs pymilvus: pip install -r requirements-milvus.txt"
+    with pytest.raises(LarderError, match=message):
+        open_contents(Settings(contents="milvus://127.0.0.1:1/c"), colour_model(encoder, None))
+
+
+def test_training_needs_torch(capsys):
+    """The command ends with 2."""
+    from app.training.__main__ import main
+
+    assert main(["train", "photos"]) == 2
+    assert capsys.readouterr().err == "larder: training needs torch: pip install -r requirements-model.txt\n"
+
+
+def test_evaluation_needs_pyarrow(capsys):
+    """So does this one."""
+    from app.evaluation.__main__ import main
+
+    assert main(["calibrate", "tiny", "--data", "photos", "--classes", "labels.txt"]) == 2
+    assert capsys.readouterr().err == "larder: evaluation needs pyarrow: pip install -r requirements-model.txt\n"
