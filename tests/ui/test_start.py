@@ -22,13 +22,20 @@ def answers(page):
         return httpx2.get(f"http://127.0.0.1:{page}/_stcore/health").is_success
 
 
+def heed_ctrl_c():
+    """What a shell starts in the background inherits that Ctrl-C is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def started(folder, service, page):
     """The command, once the page answers; Ctrl-C ends it well, and it has said one address."""
     given = {"LARDER_PORT": service, "STREAMLIT_SERVER_PORT": page, "LARDER_DATA": folder, "HOME": folder}
     variables = os.environ | {name: str(value) for name, value in given.items()}
     command = [sys.executable, "-m", "app.ui"]
-    process = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c
+    )
     try:
         wait_until(lambda: answers(page) and listens(service), PATIENCE)
         yield
