@@ -83,13 +83,7 @@ def add_likeness(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def add_blend(command: argparse.ArgumentParser) -> None:
     """How examples are weighed against texts."""
     command.add_argument("--margin", type=float, default=0.14, metavar="X", help="for taught labels (%(default)s)")
-    command.add_argument(
-        "--scale",
-        type=float,
-        default=1.0,
-        metavar="X",
-        help="cosines with texts per one with pictures (%(default)s)",
-    )
+    command.add_argument("--scale", type=float, default=1.0, metavar="X", help="of what examples say (%(default)s)")
 
 
 def add_several(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
