@@ -27,10 +27,11 @@ ui: .venv/ui ## open the page for people, with a service beside it where none an
 test: .venv/dev ## run the tests
 	$(BIN)/python -m pytest
 
-check: .venv/dev ## formatting, lint, types, and known vulnerabilities where the network is
+check: .venv/dev ## formatting, lint, types, import rules, and known vulnerabilities where the network is
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/python -m tests.audit
 
 audit: .venv/dev ## hold the serving requirements against the published vulnerabilities; fails where that is impossible

@@ -152,9 +152,9 @@ def bulk(options: argparse.Namespace) -> int:
 
 def pantry(options: argparse.Namespace) -> int:
     """Copy items between the pantry and a file; returns 1 when some lines could not be imported, 0 otherwise."""
+    from app.components import open_pantry
     from app.log import configure
     from app.pantry.transfer import transfer
-    from app.parts import open_pantry
     from app.settings import read_settings
 
     configure("warning")
@@ -164,11 +164,11 @@ def pantry(options: argparse.Namespace) -> int:
 
 def reindex(options: argparse.Namespace) -> int:
     """Encode the stored contents anew."""
+    from app.components import image_limits, open_model
     from app.contents.reindex import reindex
-    from app.images import open_picture
+    from app.images.decode import open_picture
+    from app.images.preprocess import preprocessor
     from app.log import configure
-    from app.parts import image_limits, open_model
-    from app.preprocess import preprocessor
     from app.settings import read_settings
 
     configure("warning")
@@ -190,9 +190,9 @@ def reindex(options: argparse.Namespace) -> int:
 
 def feedback(options: argparse.Namespace) -> int:
     """Write the pictures of the feedback as training data."""
-    from app.feedback import Feedback
+    from app.components import FEEDBACK, image_limits
     from app.log import configure
-    from app.parts import FEEDBACK, image_limits
+    from app.serving.feedback import Feedback
     from app.settings import read_settings
 
     configure("warning")

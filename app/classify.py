@@ -7,14 +7,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from app.components import Model, image_limits, open_model, open_pantry, open_recogniser, open_vocabulary
 from app.errors import InvalidLabels, InvalidRequest, LarderError
-from app.images import open_picture
-from app.parts import Model, image_limits, open_model, open_pantry, open_recogniser, open_vocabulary
-from app.pipeline import ENOUGH
-from app.preprocess import preprocessor
-from app.recognition import Recogniser, Recognition
+from app.images.decode import open_picture
+from app.images.preprocess import preprocessor
+from app.recognition.recogniser import Recogniser, Recognition
+from app.recognition.vocabulary import label_set, parse_labels, read_templates
+from app.serving.pipeline import ENOUGH
 from app.settings import Settings
-from app.vocabulary import label_set, parse_labels, read_templates
 
 THRESHOLD = 0.8
 

@@ -9,17 +9,17 @@ from functools import partial
 from fastapi import FastAPI
 
 from app.api.dependencies import Service, State
+from app.components import FEEDBACK, Parts, image_limits, text_limits
 from app.contents import ContentStore
 from app.errors import LarderError
-from app.feedback import Answers, Feedback
-from app.images import thumbnail
-from app.keys import Keys
+from app.images.decode import thumbnail
 from app.log import get_logger
 from app.metrics import Metrics
-from app.parts import FEEDBACK, Parts, image_limits, text_limits
-from app.pipeline import Pipeline, blank, open_pipeline
+from app.recognition.vocabulary import Vocabulary
+from app.serving.feedback import Answers, Feedback
+from app.serving.keys import Keys
+from app.serving.pipeline import Pipeline, blank, open_pipeline
 from app.settings import Settings
-from app.vocabulary import Vocabulary
 
 LOOK_EVERY = 0.1  # seconds between looks at the label file, the pantry and the contents
 

@@ -27,13 +27,13 @@ from app.api import (
 from app.api.admission import AdmissionMiddleware
 from app.api.names import NameMiddleware
 from app.api.requests import OPEN_PATHS, BodyMiddleware, KeyMiddleware, RequestMiddleware
+from app.components import Model, open_parts
 from app.errors import LarderError
-from app.keys import Keys
 from app.lifespan import lifespan_of
 from app.log import configure
 from app.metrics import Metrics
 from app.pantry import PantryStore
-from app.parts import Model, open_parts
+from app.serving.keys import Keys
 from app.settings import Settings, read_settings, traced
 from app.tracing import open_tracing
 

@@ -22,8 +22,8 @@ from app.bulk.files import open_files
 from app.bulk.sources import find_units
 from app.bulk.work import Worker
 from app.classify import recogniser_for
-from app.engines import Engine
-from app.parts import Model, open_model
+from app.components import Model, open_model
+from app.model.engines import Engine
 from app.settings import Settings, read_settings
 from benchmarks import rows
 from benchmarks.photo import photo

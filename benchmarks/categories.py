@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from app.engines import Floats
-from app.parts import Model
+from app.components import Model
+from app.model.engines import Floats
+from app.recognition.zero_shot import softmax
 from app.training.scoring import accuracy, calibration_error
-from app.zero_shot import softmax
 from benchmarks.accuracy import FINE, read
 from benchmarks.offline import encode_pictures, open_offline
 

@@ -21,16 +21,16 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from app.components import Model, open_model
 from app.contents import Content, VectorModel, Where
 from app.contents.conditions import Condition
 from app.contents.database import Database, Put, stored
 from app.contents.flags import pack
 from app.contents.local import LocalContents
 from app.contents.segment import Segment, flat
-from app.engines import Floats
-from app.parts import Model, open_model
+from app.model.engines import Floats
+from app.recognition.vocabulary import parse_labels
 from app.settings import Settings
-from app.vocabulary import parse_labels
 from benchmarks import rows
 from benchmarks.server import ROOT
 from benchmarks.vectors import drawn_chunks, real_vectors

@@ -16,11 +16,11 @@ import numpy as np
 import onnx
 import torch
 
-from app.bundle import Bundle, find_bundle, open_bundle
-from app.encoder import unit
-from app.engines import Engine, Floats, wanted
-from app.engines.onnxruntime import OnnxRuntimeEngine
-from app.engines.openvino import OpenVinoEngine
+from app.model.bundle import Bundle, find_bundle, open_bundle
+from app.model.encoder import unit
+from app.model.engines import Engine, Floats, wanted
+from app.model.engines.onnxruntime import OnnxRuntimeEngine
+from app.model.engines.openvino import OpenVinoEngine
 from app.settings import available_processors
 from benchmarks import rows
 

@@ -17,11 +17,11 @@ import numpy as np
 import pyarrow.parquet
 from PIL import Image
 
-from app.bundle import find_bundle, open_bundle
-from app.encoder import unit
-from app.engines.onnxruntime import OnnxRuntimeEngine
-from app.images import ImageLimits, open_picture
-from app.preprocess import preprocessor
+from app.images.decode import ImageLimits, open_picture
+from app.images.preprocess import preprocessor
+from app.model.bundle import find_bundle, open_bundle
+from app.model.encoder import unit
+from app.model.engines.onnxruntime import OnnxRuntimeEngine
 from app.settings import available_processors
 from benchmarks import rows
 from samples.draw import NAMES, draw

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from PIL import Image
 from pydantic import BaseModel
 
-from app.engines.open_clip_import import import_open_clip
+from app.exporter.open_clip_import import import_open_clip
 
 
 class Question(BaseModel):

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from app.engines import Floats
-from app.images import ImageLimits, decode_base64, open_picture
+from app.components import Model, open_model
+from app.images.decode import ImageLimits, decode_base64, open_picture
+from app.images.preprocess import preprocessor
 from app.log import configure
-from app.parts import Model, open_model
-from app.preprocess import preprocessor
+from app.model.engines import Floats
+from app.recognition.vocabulary import read_prompts
 from app.settings import Settings
-from app.vocabulary import read_prompts
 
 _PICTURES_A_CALL = 16
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from app.engines import Floats
-from app.parts import Model
+from app.components import Model
+from app.model.engines import Floats
 from app.training.scoring import auroc
 from benchmarks.accuracy import read
 from benchmarks.offline import encode_pictures, open_offline

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from app.bundle import find_bundle, open_bundle
-from app.engines import Engine
-from app.engines.choice import open_engine
+from app.model.bundle import find_bundle, open_bundle
+from app.model.engines import Engine
+from app.model.engines.choice import open_engine
 from app.settings import available_processors
 from benchmarks import rows
 from benchmarks.live import labels

@@ -9,10 +9,10 @@ import pyarrow.parquet
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from app.encoder import unit
-from app.engines import Floats
-from app.parts import Model
-from app.preprocess import preprocessor
+from app.components import Model
+from app.images.preprocess import preprocessor
+from app.model.encoder import unit
+from app.model.engines import Floats
 
 FILES = ("cifar10/train.parquet", "cifar10/test.parquet", "grocery/train.parquet", "grocery/val.parquet")
 AT_A_TIME = 64

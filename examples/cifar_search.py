@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from app.__main__ import main as larder
+from app.components import open_contents, open_model
 from app.contents import Hit
-from app.parts import open_contents, open_model
 from app.settings import read_settings
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from app.bundle import make_proof, probe_pixels
+from app.model.bundle import make_proof, probe_pixels
 from tests.fakes import COLOURS
 
 LENGTH = 8

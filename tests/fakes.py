@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from app.encoder import unit
-from app.engines import Floats
-from app.parts import Model
-from app.preprocess import ImageForm
+from app.components import Model
+from app.images.preprocess import ImageForm
+from app.model.encoder import unit
+from app.model.engines import Floats
 
 COLOURS = {
     "red": (255, 0, 0),

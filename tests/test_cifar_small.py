@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from app.bundle import open_bundle
-from app.encoder import Encoder
-from app.engines.choice import open_engine
+from app.model.bundle import open_bundle
+from app.model.encoder import Encoder
+from app.model.engines.choice import open_engine
 
 FOLDER = Path("models/cifar-small")
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

@@ -13,8 +13,8 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from app.bundle import find_bundle, open_bundle
 from app.main import create_app
+from app.model.bundle import find_bundle, open_bundle
 from app.settings import Settings
 from samples.draw import KEPT
 from tests.conftest import wait_until

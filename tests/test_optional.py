@@ -4,8 +4,8 @@ import importlib.util
 
 import pytest
 
+from app.components import open_contents, open_model
 from app.errors import LarderError
-from app.parts import open_contents, open_model
 from app.settings import Settings
 from tests.fakes import colour_model
 

@@ -8,8 +8,8 @@ from fastapi.concurrency import run_in_threadpool
 from app.api.dependencies import KEYS, Service, ServiceDep
 from app.api.failures import PICTURE
 from app.api.recognition_schemas import Classify, ClassifyAnswer
-from app.engines import Floats
-from app.request_labels import RequestLabels, read_labels
+from app.model.engines import Floats
+from app.recognition.request_labels import RequestLabels, read_labels
 
 router = APIRouter(tags=["recognition"], dependencies=KEYS)
 

@@ -18,10 +18,10 @@ from app.api.dependencies import KEYS, Service, ServiceDep
 from app.api.failures import PICTURE
 from app.api.schemas import Error
 from app.contents import Content, Where, content_id
-from app.encoder import unit
-from app.engines import Floats
 from app.errors import NotFound
-from app.images import decode_base64
+from app.images.decode import decode_base64
+from app.model.encoder import unit
+from app.model.engines import Floats
 
 _AWAY = {"model": Error, "description": "overloaded, draining, or the contents are away"}
 router = APIRouter(

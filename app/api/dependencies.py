@@ -9,16 +9,16 @@ from typing import Annotated, Literal, TypedDict
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 
-from app.classifier import Classifier
 from app.contents import ContentStore
-from app.engines import Floats
 from app.errors import NotFound
-from app.feedback import Answers, Feedback
 from app.metrics import Metrics
+from app.model.engines import Floats
 from app.pantry import PantryStore
-from app.pipeline import Pipeline
-from app.recognition import Recogniser
-from app.request_labels import TextLimits
+from app.recognition.classifier import Classifier
+from app.recognition.recogniser import Recogniser
+from app.recognition.request_labels import TextLimits
+from app.serving.feedback import Answers, Feedback
+from app.serving.pipeline import Pipeline
 from app.tracing import span
 
 

@@ -12,9 +12,9 @@ from app.api.dependencies import KEYS, ServiceDep
 from app.api.failures import PICTURE
 from app.api.foreign_schemas import Embedding, Embeddings, EmbeddingsAnswer, Usage
 from app.api.schemas import Error
-from app.engines import Floats
 from app.errors import InvalidRequest
-from app.request_labels import TextLimits
+from app.model.engines import Floats
+from app.recognition.request_labels import TextLimits
 
 router = APIRouter(tags=["foreign forms"], dependencies=KEYS)
 

@@ -9,7 +9,7 @@ from app.api.teaching import keep, wire
 from app.api.teaching_schemas import Feedback, FeedbackAnswer
 from app.pantry import item_name
 from app.pantry.examples import new_example
-from app.vocabulary import same
+from app.recognition.vocabulary import same
 
 _AWAY = {"model": Error, "description": "overloaded, or the store is away; the message says what became of a change"}
 router = APIRouter(

@@ -8,7 +8,7 @@ from app.api.dependencies import KEYS, ServiceDep
 from app.api.failures import PICTURE
 from app.api.foreign_schemas import LabelScore, ZeroShot
 from app.api.schemas import Error
-from app.request_labels import read_labels
+from app.recognition.request_labels import read_labels
 
 router = APIRouter(tags=["foreign forms"], dependencies=KEYS)
 

@@ -12,8 +12,8 @@ from app.api.dependencies import KEYS, Service, ServiceDep
 from app.api.failures import PICTURE
 from app.api.schemas import Error
 from app.contents import MAX_ID, MAX_K, Content, ContentType, content_id
-from app.engines import Floats
 from app.errors import InvalidRequest
+from app.model.engines import Floats
 
 router = APIRouter(
     prefix="/mv_retrieval/v0.1",

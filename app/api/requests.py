@@ -11,9 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api import failures
 from app.api.patience import HEADER, seconds_of, with_patience
 from app.errors import ImageTooLarge, InvalidRequest, Overloaded, Unauthorized
-from app.keys import Keys
 from app.log import bind_request, get_logger
 from app.metrics import Metrics
+from app.serving.keys import Keys
 from app.tracing import note
 
 OPEN_PATHS = ("/", "/livez")  # load balancers ask these, without a key and often

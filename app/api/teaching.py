@@ -12,7 +12,7 @@ from app.api.schemas import Error
 from app.api.teaching_schemas import ExampleEntry, ExampleList, Examples, Forgotten
 from app.pantry import item_name
 from app.pantry.examples import Example, new_example
-from app.review import Remark, review
+from app.recognition.review import Remark, review
 
 _AWAY = {"model": Error, "description": "overloaded, or the pantry is away; the message says what became of a change"}
 router = APIRouter(

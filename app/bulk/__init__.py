@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from app.engines import Floats
+from app.model.engines import Floats
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 from app.bulk import Embedded
 from app.bulk.parts import Form, Parts
 from app.classify import THRESHOLD
-from app.engines import Floats
-from app.recognition import Recogniser
+from app.model.engines import Floats
+from app.recognition.recogniser import Recogniser
 
 
 class Answers:

@@ -16,6 +16,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
+from app.atomic import whole
 from app.bulk import Embedded, Sink
 from app.bulk.answers import Answers
 from app.bulk.files import open_files
@@ -23,11 +24,10 @@ from app.bulk.index import Index
 from app.bulk.sources import Unit, find_units
 from app.bulk.work import Worker
 from app.classify import recogniser_for
+from app.components import Model, open_contents, open_model
 from app.contents import MAX_ID
 from app.errors import InvalidRequest, NotFound
-from app.parts import Model, open_contents, open_model
 from app.settings import Settings
-from app.whole import whole
 
 
 def run(settings: Settings, options: argparse.Namespace) -> int:

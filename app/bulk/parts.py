@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from app.atomic import whole
 from app.errors import InvalidRequest
-from app.whole import whole
 
 Form = Literal["parquet", "jsonl"]
 Row = Mapping[str, Any]

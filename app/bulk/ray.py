@@ -15,8 +15,8 @@ import numpy as np
 from app.bulk import Embedded
 from app.bulk.sources import Unit
 from app.bulk.work import Worker
+from app.components import open_model
 from app.errors import InvalidRequest
-from app.parts import open_model
 from app.settings import Settings
 
 _FILES = 64  # picture files that an actor is given at once; of parquet it is given a row group

@@ -6,8 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 
 from app.bulk import Embedded, Picture
-from app.engines import Floats
 from app.errors import LarderError
+from app.model.engines import Floats
 
 _AHEAD = 4  # batches in hand; more would only take memory
 

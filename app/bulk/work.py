@@ -6,10 +6,10 @@ from app.bulk import Embedded, Picture
 from app.bulk.files import open_files
 from app.bulk.sources import Unit, read_pictures
 from app.bulk.stages import embed
-from app.engines import Floats
-from app.images import open_picture
-from app.parts import Model, image_limits
-from app.preprocess import preprocessor
+from app.components import Model, image_limits
+from app.images.decode import open_picture
+from app.images.preprocess import preprocessor
+from app.model.engines import Floats
 from app.settings import Settings
 
 

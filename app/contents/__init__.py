@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from app.contents.conditions import Condition
-from app.engines import Floats
 from app.errors import InvalidRequest, NotFound
+from app.model.engines import Floats
 
 ContentType = Literal["text", "image"]
 MAX_ID = 200

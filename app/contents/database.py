@@ -15,8 +15,8 @@ from app.contents.file import File
 from app.contents.flags import Numbers
 from app.contents.follower import Follower, floats
 from app.contents.query import conditions, facts
-from app.engines import Floats
 from app.errors import ContentsError, NotFound
+from app.model.engines import Floats
 
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS models (model INTEGER PRIMARY KEY, checksum TEXT NOT NULL UNIQUE,

@@ -7,7 +7,7 @@ import numpy as np
 
 from app.contents.file import File
 from app.contents.flags import Numbers
-from app.engines import Floats
+from app.model.engines import Floats
 
 # NOT INDEXED: for the sake of the order SQLite would read all removals by their numbers, rather than the new ones
 _NEWS = """SELECT number, vector, NULL FROM vectors WHERE number > ? AND +model = ?

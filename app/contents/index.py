@@ -8,8 +8,8 @@ import numpy as np
 
 from app.contents.flags import Bits, Flags, Numbers, pack, unpack, without
 from app.contents.tail import Tail
-from app.engines import Floats
 from app.log import get_logger
+from app.model.engines import Floats
 
 if TYPE_CHECKING:
     from app.contents.segment import Segment

@@ -11,8 +11,8 @@ from app.contents.database import Database, Delete, Done, Put, stored
 from app.contents.flags import Numbers
 from app.contents.index import VectorIndex, View
 from app.contents.together import Together
-from app.engines import Floats
 from app.errors import NotFound
+from app.model.engines import Floats
 
 MORE = 100  # results that a search with conditions looks at before it asks the database for all that meet them
 

@@ -12,8 +12,8 @@ from pymilvus import DataType, MilvusClient, MilvusException
 
 from app.contents import EVERYTHING, Content, Hit, VectorModel, Where, not_there
 from app.contents.conditions import Condition, Scalar, kind
-from app.engines import Floats
 from app.errors import ContentsError, StoreUnavailable
+from app.model.engines import Floats
 
 TIMEOUT = 10  # seconds for one call
 _SIGNS = {"eq": "==", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}

@@ -10,9 +10,9 @@ from tqdm import tqdm
 
 from app.contents import Content, VectorModel
 from app.contents.database import Database, stored
-from app.encoder import Encoder
-from app.engines import Floats
 from app.errors import InvalidRequest, NotFound
+from app.model.encoder import Encoder
+from app.model.engines import Floats
 
 AT_A_TIME = 64
 

@@ -12,7 +12,7 @@ import faiss
 import numpy as np
 
 from app.contents.flags import Bits, Flags, Numbers, pack
-from app.engines import Floats
+from app.model.engines import Floats
 
 EXACT_UP_TO = 20_000  # vectors; one list of so many is read in some 2 ms
 A_CHUNK = 50_000

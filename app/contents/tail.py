@@ -3,7 +3,7 @@
 import numpy as np
 
 from app.contents.flags import Flags, Numbers
-from app.engines import Floats
+from app.model.engines import Floats
 
 
 class Tail:

@@ -185,7 +185,7 @@ def compare(options: argparse.Namespace) -> int:
     from app.evaluation.model import open_measured
     from app.evaluation.predictions import Predictions
     from app.evaluation.report import as_json, figures, write_report
-    from app.vocabulary import read_prompts
+    from app.recognition.vocabulary import read_prompts
 
     splits = read_splits(options.train, options.val, options.test, options.classes)
     kept = Predictions.load(options.cnn, splits.digest()) if options.cnn else None

@@ -10,14 +10,14 @@ from PIL import Image
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from app.engines import Floats
 from app.errors import EvaluationError
 from app.evaluation.cnn import MEAN, STD, answer, build, image_form, timm
 from app.evaluation.data import Pictures, Splits
 from app.evaluation.options import Options
 from app.evaluation.predictions import Predictions
-from app.images import ImageLimits, open_picture
-from app.preprocess import preprocessor
+from app.images.decode import ImageLimits, open_picture
+from app.images.preprocess import preprocessor
+from app.model.engines import Floats
 
 FEWEST = 10  # steps in which the learning rate can rise and fall
 STORED = 1.25  # training pictures are kept at this multiple of their size, so that crops stay sharp

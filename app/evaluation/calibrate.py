@@ -5,7 +5,6 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from app.bundle import Calibration, open_bundle
 from app.errors import EvaluationError
 from app.evaluation.confidence import (
     DRAWN_NAME,
@@ -20,7 +19,8 @@ from app.evaluation.confidence import (
 )
 from app.evaluation.data import folder_classes, read_classes, read_files, read_pictures, shown
 from app.evaluation.model import open_measured
-from app.vocabulary import read_prompts
+from app.model.bundle import Calibration, open_bundle
+from app.recognition.vocabulary import read_prompts
 
 NUMBERS = {
     "temperature": "temperature",

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from app.engines import Floats
-from app.engines.open_clip_import import import_open_clip
-from app.preprocess import ImageForm
+from app.exporter.open_clip_import import import_open_clip
+from app.images.preprocess import ImageForm
+from app.model.engines import Floats
 
 SMALL = 64  # pixels: below that a stem that quarters the picture would leave nothing
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, as for timm's weights

@@ -14,7 +14,7 @@ from app.evaluation.heads import SHOTS, Head, Vectors, linear_probe, nearest, pr
 from app.evaluation.model import Measured
 from app.evaluation.predictions import Predictions
 from app.evaluation.wording import CNN
-from app.scoring import accuracy
+from app.recognition.calibration import accuracy
 
 SEEDS = 10  # draws of the few pictures
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from app.bundle import Calibration
-from app.engines import Floats
 from app.evaluation.data import Numbers, Pictures
 from app.evaluation.model import Measured
-from app.scoring import accuracy, auroc, calibration_error, fit_margin, fit_temperature
+from app.model.bundle import Calibration
+from app.model.engines import Floats
+from app.recognition.calibration import accuracy, auroc, calibration_error, fit_margin, fit_temperature
+from app.recognition.vocabulary import Label, encode
+from app.recognition.zero_shot import softmax
 from app.training.drawn import KINDS, draw
-from app.vocabulary import Label, encode
-from app.zero_shot import softmax
 
 DRAWN = 300
 DRAWN_SIZE = 160  # pixels

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from app.errors import EvaluationError
-from app.vocabulary import Label, parse_labels, same
+from app.recognition.vocabulary import Label, parse_labels, same
 
 LONGEST = 200  # characters of a class's name
 HELD_SHARE, HELD_MOST, HELD_SEED = 0.1, 2000, 0  # as `app.training` holds out: what it never saw is never seen here

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from app.engines import Floats
 from app.evaluation.data import Numbers
-from app.scoring import accuracy, calibration_error, fit_temperature
-from app.zero_shot import softmax
+from app.model.engines import Floats
+from app.recognition.calibration import accuracy, calibration_error, fit_temperature
+from app.recognition.zero_shot import softmax
 
 BINS = 10  # of the reliability diagram
 CONFUSED = 10  # pairs of classes that are named

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from app.bundle import LIKENESS, open_bundle
-from app.encoder import unit
-from app.engines import Floats
 from app.evaluation.data import Numbers, folder_classes, read_classes, read_pictures
 from app.evaluation.model import open_measured
 from app.exporter.checkpoint import sha256_of
-from app.taught import Likeness
-from app.vocabulary import encode, read_prompts
+from app.model.bundle import LIKENESS, open_bundle
+from app.model.encoder import unit
+from app.model.engines import Floats
+from app.recognition.few_shot import Likeness
+from app.recognition.vocabulary import encode, read_prompts
 
 EVEN = 0.3  # added to the variances within classes, in their mean: the more, the less directions are evened out
 RIDGE = 0.003  # holds the map of texts back, in the mean variance of the texts

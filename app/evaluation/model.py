@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from app.bundle import Bundle, BundleConfig, find_bundle, open_bundle
-from app.encoder import Encoder
-from app.engines import Floats
-from app.engines.choice import open_engine
-from app.images import ImageLimits, open_picture
-from app.preprocess import preprocessor
+from app.images.decode import ImageLimits, open_picture
+from app.images.preprocess import preprocessor
+from app.model.bundle import Bundle, BundleConfig, find_bundle, open_bundle
+from app.model.encoder import Encoder
+from app.model.engines import Floats
+from app.model.engines.choice import open_engine
 from app.settings import available_processors
 
 BATCH = 64

@@ -8,8 +8,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from app.engines import Floats
 from app.errors import EvaluationError
+from app.model.engines import Floats
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from tqdm import tqdm
 
 from app.evaluation.data import Numbers, Pictures, read_classes, read_pictures
 from app.evaluation.model import LIMITS, Measured, open_measured
-from app.frames import recognise_frames
-from app.images import open_picture
-from app.preprocess import preprocessor
-from app.recognition import Recogniser, Recognition
-from app.regions import Box, grid, listed
-from app.vocabulary import Label, label_set, parse_labels, read_prompts
+from app.images.decode import open_picture
+from app.images.preprocess import preprocessor
+from app.recognition.frames import recognise_frames
+from app.recognition.recogniser import Recogniser, Recognition
+from app.recognition.regions import Box, grid, listed
+from app.recognition.vocabulary import Label, label_set, parse_labels, read_prompts
 
 SEED = 0
 DRAWS = 5  # of frames for each picture

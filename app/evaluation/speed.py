@@ -10,9 +10,9 @@ import onnxruntime
 import torch
 from torch import nn
 
-from app.bundle import Bundle, probe_pixels
-from app.engines.onnxruntime import OnnxRuntimeEngine
 from app.exporter.quiet import quiet
+from app.model.bundle import Bundle, probe_pixels
+from app.model.engines.onnxruntime import OnnxRuntimeEngine
 
 ROUNDS = 30
 

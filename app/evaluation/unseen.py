@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from app.engines import Floats
 from app.errors import TrainingError
 from app.evaluation.data import Numbers
 from app.evaluation.heads import SHOTS, Vectors
 from app.evaluation.left_out import Split, draw_split, write_split
 from app.evaluation.likeness import fit
-from app.taught import Likeness, teach
+from app.model.engines import Floats
+from app.recognition.few_shot import Likeness, teach
 
 DRAWS = 5  # of the pictures that teach
 KEPT_BACK = max(SHOTS)  # pictures of a class that teach at most; the rest of its training pictures tests too

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from app.engines.open_clip_import import import_open_clip
+from app.exporter.open_clip_import import import_open_clip
 from app.exporter.recipe import Recipe
 from app.exporter.weights import Original
 

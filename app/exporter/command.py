@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from app.bundle import find_bundle, open_bundle
 from app.errors import ExportError
 from app.exporter.listing import Listed, list_bundles
+from app.model.bundle import find_bundle, open_bundle
 
 if TYPE_CHECKING:
     from app.exporter.gate import Row

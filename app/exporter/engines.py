@@ -4,9 +4,9 @@ import importlib.util
 from collections.abc import Callable
 from functools import partial
 
-from app.bundle import Bundle
-from app.engines import Engine
-from app.engines.onnxruntime import OnnxRuntimeEngine
+from app.model.bundle import Bundle
+from app.model.engines import Engine
+from app.model.engines.onnxruntime import OnnxRuntimeEngine
 from app.settings import available_processors
 
 EngineFactory = Callable[[Bundle], Engine]
@@ -21,7 +21,7 @@ def installed_engines() -> list[EngineFactory]:
     """Every engine that is installed, in every precision it has here."""
     if importlib.util.find_spec("openvino") is None:
         return [onnxruntime]
-    from app.engines.openvino import OpenVinoEngine
+    from app.model.engines.openvino import OpenVinoEngine
 
     fastest = partial(OpenVinoEngine, threads=available_processors())
     return [onnxruntime, partial(fastest, precision="f32"), fastest]

@@ -5,13 +5,13 @@ import os
 import tempfile
 from pathlib import Path
 
-from app.bundle import open_bundle
 from app.errors import ExportError
 from app.exporter.engines import EngineFactory
 from app.exporter.files import write_files
 from app.exporter.gate import Row, ask_original, check
 from app.exporter.recipe import Recipe
 from app.exporter.weights import Original, Say, build
+from app.model.bundle import open_bundle
 
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux's renameat2
 

@@ -6,16 +6,16 @@ from typing import Any
 
 import torch
 
-from app.bundle import PROBE_PROMPT, BundleConfig, Proof, Source, make_proof, probe_pixels
-from app.engines.open_clip_import import import_open_clip
 from app.errors import ExportError
 from app.exporter.card import licence, origin, write_card
 from app.exporter.checkpoint import sha256_of
 from app.exporter.graph import write_graph
+from app.exporter.open_clip_import import import_open_clip
 from app.exporter.recipe import Recipe
 from app.exporter.tokenizer import make_tokenizer
 from app.exporter.towers import PictureTower, text_tower
 from app.exporter.weights import Original, Say
+from app.model.bundle import PROBE_PROMPT, BundleConfig, Proof, Source, make_proof, probe_pixels
 
 
 def write_files(recipe: Recipe, original: Original, folder: Path, say: Say) -> None:

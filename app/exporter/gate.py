@@ -10,14 +10,14 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from app.bundle import Bundle
-from app.engines import Floats, wanted
-from app.engines.open_clip_import import import_open_clip
 from app.exporter import probes
 from app.exporter.engines import EngineFactory
+from app.exporter.open_clip_import import import_open_clip
 from app.exporter.weights import Original, Say
-from app.images import ImageLimits, open_picture
-from app.preprocess import preprocessor
+from app.images.decode import ImageLimits, open_picture
+from app.images.preprocess import preprocessor
+from app.model.bundle import Bundle
+from app.model.engines import Floats, wanted
 
 _AT_ONCE = 8
 

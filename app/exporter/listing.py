@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.bundle import read_config
 from app.errors import BundleError
+from app.model.bundle import read_config
 
 
 @dataclass(frozen=True)

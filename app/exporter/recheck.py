@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.bundle import Bundle
 from app.errors import ExportError
 from app.exporter.checkpoint import SUFFIXES
 from app.exporter.engines import EngineFactory
 from app.exporter.gate import Row, ask_original, check
 from app.exporter.recipe import read_recipe
 from app.exporter.weights import Original, Say, build
+from app.model.bundle import Bundle
 
 
 def recheck(bundle: Bundle, weights: str | None, engines: Sequence[EngineFactory], say: Say) -> list[Row]:

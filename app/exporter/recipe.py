@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.engines.open_clip_import import import_open_clip
 from app.errors import ExportError
 from app.exporter.checkpoint import SUFFIXES, is_torchscript
+from app.exporter.open_clip_import import import_open_clip
 
 QUICK = "-quickgelu"
 NO_WEIGHTS = "none"

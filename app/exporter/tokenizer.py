@@ -1,7 +1,7 @@
 """open_clip's tokenizers as a `tokenizer.json` that gives the same ids without open_clip.
 
-The file expects what `app.bundle.clean` returns, and cuts and pads by itself. Three places where CLIP's tokenizer is
-easily missed are kept: Unicode's letters and numbers are those of the `regex` package, which open_clip splits words
+The file expects what `app.model.bundle.clean` returns, and cuts and pads by itself. Three places where CLIP's tokenizer
+is easily missed are kept: Unicode's letters and numbers are those of the `regex` package, which open_clip splits words
 with, written out as ranges; a capital sigma at a word's end becomes a final one, as in Python; and a special token that
 is typed is one only where the word splitting comes upon it.
 """
@@ -13,8 +13,8 @@ from typing import Any
 import regex  # type: ignore[import-untyped]
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from app.engines.open_clip_import import import_open_clip
 from app.errors import ExportError
+from app.exporter.open_clip_import import import_open_clip
 
 END_OF_WORD = "</w>"
 _CASED = r"[\p{Cased}&&\P{Case_Ignorable}]"
@@ -101,7 +101,7 @@ def _hugging_face(original: Any) -> Tokenizer:
 
 
 def _cleaning(original: Any) -> list[normalizers.Normalizer]:
-    """What a tokenizer does to a text beyond `app.bundle.clean`."""
+    """What a tokenizer does to a text beyond `app.model.bundle.clean`."""
     lower = [normalizers.Replace(Regex(_FINAL_SIGMA), "ς"), normalizers.Lowercase()]
     bare = [
         normalizers.Replace("_", " "),

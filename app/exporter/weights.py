@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from app.engines.open_clip_import import import_open_clip
 from app.errors import ExportError
 from app.exporter.checkpoint import read_checkpoint, sha256_of
+from app.exporter.open_clip_import import import_open_clip
 from app.exporter.quiet import quiet
 from app.exporter.recipe import Recipe
 

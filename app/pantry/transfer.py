@@ -14,9 +14,9 @@ from typing import Any, Literal, TextIO
 
 from tqdm import tqdm
 
+from app.atomic import whole
 from app.errors import InvalidRequest, NotFound, StoreUnavailable
 from app.pantry import MAX_COUNT, PantryStore, item_name
-from app.whole import whole
 
 AT_A_TIME = 16
 Form = Literal["csv", "jsonl"]

@@ -11,7 +11,7 @@ import torch
 from tokenizers import Tokenizer
 
 from app.errors import TrainingError
-from app.images import open_picture
+from app.images.decode import open_picture
 from app.training import scoring
 from app.training.captioned import Captioned
 from app.training.data import read_classes, square

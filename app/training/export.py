@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from app.bundle import Proof
+from app.model.bundle import Proof
 from app.training.augment import MEAN, STD
 from app.training.model import BothWays, ImageTower, SmallClip
 from app.training.options import Options

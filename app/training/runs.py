@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from app.bundle import PROBE_PROMPT, Proof, make_proof, probe_pixels
 from app.errors import TrainingError
+from app.model.bundle import PROBE_PROMPT, Proof, make_proof, probe_pixels
 from app.training.checkpoint import read_state
 from app.training.figures import logits_of, text_encoder
 from app.training.model import SmallClip

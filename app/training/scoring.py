@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from app.scoring import accuracy, auroc, calibration_error, fit_margin, fit_temperature
-from app.zero_shot import softmax
+from app.recognition.calibration import accuracy, auroc, calibration_error, fit_margin, fit_temperature
+from app.recognition.zero_shot import softmax
 
 __all__ = ["accuracy", "auroc", "calibration_error", "fit_margin", "fit_temperature", "softmax"]  # figures, as they are
 

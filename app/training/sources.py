@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from app.errors import LarderError, TrainingError
-from app.images import ImageLimits, open_picture
+from app.images.decode import ImageLimits, open_picture
 from app.training.captions import clean
 from app.training.data import Pictures, plain, square
 

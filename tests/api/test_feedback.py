@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.__main__ import main
-from app.feedback import MOST_ANSWERS, Answer, Answers
+from app.serving.feedback import MOST_ANSWERS, Answer, Answers
 from app.training.sources import read_examples
 from tests.conftest import wait_until
 from tests.fakes import as_base64, picture
@@ -75,7 +75,7 @@ def test_the_last_answers_are_remembered():
 
 def test_pictures_in_memory_are_bounded(monkeypatch):
     """By their bytes: the oldest answers give way."""
-    monkeypatch.setattr("app.feedback.MOST_BYTES", 2500)
+    monkeypatch.setattr("app.serving.feedback.MOST_BYTES", 2500)
     answers = Answers()
     for number in range(5):
         answers.remember(str(number), Answer("red", [], ["x" * 1000]))

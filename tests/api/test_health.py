@@ -29,11 +29,11 @@ def test_no_pantry_is_a_status(start):
 
 def test_starting(start, encoder, monkeypatch):
     """Until the labels are encoded it is 503, and then it becomes ready by itself."""
-    import app.parts
+    import app.components
 
-    encode = app.parts.Vocabulary.refresh
-    monkeypatch.setattr(app.parts.Vocabulary, "refresh", lambda self: encoder.open.wait(5) and encode(self))
-    monkeypatch.setattr(app.parts, "open_recogniser", _closing(encoder, app.parts.open_recogniser))
+    encode = app.components.Vocabulary.refresh
+    monkeypatch.setattr(app.components.Vocabulary, "refresh", lambda self: encoder.open.wait(5) and encode(self))
+    monkeypatch.setattr(app.components, "open_recogniser", _closing(encoder, app.components.open_recogniser))
     client = start(ready=False)
     response = client.get("/")
     assert response.status_code == 503
@@ -58,7 +58,7 @@ def _closing(encoder, opening):
 
 def test_an_encoder_that_fails_is_not_ready(client, encoder, monkeypatch):
     """The process lives, but the encoder does not answer: that is 503."""
-    monkeypatch.setattr("app.pipeline.CANARY_EVERY", -1)
+    monkeypatch.setattr("app.serving.pipeline.CANARY_EVERY", -1)
     encoder.failure = RuntimeError("broken")
     response = client.get("/")
     assert response.status_code == 503

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from app.__main__ import main
+from app.components import open_contents, open_model
 from app.contents import ContentStore, Where
-from app.parts import open_contents, open_model
 from app.settings import read_settings
 from benchmarks.server import Server
 from tests.bulk.conftest import BROKEN, GOOD, write_parquet

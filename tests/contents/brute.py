@@ -6,7 +6,7 @@ import numpy as np
 
 from app.contents import EVERYTHING, Content, Hit, Where
 from app.contents.conditions import Condition
-from app.encoder import unit
+from app.model.encoder import unit
 
 
 class BruteForce:

@@ -20,8 +20,8 @@ from app.contents import index as index_module
 from app.contents import segment as segment_module
 from app.contents.conditions import Condition
 from app.contents.local import LocalContents
-from app.encoder import unit
-from app.engines import Floats
+from app.model.encoder import unit
+from app.model.engines import Floats
 
 SIZE = 16
 HOT = Where(conditions=(Condition("hot", "eq", True),))

@@ -6,7 +6,7 @@ import pytest
 from app.contents import index as index_module
 from app.contents import segment as segment_module
 from app.contents.index import VectorIndex
-from app.encoder import unit
+from app.model.encoder import unit
 from benchmarks.vectors import drawn_vectors
 from tests.conftest import wait_until
 from tests.contents.brute import drawn

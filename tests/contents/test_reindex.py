@@ -8,11 +8,11 @@ from contextlib import closing
 import pytest
 
 from app.__main__ import main
+from app.components import open_contents, open_model
 from app.contents import Content
 from app.contents.database import Database
 from app.contents.local import LocalContents
 from app.main import create_app
-from app.parts import open_contents, open_model
 from app.settings import Settings
 from tests.bundles import write_bundle
 from tests.fakes import as_bytes, picture

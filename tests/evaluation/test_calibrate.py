@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from app.bundle import Calibration, open_bundle
+from app.components import open_model
 from app.evaluation.__main__ import main
 from app.evaluation.calibrate import write_calibration
 from app.evaluation.confidence import Evidence, fit, judge
-from app.parts import open_model
+from app.model.bundle import Calibration, open_bundle
+from app.recognition.zero_shot import softmax
 from app.settings import Settings
-from app.zero_shot import softmax
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from app.evaluation.figures import Answers, confusion, measure, most_confused, recognised, reliability, top
-from app.zero_shot import softmax
+from app.recognition.zero_shot import softmax
 
 CLASSES = list("abcd")
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from app.encoder import unit
 from app.evaluation.heads import SHARPNESS, Vectors, linear_probe, nearest, prototypes, text_heads, votes
-from app.vocabulary import Label
+from app.model.encoder import unit
+from app.recognition.vocabulary import Label
 from tests.fakes import ColourEncoder
 
 

@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 
-from app.bundle import open_bundle
-from app.encoder import unit
 from app.evaluation.__main__ import main
 from app.evaluation.likeness import fit
-from app.taught import Likeness, mapped
+from app.model.bundle import open_bundle
+from app.model.encoder import unit
+from app.recognition.few_shot import Likeness, mapped
 
 SIZE, CLASSES, EACH = 16, 8, 40
 

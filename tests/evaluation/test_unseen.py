@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from app.encoder import unit
 from app.evaluation.heads import Vectors
 from app.evaluation.left_out import Split, draw_split, write_split
 from app.evaluation.likeness import fit
 from app.evaluation.unseen import Views, measure, table
+from app.model.encoder import unit
 
 CLASSES = 6
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import torch
 
-from app.engines.open_clip_import import import_open_clip
 from app.exporter import files
 from app.exporter.engines import onnxruntime
 from app.exporter.export import export
 from app.exporter.graph import write_graph
+from app.exporter.open_clip_import import import_open_clip
 from app.exporter.recipe import read_recipe
 
 TEXT = {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 1}

@@ -11,21 +11,21 @@ import numpy as np
 import pytest
 from safetensors.torch import save_file
 
-from app.bundle import open_bundle
-from app.encoder import Encoder
-from app.engines.choice import open_engine
-from app.engines.onnxruntime import OnnxRuntimeEngine
-from app.engines.open_clip_import import import_open_clip
 from app.errors import BundleError, EngineError, ExportError
 from app.exporter import files, graph
 from app.exporter.checkpoint import sha256_of
 from app.exporter.engines import installed_engines, onnxruntime
 from app.exporter.export import _put, export
 from app.exporter.gate import ask_original, check
+from app.exporter.open_clip_import import import_open_clip
 from app.exporter.recheck import recheck
 from app.exporter.recipe import read_recipe
 from app.exporter.towers import PictureTower
 from app.exporter.weights import build
+from app.model.bundle import open_bundle
+from app.model.encoder import Encoder
+from app.model.engines.choice import open_engine
+from app.model.engines.onnxruntime import OnnxRuntimeEngine
 from tests.exporter.conftest import silence
 
 ROOT = Path(__file__).parents[2]

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.bundle import open_bundle
-from app.engines import CLOSE, EXACT
-from app.engines.onnxruntime import OnnxRuntimeEngine
 from app.exporter import probes
 from app.exporter.engines import onnxruntime
 from app.exporter.gate import Row, ask_original, check
 from app.exporter.recipe import read_recipe
 from app.exporter.weights import build
+from app.model.bundle import open_bundle
+from app.model.engines import CLOSE, EXACT
+from app.model.engines.onnxruntime import OnnxRuntimeEngine
 from tests.exporter.conftest import silence
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.engines.open_clip_import import import_open_clip
 from app.errors import ExportError
+from app.exporter.open_clip_import import import_open_clip
 from app.exporter.recipe import read_recipe
 
 SIGLIP = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "interpolation": "bicubic", "resize_mode": "squash"}

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from google.cloud import firestore
 
+from app.components import open_pantry
 from app.pantry import PantryStore
-from app.parts import open_pantry
 from app.settings import Settings
 from tests.emulator import MISSING, Emulator, find_jar
 from tests.untested import there

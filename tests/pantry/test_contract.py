@@ -105,7 +105,7 @@ ADDERS = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from app.errors import StoreUnavailable
-from app.parts import open_pantry
+from app.components import open_pantry
 from app.settings import read_settings
 store = open_pantry(read_settings())
 def add(_):

@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth.exceptions import RefreshError
 from google.auth.transport.requests import Request
 
+from app.components import open_pantry
 from app.errors import StoreUnavailable
 from app.pantry.firestore.credentials import credentials_of
-from app.parts import open_pantry
 from app.settings import Settings, task_role
 
 FEDERATION = {

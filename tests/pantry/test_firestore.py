@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from google.cloud import firestore
 
+from app.components import open_pantry
 from app.errors import InvalidRequest, StoreUnavailable
 from app.pantry import Item, Key
 from app.pantry.firestore import store as store_module
 from app.pantry.firestore import writer
 from app.pantry.firestore.store import FirestorePantry
-from app.parts import open_pantry
 from app.settings import Settings
 from tests.conftest import wait_until
 from tests.emulator import free_port

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from app.__main__ import main
+from app.components import open_pantry
 from app.errors import StoreUnavailable
 from app.pantry.sqlite import SQLitePantry
-from app.parts import open_pantry
 from app.settings import Settings
 
 

@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 import torch
 
-from app.bundle import Proof
+from app.model.bundle import Proof
 from app.training.export import FILES, Calibration, export_graphs, write_config
 from app.training.model import SmallClip
 from app.training.options import Options

@@ -7,10 +7,10 @@ from typing import Any
 from app.api.process_image.counting import count
 from app.api.process_image.task import Task
 from app.api.recognition_schemas import FramesAnswer, ProcessImageAnswer
-from app.engines import Floats
-from app.feedback import Answer
-from app.frames import recognise_frames
-from app.recognition import Recognition
+from app.model.engines import Floats
+from app.recognition.frames import recognise_frames
+from app.recognition.recogniser import Recognition
+from app.serving.feedback import Answer
 
 
 async def picture(task: Task) -> ProcessImageAnswer:

@@ -6,7 +6,7 @@ from functools import partial
 from app.api.process_image.counting import count
 from app.api.process_image.task import Task, seen
 from app.api.recognition_schemas import FoundItem, ProcessImageAnswer, RegionAnswer
-from app.regions import checked, grid, listed
+from app.recognition.regions import checked, grid, listed
 
 
 async def regions(task: Task) -> ProcessImageAnswer:

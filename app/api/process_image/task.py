@@ -7,8 +7,8 @@ from typing import Any
 from app.api.dependencies import Service
 from app.api.recognition_schemas import ProcessImage, ProcessImageAnswer
 from app.api.schemas import ItemCount
-from app.engines import Floats
-from app.recognition import Recognition
+from app.model.engines import Floats
+from app.recognition.recogniser import Recognition
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,204 @@
+"""The concrete parts that the settings name, opened: the one place that chooses them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.contents import ContentStore, VectorModel
+from app.contents.local import LocalContents
+from app.contents.none import NoContents
+from app.errors import EngineError, naming
+from app.images.decode import ImageLimits
+from app.images.preprocess import ImageForm
+from app.log import get_logger
+from app.model.bundle import Bundle, find_bundle, open_bundle
+from app.model.encoder import Encoder
+from app.model.engines import Engine, Floats
+from app.model.engines.choice import open_engine
+from app.model.prompt_cache import PromptCache
+from app.model.remote_bundle import fetch_bundle
+from app.optional import need
+from app.pantry import PantryStore
+from app.pantry.none import NoPantry
+from app.pantry.sqlite import SQLitePantry
+from app.recognition.classifier import Classifier
+from app.recognition.few_shot import Likeness
+from app.recognition.label_file import open_labels
+from app.recognition.recogniser import Recogniser
+from app.recognition.request_labels import TextLimits
+from app.recognition.vocabulary import LabelSet, Vocabulary, parse_labels, read_prompts, read_templates
+from app.s3 import S3, SCHEME, parse_place
+from app.serving.pipeline import PROMPTS_KEPT
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.exporter.original import OpenedOriginal
+
+
+FEEDBACK = "feedback.sqlite"  # in the data folder
+
+
+@dataclass(frozen=True)
+class Model:
+    """What the service needs to know of a model."""
+
+    name: str
+    encoder: Encoder
+    form: ImageForm
+    logit_scale: float
+    known_margin: float | None
+    label_cosine: float | None
+    context_length: int
+    count_tokens: Callable[[str], int]
+    temperature: float | None
+    checksum: str
+    likeness: Likeness | None = None
+
+    @property
+    def vectors(self) -> VectorModel:
+        """What names its vectors."""
+        return VectorModel(self.name, self.checksum, self.encoder.size)
+
+
+def open_model(settings: Settings) -> Model:
+    """The model that the settings name; raises BundleError, EngineError, or ExportError for one of open_clip's."""
+    if settings.model.startswith("open_clip:"):
+        if settings.engine not in ("auto", "torch"):
+            raise EngineError(f"{settings.engine} runs bundles; {settings.model} needs LARDER_ENGINE=torch or auto")
+        need(settings.model, ("torch", "open_clip"), "requirements-model.txt")
+        from app.exporter.original import open_original  # torch is imported by those alone who ask for it
+
+        original = open_original(settings.model, settings.threads)
+        return _model(settings, original, original.engine)
+    with naming("LARDER_MODEL"):
+        bundle = open_bundle(bundle_folder(settings))
+    engine = open_engine(settings.engine, bundle, settings.threads, settings.data, _rebuild)
+    return _model(settings, bundle, engine)
+
+
+def _rebuild(bundle: Bundle) -> Any:
+    """The open_clip model that a bundle was exported from."""
+    from app.exporter.recheck import rebuild  # torch is imported by those alone who ask for it
+
+    return rebuild(bundle, None, lambda line: get_logger().info(line)).model
+
+
+def bundle_folder(settings: Settings) -> Path:
+    """The folder of the bundle that the settings name, fetched first where it is in S3; raises BundleError."""
+    if settings.model.startswith(SCHEME):
+        return fetch_bundle(S3(), parse_place(settings.model), settings.data / "models")
+    return find_bundle(settings.model)
+
+
+def _model(settings: Settings, source: "Bundle | OpenedOriginal", engine: Engine) -> Model:
+    config = source.config
+    cache = PromptCache(settings.data / "prompts.sqlite", f"{source.checksum} {engine.name}", settings.prompt_cache)
+    get_logger().info("model", name=config.name, engine=engine.name, threads=settings.threads)
+    return Model(
+        name=config.name,
+        encoder=Encoder(source.tokenize, engine, config.embedding_size, cache),
+        form=config.image_form,
+        logit_scale=config.logit_scale,
+        known_margin=config.calibration.known_margin if config.calibration else None,
+        label_cosine=config.calibration.label_cosine if config.calibration else None,
+        context_length=config.context_length,
+        count_tokens=lru_cache(PROMPTS_KEPT)(source.count_tokens),
+        temperature=config.calibration.temperature if config.calibration else None,
+        checksum=source.checksum,
+        likeness=Likeness.load(source.likeness) if source.likeness else None,
+    )
+
+
+def open_pantry(settings: Settings) -> PantryStore:
+    """The pantry that the settings name; raises StoreUnavailable."""
+    if settings.pantry == "none":
+        return NoPantry()
+    if settings.pantry == "sqlite":
+        with naming("LARDER_DATA"):
+            return SQLitePantry(settings.data / "pantry.sqlite")
+    from app.pantry.firestore.store import open_firestore  # Google's libraries take a while to import
+
+    return open_firestore(settings)
+
+
+def open_contents(settings: Settings, model: Model) -> ContentStore:
+    """The contents that the settings name; raises StoreUnavailable, or ContentsError for another model's."""
+    if settings.contents == "none":
+        return NoContents()
+    if settings.contents == "faiss":
+        return LocalContents(settings.data / "contents.sqlite", model.vectors, settings.threads)
+    need("LARDER_CONTENTS=milvus://", ("pymilvus",), "requirements-milvus.txt")
+    from app.contents.milvus import open_milvus  # an optional requirement
+
+    return open_milvus(settings.contents, model.vectors)
+
+
+def open_vocabulary(settings: Settings, model: Model, store: PantryStore) -> Vocabulary:
+    """The live label set, not yet encoded; raises InvalidLabels for templates and labels that cannot be used."""
+    with naming("LARDER_TEMPLATES"):
+        templates = read_templates(settings.templates)
+    with naming("LARDER_LABELS"):
+        labels = open_labels(settings.labels)
+        labels.stamp()
+        parse_labels(labels.read(), settings.max_label_length)
+    return Vocabulary(
+        labels,
+        templates,
+        store,
+        model.encoder,
+        settings.max_label_length,
+        model.checksum,
+        model.likeness,
+        text_limits(settings, model).fits,
+    )
+
+
+def open_recogniser(settings: Settings, model: Model, current: Callable[[], LabelSet | None]) -> Recogniser:
+    """The recogniser over a label set; encodes the background prompts."""
+    background = _background(settings, model)
+    return Recogniser(current, background, model.logit_scale, model.known_margin, model.temperature)
+
+
+def open_classifier(settings: Settings, model: Model) -> Classifier:
+    """The classifier of labels that come with requests; encodes the background prompts."""
+    background = _background(settings, model)
+    return Classifier(background, model.logit_scale, model.label_cosine, model.known_margin)
+
+
+def _background(settings: Settings, model: Model) -> Floats:
+    with naming("LARDER_BACKGROUND"):
+        return model.encoder.prompts(read_prompts(settings.background))
+
+
+def image_limits(settings: Settings) -> ImageLimits:
+    """The settings' limits for one picture."""
+    return ImageLimits(settings.max_body, settings.max_pixels, settings.formats)
+
+
+def text_limits(settings: Settings, model: Model) -> TextLimits:
+    """The limits for the texts of one request."""
+    return TextLimits(settings.max_labels, settings.max_label_length, model.context_length, model.count_tokens)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """All that a service is made of."""
+
+    model: Model
+    pantry: PantryStore
+    vocabulary: Vocabulary
+    recogniser: Recogniser
+    classifier: Classifier
+    contents: ContentStore
+
+
+def open_parts(settings: Settings, model: Model | None = None, store: PantryStore | None = None) -> Parts:
+    """The parts that the settings name, or those that are given; raises what opening them does."""
+    model = model or open_model(settings)
+    store = store or open_pantry(settings)
+    vocabulary = open_vocabulary(settings, model, store)
+    recogniser = open_recogniser(settings, model, lambda: vocabulary.current)
+    classifier = open_classifier(settings, model)
+    return Parts(model, store, vocabulary, recogniser, classifier, open_contents(settings, model))

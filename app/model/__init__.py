@@ -1,0 +1,1 @@
+"""Input or text to unit embeddings; knows no label and no HTTP."""

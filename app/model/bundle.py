@@ -1,0 +1,217 @@
+"""A model bundle on disk: config, tokenizer, two graphs, checksums.
+
+A bundle is a folder with `config.json`, `visual.onnx`, `text.onnx`, `tokenizer.json`, `MODEL_CARD.md` and, where it was
+fitted, `likeness.npz`. The graphs map `pixels` float32 (N, 3, S, S) and `tokens` int64 (N, L) to `embedding` float32
+(N, D), not yet of unit length.
+"""
+
+import hashlib
+import html
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import ftfy
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from tokenizers import Tokenizer
+
+from app.errors import BundleError
+from app.images.preprocess import ImageForm
+
+FORMAT_VERSION = 1
+GRAPHS = ("visual.onnx", "text.onnx", "tokenizer.json")  # what decides the vectors
+FILES = (*GRAPHS, "MODEL_CARD.md")
+LIKENESS = (
+    "likeness.npz"  # how its pictures are compared with examples, where that was fitted: `app.recognition.few_shot`
+)
+PROBE_PROMPT = "a photo of a green apple."
+
+
+class Calibration(BaseModel):
+    """What was fitted on data: see MODEL_CARD.md of the bundle for the data and the figures."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature: PositiveFloat
+    """Divides the logits: softmax(logit_scale / temperature x cosine) is a calibrated probability."""
+    known_margin: float | None
+    """A picture shows one of the labels when the best label's cosine exceeds the best background's by more;
+    None where no other pictures were there to fit it on."""
+    label_cosine: float | None = None
+    """The cosine at which a label is as likely shown as not; None where that was not fitted."""
+
+
+class Proof(BaseModel):
+    """What the original model itself answers to the probes below: unit vectors (D,)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    picture: tuple[float, ...]
+    prompt: tuple[float, ...]
+
+
+class Source(BaseModel):
+    """What open_clip builds the original from: `models check` holds the bundle against it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    pretrained: str
+    """A tag of open_clip's, "none" for random weights, or the name of a checkpoint file."""
+    seed: int | None = None
+    """Of random weights."""
+    sha256: str | None = None
+    """Of the file that the weights came from."""
+
+
+class BundleConfig(BaseModel):
+    """`config.json`, section 3 of the architecture."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: Literal[1]
+    name: str
+    origin: str
+    licence: str
+    image_size: PositiveInt
+    resize_mode: Literal["shortest", "longest", "squash"]
+    interpolation: Literal["bicubic", "bilinear"]
+    mean: tuple[float, float, float]
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat]
+    context_length: PositiveInt
+    embedding_size: PositiveInt
+    logit_scale: PositiveFloat
+    """What cosines are multiplied by before the softmax: the factor itself, not its logarithm."""
+    calibration: Calibration | None = None
+    source: Source | None = None
+    proof: Proof | None = None
+    sha256: dict[str, str] = Field(min_length=1)
+
+    @property
+    def image_form(self) -> ImageForm:
+        """The form in which the picture tower takes pictures."""
+        return ImageForm(self.image_size, self.resize_mode, self.interpolation, self.mean, self.std)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose files are what its config says they are."""
+
+    folder: Path
+    config: BundleConfig
+    tokenizer: Tokenizer
+
+    @property
+    def checksum(self) -> str:
+        """Names the vectors: two bundles with the same checksum give the same ones."""
+        config = self.config
+        beside = sorted(config.sha256.keys() - {*FILES, LIKENESS})  # weights too large for one file
+        form = [config.sha256[name] for name in (*GRAPHS, *beside)] + [repr(config.image_form)]
+        return hashlib.sha256("\n".join(form).encode()).hexdigest()
+
+    @property
+    def likeness(self) -> Path | None:
+        """The file that says how its pictures are compared with examples, where it has one."""
+        return self.folder / LIKENESS if LIKENESS in self.config.sha256 else None
+
+    def tokenize(self, texts: list[str]) -> npt.NDArray[np.int64]:
+        """Texts to token ids (N, L), cut and padded to the context length as the tokenizer file says."""
+        encodings = self.tokenizer.encode_batch([clean(text) for text in texts])
+        return np.array([encoding.ids for encoding in encodings], dtype=np.int64)
+
+    def count_tokens(self, text: str) -> int:
+        """The tokens of a text, start and end among them; more than the context length when `tokenize` cuts it."""
+        encoding = self.tokenizer.encode(clean(text))
+        return sum(sum(part.attention_mask) for part in (encoding, *encoding.overflowing))
+
+
+def probe_pixels(size: int) -> npt.NDArray[np.float32]:
+    """The drawn picture of a Proof, preprocessed: (1, 3, size, size), coarse patches under fine ones."""
+    rng = np.random.default_rng(0)
+    picture = np.zeros((3, size, size))
+    for cells in (2, 8, 32):
+        rows = np.arange(size) * cells // size
+        picture += rng.normal(size=(3, cells, cells))[:, rows][:, :, rows] / 2
+    return picture[None].astype(np.float32)
+
+
+def make_proof(picture: npt.NDArray[np.float32], prompt: npt.NDArray[np.float32]) -> Proof:
+    """A Proof of the original's embeddings (1, D) of `probe_pixels` and PROBE_PROMPT."""
+    picture, prompt = (vector[0] / np.linalg.norm(vector[0]) for vector in (picture, prompt))
+    return Proof(picture=tuple(np.round(picture, 6).tolist()), prompt=tuple(np.round(prompt, 6).tolist()))
+
+
+def clean(text: str) -> str:
+    """A text as CLIP's tokenizers want it: mended unicode, HTML entities resolved twice, single spaces.
+
+    >>> clean("salt &amp;amp;  pepper")
+    'salt & pepper'
+    """
+    return " ".join(html.unescape(html.unescape(ftfy.fix_text(text))).split())
+
+
+def find_bundle(model: str, models: Path = Path("models")) -> Path:
+    """The folder of a bundle named `model`: a folder as it stands, or one under `models`.
+
+    Raises BundleError that lists the bundles there are.
+    """
+    for folder in (models / model, Path(model)):
+        if (folder / "config.json").is_file():
+            return folder
+    found = ", ".join(sorted(path.parent.name for path in models.glob("*/config.json"))) or "none"
+    raise BundleError(
+        f"no model bundle {model!r}: it is no folder with a config.json, and under {models}/ there are: {found}"
+    )
+
+
+def open_bundle(folder: Path) -> Bundle:
+    """The bundle in `folder`, with every file held against its checksum.
+
+    Raises BundleError, one line, when a file is missing, swapped, cut short or of another version.
+    """
+    config = read_config(folder)
+    for name in dict.fromkeys((*FILES, *config.sha256)):
+        _check(folder / name, config.sha256.get(name, "no checksum"))
+    try:
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    except Exception as error:  # the tokenizers library raises bare Exception
+        raise BundleError(f"{folder}/tokenizer.json cannot be read: {error}") from error
+    return Bundle(folder, config, tokenizer)
+
+
+def read_config(folder: Path) -> BundleConfig:
+    """`config.json` with its version looked at first, so that a later format is named as such.
+
+    Raises BundleError, one line; the other files are not looked at.
+    """
+    path = folder / "config.json"
+    try:
+        values = json.loads(path.read_bytes())
+        version = values.get("format_version") if isinstance(values, dict) else None
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path} cannot be read: {error}") from error
+    if version != FORMAT_VERSION:
+        raise BundleError(f"{path} has format_version {version!r}; this Larder reads {FORMAT_VERSION}")
+    try:
+        return BundleConfig.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        found = "" if first["input"] == values else f", {first['input']!r} was found"
+        raise BundleError(f"{path}: {field}: {first['msg']}{found}") from error
+
+
+def _check(path: Path, expected: str) -> None:
+    """The file is there and has the checksum that the config gives."""
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror}") from error
+    if found != expected:
+        raise BundleError(
+            f"{path} is not the file of this bundle: sha256 {found[:12]}… was found, {expected[:12]}… is in config.json"
+        )

@@ -1,0 +1,1 @@
+"""Embeddings and labels to answers, in numpy alone."""

@@ -1,0 +1,65 @@
+"""What speaks against an example: one like it is there already, or it looks like something else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from app.model.engines import Floats
+from app.pantry.examples import Example
+from app.recognition.recogniser import Recogniser
+from app.recognition.vocabulary import same
+
+NEAR_DUPLICATE = (
+    0.997  # cosine: of larder-small, 99 % of pictures saved anew are nearer, 5 % of other ones of a new thing
+)
+SURE = 0.8  # an answer above this is a confident one
+
+
+@dataclass(frozen=True)
+class Remark:
+    """What is to be said of an example; None where there is nothing."""
+
+    near_duplicate_of: str | None
+    """The id of the earlier example that is nearly the same."""
+    contradicts: str | None
+    """The item or label that the picture looks like instead."""
+
+
+def review(examples: Sequence[Example], among: Sequence[Example], recogniser: Recogniser) -> dict[str, Remark]:
+    """A remark on each of the examples, by id, as it stands to the live labels and `among` all examples of its model.
+
+    Of two that are nearly the same the later one is the duplicate.
+    """
+    if not examples:
+        return {}
+    places = {each.id: place for place, each in enumerate(among)}
+    cosines = np.stack([each.vector for each in examples]) @ np.stack([each.vector for each in among]).T  # (M, A)
+    items = np.array([each.item for each in among])
+    remarks = {}
+    for example, near in zip(examples, cosines, strict=True):
+        place = places[example.id]
+        near[place] = -1
+        twin = int(np.where((items == example.item) & (np.arange(len(near)) < place), near, -1).argmax())
+        remarks[example.id] = Remark(
+            near_duplicate_of=among[twin].id if near[twin] > NEAR_DUPLICATE and twin < place else None,
+            contradicts=_other_item(example, items, near) or _other_label(example, recogniser),
+        )
+    return remarks
+
+
+def _other_item(example: Example, items: npt.NDArray[np.str_], near: Floats) -> str | None:
+    """The item of the nearest example, where that is another one and the example's own item has others."""
+    own = items == example.item
+    if own.sum() < 2 or own.all() or near[~own].max() <= near[own].max():
+        return None
+    return str(items[np.where(own, -1, near).argmax()])
+
+
+def _other_label(example: Example, recogniser: Recogniser) -> str | None:
+    """The label that the picture is taken for, where that is another one and beyond doubt."""
+    answer = recogniser.recognise(example.vector, top_k=1, threshold=SURE)
+    label = answer.labels[0]
+    doubtful = not answer.ranking.confident or answer.known is False
+    return None if doubtful or same(example.item) in map(same, label.names) else label.name

@@ -1,0 +1,80 @@
+"""Vectors to ranked answers: cosine, softmax over all labels, the best k, how sure.
+
+picture (D,)  .  prototypes (N, D)  ->  cosines (N,)  ->  probabilities (N,)  ->  the best k
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from app.model.engines import Floats
+from app.recognition.few_shot import Taught
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The best k labels of a picture, best first."""
+
+    indices: list[int]
+    cosines: list[float]
+    probabilities: list[float]
+    """softmax over all labels."""
+    scores: list[float]
+    """The probabilities of the best k, renormalised to sum to 1."""
+    confident: bool
+    best_named: float
+    """The best cosine with a label's names; those of `cosines` may be by examples."""
+    calibrated_probability: float | None = None
+    """The best label's probability by a temperature that was fitted on data; None where there is none."""
+
+
+def softmax(logits: Floats | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Probabilities (..., N) of logits (..., N)."""
+    powers: npt.NDArray[np.float64] = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    probabilities: npt.NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
+    return probabilities
+
+
+def rank(
+    picture: Floats,
+    prototypes: Floats,
+    *,
+    logit_scale: float,
+    top_k: int,
+    threshold: float,
+    temperature: float | None = None,
+    taught: Taught | None = None,
+) -> Ranking:
+    """The best `top_k` of N >= 1 labels for a picture's unit vector (D,), given unit prototypes (N, D).
+
+    Confident when the first of the best k, renormalised among them, exceeds `threshold`. One label alone is never
+    confident, and neither is a k of 1 by itself: there the runner-up still counts. `temperature` divides the logits for
+    the calibrated probability alone. `taught` raises the cosines of labels that have examples.
+
+    >>> picture, prototypes = np.float32([1, 0]), np.float32([[0, 1], [1, 0], [-1, 0]])
+    >>> ranking = rank(picture, prototypes, logit_scale=1.0, top_k=2, threshold=0.8)
+    >>> ranking.indices, ranking.cosines, [round(score, 2) for score in ranking.scores], ranking.confident
+    ([1, 0], [1.0, 0.0], [0.73, 0.27], False)
+    """
+    named = prototypes @ picture  # (N, D) @ (D,) -> (N,)
+    cosines = taught.raised(named, picture) if taught else named
+    probabilities = softmax(np.float32(logit_scale) * cosines)  # (N,)
+    order = np.argsort(-cosines, kind="stable")[: max(top_k, 2)]  # equal labels stay in their order
+    best = order[:top_k]
+    rivals = probabilities[order]
+    calibrated = softmax(np.float32(logit_scale / temperature) * cosines).max() if temperature else None
+    return Ranking(
+        indices=best.tolist(),
+        cosines=cosines[best].tolist(),
+        probabilities=probabilities[best].tolist(),
+        scores=(probabilities[best] / probabilities[best].sum()).tolist(),
+        confident=len(prototypes) > 1 and bool(rivals[0] / rivals.sum() > threshold),
+        best_named=float(named.max()),
+        calibrated_probability=None if calibrated is None else float(calibrated),
+    )
+
+
+def is_known(picture: Floats, best_cosine: float, background: Floats, margin: float) -> bool:
+    """Whether a picture (D,) is nearer to its best label than to every background prompt (B, D), by `margin`."""
+    return bool(best_cosine - (background @ picture).max() > margin)

@@ -1,0 +1,1 @@
+"""Many callers, one model: batching, queues, keys and feedback."""

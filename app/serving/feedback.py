@@ -1,0 +1,118 @@
+"""What people say of answers: the right item for a request, kept with what the request had shown."""
+
+import sqlite3
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.errors import InvalidRequest, NotFound, StoreUnavailable
+from app.images.decode import ImageLimits, decode_base64, read_header
+from app.model.engines import Floats
+
+MOST_ANSWERS = 1000
+MOST_BYTES = 64 * 1024 * 1024  # of pictures in base64, where pictures are kept at all
+
+_SCHEMA = """CREATE TABLE IF NOT EXISTS feedback
+             (request TEXT NOT NULL, place INTEGER NOT NULL, answered TEXT NOT NULL, item TEXT NOT NULL,
+              model TEXT NOT NULL, vector BLOB NOT NULL, picture BLOB, at REAL NOT NULL,
+              PRIMARY KEY (request, place)) STRICT"""
+_KEEP = "INSERT OR REPLACE INTO feedback VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer that feedback may come to: the item, the vectors (D,) of what was shown, and that in base64 or not."""
+
+    item: str
+    vectors: Sequence[Floats]
+    pictures: Sequence[str] = ()
+
+    @property
+    def bytes(self) -> int:
+        """Of its pictures."""
+        return sum(map(len, self.pictures))
+
+
+class Answers:
+    """The last answers by request id, in memory; for one event loop."""
+
+    def __init__(self) -> None:
+        self._answers: OrderedDict[str, Answer] = OrderedDict()
+        self._bytes = 0
+
+    def remember(self, request: str, answer: Answer) -> None:
+        """Keep an answer; the oldest give way."""
+        self._forget(request)
+        self._answers[request] = answer
+        self._bytes += answer.bytes
+        while len(self._answers) > MOST_ANSWERS or self._bytes > MOST_BYTES:
+            self._forget(next(iter(self._answers)))
+
+    def of(self, request: str) -> Answer:
+        """The answer to a request; raises NotFound."""
+        if request not in self._answers:
+            raise NotFound(
+                f"no answer to request {request[:100]!r} is remembered here: the last {MOST_ANSWERS} to one picture, "
+                "or to frames of one thing, are, by the service that gave them"
+            )
+        return self._answers[request]
+
+    def _forget(self, request: str) -> None:
+        gone = self._answers.pop(request, None)
+        self._bytes -= gone.bytes if gone else 0
+
+
+class Feedback:
+    """What was said, in one SQLite file, which is made when there is something to keep."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+
+    def keep(self, request: str, answer: Answer, item: str, model: str) -> None:
+        """Keep the right item for an answer, in place of what was said of it before; raises StoreUnavailable."""
+        decoded = [decode_base64(picture) for picture in answer.pictures]
+        pictures: Sequence[bytes | None] = decoded or [None] * len(answer.vectors)
+        rows = [
+            (request, place, answer.item, item, model, vector.astype("<f4").tobytes(), picture, time.time())
+            for place, (vector, picture) in enumerate(zip(answer.vectors, pictures, strict=True))
+        ]
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._lock, closing(sqlite3.connect(self._path, timeout=5)) as connection, connection:
+                connection.execute(_SCHEMA)
+                connection.executemany(_KEEP, rows)
+        except (sqlite3.Error, OSError) as error:
+            raise StoreUnavailable(f"the feedback cannot be kept: {error}; nothing was stored") from error
+
+    def export(self, folder: Path, limits: ImageLimits) -> tuple[int, int]:
+        """Write the pictures into a folder for each item, as `app.training` reads them.
+
+        Returns how many were written, and how many entries have no picture. Raises InvalidRequest.
+        """
+        written = 0
+        rows = self._rows()
+        try:
+            for request, place, item, picture in rows:
+                if picture is not None:
+                    inner = folder / (item if item.strip(".") else f"_{item}")  # `..` is an item's name too
+                    inner.mkdir(parents=True, exist_ok=True)
+                    ending = str(read_header(picture, limits).format).lower()
+                    (inner / f"{request}-{place}.{ending}").write_bytes(picture)
+                    written += 1
+        except OSError as error:
+            raise InvalidRequest(f"{folder} cannot be written: {error.strerror}") from error
+        return written, len(rows) - written
+
+    def _rows(self) -> list[tuple[str, int, str, bytes | None]]:
+        if not self._path.exists():
+            return []
+        try:
+            with closing(sqlite3.connect(self._path, timeout=5)) as connection:
+                return connection.execute("SELECT request, place, item, picture FROM feedback").fetchall()
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"the feedback in {self._path} cannot be read: {error}") from error

@@ -1,0 +1,291 @@
+"""Untrusted pictures become upright RGB, or a clear error."""
+
+import base64
+import struct
+import zlib
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.errors import ImageTooLarge, InvalidImage, UnsupportedImage
+from app.images import decode as images
+from app.images.decode import ImageLimits, decode_base64, open_picture
+from benchmarks import hostile
+from tests.fakes import as_bytes, picture
+
+LIMITS = ImageLimits()
+
+
+def gradient(width: int = 40, height: int = 30) -> Image.Image:
+    """A picture in which every corner differs from the others."""
+    y, x = np.mgrid[0:height, 0:width]
+    return Image.fromarray(np.stack([x * 255 // width, y * 255 // height, (x + y) * 2], axis=-1).astype(np.uint8))
+
+
+def opened(data: bytes, limits: ImageLimits = LIMITS) -> np.ndarray:
+    return np.asarray(open_picture(data, limits)).astype(int)
+
+
+def apart(one: np.ndarray, other: np.ndarray) -> int:
+    """The largest difference in grey levels."""
+    assert one.shape == other.shape
+    return int(abs(one - other).max())
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda text: text,
+        lambda text: "data:image/png;base64," + text,
+        lambda text: "DATA:image/png;charset=utf-8;BASE64," + text,
+        lambda text: text.rstrip("="),
+        lambda text: text.replace("+", "-").replace("/", "_"),
+        lambda text: "\r\n".join(text[start : start + 76] for start in range(0, len(text), 76)),
+    ],
+    ids=["plain", "data URI", "data URI with parameters", "unpadded", "URL-safe", "MIME lines"],
+)
+def test_base64_comes_in_many_forms(form):
+    """Plain, data URI, unpadded, URL-safe and line-broken base64 give the same bytes."""
+    data = bytes(range(256)) * 3
+    assert decode_base64(form(base64.b64encode(data).decode())) == data
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "data:image/png;base64,",
+        "====",
+        "abc!",
+        "a b c d",
+        "héllo===",
+        "QUJ=D",
+        "A",
+        "+/-_",
+        "aGk=aGk=",
+        "\ud800abc",
+    ],
+)
+def test_what_is_not_base64_is_refused(text):
+    """Stray characters, spaces, padding in the middle, mixed alphabets and emptiness are refused."""
+    with pytest.raises(InvalidImage, match="the picture"):
+        decode_base64(text)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(orientation):
+    """Whatever way the camera was held, the picture comes out upright."""
+    upright = gradient()
+    stored = {
+        1: lambda im: im,
+        2: lambda im: im.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+        3: lambda im: im.transpose(Image.Transpose.ROTATE_180),
+        4: lambda im: im.transpose(Image.Transpose.FLIP_TOP_BOTTOM),
+        5: lambda im: im.transpose(Image.Transpose.TRANSPOSE),
+        6: lambda im: im.transpose(Image.Transpose.ROTATE_90),
+        7: lambda im: im.transpose(Image.Transpose.TRANSVERSE),
+        8: lambda im: im.transpose(Image.Transpose.ROTATE_270),
+    }[orientation](upright)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    assert apart(opened(as_bytes(stored, exif=exif)), np.asarray(upright).astype(int)) == 0
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize("exif", [b"Exif\0\0garbage", b"Exif\0\0II*\0\xff\xff\xff\xff", b"\0" * 40])
+def test_unreadable_exif_is_ignored(exif):
+    """A camera's broken EXIF block does not lose the picture."""
+    assert opened(as_bytes(gradient(), "JPEG", exif=exif)).shape == (30, 40, 3)
+
+
+def test_transparency_is_flattened_on_white():
+    """Half-transparent red is pink, and the fully transparent is white whatever colour hides there."""
+    image = Image.new("RGBA", (2, 1), (255, 0, 0, 128))
+    image.putpixel((1, 0), (0, 0, 0, 0))
+    assert apart(opened(as_bytes(image)), np.array([[[255, 127, 127], [255, 255, 255]]])) <= 1
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "WEBP"])
+def test_transparent_palettes_and_greys_are_flattened_too(kind):
+    """A palette's transparent entry is white in PNG, GIF and WebP."""
+    image = Image.new("RGBA", (8, 8), (0, 128, 0, 255))
+    image.paste((0, 0, 0, 0), (0, 0, 4, 8))
+    data = as_bytes(
+        image.convert("P") if kind != "WEBP" else image, kind, **({"lossless": True} if kind == "WEBP" else {})
+    )
+    shown = Image.new("RGBA", (8, 8), "white")
+    import io
+
+    shown.alpha_composite(Image.open(io.BytesIO(data)).convert("RGBA"))
+    pixels = opened(data)
+    assert apart(pixels, np.asarray(shown.convert("RGB")).astype(int)) <= 2
+    assert apart(pixels[:, 4:], np.full((8, 4, 3), (0, 128, 0))) <= 2
+
+
+MODES = {  # what each format can hold
+    "PNG": ["L", "LA", "P", "1", "RGBA", "I;16"],
+    "JPEG": ["L", "1", "CMYK"],
+    "GIF": ["L", "LA", "P", "1", "RGBA", "I;16"],
+    "WEBP": ["L", "LA", "P", "1", "CMYK", "RGBA", "I;16"],
+    "BMP": ["L", "P", "1", "RGBA"],
+}
+
+
+@pytest.mark.parametrize(("kind", "mode"), [(kind, mode) for kind, modes in MODES.items() for mode in modes])
+def test_every_mode_comes_out_as_pillow_shows_it(kind, mode):
+    """Grey, palette, two-tone, CMYK and 16-bit pictures are within 2 grey levels of Pillow's own rendering."""
+    import io
+
+    if mode == "I;16":
+        grey = np.asarray(gradient().convert("L")).astype(np.uint16) * 257
+        image = Image.fromarray(grey)
+    else:
+        image = gradient().convert(mode)
+    data = as_bytes(image, kind)
+    reference = Image.open(io.BytesIO(data))
+    if reference.mode.startswith("I"):
+        reference = Image.fromarray((np.asarray(reference).astype(np.uint32) >> 8).astype(np.uint8))
+    white = Image.new("RGBA", reference.size, "white")
+    white.alpha_composite(reference.convert("RGBA"))
+    assert apart(opened(data), np.asarray(white.convert("RGB")).astype(int)) <= 2
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+def test_an_animation_gives_its_first_frame(kind):
+    """Of an animated picture the first frame counts."""
+    data = as_bytes(picture("red"), kind, save_all=True, append_images=[picture("blue")], duration=100)
+    assert apart(opened(data), np.full((24, 32, 3), (255, 0, 0))) <= 2
+
+
+def test_a_truncated_picture_is_refused_wherever_it_ends():
+    """Cut anywhere before its last pixel, a JPEG or a PNG is an error, never a half-grey picture."""
+    for data, trailer in ((as_bytes(gradient(), "JPEG"), 2), (as_bytes(gradient()), 20)):
+        for end in range(len(data) - trailer):
+            with pytest.raises(InvalidImage):
+                open_picture(data[:end], LIMITS)
+
+
+def test_bit_flips_never_raise_anything_else():
+    """Damage of any kind gives a picture or one of our three errors."""
+    rng = np.random.default_rng(0)
+    for kind in LIMITS.formats:
+        data = as_bytes(gradient(), kind)
+        for _ in range(60):
+            broken = bytearray(data)
+            for place in rng.integers(0, len(data), 5):
+                broken[place] ^= 1 << int(rng.integers(8))
+            with suppress(InvalidImage, UnsupportedImage, ImageTooLarge):
+                assert open_picture(bytes(broken), LIMITS).mode == "RGB"
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (as_bytes(Image.new("RGB", (4, 4)), "TIFF"), "TIFF"),
+        (as_bytes(Image.new("RGB", (16, 16)), "ICO"), "ICO"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
+        (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1", "AVIF"),
+        (b"%PDF-1.7\n", "PDF"),
+        (b"<?xml version='1.0'?>\n<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
+    ],
+)
+def test_other_formats_are_named(data, name):
+    """A format that is not accepted is told by its name, with what is accepted instead."""
+    with pytest.raises(UnsupportedImage, match=f"{name} pictures are not accepted.*JPEG, PNG"):
+        open_picture(data, LIMITS)
+
+
+def test_a_format_can_be_switched_off():
+    """What the settings leave out is not accepted."""
+    with pytest.raises(UnsupportedImage, match="PNG"):
+        open_picture(as_bytes(picture()), ImageLimits(formats=("JPEG",)))
+
+
+@pytest.mark.parametrize("data", [b"", b"\0", b"hello world" * 50, b"GIF89a", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"])
+def test_what_is_no_picture_is_refused(data):
+    """Text, emptiness and bare headers are not pictures."""
+    with pytest.raises(InvalidImage):
+        open_picture(data, LIMITS)
+
+
+def test_too_many_bytes_are_refused():
+    """The file's size is a limit."""
+    with pytest.raises(ImageTooLarge, match="at most 10 are"):
+        open_picture(b"x" * 11, ImageLimits(max_bytes=10))
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG whose header promises many pixels and whose data has none."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("side", [7_100, 12_000, 40_000])
+def test_too_many_pixels_are_refused_by_the_header(side):
+    """A picture of more than 50 megapixels is refused before a pixel is decoded."""
+    with pytest.raises(ImageTooLarge, match="pixels"):
+        open_picture(bomb(side, side), LIMITS)
+
+
+def test_the_pixel_limit_itself_is_allowed():
+    """The limit is the most that is accepted, not the least that is refused."""
+    assert opened(as_bytes(picture(size=(20, 10))), ImageLimits(max_pixels=200)).shape == (10, 20, 3)
+    with pytest.raises(ImageTooLarge):
+        open_picture(as_bytes(picture(size=(20, 10))), ImageLimits(max_pixels=199))
+
+
+def test_whatever_is_sent_becomes_a_picture_or_our_error():
+    """Files cut at every kilobyte, with turned bits or lying headers: nothing else is raised, at any size."""
+    kinds = 0
+    for name, data in hostile.pictures():
+        kinds += 1
+        for enough in (None, 16):
+            try:
+                picture = open_picture(data, ImageLimits(max_pixels=2_000_000), enough)
+            except (InvalidImage, ImageTooLarge, UnsupportedImage):
+                continue
+            assert picture.mode == "RGB", name
+    assert kinds > 300
+
+
+def test_a_large_jpeg_may_come_out_smaller_but_not_below_what_is_enough():
+    """Half, a quarter or an eighth as large; turned and of any mode like the full one; other formats never."""
+    image = gradient(640, 480)
+    for mode in ("RGB", "L", "CMYK"):
+        data = as_bytes(image.convert(mode), "JPEG", quality=95)
+        full, small = open_picture(data, LIMITS), open_picture(data, LIMITS, enough=100)
+        assert small.size == (160, 120)
+        assert abs(np.asarray(full.reduce(4)).astype(int) - np.asarray(small)).mean() < 2
+        assert open_picture(data, LIMITS, enough=241).size == (640, 480)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = as_bytes(image, "JPEG", exif=exif)
+    assert open_picture(turned, LIMITS, enough=100).size == (120, 160)
+    assert open_picture(as_bytes(image, "PNG"), LIMITS, enough=100).size == (640, 480)
+
+
+def test_a_cut_jpeg_is_refused_when_it_comes_out_smaller_too():
+    """What is missing is missing at every size."""
+    data = as_bytes(gradient(640, 480), "JPEG")
+    for end in range(600, len(data) - 2, 997):
+        with pytest.raises(InvalidImage):
+            open_picture(data[:end], LIMITS, enough=32)
+
+
+def test_a_giant_comes_out_smaller_in_any_format(monkeypatch):
+    """Turned upright, flattened, and like the full one; without `enough` it stays as it is."""
+    monkeypatch.setattr(images, "_GIANT", 100_000)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for mode in ("RGB", "RGBA", "L", "I;16"):
+        data = as_bytes(gradient(640, 480).convert("L" if mode == "I;16" else mode).convert(mode), "PNG", exif=exif)
+        full, small = open_picture(data, LIMITS), open_picture(data, LIMITS, enough=100)
+        assert full.size == (480, 640)
+        assert small.size == (120, 160)
+        assert abs(np.asarray(full.reduce(4)).astype(int) - np.asarray(small)).max() <= 1

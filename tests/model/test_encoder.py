@@ -1,0 +1,48 @@
+"""The encoder's vectors are of unit length and in order, however many calls they take."""
+
+import numpy as np
+import pytest
+
+from app.model.encoder import Encoder, unit
+
+
+class NumberEngine:
+    """A text tower that spreads a number over three dimensions; a picture tower that takes channel means."""
+
+    name = "numbers"
+
+    def __init__(self):
+        self.calls = []
+
+    def encode_pixels(self, pixels):
+        return pixels.mean(axis=(2, 3))
+
+    def encode_tokens(self, tokens):
+        self.calls.append(len(tokens))
+        return np.stack([np.cos(tokens[:, 0]), np.sin(tokens[:, 0]), tokens[:, 0] * 0], axis=1).astype(np.float32) * 7
+
+
+def encoder() -> Encoder:
+    return Encoder(lambda texts: np.array([[int(text)] for text in texts]), NumberEngine(), size=3)
+
+
+@pytest.mark.parametrize("count", [0, 1, 64, 65, 200])
+def test_prompts_keep_their_order_over_many_calls(count):
+    """Row n is prompt n, whatever the number of calls; the tower never gets more than 64 at once."""
+    under_test = encoder()
+    vectors = under_test.prompts([str(number) for number in range(count)])
+    assert vectors.shape == (count, 3)
+    assert np.allclose(vectors[:, 0], np.cos(np.arange(count)), atol=1e-6)
+    assert max(under_test._engine.calls, default=0) <= 64
+
+
+def test_pictures_are_unit_vectors():
+    """A batch of pictures becomes rows of length 1."""
+    vectors = encoder().pictures([np.full((3, 2, 2), value, np.float32) for value in (1, 5)])
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1)
+    assert vectors.dtype == np.float32
+
+
+def test_nothing_becomes_nothing():
+    """A vector of zeros has no direction and stays as it is."""
+    assert unit(np.zeros((1, 3), np.float32)).tolist() == [[0, 0, 0]]

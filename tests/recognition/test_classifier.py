@@ -1,0 +1,125 @@
+"""Weighing the labels of a request: fast code against slow obvious code, and what may not move a score."""
+
+import math
+
+import numpy as np
+import pytest
+
+from app.model.encoder import unit
+from app.recognition.classifier import Classifier
+
+SCALE = 12.0
+
+
+def vectors(count: int, seed: int = 0) -> np.ndarray:
+    return unit(np.random.default_rng(seed).normal(size=(count, 16)).astype(np.float32))
+
+
+PICTURE, BACKGROUND = vectors(1, 9)[0], vectors(5, 8)
+
+
+def classifier(label_cosine=0.3, known_margin=0.1) -> Classifier:
+    return Classifier(BACKGROUND, SCALE, label_cosine, known_margin)
+
+
+def sigmoid(logit: float) -> float:
+    return 1 / (1 + math.exp(-logit))
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 320])
+def test_exclusive_probabilities_are_a_softmax(count):
+    """Computed one by one, they are the powers' shares; with none_of_these its share goes first."""
+    prompts = vectors(count)
+    cosines = [sum(float(a) * float(b) for a, b in zip(PICTURE, row, strict=True)) for row in prompts]
+    powers = [math.exp(SCALE * cosine) for cosine in cosines]
+    expected = [power / sum(powers) for power in powers]
+    answer = classifier().classify(PICTURE, prompts)
+    assert answer.probabilities == pytest.approx(expected, abs=1e-5)
+    assert answer.cosines == pytest.approx(cosines, abs=1e-6)
+    assert (answer.categories, answer.none_of_these) == (None, None)
+    none = 1 - sigmoid(SCALE * (max(cosines) - 0.3))
+    answer = classifier().classify(PICTURE, prompts, none_of_these=True)
+    assert answer.none_of_these == pytest.approx(none, abs=1e-5)
+    assert answer.probabilities == pytest.approx([(1 - none) * each for each in expected], abs=1e-5)
+
+
+@pytest.mark.parametrize("fitted", [True, False])
+def test_a_label_s_own_probability_weighs_it_against_the_reference(fitted):
+    """The fitted cosine, or else the best background prompt's and the margin of `known`."""
+    prompts = vectors(7)
+    reference = 0.3 if fitted else max(float(row @ PICTURE) for row in BACKGROUND) + 0.1
+    answer = classifier(0.3 if fitted else None).classify(PICTURE, prompts, independent=True, none_of_these=True)
+    expected = [sigmoid(SCALE * (float(row @ PICTURE) - reference)) for row in prompts]
+    assert answer.probabilities == pytest.approx(expected, abs=1e-5)
+    assert answer.none_of_these == pytest.approx(1 - max(expected), abs=1e-5)
+
+
+def test_without_any_calibration_the_background_alone_is_the_reference():
+    """A model of which nothing was fitted still answers: as near as the best background prompt is one half."""
+    answer = Classifier(BACKGROUND, SCALE, None, None).classify(PICTURE, BACKGROUND, independent=True)
+    assert max(answer.probabilities) == pytest.approx(0.5)
+
+
+def test_independent_labels_do_not_know_of_each_other():
+    """All in one call give what each gives in a call of its own."""
+    prompts = vectors(7)
+    together = classifier().classify(PICTURE, prompts, independent=True).probabilities
+    alone = [classifier().classify(PICTURE, prompts[[n]], independent=True).probabilities[0] for n in range(7)]
+    assert together == pytest.approx(alone, abs=1e-6)
+
+
+@pytest.mark.parametrize("independent", [True, False])
+@pytest.mark.parametrize("none_of_these", [True, False])
+def test_a_phrase_said_five_times_moves_no_category(independent, none_of_these):
+    """A category is its best label: to repeat any of its vectors changes no category's score."""
+    prompts, categories = vectors(7), ["a", "b", "a", "c", "b", "c", "c"]
+    options = {"independent": independent, "none_of_these": none_of_these}
+    before = classifier().classify(PICTURE, prompts, categories, **options)
+    for place in range(7):
+        more = np.concatenate([prompts, np.repeat(prompts[[place]], 4, axis=0)])
+        after = classifier().classify(PICTURE, more, categories + [categories[place]] * 4, **options)
+        assert after.categories == pytest.approx(before.categories, abs=1e-6)
+        assert after.none_of_these == pytest.approx(before.none_of_these, abs=1e-6)
+
+
+def test_categories_are_the_softmax_of_their_best_labels():
+    """In the order in which they first come; one label each gives the labels' own numbers."""
+    prompts = vectors(4)
+    cosines = prompts @ PICTURE
+    answer = classifier().classify(PICTURE, prompts, ["x", "y", "x", "y"])
+    best = {"x": max(cosines[0], cosines[2]), "y": max(cosines[1], cosines[3])}
+    powers = {name: math.exp(SCALE * cosine) for name, cosine in best.items()}
+    assert list(answer.categories) == ["x", "y"]
+    assert answer.categories == pytest.approx(
+        {n: power / sum(powers.values()) for n, power in powers.items()}, abs=1e-5
+    )
+    each = classifier().classify(PICTURE, prompts, ["a", "b", "c", "d"])
+    assert list(each.categories.values()) == each.probabilities
+
+
+def test_one_choice_alone_is_never_confident():
+    """One exclusive label, or one category, says nothing; against none of these, or by itself, it does."""
+    own = PICTURE[None]
+    assert classifier().classify(PICTURE, own).probabilities == [1.0]
+    assert not classifier().classify(PICTURE, own).confident
+    assert not classifier().classify(PICTURE, np.repeat(own, 2, axis=0), ["a", "a"]).confident
+    assert classifier().classify(PICTURE, own, none_of_these=True).confident
+    assert classifier().classify(PICTURE, own, independent=True).confident
+    assert not classifier().classify(PICTURE, -own, independent=True).confident
+
+
+def test_confident_means_strictly_above_the_threshold():
+    """The best category's probability is what is compared, or the best label's where there are none."""
+    prompts = vectors(4)
+    for categories in (None, ["x", "y", "x", "y"]):
+        answer = classifier().classify(PICTURE, prompts, categories)
+        best = max(answer.categories.values() if categories else answer.probabilities)
+        assert not classifier().classify(PICTURE, prompts, categories, threshold=best).confident
+        assert classifier().classify(PICTURE, prompts, categories, threshold=np.nextafter(best, 0)).confident
+
+
+def test_exclusive_numbers_and_none_of_these_sum_to_one():
+    """Labels, and categories, share what none of these leaves."""
+    answer = classifier().classify(PICTURE, vectors(6), ["a", "b", "b", "c", "c", "c"], none_of_these=True)
+    assert sum(answer.probabilities) + answer.none_of_these == pytest.approx(1)
+    assert sum(answer.categories.values()) + answer.none_of_these == pytest.approx(1)

@@ -1,0 +1,102 @@
+"""The label file, here or in S3."""
+
+import pytest
+
+from app.errors import InvalidLabels
+from app.recognition.label_file import LocalLabels, S3Labels, open_labels
+from app.s3 import S3, Place
+from tests.conftest import wait_until
+
+
+class Clock:
+    """Time that stands still until it is told to go on."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def labels(bucket, clock) -> S3Labels:
+    bucket.put("labels.txt", b"red\nblue\n")
+    return S3Labels(S3(attempts=1), Place("pictures", "labels.txt"), clock)
+
+
+def test_the_setting_says_where(bucket, tmp_path):
+    """An s3:// URL is an object, anything else a file."""
+    (tmp_path / "labels.txt").write_text("green\n")
+    assert isinstance(open_labels(tmp_path / "labels.txt"), LocalLabels)
+    far = open_labels(bucket.put("labels.txt", b"red\n"))
+    far.stamp()
+    assert far.read() == "red\n"
+
+
+def test_a_changed_object_has_another_stamp(labels, bucket, clock):
+    """The stamp changes with the text, and the text is the stamp's."""
+    before = labels.stamp()
+    assert labels.read() == "red\nblue\n"
+    bucket.put("labels.txt", b"green\n")
+    clock.now += 1
+    assert labels.stamp() != before
+    assert labels.read() == "green\n"
+
+
+def test_s3_is_not_asked_all_the_time(labels, bucket, clock):
+    """Between two looks, half a second apart, nothing is asked."""
+    before = labels.stamp()
+    bucket.put("labels.txt", b"green\n")
+    clock.now += 0.4
+    assert labels.stamp() == before
+    clock.now += 0.2
+    assert labels.stamp() != before
+
+
+def test_the_labels_stay_while_s3_is_away(labels, bucket, clock):
+    """No answer changes nothing, and the next answer is taken."""
+    before = labels.stamp()
+    bucket.stop()
+    clock.now += 1
+    assert labels.stamp() == before
+    assert labels.read() == "red\nblue\n"
+    bucket.start()
+    bucket.put("labels.txt", b"green\n")
+    clock.now += 1
+    assert labels.stamp() != before
+    assert labels.read() == "green\n"
+
+
+def test_a_deleted_object_leaves_the_labels(labels, bucket, clock):
+    """So does an object that is gone."""
+    before = labels.stamp()
+    bucket.delete("labels.txt")
+    clock.now += 1
+    assert labels.stamp() == before
+
+
+def test_labels_that_never_were_are_an_error(bucket):
+    """Without a first text there is nothing to serve, and the error names the object."""
+    with pytest.raises(InvalidLabels, match="s3://pictures/none.txt cannot be read: The specified key does not exist"):
+        open_labels("s3://pictures/none.txt").stamp()
+
+
+def test_bytes_that_are_no_text_are_an_error(labels, bucket, clock):
+    """As in a file, only UTF-8 is read."""
+    bucket.put("labels.txt", b"\xff\xfe")
+    labels.stamp()
+    with pytest.raises(InvalidLabels, match="cannot be read: 'utf-8'"):
+        labels.read()
+
+
+def test_a_service_follows_the_object(bucket, start):
+    """A label file in S3 that changes is served without a restart."""
+    client = start(labels=bucket.put("labels.txt", b"red\ngreen\n"))
+    served = lambda: [each["label"] for each in client.get("/labels").json()["labels"]]  # noqa: E731
+    assert served() == ["red", "green"]
+    bucket.put("labels.txt", b"red\nblue\n")
+    wait_until(lambda: served() == ["red", "blue"])

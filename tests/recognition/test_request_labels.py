@@ -1,0 +1,47 @@
+"""The labels of a request are checked before anything is encoded."""
+
+import pytest
+
+from app.errors import InvalidLabels
+from app.recognition.request_labels import TextLimits, read_labels
+
+LIMITS = TextLimits(most=5, longest=20, context=8, count_tokens=lambda text: len(text.split()) + 2)
+
+
+def test_a_list_is_its_own_prompts():
+    """Labels are used word for word, in their order."""
+    labels = read_labels(["Two  spaces", "a b"], None, LIMITS)
+    assert (labels.names, labels.prompts, labels.categories) == (["Two  spaces", "a b"], ["Two  spaces", "a b"], None)
+
+
+def test_a_map_has_categories():
+    """The categories stand in the order of their labels."""
+    labels = read_labels({"pear": "fruit", "leek": "vegetable", "plum": "fruit"}, "a {}, {}", LIMITS)
+    assert labels.prompts == ["a pear, pear", "a leek, leek", "a plum, plum"]
+    assert labels.categories == ["fruit", "vegetable", "fruit"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "template", "message"),
+    [
+        ([], None, "0 labels were sent; 1 to 5"),
+        ({}, None, "0 labels were sent"),
+        (list("abcdef"), None, "6 labels were sent; 1 to 5"),
+        (["a", " \n"], None, "the label at place 2 is blank"),
+        ({"a": ""}, None, "the category at place 1 is blank"),
+        (["a" * 21], None, "has 21 characters; 20 are the most"),
+        ({"a": "b" * 21}, None, "the category 'b.*has 21 characters"),
+        (["Soy  sauce", "rice", "soy sauce"], None, "'soy sauce' and 'Soy  sauce' are one label"),
+        ({"a": "x", "A": "y"}, None, "'A' and 'a' are one label"),
+        (["a", "a"], None, "'a' and 'a' are one label"),
+        (["a"], "no place", "template: .*{} for the label"),
+        (["a"], "", "template"),
+        (["a"], "{}" * 20, "template: a text of at most 20"),
+        (["a b c d e f", "a b c d e f g"], None, "reads 8 tokens .* 'a b c d e f g' makes more"),
+        (["a b c d"], "a photo of {}", "'a b c d' makes more"),
+    ],
+)
+def test_what_cannot_be_used_is_named(labels, template, message):
+    """Empty, blank, repeated and over-long ones, too many, and prompts that the model would cut."""
+    with pytest.raises(InvalidLabels, match=message):
+        read_labels(labels, template, LIMITS)

@@ -1,0 +1,84 @@
+"""Ranking: fast code against slow obvious code, and the confidence rule."""
+
+import math
+
+import numpy as np
+import pytest
+
+from app.model.encoder import unit
+from app.recognition.zero_shot import is_known, rank, softmax
+
+
+def vectors(count: int, seed: int = 0) -> np.ndarray:
+    return unit(np.random.default_rng(seed).normal(size=(count, 16)).astype(np.float32))
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 6, 320])
+@pytest.mark.parametrize("top_k", [1, 2, 5, 1000])
+def test_the_numbers_are_those_of_the_definition(count, top_k):
+    """Cosines, softmax over all labels and the renormalised best k, computed one by one."""
+    picture, prototypes = vectors(1, 9)[0], vectors(count)
+    cosines = [sum(float(a) * float(b) for a, b in zip(picture, row, strict=True)) for row in prototypes]
+    powers = [math.exp(20 * cosine) for cosine in cosines]
+    probabilities = [power / sum(powers) for power in powers]
+    best = sorted(range(count), key=lambda index: -cosines[index])[:top_k]
+    ranking = rank(picture, prototypes, logit_scale=20, top_k=top_k, threshold=0.8)
+    assert ranking.indices == best
+    assert ranking.cosines == pytest.approx([cosines[index] for index in best], abs=1e-6)
+    assert ranking.probabilities == pytest.approx([probabilities[index] for index in best], abs=1e-5)
+    mass = sum(probabilities[index] for index in best)
+    assert ranking.scores == pytest.approx([probabilities[index] / mass for index in best], abs=1e-5)
+    assert sum(ranking.scores) == pytest.approx(1)
+
+
+def test_confident_means_strictly_above_the_threshold():
+    """A first score equal to the threshold is not confident; a threshold just below it is."""
+    picture, prototypes = vectors(1, 9)[0], vectors(8)
+    first = rank(picture, prototypes, logit_scale=20, top_k=5, threshold=0).scores[0]
+    assert not rank(picture, prototypes, logit_scale=20, top_k=5, threshold=first).confident
+    assert rank(picture, prototypes, logit_scale=20, top_k=5, threshold=np.nextafter(first, 0)).confident
+
+
+def test_one_label_is_never_confident():
+    """A choice among one says nothing, though its score is 1."""
+    ranking = rank(vectors(1)[0], vectors(1), logit_scale=100, top_k=5, threshold=0.5)
+    assert ranking.scores == [1.0]
+    assert not ranking.confident
+
+
+def test_asking_for_one_answer_does_not_make_it_confident():
+    """With top_k 1 the runner-up still counts: two equal labels are not confident."""
+    ranking = rank(vectors(1)[0], np.repeat(vectors(1), 2, axis=0), logit_scale=100, top_k=1, threshold=0.5)
+    assert ranking.scores == [1.0]
+    assert not ranking.confident
+
+
+def test_renormalising_makes_14_percent_look_like_80():
+    """99 tied labels and one ahead by the lead for 5: the score says 0.8, the probability beside it 0.14."""
+    lead = math.log(16) / 100
+    prototypes = np.zeros((100, 2), np.float32)
+    prototypes[:, 0] = 0.2
+    prototypes[42, 0] = 0.2 + lead
+    ranking = rank(np.float32([1, 0]), prototypes, logit_scale=100, top_k=5, threshold=0.8)
+    assert ranking.indices[0] == 42
+    assert ranking.scores[0] == pytest.approx(0.8, abs=1e-4)
+    assert ranking.probabilities[0] == pytest.approx(16 / 115, abs=1e-4)
+
+
+def test_equal_labels_stay_in_their_order():
+    """Ties are broken by the order of the labels, in every process the same."""
+    ranking = rank(np.float32([1, 0]), np.float32([[1, 0]] * 7), logit_scale=100, top_k=7, threshold=0.5)
+    assert ranking.indices == list(range(7))
+
+
+def test_a_huge_scale_stays_finite():
+    """The softmax subtracts the greatest logit first."""
+    probabilities = softmax(np.float32([[1e6, 0], [-1e6, -1e6]]))
+    assert probabilities.tolist() == [[1, 0], [0.5, 0.5]]
+
+
+def test_known_is_a_margin_over_the_background():
+    """A picture is known when its best label beats every background prompt by more than the margin."""
+    picture, background = np.float32([1, 0]), np.float32([[0.5, 0.5], [0.1, 0.9]])
+    assert is_known(picture, 0.75, background, margin=0.2)
+    assert not is_known(picture, 0.75, background, margin=0.25)

@@ -1,0 +1,229 @@
+"""The batcher's contract, clause by clause. A gate in the fake encoder stands in for time."""
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from app.errors import Draining, Overloaded
+from app.serving.batching import Batcher
+
+
+class GatedEncode:
+    """Answers a batch with each picture's own mean when its gate is open; counts what it is given."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.batches: list[list[float]] = []
+        self.failures: list[Exception] = []
+
+    async def __call__(self, pixels):
+        self.batches.append([float(each.mean()) for each in pixels])
+        await self.gate.wait()
+        if self.failures:
+            raise self.failures.pop()
+        return np.stack([np.full(2, each.mean()) for each in pixels])
+
+
+def pixels(value: float) -> np.ndarray:
+    return np.full((3, 2, 2), value, np.float32)
+
+
+def run(scenario, **options):
+    """Run `scenario(batcher, encode)` in a loop of its own, for a few seconds at most."""
+    options = {"max_batch": 4, "max_queue": 8} | options
+
+    async def main():
+        encode = GatedEncode()
+        async with asyncio.timeout(5), Batcher(encode, **options) as batcher:
+            await scenario(batcher, encode)
+            encode.gate.set()
+
+    asyncio.run(main())
+
+
+async def settle() -> None:
+    """Let every task run as far as it can."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def start(batcher, *values: float) -> list[asyncio.Task]:
+    return [asyncio.create_task(batcher.vector(pixels(value))) for value in values]
+
+
+def test_each_caller_gets_its_own_vector():
+    """Whatever shares a batch, nobody gets another's answer, and no batch is larger than allowed."""
+
+    async def scenario(batcher, encode):
+        vectors = await asyncio.gather(*start(batcher, *range(8)))
+        assert [float(vector[0]) for vector in vectors] == list(range(8))
+        assert [len(batch) for batch in encode.batches] == [4, 4]
+
+    run(scenario)
+
+
+def test_nobody_waits_for_company_when_idle():
+    """A single picture is encoded at once; those that come meanwhile share the next batch."""
+
+    async def scenario(batcher, encode):
+        encode.gate.clear()
+        tasks = start(batcher, 1)
+        await settle()
+        assert encode.batches == [[1]]
+        tasks += start(batcher, 2, 3)
+        await settle()
+        assert encode.batches == [[1]]
+        encode.gate.set()
+        await asyncio.gather(*tasks)
+        assert encode.batches == [[1], [2, 3]]
+
+    run(scenario)
+
+
+def test_company_is_waited_for_until_the_deadline_and_no_longer():
+    """With `wait`, a first caller is joined by a second, and alone it goes when the deadline has passed."""
+
+    async def scenario(batcher, encode):
+        tasks = start(batcher, 1)
+        await settle()
+        assert encode.batches == []
+        tasks += start(batcher, 2)
+        await asyncio.gather(*tasks)
+        assert encode.batches == [[1, 2]]
+
+    run(scenario, wait=0.05)
+    run(scenario, wait=3600, max_batch=2)
+
+
+def test_a_full_queue_is_overloaded_at_once():
+    """The ninth waiting caller is refused without waiting; the others are answered."""
+
+    async def scenario(batcher, encode):
+        encode.gate.clear()
+        first = start(batcher, 0)
+        await settle()
+        waiting = start(batcher, *range(1, 9))
+        await settle()
+        with pytest.raises(Overloaded, match="8 pictures"):
+            await batcher.vector(pixels(9))
+        encode.gate.set()
+        assert len(await asyncio.gather(*first, *waiting)) == 9
+
+    run(scenario)
+
+
+def test_a_failed_batch_fails_its_own_callers_only():
+    """The error reaches everyone in the batch, and the next batch is answered."""
+
+    async def scenario(batcher, encode):
+        encode.failures.append(RuntimeError("the engine broke"))
+        failed = await asyncio.gather(*start(batcher, 1, 2), return_exceptions=True)
+        assert [str(error) for error in failed] == ["the engine broke"] * 2
+        assert float((await batcher.vector(pixels(3)))[0]) == 3
+
+    run(scenario)
+
+
+def test_a_batch_with_too_few_vectors_is_a_failure():
+    """An engine that loses an answer leaves nobody waiting."""
+
+    async def short(_):
+        return np.zeros((1, 2))
+
+    async def main():
+        async with asyncio.timeout(5), Batcher(short, max_batch=4, max_queue=8) as batcher:
+            tasks = start(batcher, 1, 2)
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+            assert all(isinstance(outcome, ValueError) for outcome in outcomes)
+
+    asyncio.run(main())
+
+
+def test_callers_that_went_away_are_skipped():
+    """A cancelled caller costs no encoding."""
+
+    async def scenario(batcher, encode):
+        encode.gate.clear()
+        first, gone, last = start(batcher, 1, 2, 3)[0], *start(batcher, 4, 5)
+        await settle()
+        gone.cancel()
+        await settle()
+        encode.gate.set()
+        await asyncio.gather(first, last)
+        assert 4 not in [value for batch in encode.batches[1:] for value in batch]
+
+    run(scenario, max_batch=1)
+
+
+def test_a_caller_who_leaves_during_encoding_disturbs_nobody():
+    """Cancelled while its batch is encoded, a caller leaves the others their answers."""
+
+    async def scenario(batcher, encode):
+        encode.gate.clear()
+        gone, stays = start(batcher, 1, 2)
+        await settle()
+        gone.cancel()
+        await settle()
+        encode.gate.set()
+        assert float((await stays)[0]) == 2
+        assert float((await batcher.vector(pixels(3)))[0]) == 3
+
+    run(scenario)
+
+
+def test_shutdown_answers_who_waits_and_refuses_who_comes():
+    """On leaving, waiting callers get their vectors and new ones an error."""
+
+    async def main():
+        encode = GatedEncode()
+        encode.gate.clear()
+        batcher = Batcher(encode, max_batch=2, max_queue=8)
+        async with asyncio.timeout(5):
+            async with batcher:
+                tasks = start(batcher, 1, 2, 3)
+                await settle()
+                asyncio.get_running_loop().call_later(0.01, encode.gate.set)
+            assert [float(vector[0]) for vector in await asyncio.gather(*tasks)] == [1, 2, 3]
+            with pytest.raises(Draining):
+                await batcher.vector(pixels(4))
+
+    asyncio.run(main())
+
+
+def test_a_cancelled_loop_leaves_nobody_waiting():
+    """When the loop itself is cancelled, the batch in hand and the queue behind it are told so."""
+
+    async def main():
+        encode = GatedEncode()
+        encode.gate.clear()
+        batcher = Batcher(encode, max_batch=2, max_queue=8)
+        async with asyncio.timeout(5):
+            await batcher.__aenter__()
+            tasks = start(batcher, 1, 2, 3)
+            await settle()
+            batcher._loop.cancel()
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [Draining] * 3
+
+    asyncio.run(main())
+
+
+def test_the_clock_tells_when_it_last_worked():
+    """`last_success` is the clock's time of the last batch that was encoded, not of one that failed."""
+
+    async def main():
+        now = [100.0]
+        encode = GatedEncode()
+        async with asyncio.timeout(5), Batcher(encode, max_batch=2, max_queue=8, clock=lambda: now[0]) as batcher:
+            assert batcher.last_success == float("-inf")
+            await batcher.vector(pixels(1))
+            assert batcher.last_success == 100
+            now[0] = 200.0
+            encode.failures.append(RuntimeError("broken"))
+            with pytest.raises(RuntimeError):
+                await batcher.vector(pixels(1))
+            assert batcher.last_success == 100
+
+    asyncio.run(main())
