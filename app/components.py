@@ -24,7 +24,7 @@ from app.pantry import PantryStore
 from app.pantry.none import NoPantry
 from app.pantry.sqlite import SQLitePantry
 from app.recognition.classifier import Classifier
-from app.recognition.few_shot import Likeness
+from app.recognition.few_shot import ImageAlignment
 from app.recognition.label_file import open_labels
 from app.recognition.recogniser import Recogniser
 from app.recognition.request_labels import TextLimits
@@ -54,7 +54,7 @@ class Model:
     count_tokens: Callable[[str], int]
     temperature: float | None
     checksum: str
-    likeness: Likeness | None = None
+    alignment: ImageAlignment | None = None
 
     @property
     def vectors(self) -> VectorModel:
@@ -107,7 +107,7 @@ def _model(settings: Settings, source: "Bundle | OpenedOriginal", engine: Engine
         count_tokens=lru_cache(PROMPTS_KEPT)(source.count_tokens),
         temperature=config.calibration.temperature if config.calibration else None,
         checksum=source.checksum,
-        likeness=Likeness.load(source.likeness) if source.likeness else None,
+        alignment=ImageAlignment.load(source.likeness) if source.likeness else None,
     )
 
 
@@ -150,7 +150,7 @@ def open_vocabulary(settings: Settings, model: Model, store: PantryStore) -> Voc
         model.encoder,
         settings.max_label_length,
         model.checksum,
-        model.likeness,
+        model.alignment,
         text_limits(settings, model).fits,
     )
 

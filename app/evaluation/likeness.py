@@ -12,7 +12,7 @@ from app.exporter.checkpoint import sha256_of
 from app.model.bundle import LIKENESS, open_bundle
 from app.model.encoder import unit
 from app.model.engines import Floats
-from app.recognition.few_shot import Likeness
+from app.recognition.few_shot import ImageAlignment
 from app.recognition.vocabulary import encode, read_prompts
 
 EVEN = 0.3  # added to the variances within classes, in their mean: the more, the less directions are evened out
@@ -38,8 +38,8 @@ def run(options: argparse.Namespace, data: Path) -> int:
     return 0
 
 
-def fit(vectors: Floats, labels: Numbers, prototypes: Floats, margin: float, scale: float = 1.0) -> Likeness:
-    """The likeness for unit vectors (P, D) of pictures of classes (P,) whose texts have unit prototypes (C, D).
+def fit(vectors: Floats, labels: Numbers, prototypes: Floats, margin: float, scale: float = 1.0) -> ImageAlignment:
+    """The alignment for unit vectors (P, D) of pictures of classes (P,) whose texts have unit prototypes (C, D).
 
     The pictures' map takes off the mean of the classes and evens out how much pictures of one class differ in each
     direction: whitening with shrinkage, as in linear discriminant analysis. The texts' map is the ridge regression of
@@ -57,7 +57,7 @@ def fit(vectors: Floats, labels: Numbers, prototypes: Floats, margin: float, sca
     held = spread + RIDGE * np.trace(spread) / len(spread) * np.eye(len(spread))
     slope = np.linalg.solve(held, (texts - middle).T @ (goals - goals.mean(axis=0)))  # (D, D)
     among = np.vstack([slope, goals.mean(axis=0) - middle @ slope])  # (D + 1, D)
-    return Likeness(pictures.astype(np.float32), among.astype(np.float32), margin, scale)
+    return ImageAlignment(pictures.astype(np.float32), among.astype(np.float32), margin, scale)
 
 
 def _means(vectors: Floats, numbers: Numbers) -> Floats:

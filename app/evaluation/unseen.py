@@ -18,7 +18,7 @@ from app.evaluation.heads import SHOTS, Vectors
 from app.evaluation.left_out import Split, draw_split, write_split
 from app.evaluation.likeness import fit
 from app.model.engines import Floats
-from app.recognition.few_shot import Likeness, teach
+from app.recognition.few_shot import ImageAlignment, fit_few_shot
 
 DRAWS = 5  # of the pictures that teach
 KEPT_BACK = max(SHOTS)  # pictures of a class that teach at most; the rest of its training pictures tests too
@@ -56,7 +56,7 @@ class Views:
     train: Vectors
     test: Vectors
     split: Split
-    likeness: Likeness
+    alignment: ImageAlignment
 
 
 def run(options: argparse.Namespace) -> int:
@@ -109,8 +109,8 @@ def encode(folder: Path, options: argparse.Namespace) -> tuple[Views, float]:
 
     every = vectors("train")
     seen = np.isin(every.labels, split.kept)
-    likeness = fit(every.vectors[seen], every.labels[seen], prototypes, options.margin, options.scale)
-    return Views(prototypes, every, vectors(options.test), split, likeness), trained.minutes
+    alignment = fit(every.vectors[seen], every.labels[seen], prototypes, options.margin, options.scale)
+    return Views(prototypes, every, vectors(options.test), split, alignment), trained.minutes
 
 
 def measure(seed: int, minutes: float, views: Views) -> Measured:
@@ -132,14 +132,14 @@ def share(views: Views, taught: Sequence[int], shots: int, draw: int) -> Shares:
         order = dice.permutation(np.flatnonzero(views.train.labels == one))
         examples += [(one, vector) for vector in views.train.vectors[order[:shots]]]
         rest += order[KEPT_BACK:].tolist()
-    lessons = teach(examples, views.prototypes, views.likeness)
+    index = fit_few_shot(examples, views.prototypes, views.alignment)
 
     def right(pictures: Floats, labels: Numbers) -> float:
         if not len(labels):
             return np.nan
         cosines = pictures @ views.prototypes.T  # (P, N)
-        if lessons:
-            cosines = np.stack([lessons.raised(*each) for each in zip(cosines, pictures, strict=True)])
+        if index:
+            cosines = np.stack([index.adjusted_similarities(*each) for each in zip(cosines, pictures, strict=True)])
         return float((cosines.argmax(axis=1) == labels).mean())
 
     new, old = np.isin(views.test.labels, taught), np.isin(views.test.labels, views.split.kept)

@@ -1,9 +1,9 @@
-"""What labels were taught by examples: how near a picture is to these, against how near it is to what labels name.
+"""Few-shot labels: kernel density over support embeddings against text prototypes.
 
-Pictures are nearer to each other than to the texts that name them. So both are brought among pictures first: a picture
-by one affine map, a text's prototype by another to where its pictures are to be expected. There a taught label is as
-near as the density of its examples (von Mises-Fisher kernels), and how far it leads over the nearest text is what its
-cosine leads over the best. docs/decisions/teaching.md has what else was tried.
+Embeddings of images are nearer to each other than to the prompts that name them. So images and prototypes are aligned
+first: an affine map moves an image, another one moves a prototype to where its images are expected. In that space the
+similarity with a label that has examples is the density of these (von Mises-Fisher kernels), and its lead over the
+nearest prototype becomes a lead over the best cosine. docs/decisions/teaching.md lists what else was tried.
 """
 
 from collections.abc import Sequence
@@ -17,85 +17,85 @@ from app.model.encoder import unit
 from app.model.engines import Floats
 
 KAPPA = 15.0  # concentration of the kernels: the larger, the more the nearest example alone counts
-SHOWN = 0.9  # as near as pictures of one thing are that are not like any text
-LEAD = 1.2  # of an estimated scale: new pictures of a thing are not quite as near to its examples as these themselves
-LEAST = 0.1  # cosine with a text, for a model that has none for the examples
+KNOWN_BY_EXAMPLES = 0.9  # similarity above which a match with the examples alone counts as known
+LEAD = 1.2  # times the estimated scale: an example is nearer to itself than new images of its label are to it
+MIN_SCALE = 0.1  # of cosines with texts, for a model whose examples resemble no text
 
 
 @dataclass(frozen=True)
-class Likeness:
-    """How the pictures of one model are compared, as it was fitted on labelled pictures."""
+class ImageAlignment:
+    """Affine maps, fitted on labelled images, that bring one model's images and prototypes into one space."""
 
-    pictures: Floats
-    """(D + 1, E), the last row being the offset."""
+    images: Floats
+    """(D + 1, E) for image embeddings; the last row is the offset."""
     texts: Floats
-    """(D + 1, E), for prototypes."""
+    """(D + 1, E) for prototypes."""
     margin: float
-    """What a taught label gets on top of its nearness."""
+    """Added to the similarity with a label's examples."""
     scale: float = 1.0
-    """Cosines with texts per cosine among pictures."""
+    """Cosines with texts per cosine in the aligned space."""
 
     @classmethod
-    def load(cls, path: Path) -> "Likeness":
+    def load(cls, path: Path) -> "ImageAlignment":
         """Read what `save` wrote."""
-        with np.load(path, allow_pickle=False) as kept:
-            maps = (kept["pictures"].astype(np.float32), kept["texts"].astype(np.float32))
-            return cls(*maps, margin=float(kept["margin"]), scale=float(kept["scale"]))
+        with np.load(path, allow_pickle=False) as file:
+            maps = (file["pictures"].astype(np.float32), file["texts"].astype(np.float32))
+            return cls(*maps, margin=float(file["margin"]), scale=float(file["scale"]))
 
     def save(self, path: Path) -> None:
-        """Write the maps in 16 bits."""
-        pictures, texts = self.pictures.astype(np.float16), self.texts.astype(np.float16)
-        np.savez(path, pictures=pictures, texts=texts, margin=np.array(self.margin), scale=np.array(self.scale))
+        """Write the maps as float16."""
+        images, texts = self.images.astype(np.float16), self.texts.astype(np.float16)
+        np.savez(path, pictures=images, texts=texts, margin=np.array(self.margin), scale=np.array(self.scale))
 
 
 @dataclass(frozen=True)
-class Taught:
-    """Examples, label by label, and the texts they compete with, all among pictures."""
+class FewShotIndex:
+    """Examples grouped by label and the prototypes that they compete with, all in the aligned space."""
 
-    places: npt.NDArray[np.int64]
-    """The places (K,) of the labels that have examples."""
+    indices: npt.NDArray[np.int64]
+    """Which labels have examples (K,), ascending."""
     starts: npt.NDArray[np.int64]
-    """Where the examples of each begin (K,)."""
+    """Where the examples of each of them begin (K,)."""
     examples: Floats
     """(M, E)"""
     texts: Floats
     """(N, E)"""
     scale: float
     margin: float = 0.0
-    pictures: Floats | None = None
-    """The map (D + 1, E) of pictures; None leaves them as they are."""
+    image_map: Floats | None = None
+    """Affine map (D + 1, E) for images; None is the identity."""
 
-    def raised(self, cosines: Floats, picture: Floats) -> Floats:
-        """The cosines (N,) of a picture (D,) with labels, those of taught ones raised to what the examples say.
+    def adjusted_similarities(self, cosines: Floats, picture: Floats) -> Floats:
+        """The cosines (N,) of a picture (D,) with all labels, raised where a label's examples match better.
 
-        >>> taught = Taught(np.array([2]), np.array([0]), np.float32([[0, 1]]), np.zeros((3, 2), np.float32), scale=0.5)
-        >>> taught.raised(np.float32([0.25, 0.75, 0.125]), np.float32([0, 1])).astype(float).round(3).tolist()
-        [0.25, 0.75, 0.966]
+        >>> index = FewShotIndex(np.array([2]), np.array([0]), np.float32([[0, 1]]), np.zeros((3, 2), np.float32), 0.5)
+        >>> index.adjusted_similarities(np.float32([0.25, 0.75, 0.125]), np.float32([0, 1])).round(3)
+        array([0.25 , 0.75 , 0.966], dtype=float32)
         """
-        near, view = self._near(picture)
-        lead = self.scale * (near - (self.texts @ view).max() + self.margin)  # (K,)
-        raised = cosines.copy()
-        raised[self.places] = np.maximum(raised[self.places], ahead(cosines.max(), lead))
-        return raised
+        density, aligned = self._density(picture)
+        lead = self.scale * (density - (self.texts @ aligned).max() + self.margin)  # (K,)
+        adjusted = cosines.copy()
+        adjusted[self.indices] = np.maximum(adjusted[self.indices], bounded_lead(cosines.max(), lead))
+        return adjusted
 
-    def shown(self, picture: Floats) -> bool:
-        """Whether a picture (D,) is so near to the examples of a label that it surely shows it."""
-        near, _ = self._near(picture)
-        return bool(near.max() > SHOWN)
+    def is_known(self, picture: Floats) -> bool:
+        """Whether a picture (D,) is so similar to the examples of a label that it surely shows it."""
+        density, _ = self._density(picture)
+        return bool(density.max() > KNOWN_BY_EXAMPLES)
 
-    def _near(self, picture: Floats) -> tuple[Floats, Floats]:
-        """How near (K,) a picture (D,) is to the labels' examples, and where it is among pictures (E,)."""
-        view = picture if self.pictures is None else mapped(picture, self.pictures)
-        powers = np.exp(KAPPA * (self.examples @ view))  # (M,)
-        sizes = np.diff([*self.starts, len(powers)])
-        near = np.log(np.add.reduceat(powers, self.starts) / sizes) / KAPPA
-        return near.astype(np.float32), view
+    def _density(self, picture: Floats) -> tuple[Floats, Floats]:
+        """The similarity (K,) of a picture (D,) with each label's examples, and the aligned picture (E,)."""
+        aligned = picture if self.image_map is None else apply_affine(picture, self.image_map)
+        kernels = np.exp(KAPPA * (self.examples @ aligned))  # (M,)
+        sizes = np.diff([*self.starts, len(kernels)])
+        density = np.log(np.add.reduceat(kernels, self.starts) / sizes) / KAPPA
+        return density.astype(np.float32), aligned
 
 
-def ahead(best: np.float32, lead: Floats) -> Floats:
-    """Cosines that lead over the best one: as much as `lead` says where that is little, and never beyond 1.
+def bounded_lead(best: np.float32, lead: Floats) -> Floats:
+    """Cosines that lead over the best one by `lead` (K,) where that is small, and never exceed 1.
 
-    >>> ahead(np.float32(0.5), np.float32([-0.1, 0.01, 0.5, 9])).astype(float).round(3).tolist()
+    >>> bounded_lead(np.float32(0.5), np.float32([-0.1, 0.01, 0.5, 9])).astype(float).round(3).tolist()
     [0.4, 0.51, 0.816, 1.0]
     """
     room = np.maximum(1 - best, np.float32(1e-6))
@@ -104,24 +104,26 @@ def ahead(best: np.float32, lead: Floats) -> Floats:
     return cosines
 
 
-def mapped(vectors: Floats, affine: Floats) -> Floats:
-    """Unit vectors (..., D) by an affine map (D + 1, E) to unit vectors (..., E)."""
+def apply_affine(vectors: Floats, affine: Floats) -> Floats:
+    """Map vectors (..., D) by an affine map (D + 1, E) and normalise: unit vectors (..., E)."""
     return unit(vectors @ affine[:-1] + affine[-1])
 
 
-def teach(examples: Sequence[tuple[int, Floats]], prototypes: Floats, likeness: Likeness | None) -> Taught | None:
-    """What examples, each a label's place and a unit vector (D,), say beside labels with unit prototypes (N, D).
+def fit_few_shot(
+    examples: Sequence[tuple[int, Floats]], prototypes: Floats, alignment: ImageAlignment | None
+) -> FewShotIndex | None:
+    """Index examples, each a label's index and a unit vector (D,), of labels with unit prototypes (N, D).
 
-    Without a likeness pictures are compared as they are, and cosines with texts are brought to their scale by somewhat
-    more than the mean cosine of the examples with the texts nearest to them. None when there are no examples.
+    Without an alignment images stay as they are, and their cosines are brought to the scale of cosines with texts: LEAD
+    times the mean cosine of an example with its nearest text. Returns None when there are no examples.
     """
     if not examples:
         return None
     examples = sorted(examples, key=lambda example: example[0])
     vectors = np.stack([vector for _, vector in examples])  # (M, D)
-    places, starts = np.unique([place for place, _ in examples], return_index=True)
-    if likeness is None:
-        scale = LEAD * max(float((vectors @ prototypes.T).max(axis=1).mean()), LEAST)
-        return Taught(places, starts, vectors, prototypes / np.float32(scale), scale)
-    views, texts = mapped(vectors, likeness.pictures), mapped(prototypes, likeness.texts)
-    return Taught(places, starts, views, texts, likeness.scale, likeness.margin, likeness.pictures)
+    indices, starts = np.unique([index for index, _ in examples], return_index=True)
+    if alignment is None:
+        scale = LEAD * max(float((vectors @ prototypes.T).max(axis=1).mean()), MIN_SCALE)
+        return FewShotIndex(indices, starts, vectors, prototypes / np.float32(scale), scale)
+    aligned, texts = apply_affine(vectors, alignment.images), apply_affine(prototypes, alignment.texts)
+    return FewShotIndex(indices, starts, aligned, texts, alignment.scale, alignment.margin, alignment.images)

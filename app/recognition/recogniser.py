@@ -72,11 +72,11 @@ class Recogniser:
             top_k=top_k,
             threshold=threshold,
             temperature=self._temperature,
-            taught=label_set.taught,
+            few_shot=label_set.few_shot,
         )
         known = None
         if self._known_margin is not None:
             known = is_known(picture, ranking.best_named, self._background, self._known_margin)
-            known = known or (label_set.taught is not None and label_set.taught.shown(picture))
+            known = known or (label_set.few_shot is not None and label_set.few_shot.is_known(picture))
         labels = [label_set.labels[index] for index in ranking.indices]
         return Recognition(labels, ranking, known, len(label_set.labels))

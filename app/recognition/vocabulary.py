@@ -19,7 +19,7 @@ from app.model.encoder import Encoder, unit
 from app.model.engines import Floats
 from app.pantry import PantryStore
 from app.pantry.examples import Example
-from app.recognition.few_shot import Likeness, Taught, teach
+from app.recognition.few_shot import FewShotIndex, ImageAlignment, fit_few_shot
 from app.recognition.label_file import LabelFile
 
 _COMMENT = re.compile(r"(^|\s)#.*")
@@ -46,8 +46,8 @@ class LabelSet:
     labels: tuple[Label, ...]
     prototypes: Floats
     version: str
-    taught: Taught | None = None
-    """What examples say beside the prototypes; None where there are none."""
+    few_shot: FewShotIndex | None = None
+    """The examples of the labels; None when there are none."""
 
 
 def same(name: str) -> str:
@@ -109,10 +109,10 @@ class Vocabulary:
         encoder: Encoder,
         longest: int,
         model: str = "",
-        likeness: Likeness | None = None,
+        alignment: ImageAlignment | None = None,
         fits: Callable[[str], bool] = lambda _: True,
     ) -> None:
-        """`model` is the checksum that examples must have to be used, `likeness` how its pictures are compared.
+        """`model` is the checksum that examples must have to be used, `alignment` how its pictures are compared.
 
         `fits` says whether the model reads a prompt to its end.
         """
@@ -123,7 +123,7 @@ class Vocabulary:
         self._longest = longest
         self._fits = fits
         self._model = model
-        self._likeness = likeness
+        self._alignment = alignment
         self._stamp: Hashable = None
         self.current: LabelSet | None = None
         """None until the first `refresh` is through."""
@@ -138,8 +138,8 @@ class Vocabulary:
             return False
         labels = merge(parse_labels(self._label_file.read(), self._longest), self._pantry.items())
         prototypes, examples = self._prototypes(labels), self._examples()
-        taught = teach(placed(examples, labels), prototypes, self._likeness)
-        self.current = LabelSet(labels, prototypes, _version(labels, examples), taught)
+        few_shot = fit_few_shot(label_indices(examples, labels), prototypes, self._alignment)
+        self.current = LabelSet(labels, prototypes, _version(labels, examples), few_shot)
         self._stamp = stamp
         return True
 
@@ -163,7 +163,7 @@ class Vocabulary:
         )
 
 
-def placed(examples: Iterable[Example], labels: Sequence[Label]) -> list[tuple[int, Floats]]:
+def label_indices(examples: Iterable[Example], labels: Sequence[Label]) -> list[tuple[int, Floats]]:
     """Each example's vector (D,) with the place of the label that its item is."""
     places = {same(name): place for place, label in enumerate(labels) for name in reversed(label.names)}
     return [(places[same(each.item)], each.vector) for each in examples if same(each.item) in places]

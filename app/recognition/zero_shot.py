@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.model.engines import Floats
-from app.recognition.few_shot import Taught
+from app.recognition.few_shot import FewShotIndex
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,13 @@ def rank(
     top_k: int,
     threshold: float,
     temperature: float | None = None,
-    taught: Taught | None = None,
+    few_shot: FewShotIndex | None = None,
 ) -> Ranking:
     """The best `top_k` of N >= 1 labels for a picture's unit vector (D,), given unit prototypes (N, D).
 
     Confident when the first of the best k, renormalised among them, exceeds `threshold`. One label alone is never
     confident, and neither is a k of 1 by itself: there the runner-up still counts. `temperature` divides the logits for
-    the calibrated probability alone. `taught` raises the cosines of labels that have examples.
+    the calibrated probability alone. `few_shot` raises the cosines of labels that have examples.
 
     >>> picture, prototypes = np.float32([1, 0]), np.float32([[0, 1], [1, 0], [-1, 0]])
     >>> ranking = rank(picture, prototypes, logit_scale=1.0, top_k=2, threshold=0.8)
@@ -58,7 +58,7 @@ def rank(
     ([1, 0], [1.0, 0.0], [0.73, 0.27], False)
     """
     named = prototypes @ picture  # (N, D) @ (D,) -> (N,)
-    cosines = taught.raised(named, picture) if taught else named
+    cosines = few_shot.adjusted_similarities(named, picture) if few_shot else named
     probabilities = softmax(np.float32(logit_scale) * cosines)  # (N,)
     order = np.argsort(-cosines, kind="stable")[: max(top_k, 2)]  # equal labels stay in their order
     best = order[:top_k]

@@ -8,7 +8,7 @@ from app.evaluation.__main__ import main
 from app.evaluation.likeness import fit
 from app.model.bundle import open_bundle
 from app.model.encoder import unit
-from app.recognition.few_shot import Likeness, mapped
+from app.recognition.few_shot import ImageAlignment, apply_affine
 
 SIZE, CLASSES, EACH = 16, 8, 40
 
@@ -29,10 +29,10 @@ def drawn() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def test_texts_come_to_lie_where_their_pictures_are():
     """Nearer to the mean of their own pictures than to any other's."""
     pictures, labels, texts = drawn()
-    likeness = fit(pictures, labels, texts, margin=0.1)
-    views = mapped(pictures, likeness.pictures)
+    alignment = fit(pictures, labels, texts, margin=0.1)
+    views = apply_affine(pictures, alignment.images)
     means = unit(np.stack([views[labels == label].mean(axis=0) for label in range(CLASSES)]))
-    cosines = mapped(texts, likeness.texts) @ means.T
+    cosines = apply_affine(texts, alignment.texts) @ means.T
     assert np.diag(cosines).min() > 0.95
     assert (cosines - np.eye(CLASSES)).max() < 0.5
 
@@ -47,7 +47,7 @@ def test_directions_that_tell_no_class_count_for_less():
         return cosines[same].mean() - cosines[~same].mean()
 
     plain = unit(pictures - pictures.mean(axis=0))
-    assert gap(mapped(pictures, fit(pictures, labels, texts, margin=0.1).pictures)) > gap(plain) + 0.2
+    assert gap(apply_affine(pictures, fit(pictures, labels, texts, margin=0.1).images)) > gap(plain) + 0.2
 
 
 def test_classes_without_pictures_are_left_out():
@@ -69,7 +69,7 @@ def test_the_likeness_is_written_into_the_bundle(tmp_path, monkeypatch, bundle, 
     after = open_bundle(bundle)
     assert (before.likeness, after.likeness) == (None, bundle / "likeness.npz")
     assert before.checksum == after.checksum
-    read = Likeness.load(after.likeness)
+    read = ImageAlignment.load(after.likeness)
     assert (read.margin, read.scale) == (0.25, 2)
-    assert read.pictures.shape == (4, 3)
+    assert read.images.shape == (4, 3)
     assert "likeness.npz" in json.loads((bundle / "config.json").read_text())["sha256"]

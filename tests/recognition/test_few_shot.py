@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.model.encoder import unit
-from app.recognition.few_shot import KAPPA, LEAD, Likeness, ahead, mapped, teach
+from app.recognition.few_shot import KAPPA, LEAD, ImageAlignment, apply_affine, bounded_lead, fit_few_shot
 from app.recognition.recogniser import Recogniser
 from app.recognition.vocabulary import Label, LabelSet
 
@@ -18,14 +18,14 @@ def vectors(count: int, seed: int = 0) -> np.ndarray:
 
 
 @pytest.fixture
-def likeness():
+def alignment():
     """Maps with nothing special about them."""
-    dice = np.random.default_rng(5)
-    pictures, texts = (dice.normal(size=(SIZE + 1, 6)).astype(np.float32) for _ in range(2))
-    return Likeness(pictures, texts, margin=0.1, scale=0.7)
+    rng = np.random.default_rng(5)
+    pictures, texts = (rng.normal(size=(SIZE + 1, 6)).astype(np.float32) for _ in range(2))
+    return ImageAlignment(pictures, texts, margin=0.1, scale=0.7)
 
 
-def test_the_cosines_are_those_of_the_definition(likeness):
+def test_the_cosines_are_those_of_the_definition(alignment):
     """The density of a label's examples against the nearest text, one by one."""
     prototypes, picture, shown = vectors(5), vectors(1, 1)[0], vectors(6, 2)
     examples = list(zip([3, 1, 3, 3, 1, 4], shown, strict=True))
@@ -39,57 +39,59 @@ def test_the_cosines_are_those_of_the_definition(likeness):
     def cosine(a, b):
         return sum(x * y for x, y in zip(a, b, strict=True))
 
-    view = among(picture, likeness.pictures)
-    rival = max(cosine(view, among(text, likeness.texts)) for text in prototypes)
+    view = among(picture, alignment.images)
+    rival = max(cosine(view, among(text, alignment.texts)) for text in prototypes)
     expected = [cosine(picture, text) for text in prototypes]
     best = max(expected)
     for place in {1, 3, 4}:
-        own = [cosine(view, among(vector, likeness.pictures)) for where, vector in examples if where == place]
+        own = [cosine(view, among(vector, alignment.images)) for where, vector in examples if where == place]
         near = math.log(sum(math.exp(KAPPA * each) for each in own) / len(own)) / KAPPA
         lead = 0.7 * (near - rival + 0.1)
         ahead = best + lead if lead < 0 else best + (1 - best) * (1 - math.exp(-lead / (1 - best)))
         expected[place] = max(expected[place], ahead)
-    raised = teach(examples, prototypes, likeness).raised(prototypes @ picture, picture)
-    assert raised.tolist() == pytest.approx(expected, abs=1e-5)
-    assert raised.dtype == np.float32
+    adjusted = fit_few_shot(examples, prototypes, alignment).adjusted_similarities(prototypes @ picture, picture)
+    assert adjusted.tolist() == pytest.approx(expected, abs=1e-5)
+    assert adjusted.dtype == np.float32
 
 
-def test_the_order_of_examples_is_all_the_same(likeness):
+def test_the_order_of_examples_is_all_the_same(alignment):
     """They belong to their labels, wherever they stand."""
     prototypes, picture = vectors(5), vectors(1, 1)[0]
     examples = list(zip([0, 2, 0, 4, 2, 2], vectors(6, 2), strict=True))
-    first, second = (teach(each, prototypes, likeness) for each in (examples, examples[::-1]))
+    first, second = (fit_few_shot(each, prototypes, alignment) for each in (examples, examples[::-1]))
     cosines = prototypes @ picture
-    assert first.raised(cosines, picture).tolist() == pytest.approx(second.raised(cosines, picture).tolist(), abs=1e-6)
+    assert first.adjusted_similarities(cosines, picture).tolist() == pytest.approx(
+        second.adjusted_similarities(cosines, picture).tolist(), abs=1e-6
+    )
 
 
 @pytest.mark.parametrize("fitted", [True, False])
-def test_no_cosine_falls(likeness, fitted):
+def test_no_cosine_falls(alignment, fitted):
     """Examples add to what is known of a label; labels without them keep their cosines to the bit."""
     prototypes, pictures = vectors(5), vectors(200, 3)
-    taught = teach(list(zip([1, 1, 4], vectors(3, 2), strict=True)), prototypes, likeness if fitted else None)
+    index = fit_few_shot(list(zip([1, 1, 4], vectors(3, 2), strict=True)), prototypes, alignment if fitted else None)
     for picture in pictures:
         cosines = prototypes @ picture
-        raised = taught.raised(cosines, picture)
-        assert (raised >= cosines).all()
-        assert raised[[0, 2, 3]].tobytes() == cosines[[0, 2, 3]].tobytes()
+        adjusted = index.adjusted_similarities(cosines, picture)
+        assert (adjusted >= cosines).all()
+        assert adjusted[[0, 2, 3]].tobytes() == cosines[[0, 2, 3]].tobytes()
 
 
-def test_nothing_taught_is_nothing(likeness):
+def test_nothing_taught_is_nothing(alignment):
     """So that answers without examples take the way they always took."""
-    assert teach([], vectors(3), likeness) is None
+    assert fit_few_shot([], vectors(3), alignment) is None
 
 
-def test_without_a_likeness_one_example_is_a_prototype_on_the_scale_of_texts():
+def test_without_an_alignment_one_example_is_a_prototype_on_the_scale_of_texts():
     """It wins where its cosine, times 1.2 of what the example itself has with the nearest text, is above all others."""
     prototypes, example = vectors(4), vectors(1, 2)[0]
     scale = LEAD * (prototypes @ example).max()
-    taught, won = teach([(2, example)], prototypes, None), []
+    index, won = fit_few_shot([(2, example)], prototypes, None), []
     for picture in vectors(300, 3):
         cosines = prototypes @ picture
         own = max(cosines[2], scale * (example @ picture))
         won.append(bool(own > np.delete(cosines, 2).max()))
-        assert (taught.raised(cosines, picture).argmax() == 2) == won[-1]
+        assert (index.adjusted_similarities(cosines, picture).argmax() == 2) == won[-1]
     assert 50 < sum(won) < 250
 
 
@@ -97,19 +99,19 @@ def test_what_leads_most_stays_first_and_is_a_cosine():
     """However far examples lead, a cosine is 1 at most, and of two the nearer one is ahead."""
     lead = np.linspace(-2, 3, 60, dtype=np.float32)
     for best in np.float32([-0.5, 0.0, 0.6, 0.9, 1.0]):
-        cosines = ahead(best, lead)
+        cosines = bounded_lead(best, lead)
         assert cosines.max() <= 1
         assert (np.diff(cosines) >= 0).all()
         assert (cosines[lead < 0] < best).all()
         assert (cosines[lead > 0] > best).all() or best == 1
 
 
-def test_a_likeness_is_read_as_it_was_written(tmp_path, likeness):
+def test_an_alignment_is_read_as_it_was_written(tmp_path, alignment):
     """But for 16 bits in its maps."""
-    likeness.save(tmp_path / "likeness.npz")
-    read = Likeness.load(tmp_path / "likeness.npz")
+    alignment.save(tmp_path / "likeness.npz")
+    read = ImageAlignment.load(tmp_path / "likeness.npz")
     assert (read.margin, read.scale) == (0.1, 0.7)
-    for mine, its in ((likeness.pictures, read.pictures), (likeness.texts, read.texts)):
+    for mine, its in ((alignment.images, read.images), (alignment.texts, read.texts)):
         assert its.dtype == np.float32
         assert its.tolist() == mine.astype(np.float16).tolist()
 
@@ -118,11 +120,11 @@ def test_what_no_text_fits_is_known_by_examples_alone_when_it_is_very_near():
     """A taught thing far from all labels: its like are known, what is merely nearer to it than to labels is not."""
     label, thing, background = np.eye(SIZE, dtype=np.float32)[:3]
     prototypes = np.stack([label, -thing])  # the second label's text says nothing of its pictures
-    same = Likeness(*(np.vstack([np.eye(SIZE), np.zeros(SIZE)]).astype(np.float32) for _ in range(2)), margin=0)
+    same = ImageAlignment(*(np.vstack([np.eye(SIZE), np.zeros(SIZE)]).astype(np.float32) for _ in range(2)), margin=0)
     labels = (Label("tea"), Label("frog"))
 
     def known(picture, examples):
-        label_set = LabelSet(labels, prototypes, "1", teach(examples, prototypes, same))
+        label_set = LabelSet(labels, prototypes, "1", fit_few_shot(examples, prototypes, same))
         recogniser = Recogniser(lambda: label_set, background[None], 10.0, known_margin=0.1)
         return recogniser.recognise(unit(picture), top_k=1, threshold=0.8)
 
@@ -135,9 +137,11 @@ def test_what_no_text_fits_is_known_by_examples_alone_when_it_is_very_near():
     assert known(label, [(1, thing)]).item == "tea"
 
 
-def test_vectors_are_mapped_to_unit_vectors(likeness):
+def test_vectors_are_mapped_to_unit_vectors(alignment):
     """One, or many."""
-    assert np.linalg.norm(mapped(vectors(3), likeness.pictures), axis=1).tolist() == pytest.approx([1, 1, 1], abs=1e-6)
-    assert mapped(vectors(3), likeness.pictures)[1].tolist() == pytest.approx(
-        mapped(vectors(3)[1], likeness.pictures).tolist(), abs=1e-6
+    assert np.linalg.norm(apply_affine(vectors(3), alignment.images), axis=1).tolist() == pytest.approx(
+        [1, 1, 1], abs=1e-6
+    )
+    assert apply_affine(vectors(3), alignment.images)[1].tolist() == pytest.approx(
+        apply_affine(vectors(3)[1], alignment.images).tolist(), abs=1e-6
     )
