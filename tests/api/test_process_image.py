@@ -6,11 +6,11 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from tests.test_images import bomb
 
 from app.settings import Settings
 from tests.conftest import wait_until
 from tests.fakes import as_base64, as_bytes, picture
+from tests.images.test_decode import bomb
 
 
 def post(client, **body):

@@ -5,10 +5,10 @@ import sys
 
 import numpy as np
 import pytest
-from tests.test_encoder import NumberEngine
 
 from app.model.encoder import Encoder
 from app.model.prompt_cache import PromptCache
+from tests.model.test_encoder import NumberEngine
 
 
 @pytest.fixture
