@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"}
+from app.ui.picking import KINDS
+
 EVALUATION = Path(__file__).parents[2] / "docs/evaluation"
 
 Floats = npt.NDArray[np.float32]
@@ -59,7 +60,7 @@ def read_data_set(path: Path) -> DataSet:
 
 
 def _folder(path: Path) -> tuple[list[bytes], list[int | str] | None]:
-    found = sorted(each for each in path.rglob("*") if each.suffix.lower() in ENDINGS)
+    found = sorted(each for each in path.rglob("*") if each.suffix.lower().removeprefix(".") in KINDS)
     inside = [each.parent != path for each in found]
     return [each.read_bytes() for each in found], [each.parent.name for each in found] if all(inside) else None
 

@@ -5,9 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
-from PIL import Image, ImageOps
+from larder_client.pictures import displayable, upright
+from PIL import Image
 
-KINDS = ["jpg", "jpeg", "png", "webp", "gif", "bmp"]
+ENDINGS = {
+    "JPEG": ["jpg", "jpeg", "jpe", "jfif", "pjpeg", "pjp"],
+    "PNG": ["png", "apng"],
+    "WebP": ["webp"],
+    "GIF": ["gif"],
+    "BMP": ["bmp", "dib"],
+    "TIFF": ["tif", "tiff"],  # the client converts this and the next
+    "AVIF": ["avif"],
+}
+KINDS = [ending for endings in ENDINGS.values() for ending in endings]
 SAMPLES = sorted(Path(__file__).parents[2].joinpath("samples").glob("*.jpg"))
 LARGEST = 1024  # pixels a side of what is shown
 
@@ -64,14 +74,14 @@ def hint(source: str, found: list[Picked], empty: str) -> None:
 
 def show(picked: Picked) -> None:
     """Draw a picture that the service could read."""
-    st.image(upright(picked)[0], alt=picked.name, width="stretch")
+    st.image(preview(picked)[0], alt=picked.name, width="stretch")
 
 
-def upright(picked: Picked) -> tuple[Image.Image, float]:
+def preview(picked: Picked) -> tuple[Image.Image, float]:
     """A picture upright and no larger than a screen, and its size as a share of the file's."""
     file = Image.open(io.BytesIO(picked.data))
     longest = max(file.size)
     file.draft("RGB", (LARGEST, LARGEST))
-    image = ImageOps.exif_transpose(file).convert("RGBA")
+    image = displayable(upright(file)).convert("RGBA")
     image.thumbnail((LARGEST, LARGEST))
     return image, max(image.size) / longest

@@ -1,4 +1,4 @@
-"""Pictures in any of the forms that programs hold them in, to the base64 that the service takes."""
+"""Encode a picture, in whatever form a program holds it, as the base64 that the service takes."""
 
 import base64
 import io
@@ -6,66 +6,106 @@ import os
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms
 
 SHORTEST = 448  # pixels: the model sees a square of at most about half of that, cut from the middle
 _QUALITY = 90
+_LONGEST_JPEG = 65_500  # pixels a side
+
+_AS_THEY_ARE = ("JPEG", "PNG", "WEBP", "GIF", "BMP")  # formats that every service takes
+_CONVERTED = ("TIFF", "AVIF")  # formats that not every service takes, and Pillow reads
+
+# EXIF 2.32, tag 0x0112: the transformation that shows the picture upright
+_ORIENTATION_TAG = 0x0112
+_TRANSPOSE: dict[Any, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 Picture = Any
 """A path (str or PathLike), a file's bytes, a PIL picture, or an array (H, W), (H, W, 3) RGB or (H, W, 4) of uint8."""
 
 
 def as_base64(picture: Picture, shrink: bool = True) -> str:
-    """A picture as the service takes it, its shortest side shrunk to 448 pixels where it is longer.
+    """Encode a picture for the service, its shortest side reduced to 448 pixels where it is longer.
 
-    The model's own resizing starts at the shortest side, so what is lost is what it would not have seen. Files that
-    need no shrinking go as they are, byte for byte; what cannot be read here goes to the service, which says why.
+    The model's own resizing starts at the shortest side, so nothing that it would have seen is lost. Files that need no
+    shrinking are sent byte for byte, except TIFF and AVIF, which become JPEG or PNG. What cannot be read here is sent
+    as it is: the service says why.
 
     Raises OSError when a path cannot be read, TypeError for a form that is not among those of `Picture`.
     """
     if isinstance(picture, (str, os.PathLike)):
         picture = Path(picture).read_bytes()
     if isinstance(picture, (bytes, bytearray, memoryview)):
-        data = bytes(picture)
-        return _text(_smaller(data) if shrink else data)
+        return _text(_from_file(bytes(picture), shrink))
     image = picture if isinstance(picture, Image.Image) else _from_array(picture)
-    return _text(_file(_shrunk(image) if shrink else image))
+    return _text(_encoded(image, shrink))
 
 
-def _smaller(data: bytes) -> bytes:
-    """A file's bytes, of a smaller picture where that one is large and of a kind that cameras make."""
+def upright(image: Image.Image) -> Image.Image:
+    """Turn a picture as its EXIF orientation says; unreadable EXIF data is ignored, as viewers do."""
     try:
-        image = Image.open(io.BytesIO(data))
-        if min(image.size) <= SHORTEST or image.mode not in ("RGB", "L"):
-            return data
-        image.draft(image.mode, _size(image, 2 * SHORTEST))  # JPEG alone: decodes at a fraction of the size
-        return _file(_shrunk(image))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        transpose = _TRANSPOSE.get(image.getexif().get(_ORIENTATION_TAG))
+    except Exception:  # cameras and editors write EXIF in odd ways; the pixels are good all the same
+        return image
+    return image if transpose is None else image.transpose(transpose)
+
+
+def displayable(image: Image.Image) -> Image.Image:
+    """Convert a picture of any mode to L or RGB, or to RGBA where it has transparency, as viewers show it.
+
+    Modes I;16 and I are read as 16 bits of grey, F as 0 to 255.
+    """
+    if image.mode.startswith("I"):
+        return image.convert("I").point(lambda value: value * (1 / 257) + 0.5).convert("L")
+    if image.has_transparency_data:
+        return (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+    if image.mode == "LAB":
+        profiles = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(image, *profiles, outputMode="RGB") or image
+    return image.convert("L" if image.mode in ("1", "L", "F") else "RGB")
+
+
+def _from_file(data: bytes, shrink: bool) -> bytes:
+    """The bytes to send for a file: its own, unless it is large and plain or of a format that is converted."""
+    try:
+        image = Image.open(io.BytesIO(data), formats=_AS_THEY_ARE + _CONVERTED)
+        if image.format not in _CONVERTED:
+            plain = image.mode in ("RGB", "L") and not image.has_transparency_data
+            if not (shrink and plain and min(image.size) > SHORTEST):
+                return data
+            image.draft(image.mode, _size(image, 2 * SHORTEST))  # JPEG alone: decodes at a fraction of the size
+        return _encoded(image, shrink)
+    except Exception:  # decoders raise a dozen kinds of errors on damaged files; the service judges those
         return data
 
 
-def _shrunk(image: Image.Image) -> Image.Image:
-    """Upright, and its shortest side at most 448 pixels."""
-    upright = ImageOps.exif_transpose(image)
-    if min(upright.size) <= SHORTEST:
-        return upright
-    return upright.resize(_size(upright, SHORTEST), Image.Resampling.BICUBIC, reducing_gap=3.0)
+def _encoded(image: Image.Image, shrink: bool) -> bytes:
+    """A picture as a file: JPEG, or PNG for what JPEG cannot hold."""
+    image = displayable(upright(image))
+    if shrink and min(image.size) > SHORTEST:
+        image = image.resize(_size(image, SHORTEST), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    profile = image.info.get("icc_profile") or b""
+    fits = profile[16:20] == (b"GRAY" if image.mode == "L" else b"RGB ")  # its colour space: CMYK is no longer true
+    options = {"icc_profile": profile if fits else None}
+    file = io.BytesIO()
+    if image.mode == "RGBA" or max(image.size) > _LONGEST_JPEG:
+        image.save(file, "PNG", **options)
+    else:
+        image.save(file, "JPEG", quality=_QUALITY, **options)
+    return file.getvalue()
 
 
 def _size(image: Image.Image, shortest: int) -> tuple[int, int]:
     """Width and height with that shortest side, in the same proportion."""
     share = shortest / min(image.size)
     return max(1, round(image.width * share)), max(1, round(image.height * share))
-
-
-def _file(image: Image.Image) -> bytes:
-    """JPEG for what JPEG can hold, PNG for the rest."""
-    file = io.BytesIO()
-    if image.mode in ("RGB", "L"):
-        image.save(file, "JPEG", quality=_QUALITY)
-    else:
-        image.save(file, "PNG")
-    return file.getvalue()
 
 
 def _from_array(array: Any) -> Image.Image:

@@ -1,6 +1,7 @@
 """Boxes drawn on a picture."""
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from app.ui.boxes import boxed
@@ -30,3 +31,10 @@ def test_a_large_upright_photo_keeps_its_boxes():
     image = boxed(photo, [(0, 1000, 1500, 2000)])
     assert image.size == (LARGEST * 3 // 4, LARGEST)
     assert changed(image, "red") == (0, LARGEST // 2, LARGEST * 3 // 4, LARGEST)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (19, 19), (3, 400), (400, 300)])
+@pytest.mark.parametrize("box", [(0, 0, 1, 1), (0, 0, 3, 2)])
+def test_a_tiny_picture_or_box_is_drawn(size, box):
+    """A picture or a box of a few pixels has its number like any other."""
+    assert boxed(Picked("tiny", as_bytes(picture("red", size))), [box]).size == size
