@@ -1,4 +1,4 @@
-"""What runs as long as the app does: the pipeline, and the look-out for changed labels, keys and contents."""
+"""What runs as long as the app: the pipeline, and the background refresh of labels, API keys, contents and gauges."""
 
 import asyncio
 import math
@@ -19,15 +19,17 @@ from app.recognition.vocabulary import Vocabulary
 from app.serving.feedback import Answers, Feedback
 from app.serving.keys import Keys
 from app.serving.pipeline import Pipeline, blank, open_pipeline
+from app.serving.store_threads import StoreThreads
 from app.settings import Settings
 
-LOOK_EVERY = 0.1  # seconds between looks at the label file, the pantry and the contents
+POLL_INTERVAL_S = 0.1  # between looks at the label file, the pantry and the contents
+COUNT_INTERVAL_S = 5.0  # between counts of the contents, for the metrics
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[State]]
 
 
 def lifespan_of(settings: Settings, parts: Parts, numbers: Metrics, keys: Keys) -> Lifespan:
-    """A lifespan for FastAPI; at its end who waits is answered, and the stores are closed."""
+    """A lifespan for FastAPI; at its end waiting requests are answered and the stores closed."""
     pipeline = open_pipeline(
         parts.model.encoder,
         parts.model.form,
@@ -42,23 +44,27 @@ def lifespan_of(settings: Settings, parts: Parts, numbers: Metrics, keys: Keys) 
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
         async with pipeline as running:
             service = _service(settings, parts, numbers, running)
-            _count_what_is_there(numbers, parts)
+            _set_gauges(numbers, parts)
             app.state.service = service  # for `serve`, which tells it to drain
             vocabulary = parts.vocabulary
-            looking = [
-                asyncio.create_task(_keep_current("labels", vocabulary.refresh, lambda: _facts(vocabulary))),
-                asyncio.create_task(_keep_current("keys", keys.refresh, dict)),
-                asyncio.create_task(_keep_current("contents", parts.contents.refresh, dict)),
+            refresh_tasks = [
+                asyncio.create_task(_poll("labels", vocabulary.refresh, lambda: _facts(vocabulary))),
+                asyncio.create_task(_poll("keys", keys.refresh, dict)),
+                asyncio.create_task(_poll("contents", parts.contents.refresh, dict)),
+                asyncio.create_task(_count_contents(numbers, parts.contents)),
             ]
             try:
                 yield {"service": service}
             finally:
                 service.draining = True
-                for look in looking:
-                    look.cancel()
-                await asyncio.gather(*looking, return_exceptions=True)
+                for task in refresh_tasks:
+                    task.cancel()
+                await asyncio.gather(*refresh_tasks, return_exceptions=True)
+                for threads in (service.pantry_threads, service.contents_threads, service.feedback_threads):
+                    threads.close()
         parts.pantry.close()
         parts.contents.close()
+        service.feedback.close()
 
     return lifespan
 
@@ -81,18 +87,28 @@ def _service(settings: Settings, parts: Parts, numbers: Metrics, pipeline: Pipel
         answers=Answers(),
         feedback=Feedback(settings.data / FEEDBACK),
         metrics=numbers,
+        pantry_threads=StoreThreads("the pantry"),
+        contents_threads=StoreThreads("the contents"),
+        feedback_threads=StoreThreads("the feedback", threads=4),
     )
 
 
-def _count_what_is_there(numbers: Metrics, parts: Parts) -> None:
+def _set_gauges(numbers: Metrics, parts: Parts) -> None:
+    """Gauges that are read from memory when they are asked for."""
     vocabulary = parts.vocabulary
     numbers.labels.set_function(lambda: len(vocabulary.current.labels) if vocabulary.current else 0)
     numbers.pantry_age.set_function(lambda: parts.pantry.status().age_s)
-    numbers.contents.set_function(lambda: _count(parts.contents))
+
+
+async def _count_contents(numbers: Metrics, contents: ContentStore) -> None:
+    """Count the contents from time to time: `/metrics` must not wait for a store."""
+    while True:
+        numbers.contents.set(await asyncio.to_thread(_count, contents))
+        await asyncio.sleep(COUNT_INTERVAL_S)
 
 
 def _count(contents: ContentStore) -> float:
-    """How many contents there are; not a number where none are kept, or the store is away."""
+    """The number of entries; NaN where none are kept, or the store is away."""
     try:
         return contents.count()
     except LarderError:
@@ -104,17 +120,17 @@ def _facts(vocabulary: Vocabulary) -> dict[str, object]:
     return {"count": len(current.labels), "version": current.version} if current else {}
 
 
-async def _keep_current(what: str, refresh: Callable[[], bool | None], facts: Callable[[], dict[str, object]]) -> None:
-    """Refresh for ever; a change is logged, where it is told of, what goes wrong once, and what is served stays."""
+async def _poll(what: str, refresh: Callable[[], bool | None], facts: Callable[[], dict[str, object]]) -> None:
+    """Poll until cancelled. Log each change and each distinct error once; keep serving the last good value."""
     log, last = get_logger(), None
     while True:
         try:
             if await asyncio.to_thread(refresh):
                 log.info(what, **facts())
             last = None
-        except Exception as error:  # the look-out must outlive whatever a file or a pantry does
+        except Exception as error:  # polling must outlive whatever a file or a pantry does
             if str(error) != last:
                 ours = isinstance(error, LarderError)  # foreseen: its message is enough
                 log.error(f"the {what} cannot be brought up to date", reason=str(error), exc_info=not ours)
             last = str(error)
-        await asyncio.sleep(LOOK_EVERY)
+        await asyncio.sleep(POLL_INTERVAL_S)

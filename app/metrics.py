@@ -1,4 +1,4 @@
-"""What the service counts and times, in the form that Prometheus reads."""
+"""Metrics in Prometheus' text form."""
 
 from collections.abc import Sequence
 
@@ -12,9 +12,9 @@ _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class Metrics:
-    """One service's numbers, in a registry of their own: two services in one process do not mix.
+    """One service's metrics, in a registry of their own: two services in one process do not mix.
 
-    Labels take few values: routes by their template, never by the path that was asked for.
+    Labels take few values: routes by their template, never by the requested path. A gauge reads memory alone.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Metrics:
         self.contents = Gauge("larder_contents", "Contents in the index", registry=registry)
 
     def model(self, name: str, version: str) -> None:
-        """Name what is served."""
+        """Set the name and version of the served model."""
         self._model.info({"name": name, "version": version})
 
     def request(self, method: str, route: str, status: int, seconds: float, code: str | None) -> None:
@@ -56,16 +56,16 @@ class Metrics:
             self._refusals.labels(code).inc()
 
     def stage(self, name: str, seconds: float) -> None:
-        """Note how long a picture was in a stage."""
+        """Observe how long a picture was in a stage."""
         self._stages.labels(name).observe(seconds)
 
     def batch(self, waits: Sequence[float], seconds: float) -> None:
-        """Note a batch that was encoded: how long each of its pictures had waited, and the call's time."""
+        """Observe an encoded batch: how long each of its pictures had waited, and the seconds of the call."""
         self._batches.observe(len(waits))
         for wait in waits:
             self.stage("queue", wait)
             self.stage("encode", seconds)
 
     def text(self) -> bytes:
-        """All numbers, in Prometheus' text form."""
+        """All metrics in Prometheus' text form."""
         return generate_latest(self._registry)

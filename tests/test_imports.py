@@ -25,7 +25,7 @@ OWNERS = {
     "ftfy": ["model.bundle", "training"],
     "PIL": ["images", "training", "exporter", "evaluation", "ui.picking", "ui.boxes"],
     "openvino": ["model.engines.openvino"],
-    "sqlite3": ["pantry.sqlite", "pantry.sqlite_examples", "serving.feedback", "model.prompt_cache", "contents.file"],
+    "sqlite3": ["sqlite_file", "pantry.sqlite"],
     "faiss": ["contents.segment"],
     "pymilvus": ["contents.milvus"],
     "google": ["pantry.firestore"],

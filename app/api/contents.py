@@ -32,9 +32,9 @@ router = APIRouter(
 
 
 @router.get("/contents")
-def count(service: ServiceDep, collection: str | None = None) -> ContentCount:
+async def count(service: ServiceDep, collection: str | None = None) -> ContentCount:
     """How many contents there are, in all or in a collection."""
-    return ContentCount(count=service.contents.count(collection))
+    return ContentCount(count=await service.contents_threads.read(service.contents.count, collection))
 
 
 @router.post("/contents/search", responses=PICTURE)
@@ -44,14 +44,14 @@ async def search(body: ContentSearch, service: ServiceDep) -> Hits:
     vector = await _wanted(body, near, service)
     where = Where(body.type, body.collection, body.conditions(), tuple(near))
     with service.ranking():
-        hits = await run_in_threadpool(service.contents.search, vector, body.k, where)
+        hits = await service.contents_threads.read(service.contents.search, vector, body.k, where)
     return Hits(hits=[HitEntry(id=h.id, type=h.type, score=h.score, metadata=dict(h.metadata)) for h in hits])
 
 
 @router.get("/contents/{id:path}")
-def get(id: str, service: ServiceDep) -> ContentEntry:
+async def get(id: str, service: ServiceDep) -> ContentEntry:
     """One content as it is kept."""
-    return _wire(service.contents.get(content_id(id)))
+    return _wire(await service.contents_threads.read(service.contents.get, content_id(id)))
 
 
 @router.put("/contents/{id:path}", responses=PICTURE | {201: {"model": ContentEntry, "description": "it is new"}})
@@ -59,25 +59,25 @@ async def put(id: str, body: ContentPut, service: ServiceDep, response: Response
     """Keep a content under an id of yours, in place of the one that has it; a slash may be in it."""
     content = await run_in_threadpool(_content, content_id(id), body, service)
     vector = await vector_of(service, body.text, body.image_data or "")
-    if await run_in_threadpool(service.contents.put, content, vector):
+    if await service.contents_threads.change(service.contents.put, content, vector):
         response.status_code = 201
     return _wire(content)
 
 
 @router.delete("/contents/{id:path}")
-def delete(id: str, service: ServiceDep) -> ContentDeleted:
+async def delete(id: str, service: ServiceDep) -> ContentDeleted:
     """Forget a content."""
-    service.contents.delete(content_id(id))
+    await service.contents_threads.change(service.contents.delete, content_id(id))
     return ContentDeleted(id=id)
 
 
 @router.get("/thumbnails/{id:path}", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
-def thumbnail(id: str, service: ServiceDep) -> Response:
+async def thumbnail(id: str, service: ServiceDep) -> Response:
     """A picture's thumbnail, where one was asked for with `PUT`: JPEG, at most 256 pixels a side."""
-    kept = service.contents.get(content_id(id)).thumbnail
-    if kept is None:
+    content = await service.contents_threads.read(service.contents.get, content_id(id))
+    if content.thumbnail is None:
         raise NotFound(f"the content {id!r} was put without `thumbnail`")
-    return Response(kept, media_type="image/jpeg")
+    return Response(content.thumbnail, media_type="image/jpeg")
 
 
 async def vector_of(service: Service, text: str | None, picture: str | bytes) -> Floats:
@@ -89,7 +89,8 @@ async def _wanted(body: ContentSearch, near: Sequence[str], service: Service) ->
     """What to look near: a text, a picture, or the middle of other contents."""
     if not near:
         return await vector_of(service, body.text, body.image_data or "")
-    vectors = await run_in_threadpool(service.contents.vectors, [content_id(each) for each in near])  # (N, D)
+    ids = [content_id(each) for each in near]
+    vectors = await service.contents_threads.read(service.contents.vectors, ids)  # (N, D)
     return unit(vectors.mean(axis=0))
 
 

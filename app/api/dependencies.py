@@ -1,4 +1,4 @@
-"""What routes are given: the parts of the running service, each under an alias."""
+"""The running service, which routes are given as `ServiceDep`."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -19,12 +19,16 @@ from app.recognition.recogniser import Recogniser
 from app.recognition.request_labels import TextLimits
 from app.serving.feedback import Answers, Feedback
 from app.serving.pipeline import Pipeline
+from app.serving.store_threads import StoreThreads
 from app.tracing import span
 
 
 @dataclass
 class Service:
-    """The running service: what lives as long as the app."""
+    """The running service: what lives as long as the app.
+
+    Stores block, so routes call them in threads: `await service.pantry_threads.read(service.pantry.get, name)`.
+    """
 
     model: str
     checksum: str
@@ -41,6 +45,9 @@ class Service:
     answers: Answers
     feedback: Feedback
     metrics: Metrics
+    pantry_threads: StoreThreads
+    contents_threads: StoreThreads
+    feedback_threads: StoreThreads
     draining: bool = False
 
     @contextmanager
@@ -63,7 +70,8 @@ class State(TypedDict):
     service: Service
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:
+    """The service; a coroutine, because a plain function would need one of the framework's threads."""
     service: Service = request.state.service
     return service
 

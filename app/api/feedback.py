@@ -1,7 +1,6 @@
 """Feedback: what an answer should have been."""
 
 from fastapi import APIRouter
-from fastapi.concurrency import run_in_threadpool
 
 from app.api.dependencies import KEYS, ServiceDep
 from app.api.schemas import Error
@@ -26,11 +25,12 @@ async def feedback(body: Feedback, service: ServiceDep) -> FeedbackAnswer:
     What was shown is kept with it: its vector, and the picture itself where LARDER_KEEP_PICTURES is set.
     """
     name, answer = item_name(body.item), service.answers.of(body.request_id)
-    await run_in_threadpool(service.feedback.keep, body.request_id, answer, name, service.checksum)
+    keep_feedback = service.feedback_threads.change
+    await keep_feedback(service.feedback.keep, body.request_id, answer, name, service.checksum)
     taught = None
     if body.teach:
         new = [new_example(name, service.checksum, vector) for vector in answer.vectors]
-        taught = wire(service, name, new, await run_in_threadpool(keep, service, name, new)).examples
+        taught = wire(service, name, new, await service.pantry_threads.change(keep, service, name, new)).examples
     return FeedbackAnswer(
         request_id=body.request_id,
         item=name,

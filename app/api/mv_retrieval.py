@@ -4,7 +4,6 @@ import time
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from fastapi.concurrency import run_in_threadpool
 
 from app.api.content_schemas import MAX_TEXT, Added, Retrieved
 from app.api.contents import vector_of
@@ -41,7 +40,7 @@ async def add_content(id: IdQuery, type: TypeQuery, request: Request, service: S
     text, vector = await _read(data, type, service)
     picture = data if type == "image" and service.keep_pictures else None
     content = Content(content_id(id), type, text=text, picture=picture)
-    equal = await run_in_threadpool(service.contents.add, content, vector)
+    equal = await service.contents_threads.change(service.contents.add, content, vector)
     msg = f"Content {id} successfully added to the indexer"
     if equal is not None:
         msg = f"Content arleady present in the MV archive with id: {equal}"  # spelt as its clients know it
@@ -53,7 +52,7 @@ async def retrieve_contents(type: TypeQuery, k: KQuery, request: Request, servic
     """The contents nearest to a text or a picture, best first: k of them, or as many as there are."""
     _, vector = await _read(await request.body(), type, service)
     with service.ranking():
-        hits = await run_in_threadpool(service.contents.search, vector, k)
+        hits = await service.contents_threads.read(service.contents.search, vector, k)
     return Retrieved(contents=[hit.id for hit in hits], scores=[hit.score for hit in hits])
 
 

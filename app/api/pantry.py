@@ -23,49 +23,49 @@ def _wire(item: Item) -> ItemCount:
     return ItemCount(item=item.item, count=item.count)
 
 
-# Plain functions: the stores block, and the framework runs these in threads.
-
-
 @router.get("")
-def items(service: ServiceDep) -> Items:
+async def items(service: ServiceDep) -> Items:
     """All items, by name."""
-    found = service.pantry.items()
+    found = await service.pantry_threads.read(service.pantry.items)
     if not found and service.pantry.status().status == "stale":
         raise StoreUnavailable("the pantry is away, and no item of it is known")
     return Items(items=[ItemCount(item=item, count=count) for item, count in found.items()])
 
 
 @router.get("/{item}")
-def get(item: str, service: ServiceDep) -> ItemCount:
+async def get(item: str, service: ServiceDep) -> ItemCount:
     """One item's count."""
-    return _wire(service.pantry.get(item_name(item)))
+    return _wire(await service.pantry_threads.read(service.pantry.get, item_name(item)))
 
 
 @router.put("/{item}")
-def put(item: str, body: Count, service: ServiceDep, key: KeyHeader = None) -> ItemCount:
+async def put(item: str, body: Count, service: ServiceDep, key: KeyHeader = None) -> ItemCount:
     """Set an item's count; a new item becomes a label."""
     name = item_name(item)
-    return _wire(service.pantry.put(name, body.count, key_of(key, f"put {name} {body.count}")))
+    once = key_of(key, f"put {name} {body.count}")
+    return _wire(await service.pantry_threads.change(service.pantry.put, name, body.count, once))
 
 
 @router.delete("/{item}")
-def delete(item: str, service: ServiceDep, key: KeyHeader = None) -> ItemCount:
+async def delete(item: str, service: ServiceDep, key: KeyHeader = None) -> ItemCount:
     """Take the item out of the pantry, and out of the labels unless the label file has it."""
     name = item_name(item)
-    service.pantry.delete(name, key_of(key, f"delete {name}"))
+    await service.pantry_threads.change(service.pantry.delete, name, key_of(key, f"delete {name}"))
     return ItemCount(item=name, count=0)
 
 
 @router.post("/{item}/add")
-def add(item: str, service: ServiceDep, body: Change | None = None, key: KeyHeader = None) -> ItemCount:
+async def add(item: str, service: ServiceDep, body: Change | None = None, key: KeyHeader = None) -> ItemCount:
     """Add to an item's count; an item that is not there starts from 0."""
     name, quantity = item_name(item), (body or Change()).quantity
-    return _wire(service.pantry.add(name, quantity, key_of(key, f"add {name} {quantity}")))
+    once = key_of(key, f"add {name} {quantity}")
+    return _wire(await service.pantry_threads.change(service.pantry.add, name, quantity, once))
 
 
 @router.post("/{item}/remove")
-def remove(item: str, service: ServiceDep, body: Change | None = None, key: KeyHeader = None) -> ItemRemoved:
+async def remove(item: str, service: ServiceDep, body: Change | None = None, key: KeyHeader = None) -> ItemRemoved:
     """Take from an item's count, down to 0 at most; `removed` says how many there were to take."""
     name, quantity = item_name(item), (body or Change()).quantity
-    after = service.pantry.remove(name, quantity, key_of(key, f"remove {name} {quantity}"))
+    once = key_of(key, f"remove {name} {quantity}")
+    after = await service.pantry_threads.change(service.pantry.remove, name, quantity, once)
     return ItemRemoved(item=after.item, count=after.count, removed=after.removed)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from fastapi import APIRouter
-from fastapi.concurrency import run_in_threadpool
 
 from app.api.dependencies import KEYS, Service, ServiceDep
 from app.api.failures import PICTURE
@@ -34,7 +33,7 @@ async def teach(item: str, body: Examples, service: ServiceDep) -> ExampleList:
     _ = service.recogniser.label_set  # while starting, refuse before a picture is decoded
     vectors = await service.pipeline.vectors(body.images)
     new = [new_example(name, service.checksum, vector) for vector in vectors]
-    remarks = await run_in_threadpool(keep, service, name, new)
+    remarks = await service.pantry_threads.change(keep, service, name, new)
     return wire(service, name, new, remarks)
 
 
@@ -46,27 +45,30 @@ def keep(service: Service, item: str, new: list[Example]) -> dict[str, Remark]:
 
 
 @router.get("")
-def examples(item: str, service: ServiceDep) -> ExampleList:
+async def examples(item: str, service: ServiceDep) -> ExampleList:
     """An item's examples, and what speaks against them."""
-    name = item_name(item)
-    service.pantry.get(name)
-    found = [each for each in service.pantry.examples() if each.item == name]
-    return wire(service, name, found, _remarks(service, found))
+    return await service.pantry_threads.read(_examples, service, item_name(item))
+
+
+def _examples(service: Service, item: str) -> ExampleList:
+    service.pantry.get(item)
+    found = [each for each in service.pantry.examples() if each.item == item]
+    return wire(service, item, found, _remarks(service, found))
 
 
 @router.delete("")
-def forget(item: str, service: ServiceDep) -> Forgotten:
+async def forget(item: str, service: ServiceDep) -> Forgotten:
     """Delete all examples of an item; the item stays."""
     name = item_name(item)
-    service.pantry.get(name)
-    return Forgotten(item=name, deleted=service.pantry.forget(name))
+    await service.pantry_threads.read(service.pantry.get, name)
+    return Forgotten(item=name, deleted=await service.pantry_threads.change(service.pantry.forget, name))
 
 
 @router.delete("/{id}")
-def forget_one(item: str, id: str, service: ServiceDep) -> Forgotten:
+async def forget_one(item: str, id: str, service: ServiceDep) -> Forgotten:
     """Delete one example of an item."""
     name = item_name(item)
-    return Forgotten(item=name, deleted=service.pantry.forget(name, [id]))
+    return Forgotten(item=name, deleted=await service.pantry_threads.change(service.pantry.forget, name, [id]))
 
 
 def _remarks(service: Service, examples: list[Example], new: Sequence[Example] = ()) -> dict[str, Remark]:

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from app.contents import Content, VectorModel, Where, not_there
-from app.contents.file import File
 from app.contents.flags import Numbers
 from app.contents.follower import Follower, floats
 from app.contents.query import conditions, facts
 from app.errors import ContentsError, NotFound
 from app.model.engines import Floats
+from app.sqlite_file import SQLiteFile
 
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS models (model INTEGER PRIMARY KEY, checksum TEXT NOT NULL UNIQUE,
@@ -85,7 +85,7 @@ class Database:
 
     def __init__(self, path: Path, model: VectorModel) -> None:
         """Opens the file, and makes it where there is none; raises StoreUnavailable."""
-        self._file = File(path, _SCHEMA)
+        self._file = SQLiteFile("the contents", path, _SCHEMA)
         self._writer = self._file.writer
         with self._file.transaction():
             self._model = self._number_of(model)

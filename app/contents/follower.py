@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from app.contents.file import File
 from app.contents.flags import Numbers
 from app.model.engines import Floats
+from app.sqlite_file import SQLiteFile
 
 # NOT INDEXED: for the sake of the order SQLite would read all removals by their numbers, rather than the new ones
 _NEWS = """SELECT number, vector, NULL FROM vectors WHERE number > ? AND +model = ?
@@ -18,7 +18,7 @@ _A_CHUNK = 10_000
 class Follower:
     """Knows how far it has followed: numbers, and the turns of removals, rise with every process's changes."""
 
-    def __init__(self, file: File, model: int) -> None:
+    def __init__(self, file: SQLiteFile, model: int) -> None:
         self._file = file
         self._model = model
         self._number = self._turn = 0

@@ -3,15 +3,13 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 
-from app.errors import StoreUnavailable
 from app.pantry import Item, Key, Status
 from app.pantry.changes import Change, check_same, not_there
-from app.pantry.examples import Example
-from app.pantry.sqlite_examples import SCHEMA, SQLiteExamples
+from app.pantry.examples import Example, check_room, chosen, from_bytes, to_bytes
+from app.sqlite_file import TIMEOUT_S, SQLiteFile
 
 KEYS_KEPT = 100_000
 KEYS_KEPT_S = 24 * 3600
@@ -21,39 +19,39 @@ _SCHEMA = """
     CREATE TABLE IF NOT EXISTS keys (number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, request TEXT NOT NULL,
         item TEXT NOT NULL, count INTEGER NOT NULL, removed INTEGER NOT NULL, at REAL NOT NULL) STRICT;
     CREATE INDEX IF NOT EXISTS keys_at ON keys (at);
+    CREATE TABLE IF NOT EXISTS examples (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
+        item TEXT NOT NULL REFERENCES items ON DELETE CASCADE, model TEXT NOT NULL, vector BLOB NOT NULL,
+        at REAL NOT NULL) STRICT;
+    CREATE INDEX IF NOT EXISTS examples_item ON examples (item);
 """
 _PUT = "INSERT INTO items VALUES (:item, :count) ON CONFLICT (item) DO UPDATE SET count = :count"
-_FORGET = "DELETE FROM keys WHERE at < :oldest OR number <= (SELECT max(number) FROM keys) - :most"
-_REMEMBER = "INSERT INTO keys (key, request, item, count, removed, at) VALUES (?, ?, ?, ?, ?, ?)"
+_EXPIRE_KEYS = "DELETE FROM keys WHERE at < ?"
+_EVICT_KEYS = "DELETE FROM keys WHERE number <= (SELECT max(number) FROM keys) - ?"
+_KEEP_KEY = "INSERT INTO keys (key, request, item, count, removed, at) VALUES (?, ?, ?, ?, ?, ?)"
+_EXAMPLES_VERSION = "SELECT (SELECT count(*) FROM examples), (SELECT seq FROM sqlite_sequence WHERE name = 'examples')"
+_EXAMPLES = "SELECT id, item, model, vector, at FROM examples ORDER BY number"
+_KEEP_EXAMPLE = "INSERT INTO examples (id, item, model, vector, at) VALUES (?, ?, ?, ?, ?)"
 
 
 class SQLitePantry:
     """A PantryStore in one file. A change is one transaction, and on the disk before the call returns."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, timeout_s: float = TIMEOUT_S) -> None:
         """Opens the file, and makes it where there is none; raises StoreUnavailable."""
-        self._lock = threading.Lock()
-        self._changes = 0
-        self._examples = SQLiteExamples()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.execute("PRAGMA foreign_keys = ON")
-            self._connection.executescript(_SCHEMA + SCHEMA)
-        except (sqlite3.Error, OSError) as error:
-            raise StoreUnavailable(f"the pantry's file {path} cannot be opened: {error}") from error
+        self._file = SQLiteFile("the pantry", path, _SCHEMA, timeout_s=timeout_s)
+        self._version = self._file.connect()  # sees every commit, also those of this process's writer
+        self._version_lock = threading.Lock()
+        self._examples: tuple[Hashable, list[Example]] = (None, [])  # version, and the examples of that version
 
     def items(self) -> dict[str, int]:
         """All items by name, in the order of their names."""
-        with self._use() as connection:
-            return dict(connection.execute("SELECT item, count FROM items ORDER BY item").fetchall())
+        with self._file.reader() as reader:
+            return dict(reader.execute("SELECT item, count FROM items ORDER BY item").fetchall())
 
     def get(self, item: str) -> Item:
         """One item; raises NotFound."""
-        with self._use() as connection:
-            count = _count(connection, item)
+        with self._file.reader() as reader:
+            count = _count(reader, item)
         if count is None:
             raise not_there(item)
         return Item(item, count)
@@ -75,26 +73,39 @@ class SQLitePantry:
         self._change(Change("delete", item), key)
 
     def examples(self) -> list[Example]:
-        """All examples, in the order in which they were taught."""
-        with self._use() as connection:
-            return self._examples.read(connection)
+        """All examples, in the order in which they were taught; read again only when they have changed."""
+        with self._file.reader() as reader:
+            reader.execute("BEGIN")
+            version = reader.execute(_EXAMPLES_VERSION).fetchone()
+            known, examples = self._examples
+            if version != known:
+                rows = reader.execute(_EXAMPLES)
+                examples = [Example(id, item, model, from_bytes(data), at) for id, item, model, data, at in rows]
+                self._examples = (version, examples)
+            reader.execute("COMMIT")
+        return list(examples)
 
     def teach(self, item: str, examples: Sequence[Example]) -> None:
-        """Keep examples of an item, which comes to be where it is not there; raises InvalidRequest."""
-        with self._use() as connection, _transaction(connection):
-            self._examples.teach(connection, item, examples)
-            self._changes += 1
+        """Keep examples of an item, which is made where it is not there; raises InvalidRequest."""
+        with self._file.transaction() as writer:
+            have = _example_ids(writer, item)
+            new = {each.id: each for each in examples if each.id not in have}
+            check_room(item, len(have), len(new))
+            writer.execute("INSERT OR IGNORE INTO items VALUES (?, 0)", (item,))
+            rows = [(id, item, each.model, to_bytes(each.vector), each.at) for id, each in new.items()]
+            writer.executemany(_KEEP_EXAMPLE, rows)
 
     def forget(self, item: str, ids: Sequence[str] | None = None) -> int:
         """Remove examples of an item; raises NotFound."""
-        with self._use() as connection, _transaction(connection):
-            self._changes += 1
-            return self._examples.forget(connection, item, ids)
+        with self._file.transaction() as writer:
+            gone = chosen(item, _example_ids(writer, item), ids)
+            writer.executemany("DELETE FROM examples WHERE id = ?", [(id,) for id in gone])
+        return len(gone)
 
     def stamp(self) -> Hashable:
-        """Changes of this process, and SQLite's own count of commits by others."""
-        with self._use() as connection:
-            return self._changes, connection.execute("PRAGMA data_version").fetchone()[0]
+        """SQLite's own count of commits by all other connections, those of this process included."""
+        with self._version_lock, self._file.failures():
+            return int(self._version.execute("PRAGMA data_version").fetchone()[0])
 
     def status(self) -> Status:
         """Always fresh: the file is read at every change."""
@@ -102,46 +113,27 @@ class SQLitePantry:
 
     def close(self) -> None:
         """Close the file; what was acknowledged is in it."""
-        with self._lock:
-            self._connection.close()
+        with self._version_lock:
+            self._version.close()
+        self._file.close()
 
     def _change(self, change: Change, key: Key | None) -> Item:
         """Carry out a change, unless its key says that it was; the key is stored in the same transaction."""
-        with self._use() as connection, _transaction(connection):
-            if key and (answer := _remembered(connection, key)):
-                return answer
-            item = change.applied(_count(connection, change.item))
-            if change.operation == "delete":
-                connection.execute("DELETE FROM items WHERE item = ?", (item.item,))
-            else:
-                connection.execute(_PUT, {"item": item.item, "count": item.count})
+        with self._file.transaction() as writer:
+            now = time.time()
             if key:
-                now = time.time()
-                connection.execute(_FORGET, {"oldest": now - KEYS_KEPT_S, "most": KEYS_KEPT - 1})
-                connection.execute(_REMEMBER, (key.text, key.request, item.item, item.count, item.removed, now))
-            self._changes += 1
+                writer.execute(_EXPIRE_KEYS, (now - KEYS_KEPT_S,))
+                if answer := _first_answer(writer, key):
+                    return answer
+            item = change.applied(_count(writer, change.item))
+            if change.operation == "delete":
+                writer.execute("DELETE FROM items WHERE item = ?", (item.item,))
+            else:
+                writer.execute(_PUT, {"item": item.item, "count": item.count})
+            if key:
+                writer.execute(_KEEP_KEY, (key.text, key.request, item.item, item.count, item.removed, now))
+                writer.execute(_EVICT_KEYS, (KEYS_KEPT,))
             return item
-
-    @contextmanager
-    def _use(self) -> Iterator[sqlite3.Connection]:
-        """The connection, for one thread at a time, with SQLite's errors as ours."""
-        with self._lock:
-            try:
-                yield self._connection
-            except sqlite3.Error as error:
-                raise StoreUnavailable(f"the pantry's file cannot be used: {error}") from error
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing, with the file reserved from the start, so that what is read stays true until it is written."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
 
 
 def _count(connection: sqlite3.Connection, item: str) -> int | None:
@@ -149,7 +141,11 @@ def _count(connection: sqlite3.Connection, item: str) -> int | None:
     return row[0] if row else None
 
 
-def _remembered(connection: sqlite3.Connection, key: Key) -> Item | None:
+def _example_ids(connection: sqlite3.Connection, item: str) -> list[str]:
+    return [id for (id,) in connection.execute("SELECT id FROM examples WHERE item = ? ORDER BY number", (item,))]
+
+
+def _first_answer(connection: sqlite3.Connection, key: Key) -> Item | None:
     """The answer that the key's change got, or None when it is new; raises InvalidRequest for another request."""
     row = connection.execute("SELECT request, item, count, removed FROM keys WHERE key = ?", (key.text,)).fetchone()
     if row is None:

@@ -1,17 +1,16 @@
-"""What people say of answers: the right item for a request, kept with what the request had shown."""
+"""Corrections of answers by people: the right item for a request, stored with the embedding it had."""
 
-import sqlite3
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.errors import InvalidRequest, NotFound, StoreUnavailable
+from app.errors import InvalidRequest, NotFound
 from app.images.decode import ImageLimits, decode_base64, read_header
 from app.model.engines import Floats
+from app.sqlite_file import SQLiteFile
 
 MOST_ANSWERS = 1000
 MOST_BYTES = 64 * 1024 * 1024  # of pictures in base64, where pictures are kept at all
@@ -19,7 +18,7 @@ MOST_BYTES = 64 * 1024 * 1024  # of pictures in base64, where pictures are kept 
 _SCHEMA = """CREATE TABLE IF NOT EXISTS feedback
              (request TEXT NOT NULL, place INTEGER NOT NULL, answered TEXT NOT NULL, item TEXT NOT NULL,
               model TEXT NOT NULL, vector BLOB NOT NULL, picture BLOB, at REAL NOT NULL,
-              PRIMARY KEY (request, place)) STRICT"""
+              PRIMARY KEY (request, place)) STRICT;"""
 _KEEP = "INSERT OR REPLACE INTO feedback VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -67,27 +66,23 @@ class Answers:
 
 
 class Feedback:
-    """What was said, in one SQLite file, which is made when there is something to keep."""
+    """Corrections in one SQLite file, which is made with the first of them."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
+        self._opened: SQLiteFile | None = None
 
     def keep(self, request: str, answer: Answer, item: str, model: str) -> None:
-        """Keep the right item for an answer, in place of what was said of it before; raises StoreUnavailable."""
+        """Store the right item for an answer, replacing an earlier correction; raises StoreUnavailable."""
         decoded = [decode_base64(picture) for picture in answer.pictures]
         pictures: Sequence[bytes | None] = decoded or [None] * len(answer.vectors)
         rows = [
             (request, place, answer.item, item, model, vector.astype("<f4").tobytes(), picture, time.time())
             for place, (vector, picture) in enumerate(zip(answer.vectors, pictures, strict=True))
         ]
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._lock, closing(sqlite3.connect(self._path, timeout=5)) as connection, connection:
-                connection.execute(_SCHEMA)
-                connection.executemany(_KEEP, rows)
-        except (sqlite3.Error, OSError) as error:
-            raise StoreUnavailable(f"the feedback cannot be kept: {error}; nothing was stored") from error
+        with self._file().transaction() as writer:
+            writer.executemany(_KEEP, rows)
 
     def export(self, folder: Path, limits: ImageLimits) -> tuple[int, int]:
         """Write the pictures into a folder for each item, as `app.training` reads them.
@@ -108,11 +103,19 @@ class Feedback:
             raise InvalidRequest(f"{folder} cannot be written: {error.strerror}") from error
         return written, len(rows) - written
 
+    def close(self) -> None:
+        """Close the file; what was acknowledged is in it."""
+        with self._lock:
+            if self._opened:
+                self._opened.close()
+
+    def _file(self) -> SQLiteFile:
+        with self._lock:
+            self._opened = self._opened or SQLiteFile("the feedback", self._path, _SCHEMA)
+            return self._opened
+
     def _rows(self) -> list[tuple[str, int, str, bytes | None]]:
         if not self._path.exists():
             return []
-        try:
-            with closing(sqlite3.connect(self._path, timeout=5)) as connection:
-                return connection.execute("SELECT request, place, item, picture FROM feedback").fetchall()
-        except sqlite3.Error as error:
-            raise StoreUnavailable(f"the feedback in {self._path} cannot be read: {error}") from error
+        with self._file().reader() as reader:
+            return reader.execute("SELECT request, place, item, picture FROM feedback").fetchall()

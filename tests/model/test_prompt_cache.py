@@ -68,7 +68,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from app.model.prompt_cache import PromptCache
-cache = PromptCache(Path(sys.argv[1]), "model", 10_000)
+cache = PromptCache(Path(sys.argv[1]), "model", 10_000, timeout_s=60)
 for number in range(100):
     cache.put([f"{sys.argv[2]} {number}"], np.full((1, 4), number, np.float32))
 """

@@ -61,10 +61,10 @@ def test_a_file_that_is_no_database_is_said_at_the_start(tmp_path):
 
 def test_a_store_that_breaks_is_unavailable(store):
     """A write that cannot be stored is an error, never lost in silence, and the next one finds the file usable."""
-    store._connection.execute("ALTER TABLE items RENAME TO lost")
+    store._file.writer.execute("ALTER TABLE items RENAME TO lost")
     with pytest.raises(StoreUnavailable):
         store.add("rice", 1)
-    store._connection.execute("ALTER TABLE lost RENAME TO items")
+    store._file.writer.execute("ALTER TABLE lost RENAME TO items")
     assert store.add("rice", 1).count == 1
 
 
@@ -83,7 +83,7 @@ def test_a_pantry_from_before_keys_goes_on(tmp_path):
 
 def test_a_key_and_its_change_are_stored_together(store, monkeypatch):
     """Where the key cannot be stored, neither is the change."""
-    monkeypatch.setattr(sqlite, "_REMEMBER", "INSERT INTO nothing VALUES (?, ?, ?, ?, ?, ?)")
+    monkeypatch.setattr(sqlite, "_KEEP_KEY", "INSERT INTO nothing VALUES (?, ?, ?, ?, ?, ?)")
     with pytest.raises(StoreUnavailable):
         store.add("rice", 1, Key("k", "r"))
     assert store.items() == {}
@@ -94,8 +94,8 @@ def test_old_keys_are_forgotten(store, monkeypatch):
     monkeypatch.setattr(sqlite, "KEYS_KEPT", 3)
     for number in range(10):
         store.add("rice", 1, Key(f"k{number}", "r"))
-    count = store._connection.execute("SELECT count(*) FROM keys").fetchone()[0]
+    count = store._file.writer.execute("SELECT count(*) FROM keys").fetchone()[0]
     assert count == 3
-    store._connection.execute("UPDATE keys SET at = ?", (time.time() - sqlite.KEYS_KEPT_S - 1,))
+    store._file.writer.execute("UPDATE keys SET at = ?", (time.time() - sqlite.KEYS_KEPT_S - 1,))
     store.add("rice", 1, Key("new", "r"))
-    assert store._connection.execute("SELECT key FROM keys").fetchall() == [("new",)]
+    assert store._file.writer.execute("SELECT key FROM keys").fetchall() == [("new",)]

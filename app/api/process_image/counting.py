@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-from fastapi.concurrency import run_in_threadpool
-
 from app.api.once import key_of
 from app.api.process_image.task import Task
 from app.api.recognition_schemas import PantryUpdate
@@ -16,7 +14,7 @@ async def count(task: Task, seen: Mapping[str, int]) -> dict[str, ItemCount]:
     """Carry out the update, for each item as many times as it was seen; none where none was asked for."""
     if task.body.pantry_update is None or not seen:
         return {}
-    return await run_in_threadpool(_count, task, seen, task.body.pantry_update)
+    return await task.service.pantry_threads.change(_count, task, seen, task.body.pantry_update)
 
 
 def _count(task: Task, seen: Mapping[str, int], update: PantryUpdate) -> dict[str, ItemCount]:

@@ -1,0 +1,72 @@
+"""Threads and a deadline for the blocking calls of one store: a store that waits holds up its own callers alone."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from app.deadline import deadline_in
+from app.errors import StoreUnavailable
+
+DEADLINE_S = 4.5
+STORE_DEADLINE_S = 4.0  # for the store itself, which knows best what became of a change
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class StoreThreads:
+    """Runs the calls of one store for the event loop; reads and changes have `threads` threads each.
+
+    A call raises StoreUnavailable when it is not done within `deadline_s`, the wait for a thread included, or when
+    `max_waiting` calls wait already. A call that has not begun by then never begins; one that has keeps its thread
+    until it ends. The store sees `store_deadline_s` as its deadline (app/deadline.py).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        threads: int = 16,
+        max_waiting: int = 1000,
+        deadline_s: float = DEADLINE_S,
+        store_deadline_s: float = STORE_DEADLINE_S,
+    ) -> None:
+        self._name = name
+        self._max_waiting = max_waiting
+        self._deadline_s = deadline_s
+        self._store_deadline_s = store_deadline_s
+        self._waiting = 0
+        self._readers = ThreadPoolExecutor(threads, thread_name_prefix=f"{name} reads")
+        self._writers = ThreadPoolExecutor(threads, thread_name_prefix=f"{name} changes")
+
+    async def read(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result of a call that changes nothing."""
+        return await self._run(self._readers, "", "", partial(call, *args, **kwargs))
+
+    async def change(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result of a call that changes the store; the message of StoreUnavailable says what became of it."""
+        stored = "; it is not known whether the change was stored"
+        return await self._run(self._writers, "; nothing was stored", stored, partial(call, *args, **kwargs))
+
+    def close(self) -> None:
+        """Begin no more calls; those under way end by themselves."""
+        self._readers.shutdown(wait=False, cancel_futures=True)
+        self._writers.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, pool: ThreadPoolExecutor, not_begun: str, begun: str, call: Callable[[], T]) -> T:
+        if self._waiting >= self._max_waiting:
+            raise StoreUnavailable(f"{self._name}: {self._max_waiting} calls wait already{not_begun}")
+        with deadline_in(self._store_deadline_s):
+            running = pool.submit(copy_context().run, call)  # with the request's id for logs and traces
+        self._waiting += 1
+        try:
+            done, _ = await asyncio.wait({asyncio.wrap_future(running)}, timeout=self._deadline_s)
+            if not done:
+                outcome = not_begun if running.cancel() else begun
+                raise StoreUnavailable(f"{self._name}: no answer within {self._deadline_s:g} s{outcome}")
+            return running.result()
+        finally:
+            self._waiting -= 1
+            running.cancel()  # where the caller has gone: what has not begun is not done

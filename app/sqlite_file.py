@@ -1,0 +1,117 @@
+"""A SQLite file: one writer, readers that wait for no writer, and a deadline for everything that waits."""
+
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.deadline import seconds_left
+from app.errors import StoreUnavailable
+
+TIMEOUT_S = 4.0  # for one use of a file, waiting for its locks included
+_NOT_STORED = "nothing was stored"
+_PERHAPS_STORED = "it is not known whether the change was stored"
+
+
+class SQLiteFile:
+    """A file in WAL mode, durable: what was committed survives the loss of power.
+
+    Whatever SQLite raises becomes StoreUnavailable, whose message says what became of a change. `name` is what the
+    file is called in messages, `max_bytes` the size at which it counts as full.
+    """
+
+    def __init__(
+        self, name: str, path: Path, schema: str, *, max_bytes: int | None = None, timeout_s: float = TIMEOUT_S
+    ) -> None:
+        """Opens the file, and makes it where there is none, for its owner alone; raises StoreUnavailable."""
+        self.name = name
+        self.path = path
+        self._timeout_s = timeout_s
+        self._lock = threading.Lock()
+        self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
+        try:
+            make_private(path)
+            self.writer = self.connect()
+            self.writer.execute("PRAGMA journal_mode = WAL")
+            self.writer.execute("PRAGMA synchronous = FULL")
+            self.writer.execute("PRAGMA foreign_keys = ON")
+            self.writer.executescript(f"BEGIN; {schema} COMMIT")
+            if max_bytes:
+                page_bytes = self.writer.execute("PRAGMA page_size").fetchone()[0]
+                self.writer.execute(f"PRAGMA max_page_count = {max(1, max_bytes // page_bytes)}")
+        except (sqlite3.Error, OSError) as error:
+            raise StoreUnavailable(f"{self.name}: {path} cannot be opened: {error}") from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Commit all or nothing through the writer, which one thread at a time has.
+
+        The file is reserved from the start, so that what is read stays true until it is written.
+        """
+        deadline, outcome = time.monotonic() + seconds_left(self._timeout_s), _NOT_STORED
+        if not self._lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            raise StoreUnavailable(f"{self.name}: too many changes wait for {self.path.name}; {_NOT_STORED}")
+        try:
+            _wait_at_most(self.writer, deadline - time.monotonic())
+            self.writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.writer
+                outcome = _PERHAPS_STORED
+                self.writer.execute("COMMIT")
+            finally:
+                if self.writer.in_transaction:
+                    self.writer.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+                outcome = _NOT_STORED
+            raise self._failed(error, f"; {outcome}") from error
+        finally:
+            self._lock.release()
+
+    @contextmanager
+    def reader(self) -> Iterator[sqlite3.Connection]:
+        """A connection that no other thread uses meanwhile: in WAL mode it waits for no writer."""
+        with self.failures():
+            try:
+                reader = self._readers.get_nowait()
+            except queue.Empty:
+                reader = self.connect()
+            _wait_at_most(reader, seconds_left(self._timeout_s))
+            yield reader
+        self._readers.put(reader)  # after an error it is dropped instead: a transaction may be open on it
+
+    @contextmanager
+    def failures(self) -> Iterator[None]:
+        """SQLite's errors as StoreUnavailable."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+
+    def connect(self) -> sqlite3.Connection:
+        """A connection of its own, for one thread at a time."""
+        return sqlite3.connect(self.path, timeout=self._timeout_s, isolation_level=None, check_same_thread=False)
+
+    def close(self) -> None:
+        """Close every connection; what was acknowledged is in the file."""
+        with self._lock:
+            self.writer.close()
+        while not self._readers.empty():
+            self._readers.get_nowait().close()
+
+    def _failed(self, error: sqlite3.Error, outcome: str = "") -> StoreUnavailable:
+        return StoreUnavailable(f"{self.name}: {self.path.name} cannot be used: {error}{outcome}")
+
+
+def make_private(path: Path) -> None:
+    """Make an empty file that its owner alone may read, and a folder for it, where there are none; raises OSError."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+
+
+def _wait_at_most(connection: sqlite3.Connection, seconds: float) -> None:
+    """Bound for how long SQLite waits for another process's lock."""
+    connection.execute(f"PRAGMA busy_timeout = {max(1, round(seconds * 1000))}")
