@@ -11,7 +11,7 @@ import pytest
 
 from app.__main__ import main
 from app.components import open_contents, open_model
-from app.contents import ContentStore, Where
+from app.contents import Content, ContentStore, Where
 from app.settings import read_settings
 from benchmarks.server import Server
 from tests.bulk.conftest import BROKEN, GOOD, write_parquet
@@ -42,8 +42,8 @@ def test_pictures_are_found_by_text(photos, contents):
     with contents() as store:
         assert store.count("phone") == store.count() == len(GOOD)
         hits = store.search(contents.text("red"), 4, Where(type="image", collection="phone"))
-    assert {hit.id for hit in hits[:2]} == {"red/1.png", "red/2.png"}
-    assert hits[0].metadata == {"path": hits[0].id}
+    assert {hit.id for hit in hits[:2]} == {"phone/red/1.png", "phone/red/2.png"}
+    assert hits[0].metadata == {"path": hits[0].id.removeprefix("phone/"), "source": str(photos)}
 
 
 def test_rows_are_contents(home, contents):
@@ -52,11 +52,11 @@ def test_rows_are_contents(home, contents):
     assert main(["bulk", "index", "test.parquet"]) == 0
     with contents() as store:
         (hit,) = store.search(contents.text("blue"), 1)
-    assert (hit.id, hit.metadata) == ("test.parquet:1", {"path": "picture 1"})
+    assert (hit.id, hit.metadata["path"]) == ("default/test.parquet:1", "picture 1")
 
 
 def test_a_second_run_adds_what_is_new(photos, contents, capsys):
-    """What the collection has is not done again; what another collection has is moved."""
+    """What the collection has from this source is not done again; another collection gets entries of its own."""
     main(["bulk", "index", "photos"])
     (photos / "new.png").write_bytes(as_bytes(picture("green")))
     capsys.readouterr()
@@ -66,7 +66,95 @@ def test_a_second_run_adds_what_is_new(photos, contents, capsys):
     main(["bulk", "index", "photos", "--collection", "phone", "--json"])
     assert json.loads(capsys.readouterr().out)["good"] == 5
     with contents() as store:
-        assert (store.count("default"), store.count("phone")) == (0, 5)
+        assert (store.count("default"), store.count("phone")) == (5, 5)
+
+
+def write(path: Path, colour: str) -> str:
+    """A file of one colour, in a folder that is made for it; returns the folder's name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(as_bytes(picture(colour)))
+    return path.parent.name
+
+
+def summary(capsys, *words: str) -> dict:
+    """What `bulk index WORDS...` says at its end."""
+    capsys.readouterr()
+    main(["bulk", "index", *words, "--json"])
+    return json.loads(capsys.readouterr().out)
+
+
+def test_two_collections_keep_pictures_of_the_same_name(home, contents):
+    """Cameras name files alike: the second collection takes nothing away from the first."""
+    for folder, colour in (("2023", "red"), ("2024", "green")):
+        assert main(["bulk", "index", write(home / folder / "IMG_0001.png", colour), "--collection", folder]) == 0
+    with contents() as store:
+        assert (store.count("2023"), store.count("2024")) == (1, 1)
+        (hit,) = store.search(contents.text("red"), 1)
+    assert hit.id == "2023/IMG_0001.png"
+
+
+def test_two_sources_in_one_collection_replace_nothing(home, contents, capsys):
+    """A picture of another source is refused by name, with the place that the entry came from, each time again."""
+    main(["bulk", "index", write(home / "2023/IMG_0001.png", "red")])
+    write(home / "2024/IMG_0002.png", "blue")
+    for _ in range(2):
+        main(["bulk", "index", write(home / "2024/IMG_0001.png", "green"), "--json"])
+        (reason,) = reasons(REPORT).values()
+        assert f"default/IMG_0001.png is another picture already, from {home / '2023'}" in reason
+    with contents() as store:
+        assert store.count() == 2
+        (hit,) = store.search(contents.text("red"), 1)
+        assert hit.metadata["source"] == str(home / "2023")
+        store.delete("default/IMG_0001.png")
+    assert summary(capsys, "2024")["good"] == 1
+
+
+@pytest.mark.parametrize("spelling", ["photos", "./photos/", "photos/../photos", "absolute"])
+def test_a_source_is_the_same_however_it_is_spelt(home, photos, contents, capsys, spelling):
+    """A relative path, a trailing slash or an absolute path names the same folder: nothing is done twice."""
+    main(["bulk", "index", "photos"])
+    told = summary(capsys, str(photos) if spelling == "absolute" else spelling)
+    assert (told["good"], told["done_before"]) == (0, len(GOOD))
+
+
+def test_a_folder_that_was_moved_is_indexed_again(home, photos, contents, capsys):
+    """The same pictures under the same names stay, with their new source."""
+    main(["bulk", "index", "photos"])
+    photos.rename(home / "moved")
+    assert summary(capsys, "moved")["good"] == len(GOOD)
+    assert summary(capsys, "moved")["done_before"] == len(GOOD)
+    with contents() as store:
+        assert store.count() == len(GOOD)
+        assert store.get("default/blue.png").metadata["source"] == str(home / "moved")
+
+
+def test_an_entry_that_somebody_put_is_not_replaced(home, contents):
+    """Neither a text nor a picture that came through the service loses its id to a file."""
+    with contents() as store:
+        store.put(Content("default/note.png", "text", "a note"), contents.text("red"))
+        store.put(Content("default/photo.png", "image", metadata={"by": "hand"}), contents.text("blue"))
+    write(home / "photos/note.png", "red")
+    write(home / "photos/photo.png", "green")
+    assert main(["bulk", "index", "photos"]) == 1
+    assert reasons(REPORT).keys() == {"note.png", "photo.png"}
+    assert "an unknown source" in reasons(REPORT)["note.png"]
+    with contents() as store:
+        assert store.get("default/note.png").text == "a note"
+        assert store.get("default/photo.png").metadata == {"by": "hand"}
+
+
+def test_entries_of_earlier_versions_get_their_new_id(home, contents):
+    """A bare name that shows the same picture is replaced; one that shows another picture stays."""
+    with contents() as store:
+        for name, colour in (("1.png", "red"), ("2.png", "blue")):
+            store.put(Content(name, "image", metadata={"path": name}), contents.text(colour))
+    for name in ("1.png", "2.png"):
+        write(home / "photos" / name, "red")
+    assert main(["bulk", "index", "photos"]) == 0
+    with contents() as store:
+        assert store.count() == 3
+        assert {hit.id for hit in store.search(contents.text("red"), 2)} == {"default/1.png", "default/2.png"}
+        assert store.get("2.png").metadata == {"path": "2.png"}
 
 
 def test_an_id_that_no_content_can_have_is_reported(home, contents):
@@ -95,11 +183,12 @@ def test_a_running_service_finds_what_is_added(home, photos, capsys):
 
         assert found() == set()
         main(["bulk", "index", "photos"])
-        wait_until(lambda: found() == GOOD.keys(), seconds=30)
-        assert server.client.delete("/contents/blue.png").status_code == 200
-        assert found() == GOOD.keys() - {"blue.png"}
+        ids = {f"default/{name}" for name in GOOD}
+        wait_until(lambda: found() == ids, seconds=30)
+        assert server.client.delete("/contents/default/blue.png").status_code == 200
+        assert found() == ids - {"default/blue.png"}
         main(["bulk", "index", "photos"])
-        wait_until(lambda: found() == GOOD.keys(), seconds=30)
+        wait_until(lambda: found() == ids, seconds=30)
 
 
 @pytest.mark.parametrize("keep", [True, False])
