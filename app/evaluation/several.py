@@ -17,7 +17,7 @@ from app.images.decode import open_picture
 from app.images.preprocess import preprocessor
 from app.recognition.frames import recognise_frames
 from app.recognition.recogniser import Recogniser, Recognition
-from app.recognition.regions import Box, grid, listed
+from app.recognition.regions import Box, grid, non_max_suppression
 from app.recognition.vocabulary import Label, label_set, parse_labels, read_prompts
 
 SEED = 0
@@ -103,7 +103,7 @@ def shelves(
     hits = claimed = there = 0
     for number in tqdm(range(count), desc="shelves", disable=None):
         whole, shown = compose(pictures, LAYOUTS[number % len(LAYOUTS)], dice)
-        found = Counter({each.item: len(each.boxes) for each in listed(*answers(model, whole, recognise))})
+        found = Counter({each.item: len(each.boxes) for each in non_max_suppression(*answers(model, whole, recognise))})
         truth = Counter(names[label] for label in shown)
         hits, claimed, there = hits + (found & truth).total(), claimed + found.total(), there + truth.total()
     return count, hits / max(claimed, 1), hits / there
