@@ -60,13 +60,14 @@ class StoreThreads:
             raise StoreUnavailable(f"{self._name}: {self._max_waiting} calls wait already{not_begun}")
         with deadline_in(self._store_deadline_s):
             running = pool.submit(copy_context().run, call)  # with the request's id for logs and traces
+        answer = asyncio.wrap_future(running)
         self._waiting += 1
         try:
-            done, _ = await asyncio.wait({asyncio.wrap_future(running)}, timeout=self._deadline_s)
+            done, _ = await asyncio.wait({answer}, timeout=self._deadline_s)
             if not done:
                 outcome = not_begun if running.cancel() else begun
                 raise StoreUnavailable(f"{self._name}: no answer within {self._deadline_s:g} s{outcome}")
-            return running.result()
+            return answer.result()
         finally:
             self._waiting -= 1
-            running.cancel()  # where the caller has gone: what has not begun is not done
+            answer.cancel()  # also where the caller has gone: what has not begun does not begin

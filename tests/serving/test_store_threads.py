@@ -1,0 +1,125 @@
+"""Calls of a store: in threads of its own, bounded, each within a deadline."""
+
+import asyncio
+import threading
+
+import pytest
+
+from app.deadline import seconds_left
+from app.errors import StoreUnavailable
+from app.serving.store_threads import StoreThreads
+
+LONG = 60.0  # seconds; bounds a hang only
+
+
+@pytest.fixture
+def release():
+    """Ends every call that waits for it."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def opened(**limits) -> StoreThreads:
+    return StoreThreads("the store", **{"deadline_s": LONG, "store_deadline_s": LONG} | limits)
+
+
+def test_a_call_gives_what_it_gives():
+    """Results and exceptions come through, with positional and named arguments."""
+
+    async def run():
+        store = opened()
+        assert await store.read(divmod, 7, 2) == (3, 1)
+        assert await store.change(int, "ff", base=16) == 255
+        with pytest.raises(ZeroDivisionError):
+            await store.read(divmod, 1, 0)
+
+    asyncio.run(run())
+
+
+def test_changes_that_hang_leave_reads_and_other_stores_alone(release):
+    """With every thread for changes taken, reads of this store and changes of another are answered."""
+
+    async def run():
+        store, other = opened(threads=2), opened(threads=2)
+        hanging = [asyncio.create_task(store.change(release.wait, LONG)) for _ in range(5)]
+        await asyncio.sleep(0)
+        assert await store.read(int, "1") == 1
+        assert await other.change(int, "2") == 2
+        assert not any(each.done() for each in hanging)
+        release.set()
+        assert await asyncio.gather(*hanging) == [True] * 5
+
+    asyncio.run(run())
+
+
+def test_a_call_that_takes_too_long_is_refused_and_says_what_became_of_it(release):
+    """A change that has begun may be stored, one that has not never begins; a read says nothing of storing."""
+
+    async def run():
+        store, begun, changed = opened(threads=1, deadline_s=0.2), threading.Event(), []
+
+        def change():
+            begun.set()
+            changed.append(release.wait(LONG))
+
+        first = asyncio.create_task(store.change(change))
+        await asyncio.to_thread(begun.wait, LONG)
+        with pytest.raises(StoreUnavailable, match="within 0.2 s; nothing was stored"):
+            await store.change(changed.append, "never")
+        with pytest.raises(StoreUnavailable, match="not known whether the change was stored"):
+            await first
+        with pytest.raises(StoreUnavailable, match="within 0.2 s$"):
+            await store.read(release.wait, LONG)
+        release.set()
+        store._writers.shutdown(wait=True)
+        assert changed == [True]
+
+    asyncio.run(run())
+
+
+def test_more_calls_than_may_wait_are_refused_at_once(release):
+    """Back-pressure: the queue is bounded."""
+
+    async def run():
+        store = opened(threads=1, max_waiting=3)
+        hanging = [asyncio.create_task(store.change(release.wait, LONG)) for _ in range(3)]
+        await asyncio.sleep(0)
+        with pytest.raises(StoreUnavailable, match="3 calls wait already; nothing was stored"):
+            await store.change(int)
+        release.set()
+        await asyncio.gather(*hanging)
+        assert await store.change(int, "1") == 1
+
+    asyncio.run(run())
+
+
+def test_the_change_of_a_caller_that_has_gone_does_not_begin(release):
+    """A cancelled caller's change is skipped while it waits for a thread."""
+
+    async def run():
+        store, done = opened(threads=1), []
+        first = asyncio.create_task(store.change(release.wait, LONG))
+        gone = asyncio.create_task(store.change(done.append, "gone"))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        release.set()
+        await first
+        await store.change(done.append, "later")
+        assert done == ["later"]
+
+    asyncio.run(run())
+
+
+def test_the_store_sees_the_deadline_of_the_call():
+    """The time for which a call waited for a thread is not given to the store once more."""
+
+    async def run():
+        store = opened(threads=1, store_deadline_s=20.0)
+        assert await store.change(seconds_left, 5.0) == 5.0
+        assert 0 < await store.change(seconds_left, 50.0) <= 20.0
+        assert seconds_left(50.0) == 50.0
+        assert await opened(store_deadline_s=0.0).read(seconds_left, 5.0) == 0.0
+
+    asyncio.run(run())
