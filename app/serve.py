@@ -1,22 +1,28 @@
-"""Uvicorn with our shutdown: SIGTERM turns every new request away first, so that load balancers look elsewhere."""
+"""Run the app under uvicorn, with a graceful shutdown that refuses new requests before the port closes."""
 
 import asyncio
 import gc
 import signal
 import socket
+from functools import partial
 from types import FrameType
+from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
 
+from app.connection import Connection, Limits
 from app.errors import SettingsError
 from app.settings import Settings
 
-KEEP_ALIVE = 75  # seconds; longer than load balancers keep a connection: they must not find it closing under a request
+KEEP_ALIVE = 75  # seconds; load balancers close idle connections sooner, so none closes under a request of theirs
 
 
 class DrainingServer(uvicorn.Server):
-    """On SIGTERM, says `draining` for `drain` seconds, then finishes what is in hand and ends; a second one hurries."""
+    """On SIGTERM, answer 503 `draining` for `drain` seconds, then finish the requests in progress and exit.
+
+    A second signal exits at once.
+    """
 
     def __init__(self, config: uvicorn.Config, app: FastAPI, drain: float) -> None:
         super().__init__(config)
@@ -24,7 +30,7 @@ class DrainingServer(uvicorn.Server):
         self._drain = drain
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
-        """Called for SIGINT and SIGTERM; uvicorn's own would die of the signal in the end, this one exits with 0."""
+        """Handle SIGINT and SIGTERM; uvicorn's own handler raises the signal again, this one exits with 0."""
         service = getattr(self._app.state, "service", None)
         if self.should_exit:
             self.force_exit = True
@@ -40,7 +46,7 @@ class DrainingServer(uvicorn.Server):
 
 
 def check_address(host: str, port: int) -> None:
-    """Raises SettingsError for an address that cannot be listened on, before anything is loaded."""
+    """Raise SettingsError if the service cannot listen on the address, before anything is loaded."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         socket.create_server(address, family=family).close()
@@ -53,7 +59,7 @@ def check_address(host: str, port: int) -> None:
 def serve(app: FastAPI, settings: Settings) -> None:
     """Serve the app until a signal ends it."""
     gc.collect()
-    gc.freeze()  # what the start has made stays: looking through it again and again would hold up requests
+    gc.freeze()  # exclude start-up objects from garbage collection: scanning them delays requests
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -61,6 +67,8 @@ def serve(app: FastAPI, settings: Settings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        http=cast(type[asyncio.Protocol], partial(Connection, limits=Limits().within_descriptors())),
+        ws="none",
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=20,
     )

@@ -11,7 +11,8 @@ FILES = sorted((ROOT / "app").rglob("*.py"))
 OWNERS = {
     "fastapi": ["api", "lifespan", "main", "serve", "lambda_handler"],
     "starlette": ["api"],
-    "uvicorn": ["serve"],
+    "uvicorn": ["serve", "connection"],
+    "httptools": ["connection"],
     "mangum": ["lambda_handler"],
     "pydantic": ["api", "settings", "model.bundle"],
     "pydantic_settings": ["settings"],
