@@ -59,7 +59,7 @@ def test_openai_embeds_bare_base64_when_it_is_told_to(client):
     [
         ({"model": "clip", "input": "red"}, openai.NotFoundError, "'tiny' is served"),
         ({"model": "tiny", "input": [1, 2]}, openai.UnprocessableEntityError, "token arrays"),
-        ({"model": "tiny", "input": "red " * 20}, openai.UnprocessableEntityError, "reads 8 tokens"),
+        ({"model": "tiny", "input": "red " * 20}, openai.UnprocessableEntityError, "context length of 8 tokens"),
         ({"model": "tiny", "input": "red", "dimensions": 2}, openai.UnprocessableEntityError, "tiny has 3"),
         ({"model": "tiny", "input": RED[:80]}, openai.BadRequestError, "picture"),
     ],

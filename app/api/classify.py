@@ -3,7 +3,6 @@
 import asyncio
 
 from fastapi import APIRouter
-from fastapi.concurrency import run_in_threadpool
 
 from app.api.dependencies import KEYS, Service, ServiceDep
 from app.api.failures import PICTURE
@@ -16,12 +15,12 @@ router = APIRouter(tags=["recognition"], dependencies=KEYS)
 
 @router.post("/classify", responses=PICTURE)
 async def classify(body: Classify, service: ServiceDep) -> ClassifyAnswer:
-    """Weigh labels of your own for a picture: prompts, used word for word, or labels with a template.
+    """Classify a picture among labels sent with the request: prompts, used word for word, or labels with a template.
 
-    Two labels are one when they differ in case or spacing only. A prompt that the model would not read to its end is
-    refused. What was asked before is not encoded again.
+    Two labels are one when they differ in case or spacing only. A prompt that exceeds the model's context length is
+    refused. Prompts are cached in memory.
     """
-    labels = await run_in_threadpool(read_labels, body.labels, body.template, service.limits)
+    labels = await read_labels(body.labels, body.template, service.limits, service.pipeline.for_each_text)
     picture, prompts = await vectors(service, body.image_data, labels)
     with service.ranking():
         answer = service.classifier.classify(

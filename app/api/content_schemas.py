@@ -3,7 +3,17 @@
 import json
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    Tag,
+    model_validator,
+)
 
 from app.api.schemas import Request, needs_one_of
 from app.contents import COLLECTION, MAX_ID, MAX_K, ContentType
@@ -13,6 +23,7 @@ MAX_TEXT = 10_000
 MAX_METADATA = 16 * 1024
 MAX_DEPTH = 8
 MAX_IDS = 100
+MAX_FILTERS = 10
 
 
 def _deeper_than(value: JsonValue, depth: int) -> bool:
@@ -157,7 +168,18 @@ Wanted = Annotated[
     | Annotated[OneOf, Tag("in")],
     Discriminator(_form),
 ]
-Filter = Annotated[dict[Annotated[Text, Field(max_length=MAX_ID)], Wanted], Field(max_length=10)]
+
+
+def _few(value: object) -> object:
+    """Look at the number of fields first: pydantic validates them all before it counts them."""
+    if isinstance(value, dict) and len(value) > MAX_FILTERS:
+        raise ValueError(f"{len(value):,} fields; at most {MAX_FILTERS}")
+    return value
+
+
+Filter = Annotated[
+    dict[Annotated[Text, Field(max_length=MAX_ID)], Wanted], Field(max_length=MAX_FILTERS), BeforeValidator(_few)
+]
 
 
 class ContentSearch(Request):

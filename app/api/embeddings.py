@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Literal
 
 from fastapi import APIRouter
-from fastapi.concurrency import run_in_threadpool
 
 from app.api.dependencies import KEYS, ServiceDep
 from app.api.failures import PICTURE
@@ -14,11 +13,10 @@ from app.api.foreign_schemas import Embedding, Embeddings, EmbeddingsAnswer, Usa
 from app.api.schemas import Error
 from app.errors import InvalidRequest
 from app.model.engines import Floats
-from app.recognition.request_labels import TextLimits
+from app.recognition.request_labels import LONGEST_TEXT, Each, TextLimits
 
 router = APIRouter(tags=["foreign forms"], dependencies=KEYS)
 
-LONGEST_TEXT = 2000  # characters: bounds what counting the tokens of a text costs
 _DATA_URI = re.compile(r"data:[^,]{0,100};base64,", re.IGNORECASE)
 
 
@@ -32,7 +30,7 @@ async def embeddings(body: Embeddings, service: ServiceDep) -> EmbeddingsAnswer:
     inputs = [body.input] if isinstance(body.input, str) else body.input
     pictures = list(dict.fromkeys(each for each in inputs if _is_picture(each, body.modality)))
     texts = [each for each in inputs if not _is_picture(each, body.modality)]
-    tokens = await run_in_threadpool(_check, inputs, texts, service.limits)
+    tokens = await _check(inputs, texts, service.limits, service.pipeline.for_each_text)
     vectors = dict(zip(pictures, await service.pipeline.vectors(pictures), strict=True))
     if texts:
         vectors |= zip(texts, await service.pipeline.texts(texts), strict=True)
@@ -50,18 +48,22 @@ def _is_picture(text: str, modality: Literal["text", "image"] | None) -> bool:
     return modality == "image" or (modality is None and _DATA_URI.match(text) is not None)
 
 
-def _check(inputs: Sequence[str], texts: Sequence[str], limits: TextLimits) -> int:
+async def _check(inputs: Sequence[str], texts: Sequence[str], limits: TextLimits, each: Each) -> int:
     """The tokens of all texts together; raises InvalidRequest for too many inputs, and for a text of the wrong size."""
     if not 0 < len(inputs) <= limits.most:
         raise InvalidRequest(f"input: {len(inputs):,} inputs were sent; 1 to {limits.most:,} are accepted")
-    tokens = 0
     for text in texts:
         if not text.strip():
             raise InvalidRequest("input: a text is blank")
-        if len(text) > LONGEST_TEXT or not limits.fits(text):
-            raise InvalidRequest(f"input: the model reads {limits.context} tokens of a text; {text[:30]!r}… has more")
-        tokens += limits.count_tokens(text)
-    return tokens
+        if len(text) > LONGEST_TEXT:
+            raise InvalidRequest(
+                f"input: {text[:30]!r}… has {len(text):,} characters, at most {LONGEST_TEXT:,} are accepted"
+            )
+    tokens: list[int] = await each(limits.count_tokens, texts)
+    for text, count in zip(texts, tokens, strict=True):
+        if count > limits.context:
+            raise InvalidRequest(f"input: {text[:30]!r}… exceeds the model's context length of {limits.context} tokens")
+    return sum(tokens)
 
 
 def _wire(vector: Floats, form: Literal["float", "base64"]) -> list[float] | str:

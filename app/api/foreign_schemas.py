@@ -4,8 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
+from app.api.schemas import NullIsAbsent, Texts
 
-class Foreign(BaseModel):
+
+class Foreign(NullIsAbsent):
     """A form that others have defined: fields that Larder does not know are ignored."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
@@ -27,9 +29,7 @@ class Embeddings(Foreign):
     )
 
     model: str | None = Field(None, description="the served model's name")
-    input: Annotated[str | list[str], BeforeValidator(_no_tokens)] = Field(
-        description="texts, and pictures as data URIs"
-    )
+    input: Annotated[str | Texts, BeforeValidator(_no_tokens)] = Field(description="texts, and pictures as data URIs")
     encoding_format: Literal["float", "base64"] = Field(
         "float", description="numbers, or their bytes in base64: little-endian float32"
     )
@@ -79,7 +79,7 @@ class EmbeddingsAnswer(BaseModel):
 class ZeroShotParameters(Foreign):
     """The labels to choose from."""
 
-    candidate_labels: list[str] | str = Field(description="a list, or a comma-separated string")
+    candidate_labels: Texts | str = Field(description="a list, or a comma-separated string")
     hypothesis_template: str = Field("This is a photo of {}.", description="`{}` stands for the label")
 
 

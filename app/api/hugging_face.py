@@ -1,7 +1,6 @@
 """Zero-shot image classification in Hugging Face's form: `huggingface_hub.InferenceClient` works unchanged."""
 
 from fastapi import APIRouter
-from fastapi.concurrency import run_in_threadpool
 
 from app.api.classify import vectors
 from app.api.dependencies import KEYS, ServiceDep
@@ -21,7 +20,8 @@ async def zero_shot(model: str, body: ZeroShot, service: ServiceDep) -> list[Lab
     service.check_model(model)
     sent = body.parameters.candidate_labels
     names = [part.strip() for part in sent.split(",")] if isinstance(sent, str) else sent
-    labels = await run_in_threadpool(read_labels, names, body.parameters.hypothesis_template, service.limits)
+    template, each = body.parameters.hypothesis_template, service.pipeline.for_each_text
+    labels = await read_labels(names, template, service.limits, each)
     pair = await vectors(service, body.inputs, labels)
     with service.ranking():
         answer = service.classifier.classify(*pair)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from app.api.schemas import ItemCount, Picture, Quantity, Request, needs_one_of
+from app.api.schemas import ItemCount, Picture, Quantity, Request, TextMap, Texts, needs_one_of
 
 
 def _box(value: list[int]) -> list[int]:
@@ -147,9 +147,7 @@ def _list_or_map(value: object) -> str:
 
 
 # told apart by the outer form, so that an error speaks of the form that was sent
-LabelsOfRequest = Annotated[
-    Annotated[list[str], Tag("list")] | Annotated[dict[str, str], Tag("map")], Discriminator(_list_or_map)
-]
+LabelsOfRequest = Annotated[Annotated[Texts, Tag("list")] | Annotated[TextMap, Tag("map")], Discriminator(_list_or_map)]
 
 
 class Classify(Request):

@@ -9,6 +9,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import failures
+from app.api.json_bodies import check_structure
 from app.api.patience import HEADER, seconds_of, with_patience
 from app.errors import ImageTooLarge, InvalidRequest, Overloaded, Unauthorized
 from app.log import bind_request, get_logger
@@ -127,6 +128,7 @@ class BodyMiddleware:
             seconds = seconds_of(headers.get(HEADER))
             body = await with_patience(self._read(scope, receive), asyncio.Future, seconds)
             if body is not None:
+                await check_structure(headers.get("content-type", ""), body)
                 await with_patience(self._app(scope, _replay(body), send), receive, seconds)
         except (InvalidRequest, ImageTooLarge, Overloaded) as error:
             await failures.answer(error, scope["state"]["request_id"])(scope, receive, send)

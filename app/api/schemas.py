@@ -1,9 +1,11 @@
-"""The forms of requests and answers, section 4 of the architecture."""
+"""Request and response schemas: what all of them share, and those of the pantry, the labels and health."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from app.pantry import MAX_COUNT
 
@@ -11,14 +13,71 @@ Quantity = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 Picture = Annotated[str, Field(min_length=1, description="in base64, with or without a `data:` prefix")]
 
 
-class Request(BaseModel):
-    """Unknown fields are refused, and a wrong type is not guessed into the right one."""
+def _only_texts(value: Any) -> Any:
+    """Stop at the first value that is no text: pydantic collects an error for each."""
+    if isinstance(value, dict):
+        for key, text in value.items():
+            if not isinstance(text, str):
+                raise ValueError(f"{key[:100]!r} has a value that is not a string")
+    return value
+
+
+Texts = Annotated[list[str], Field(fail_fast=True)]
+TextMap = Annotated[dict[str, str], BeforeValidator(_only_texts)]
+
+
+class NullIsAbsent(BaseModel):
+    """A field that is null counts as a field that was not sent, as typed clients write what is not set."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, body: Any) -> Any:
+        return {name: value for name, value in body.items() if value is not None} if isinstance(body, dict) else body
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Say in the document that the optional fields may be null."""
+        document = handler.resolve_ref_schema(handler(schema))
+        required = document.get("required", [])
+        for name, field in document.get("properties", {}).items():
+            if name not in required:
+                document["properties"][name] = _nullable(field)
+        return document
+
+
+def _nullable(field: dict[str, Any]) -> dict[str, Any]:
+    """A field's JSON schema with null allowed; what describes it stays outside."""
+    forms = field.get("anyOf") or [{key: field[key] for key in field if key not in _DESCRIBING}]
+    if {"type": "null"} in forms:
+        return field
+    about = {key: field[key] for key in field if key in _DESCRIBING}
+    return {"anyOf": [*forms, {"type": "null"}], **about}
+
+
+_DESCRIBING = ("title", "description", "default", "examples")
+_MOST_UNKNOWN = 3  # unknown fields that are reported one by one
+
+
+class Request(NullIsAbsent):
+    """Unknown fields are refused, and a wrong type is not converted into the right one."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _few_unknown_fields(cls, body: Any) -> Any:
+        """Refuse many unknown fields in one error: pydantic makes an error for each."""
+        if isinstance(body, dict) and len(body) > _MOST_UNKNOWN:
+            known = {field.alias or name for name, field in cls.model_fields.items()}
+            unknown = [name for name in body if name not in known]
+            if len(unknown) > _MOST_UNKNOWN:
+                first = ", ".join(name[:100] for name in unknown[:_MOST_UNKNOWN])
+                raise ValueError(f"{len(unknown):,} unknown fields: {first}, ...")
+        return body
+
 
 def needs_one_of(*names: str) -> Callable[[Any], Any]:
-    """A check before all others, so that who misspells one of these fields is told its name.
+    """A validator before all others, so that a misspelt field is answered with its right name.
 
     >>> needs_one_of("text", "id")({"txt": "a"})
     Traceback (most recent call last):
@@ -26,8 +85,8 @@ def needs_one_of(*names: str) -> Callable[[Any], Any]:
     """
 
     def check(body: Any) -> Any:
-        if isinstance(body, dict) and body.keys().isdisjoint(names):
-            found = ", ".join(body)[:100] or "no field"
+        if isinstance(body, dict) and all(body.get(name) is None for name in names):
+            found = ", ".join(name[:100] for name in list(body)[:10])[:100] or "no field"
             raise ValueError(f"one of {', '.join(names)} is needed; found: {found}")
         return body
 

@@ -1,10 +1,16 @@
-"""The labels that come with a request, checked, with the prompts they stand for."""
+"""The labels that come with a request, validated, with the prompts they stand for."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from app.errors import InvalidLabels
 from app.recognition.vocabulary import same
+
+LONGEST_TEXT = 2000  # characters of a prompt or text: bounds what counting its tokens costs
+
+Each = Callable[[Callable[[str], Any], Sequence[str]], Awaitable[list[Any]]]
+"""Applies a function to each of some texts, off the event loop."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +39,18 @@ class RequestLabels:
     categories: Sequence[str] | None = None
 
 
-def read_labels(labels: Sequence[str] | Mapping[str, str], template: str | None, limits: TextLimits) -> RequestLabels:
+async def read_labels(
+    labels: Sequence[str] | Mapping[str, str], template: str | None, limits: TextLimits, each: Each
+) -> RequestLabels:
     """The labels of a request, a list or a map from label to category; a label is its own prompt without a template.
 
-    Raises InvalidLabels that names the first label that is blank, no text, too long or there already.
+    `each` does what takes time. Raises InvalidLabels that names the first label that is blank, too long or repeated.
 
+    >>> import asyncio
+    >>> async def each(work, texts):
+    ...     return [work(text) for text in texts]
     >>> limits = TextLimits(most=10, longest=20, context=77, count_tokens=len)
-    >>> read_labels({"a red apple": "fruit"}, "a photo of {}", limits)
+    >>> asyncio.run(read_labels({"a red apple": "fruit"}, "a photo of {}", limits, each))
     RequestLabels(names=['a red apple'], prompts=['a photo of a red apple'], categories=['fruit'])
     """
     names = list(labels)
@@ -52,13 +63,16 @@ def read_labels(labels: Sequence[str] | Mapping[str, str], template: str | None,
     categories = list(labels.values()) if isinstance(labels, Mapping) else None
     _check_names(names, "label", limits.longest)
     _check_names(categories or [], "category", limits.longest)
-    _check_distinct(names)
+    _check_distinct(names, await each(same, names))
     prompts = [template.replace("{}", name) for name in names] if template else names
     for name, prompt in zip(names, prompts, strict=True):
-        if not limits.fits(prompt):
+        if len(prompt) > LONGEST_TEXT:
             raise InvalidLabels(
-                f"the model reads {limits.context} tokens of a prompt, and {name!r} makes more: shorten it"
+                f"label {name[:30]!r}: its prompt has {len(prompt):,} characters, at most {LONGEST_TEXT:,} are accepted"
             )
+    for name, tokens in zip(names, await each(limits.count_tokens, prompts), strict=True):
+        if tokens > limits.context:
+            raise InvalidLabels(f"label {name!r} exceeds the model's context length of {limits.context} tokens")
     return RequestLabels(names, prompts, categories)
 
 
@@ -67,16 +81,16 @@ def _check_names(names: Sequence[str], what: str, longest: int) -> None:
         if not name.strip():
             raise InvalidLabels(f"the {what} at place {place} is blank")
         if any("\ud800" <= sign <= "\udfff" for sign in name):
-            raise InvalidLabels(f"the {what} at place {place} has half a surrogate pair, which is no character")
+            raise InvalidLabels(f"the {what} at place {place} contains a lone surrogate")
         if len(name) > longest:
             raise InvalidLabels(
                 f"the {what} {name[:30]!r}… has {len(name):,} characters; {longest} are the most that is accepted"
             )
 
 
-def _check_distinct(names: Sequence[str]) -> None:
+def _check_distinct(names: Sequence[str], normalised: Sequence[str]) -> None:
     seen: dict[str, str] = {}
-    for name in names:
-        if (before := seen.get(same(name))) is not None:
+    for name, key in zip(names, normalised, strict=True):
+        if (before := seen.get(key)) is not None:
             raise InvalidLabels(f"{name!r} and {before!r} are one label: case and spacing make no difference")
-        seen[same(name)] = name
+        seen[key] = name

@@ -96,6 +96,10 @@ class Pipeline:
         """The unit vectors (N, D) of N >= 1 texts, word for word; raises Overloaded."""
         return await self._prompts.vectors(texts)
 
+    async def for_each_text(self, work: Callable[[str], T], texts: Sequence[str]) -> list[T]:
+        """What `work` makes of each text, in a thread that requests share fairly; raises Overloaded."""
+        return await self._prompts.each(work, texts)
+
     async def prove(self, blank: Floats, within: float = 5.0) -> None:
         """Return once the encoder has shown that it answers; raises what it raises, or TimeoutError."""
         if asyncio.get_running_loop().time() - self._batcher.last_success > CANARY_EVERY:

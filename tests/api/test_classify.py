@@ -128,7 +128,7 @@ def test_the_threshold_is_strict(client):
         ({"labels": ["Soy  sauce", "soy sauce"]}, "'soy sauce' and 'Soy  sauce' are one label"),
         ({"labels": ["r" * 201]}, "has 201 characters; 200"),
         ({"labels": [f"red {n}" for n in range(1001)]}, "1,001 labels were sent; 1 to 1,000"),
-        ({"labels": ["red", "so " * 11]}, "reads 12 tokens"),
+        ({"labels": ["red", "so " * 11]}, "context length of 12 tokens"),
         ({"template": "photo"}, "template"),
     ],
 )
@@ -144,7 +144,7 @@ def test_labels_that_cannot_be_used_are_named(client, encoder, body, message):
     [
         ({"labels": "red,blue"}, "labels.list: Input should be a valid list"),
         ({"labels": ["red", 2]}, "labels.list.1: Input should be a valid string"),
-        ({"labels": {"red": None}}, "labels.map.red: Input should be a valid string"),
+        ({"labels": {"red": None}}, "labels.map: 'red' has a value that is not a string"),
         ({"labels": None}, "labels"),
         ({"mode": "both"}, "mode: Input should be 'exclusive' or 'independent'"),
         ({"none_of_these": 1}, "none_of_these"),
@@ -166,11 +166,11 @@ def test_strange_characters_are_labels_too(client, labels):
 
 
 @pytest.mark.parametrize("labels", [["\ud800", "\ud801"], {"red": "\udfff"}])
-def test_half_a_surrogate_pair_is_no_label(client, labels):
+def test_a_lone_surrogate_is_no_label(client, labels):
     """It cannot be sent back, so the answer could not say which label it means."""
     body = json.dumps({"image_data": RED, "labels": labels})
     response = client.post("/classify", content=body, headers={"Content-Type": "application/json"})
-    assert "at place 1 has half a surrogate pair" in problem(response, 422, "invalid_labels")
+    assert "at place 1 contains a lone surrogate" in problem(response, 422, "invalid_labels")
 
 
 def test_a_bad_picture_is_its_own_error(client):

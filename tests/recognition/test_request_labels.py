@@ -1,11 +1,21 @@
 """The labels of a request are checked before anything is encoded."""
 
+import asyncio
+
 import pytest
 
 from app.errors import InvalidLabels
-from app.recognition.request_labels import TextLimits, read_labels
+from app.recognition import request_labels
+from app.recognition.request_labels import RequestLabels, TextLimits
 
 LIMITS = TextLimits(most=5, longest=20, context=8, count_tokens=lambda text: len(text.split()) + 2)
+
+
+def read_labels(labels, template, limits) -> RequestLabels:
+    async def each(work, texts):
+        return [work(text) for text in texts]
+
+    return asyncio.run(request_labels.read_labels(labels, template, limits, each))
 
 
 def test_a_list_is_its_own_prompts():
@@ -37,11 +47,24 @@ def test_a_map_has_categories():
         (["a"], "no place", "template: .*{} for the label"),
         (["a"], "", "template"),
         (["a"], "{}" * 20, "template: a text of at most 20"),
-        (["a b c d e f", "a b c d e f g"], None, "reads 8 tokens .* 'a b c d e f g' makes more"),
-        (["a b c d"], "a photo of {}", "'a b c d' makes more"),
+        (
+            ["a b c d e f", "a b c d e f g"],
+            None,
+            "label 'a b c d e f g' exceeds the model's context length of 8 tokens",
+        ),
+        (["a b c d"], "a photo of {}", "'a b c d' exceeds"),
     ],
 )
 def test_what_cannot_be_used_is_named(labels, template, message):
     """Empty, blank, repeated and over-long ones, too many, and prompts that the model would cut."""
     with pytest.raises(InvalidLabels, match=message):
         read_labels(labels, template, LIMITS)
+
+
+def test_a_prompt_is_bounded_before_its_tokens_are_counted():
+    """A template repeats a label many times; a prompt of more than 2,000 characters is refused unread."""
+    counted = []
+    limits = TextLimits(most=5, longest=200, context=77, count_tokens=counted.append)
+    with pytest.raises(InvalidLabels, match="its prompt has 20,000 characters, at most 2,000"):
+        read_labels(["x" * 200], "{}" * 100, limits)
+    assert counted == []

@@ -1,0 +1,145 @@
+"""JSON bodies: bounded before they are parsed, refused at the first wrong element, and null is absent."""
+
+import json
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.api.json_bodies import MAX_ELEMENTS, has_too_many_elements
+from tests.api.test_process_image import problem
+from tests.fakes import as_base64, picture
+
+RED = as_base64(picture("red"))
+
+MANY = 90_000  # elements: below the bound on a body, so that validation sees them
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(alphabet='",\\[]{}:ab\n'),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(alphabet='",\\a'), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+def commas_between_elements(value: object) -> int:
+    """The slow obvious count of what separates elements."""
+    inside = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    return max(len(inside) - 1, 0) + sum(map(commas_between_elements, inside))
+
+
+@given(JSON_VALUES, st.integers(1, 6), st.booleans())
+def test_elements_are_counted_outside_of_strings(value, most, ascii_only):
+    """Commas within texts, escaped quotes and backslashes do not count."""
+    body = json.dumps(value, ensure_ascii=ascii_only).encode()
+    assert has_too_many_elements(body, most) == (commas_between_elements(value) >= most)
+
+
+@pytest.mark.parametrize("body", [b'"' + b'\\"' * 100_000, b'"",' * 100_000, b'""' * 200_000, b"," * 100_000])
+def test_a_body_that_is_no_json_is_counted_in_one_pass(body):
+    """Strings without an end and strings without commas between them stop the count as well."""
+    assert has_too_many_elements(body, most=1000) is (body != b'"' + b'\\"' * 100_000)
+
+
+@pytest.mark.parametrize(
+    ("path", "head", "element", "end"),
+    [
+        ("/classify", '{"image_data": "x", "labels": [', "1,", "1]}"),
+        ("/classify", '{"image_data": "x", "labels": ["a",', "[],", "[]]}"),
+        ("/models/colours", '{"inputs": "x", "parameters": {"candidate_labels": [', "1,", "1]}}"),
+        ("/v1/embeddings", '{"input": [', "null,", "null]}"),
+        ("/process-image", '{"images": [', "1,", "1]}"),
+        ("/contents/search", '{"ids": [', "1,", "1]}"),
+        ("/contents/search", '{"text": "a", "filter": {"a": {"in": [', "[],", "[]]}}}"),
+    ],
+)
+@pytest.mark.parametrize("elements", [MANY, 10 * MAX_ELEMENTS])
+def test_wrong_elements_cost_no_error_each(client, path, head, element, end, elements):
+    """However many are wrong, one is told of, and memory does not grow with them beyond the parsed body."""
+    body = (head + element * elements + end).encode()
+    tracemalloc.start()
+    try:
+        response = client.post(path, content=body, headers={"Content-Type": "application/json"})
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert response.status_code == 422
+    assert len(response.json()["detail"]) < 1000
+    assert peak < 20 * len(body) + 2**23
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/pantry/x/add", {}),
+        ("PUT", "/pantry/x", {"count": 1}),
+        ("POST", "/classify", {"image_data": "x", "labels": ["a"]}),
+        ("POST", "/feedback", {"request_id": "x", "item": "a"}),
+        ("POST", "/process-image", {"image_data": "x"}),
+        ("POST", "/contents/search", {"text": "a"}),
+    ],
+)
+def test_many_unknown_fields_are_one_error(client, method, path, body):
+    """Three are named, the others counted."""
+    response = client.request(method, path, json=body | {f"field{place}": 0 for place in range(MANY)})
+    assert "90,000 unknown fields: field0, field1, field2, ..." in problem(response, 422, "invalid_request")
+
+
+def test_one_unknown_field_is_named(client):
+    """A misspelt field is told as before."""
+    message = problem(client.put("/pantry/x", json={"quantity": 3}), 422, "invalid_request")
+    assert "count: Field required" in message
+    assert "quantity: Extra inputs are not permitted" in message
+
+
+def test_wrong_values_of_a_map_stop_at_the_first(client):
+    """Labels with categories that are no texts, and a filter of too many fields."""
+    body = {"image_data": "x", "labels": {f"label{place}": 0 for place in range(MANY)}}
+    assert "labels.map: 'label0' has a value" in problem(client.post("/classify", json=body), 422, "invalid_request")
+    body = {"text": "a", "filter": {f"field{place}": [] for place in range(MANY)}}
+    assert "filter: 90,000 fields; at most 10" in problem(
+        client.post("/contents/search", json=body), 422, "invalid_request"
+    )
+
+
+def test_a_text_full_of_commas_is_no_list(client):
+    """Only what separates elements counts, so a long text goes through to its own bound."""
+    body = {"type": "text", "text": "," * (MAX_ELEMENTS + 1)}
+    assert "text: String should have at most 10000" in problem(
+        client.put("/contents/a", json=body), 422, "invalid_request"
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "required", "optional"),
+    [
+        ("POST", "/process-image", {"image_data": RED}, ["images", "regions", "top_k", "threshold", "tiles"]),
+        ("POST", "/process-image", {"images": [RED] * 2}, ["image_data", "pantry_update"]),
+        ("POST", "/classify", {"image_data": RED, "labels": ["red"]}, ["template", "mode", "none_of_these"]),
+        ("POST", "/v1/embeddings", {"input": ["red"]}, ["encoding_format", "modality", "dimensions", "model", "user"]),
+        ("POST", "/pantry/red/add", {}, ["quantity"]),
+        ("PUT", "/contents/a", {"type": "text", "text": "red"}, ["image_data", "metadata", "collection", "thumbnail"]),
+        ("POST", "/contents/search", {"text": "red"}, ["id", "ids", "k", "type", "collection", "filter"]),
+    ],
+)
+def test_null_is_absent(client, method, path, required, optional):
+    """An optional field that is null answers as if it had not been sent."""
+    without = client.request(method, path, json=required)
+    assert without.status_code < 300
+    response = client.request(method, path, json=required | dict.fromkeys(optional))
+    assert response.status_code in (without.status_code, 200)
+
+
+def test_null_in_hugging_faces_form_is_absent(client):
+    """The template's default is used."""
+    parameters = {"candidate_labels": ["red", "blue"], "hypothesis_template": None}
+    response = client.post("/models/colours", json={"inputs": RED, "parameters": parameters})
+    assert response.json()[0]["label"] == "red"
+
+
+@pytest.mark.parametrize("body", [{"image_data": None}, {"image_data": None, "top_k": 3}, {"images": None}])
+def test_null_is_nothing_that_is_needed(client, body):
+    """A required field that is null is missing."""
+    assert "one of image_data, images is needed" in problem(
+        client.post("/process-image", json=body), 422, "invalid_request"
+    )
