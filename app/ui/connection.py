@@ -41,7 +41,7 @@ def ready() -> Health:
     """How the service is; raises LarderError when it cannot answer, Busy when it says so itself."""
     health = larder().health()
     if health.status != "ready":
-        raise Busy(f"the service at {settings().url} is {health.status}")
+        raise Busy(f"the service at {larder().url} is {health.status}")
     return health
 
 

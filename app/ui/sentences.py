@@ -18,7 +18,7 @@ from larder_client import (
     UnsupportedImage,
 )
 
-from app.ui.connection import ready, settings
+from app.ui.connection import ready
 
 PAUSE = 3  # seconds between two looks at a service that is away
 
@@ -27,7 +27,7 @@ def sentence(error: LarderError) -> str:
     """What happened, and what to do about it; Markdown."""
     found = plain(str(error).rstrip("."))
     if isinstance(error, Unreachable):
-        return f"Nothing answers at {plain(settings().url)}. Is the service started, and is LARDER_URL its address?"
+        return f"{found}. Is the service started, and is LARDER_URL its address?"
     if isinstance(error, TimedOut):
         return f"The service did not answer in time: {found}. It may be very busy."
     if isinstance(error, Busy):

@@ -175,7 +175,12 @@ class Health:
 
 
 def read(form: type[T], data: dict[str, Any]) -> T:
-    """An answer in its form; fields that a later version of the service adds are passed over."""
+    """A JSON object as a dataclass; fields that a later version of the service adds are ignored.
+
+    Raises TypeError for what is no object or lacks a field.
+    """
+    if not isinstance(data, dict):
+        raise TypeError(f"{type(data).__name__} in place of an object of {form.__name__}")
     names = {field.name for field in fields(form)}  # type: ignore[arg-type]  # every form here is a dataclass
     return form(**{name: value for name, value in data.items() if name in names})
 
@@ -183,7 +188,7 @@ def read(form: type[T], data: dict[str, Any]) -> T:
 def recognition(data: dict[str, Any]) -> Recognition:
     """The answer of `POST /process-image`."""
     frames = data.get("frames")
-    return _counted(Recognition, data | {"frames": frames and read(Frames, frames)})
+    return _counted(Recognition, data | {"frames": None if frames is None else read(Frames, frames)})
 
 
 def regions(data: dict[str, Any]) -> list[Region]:
@@ -208,5 +213,6 @@ def correction(data: dict[str, Any]) -> Correction:
 
 
 def _counted(form: type[T], data: dict[str, Any]) -> T:
-    """An answer with the item that it counted, or none."""
-    return read(form, data | {"pantry": data["pantry"] and read(Item, data["pantry"])})
+    """An answer with the item that it counted; None where it counted none."""
+    pantry = data["pantry"]
+    return read(form, data | {"pantry": None if pantry is None else read(Item, pantry)})

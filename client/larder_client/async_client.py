@@ -8,8 +8,9 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import httpx2
 
 from larder_client import calls, content_calls, recognition_calls, teaching_calls
+from larder_client.connection import connect
 from larder_client.errors import LarderError
-from larder_client.exchange import Tries, answer, failure, named, request, settings
+from larder_client.exchange import RetryPolicy, answer, failure, named, request
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -30,15 +31,20 @@ class AsyncLarder:
     def __init__(
         self, url: str = "http://127.0.0.1:8000", key: str | None = None, *, timeout: float = 10, retries: int = 4
     ) -> None:
-        self._url = url
+        self._connection = connect(url, key, timeout)
         self._retries = retries
-        self._http = httpx2.AsyncClient(**settings(url, key, timeout))
+        self._http = httpx2.AsyncClient(**self._connection.options(httpx2.AsyncHTTPTransport))
 
     async def __aenter__(self) -> "AsyncLarder":
         return self
 
     async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         await self.close()
+
+    @property
+    def url(self) -> str:
+        """The service's address, without user and password."""
+        return self._connection.name
 
     async def close(self) -> None:
         """Close the connections."""
@@ -76,12 +82,12 @@ class AsyncLarder:
     search = _method(content_calls.search)
 
     async def _send(self, call: calls.Call[T]) -> T:
-        tries = Tries(self._retries)
+        policy = RetryPolicy(self._retries)
         while True:
             try:
-                return answer(call, await self._http.request(**request(call)), tries.again)
-            except httpx2.TransportError as error:
-                wait = tries.wait_after(failure(error, self._url))
+                return answer(call, await self._http.request(**request(call)), policy.again)
+            except httpx2.RequestError as error:
+                wait = policy.wait_after(failure(error, self._connection))
             except LarderError as error:
-                wait = tries.wait_after(error)
+                wait = policy.wait_after(error)
             await asyncio.sleep(wait)

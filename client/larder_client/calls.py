@@ -7,6 +7,7 @@ from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import quote
 
 from larder_client.answers import Health, Item, Label, RemovedItem, read
+from larder_client.errors import InvalidRequest
 from larder_client.pictures import Picture, as_base64
 from larder_client.vectors import Vectors, vectors
 
@@ -93,8 +94,14 @@ def _embed(inputs: list[str], modality: Literal["text", "image"]) -> Call[Vector
 
 
 def part(text: str) -> str:
-    """Any text as one part of a path; one of dots alone would be taken for a step in it."""
-    return quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")
+    """Any text as one segment of a path; one of dots alone would be taken for a step in it.
+
+    Raises InvalidRequest for half a surrogate pair.
+    """
+    try:
+        return quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")
+    except UnicodeEncodeError as error:
+        raise InvalidRequest(f"{text!r} has half a surrogate pair in it, which no address can hold") from error
 
 
 def item_path(name: str) -> str:

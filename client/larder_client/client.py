@@ -1,5 +1,6 @@
 """The client of programs that wait for each answer."""
 
+import os
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -8,8 +9,9 @@ from typing import Concatenate, ParamSpec, TypeVar
 import httpx2
 
 from larder_client import calls, content_calls, recognition_calls, teaching_calls
+from larder_client.connection import connect
 from larder_client.errors import LarderError
-from larder_client.exchange import Tries, answer, failure, named, request, settings
+from larder_client.exchange import RetryPolicy, answer, failure, named, request
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -25,19 +27,20 @@ def _method(make: Callable[P, calls.Call[T]]) -> "Callable[Concatenate[Larder, P
 
 
 class Larder:
-    """A Larder service at `url`; safe to use from several threads.
+    """A Larder service at `url`; safe to use from several threads, and after a fork.
 
     A call that meets no answer, a broken connection or 503 is sent again, up to `retries` times, no sooner than the
-    service asks for; a change is carried out once all the same. `timeout` is in seconds, for one try. Every method
-    raises LarderError: see larder_client.errors.
+    service asks for; a change is carried out once all the same. `timeout` is in seconds, for one try. The proxy and the
+    certificates that the environment names are used, except for this machine itself. Every method raises LarderError:
+    see larder_client.errors.
     """
 
     def __init__(
         self, url: str = "http://127.0.0.1:8000", key: str | None = None, *, timeout: float = 10, retries: int = 4
     ) -> None:
-        self._url = url
+        self._connection = connect(url, key, timeout)
         self._retries = retries
-        self._http = httpx2.Client(**settings(url, key, timeout))
+        self._http = os.getpid(), self._client()
 
     def __enter__(self) -> "Larder":
         return self
@@ -45,9 +48,27 @@ class Larder:
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.close()
 
+    @property
+    def url(self) -> str:
+        """The service's address, without user and password."""
+        return self._connection.name
+
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        process, http = self._http
+        if process == os.getpid():
+            http.close()
+
+    def _client(self) -> httpx2.Client:
+        return httpx2.Client(**self._connection.options(httpx2.HTTPTransport))
+
+    def _of_this_process(self) -> httpx2.Client:
+        """The connections of this process: after a fork, parent and child must not share a socket."""
+        process, http = self._http
+        if process != os.getpid():
+            http = self._client()
+            self._http = os.getpid(), http
+        return http
 
     health = _method(calls.health)
     metrics = _method(calls.metrics)
@@ -81,12 +102,12 @@ class Larder:
     search = _method(content_calls.search)
 
     def _send(self, call: calls.Call[T]) -> T:
-        tries = Tries(self._retries)
+        policy = RetryPolicy(self._retries)
         while True:
             try:
-                return answer(call, self._http.request(**request(call)), tries.again)
-            except httpx2.TransportError as error:
-                wait = tries.wait_after(failure(error, self._url))
+                return answer(call, self._of_this_process().request(**request(call)), policy.again)
+            except httpx2.RequestError as error:
+                wait = policy.wait_after(failure(error, self._connection))
             except LarderError as error:
-                wait = tries.wait_after(error)
+                wait = policy.wait_after(error)
             time.sleep(wait)

@@ -1,7 +1,8 @@
-"""One request and its answer in the words of HTTP, and when to try again: what both clients share."""
+"""One request and its answer over HTTP, and when to retry: what both clients share."""
 
 import functools
 import inspect
+import json
 import random
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, get_args
@@ -9,11 +10,21 @@ from typing import Any, TypeVar, get_args
 import httpx2
 
 from larder_client.calls import Call
-from larder_client.errors import Busy, Failed, LarderError, NotFound, TimedOut, Unreachable, error_of
+from larder_client.connection import Connection, public
+from larder_client.errors import (
+    Busy,
+    Failed,
+    InvalidRequest,
+    LarderError,
+    NotFound,
+    TimedOut,
+    Unreachable,
+    error_of,
+)
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
-LONGEST_WAIT = 30.0  # seconds: who is told to come back later than that is told so
+LONGEST_WAIT = 30.0  # seconds: a longer Retry-After is raised to the caller
 _FIRST_WAIT = 0.2
 
 
@@ -27,33 +38,21 @@ def named(method: F, make: Callable[..., Call[Any]]) -> F:
     return method
 
 
-def settings(url: str, key: str | None, timeout: float) -> dict[str, Any]:
-    """What an HTTP client is made with. `timeout` seconds bound each step: connect, send, wait for a part.
-
-    Raises Unreachable for what is no address.
-    """
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    return {"base_url": _address(url), "headers": headers, "timeout": timeout, "follow_redirects": False}
-
-
-def _address(url: str) -> httpx2.URL:
-    try:
-        address = httpx2.URL(url.rstrip("/"))
-    except httpx2.InvalidURL as error:
-        raise Unreachable(f"{url} is no address: {error}") from error
-    if address.scheme not in ("http", "https") or not address.host:
-        raise Unreachable(f"{url} is no address; one such as http://127.0.0.1:8000 is allowed")
-    return address
-
-
 def request(call: Call[T]) -> dict[str, Any]:
-    """A call as the arguments of an HTTP client's `request`."""
+    """A call as the arguments of an HTTP client's `request`; raises InvalidRequest for what JSON cannot hold."""
     headers = {"Idempotency-Key": call.key} if call.key else {}
-    return {"method": call.method, "url": call.path, "json": call.body, "headers": headers}
+    if call.body is None:
+        return {"method": call.method, "url": call.path, "headers": headers}
+    try:
+        content = json.dumps(call.body, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        raise InvalidRequest(f"{call.method} {call.path} cannot be sent as JSON: {error}") from error
+    headers["Content-Type"] = "application/json"
+    return {"method": call.method, "url": call.path, "content": content, "headers": headers}
 
 
 def answer(call: Call[T], response: httpx2.Response, again: bool = False) -> T:
-    """What the answer says to a call, which may have been sent again; raises the LarderError that it stands for."""
+    """Read the answer to a call, which may have been sent before; raises the LarderError that the answer stands for."""
     body = _json(response)
     if isinstance(body, dict):  # the id of the answer travels in a header
         body = {"request_id": response.headers.get("x-request-id", "")} | body
@@ -63,9 +62,9 @@ def answer(call: Call[T], response: httpx2.Response, again: bool = False) -> T:
             return call.gone()
         raise error
     try:
-        return call.read(body if call.media == "application/json" else _bytes(response, call.media))
+        return call.read(_object(response, body) if call.media == "application/json" else _bytes(response, call.media))
     except (KeyError, TypeError, ValueError) as error:
-        where = f"{call.method} {response.request.url}"
+        where = f"{call.method} {public(str(response.request.url))}"
         raise Failed(f"{where} answered {response.status_code}, but not in Larder's form: is it Larder?") from error
 
 
@@ -74,6 +73,15 @@ def _json(response: httpx2.Response) -> Any:
         return response.json() if response.content else None
     except ValueError:
         return None
+
+
+def _object(response: httpx2.Response, body: Any) -> dict[str, Any]:
+    """The answer's JSON object, empty for 204; raises TypeError for anything else."""
+    if response.status_code == 204:
+        return {}
+    if not isinstance(body, dict):
+        raise TypeError(f"the answer is {type(body).__name__}, not a JSON object")
+    return body
 
 
 def _bytes(response: httpx2.Response, media: str) -> bytes:
@@ -89,18 +97,20 @@ def _is_own(body: Any) -> bool:
     return isinstance(body, Mapping) and "status" in body
 
 
-def failure(error: httpx2.TransportError, url: str) -> LarderError:
+def failure(error: httpx2.RequestError, connection: Connection) -> LarderError:
     """A broken exchange as our error."""
     if isinstance(error, httpx2.TimeoutException):
-        return TimedOut(f"{url} did not answer in time")
-    return Unreachable(f"{url} cannot be reached: {error or type(error).__name__}")
+        return TimedOut(f"{connection.way} did not answer in time")
+    if isinstance(error, httpx2.TransportError):
+        return Unreachable(f"{connection.way} cannot be reached: {error or type(error).__name__}")
+    return Failed(f"{connection.way} gave an answer that cannot be read: {error or type(error).__name__}")
 
 
-class Tries:
-    """Says how long to wait after each failure; raises it when trying again would not help or was tried enough.
+class RetryPolicy:
+    """Says how long to wait after each failure; raises the error when another try would not help or none is left.
 
-    Waits double from 0.2 s, with chance in them so that many robots do not come back at once; `Retry-After` is
-    the least wait where the service gives one.
+    Exponential back-off from 0.2 s with jitter, so that many robots do not come back at once; `Retry-After` is the
+    shortest wait where the service gives one.
     """
 
     def __init__(self, retries: int) -> None:
@@ -110,7 +120,7 @@ class Tries:
         self._wait = _FIRST_WAIT
 
     def wait_after(self, error: LarderError) -> float:
-        """Seconds to wait before the next try."""
+        """Seconds to wait before the next try; raises `error` where there is none."""
         asked = (error.retry_after or 0.0) if isinstance(error, Busy) else 0.0
         if not isinstance(error, (Busy, TimedOut, Unreachable)) or self._left == 0 or asked > LONGEST_WAIT:
             raise error

@@ -17,12 +17,12 @@ def test_a_service_that_is_away_is_said_so_until_it_is_back(site, open_page, pic
     site.stop()
     page.get_by_role("combobox", name="A drawn picture").fill("carrots")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Nothing answers at http://127.0.0.1:")).to_be_visible()
+    expect(page.get_by_text("cannot be reached: ")).to_be_visible()
     expect(page.get_by_text("goes on by itself")).to_be_visible()
     picture(page, "away")
     site.start()
     expect(page.get_by_text("Confident: carrots")).to_be_visible()
-    expect(page.get_by_text("Nothing answers")).to_have_count(0)
+    expect(page.get_by_text("cannot be reached")).to_have_count(0)
 
 
 def test_a_file_that_is_no_picture_is_a_sentence(open_page):
@@ -61,7 +61,7 @@ def test_what_is_to_be_taught_stays_chosen(site, open_page):
     expect(page.get_by_role("button", name="Remove bad.jpg")).to_be_visible()
     site.stop()
     page.get_by_role("button", name="Teach").click()
-    expect(page.get_by_text("Nothing answers at http://127.0.0.1:")).to_be_visible()
+    expect(page.get_by_text("cannot be reached: ")).to_be_visible()
     site.start()
     expect(page.get_by_text("plum nectar has none yet")).to_be_visible()
     page.get_by_role("button", name="Teach").click()

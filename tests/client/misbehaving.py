@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -20,9 +19,11 @@ OK = {"status": 200, "body": json.dumps(ITEM)}
 BUSY = problem(503, "overloaded", **{"Retry-After": "0"})
 DROP = {"drop": True}
 HALF = {"status": 200, "body": json.dumps(ITEM), "cut": 10}
-SLOW = {"sleep": 1.5} | OK
+SILENT = {"silent": True}
+"""A step that answers nothing until the server ends."""
 PROXY = {"status": 502, "body": "<html>Bad gateway</html>"}
 FOREIGN = {"status": 200, "body": json.dumps({"hello": "world"})}
+GARBLED = {"status": 200, "body": json.dumps(ITEM), "headers": {"Content-Encoding": "gzip"}}
 
 
 class Misbehaving:
@@ -31,18 +32,23 @@ class Misbehaving:
     def __init__(self, *script: dict[str, Any]) -> None:
         self.requests: list[dict[str, Any]] = []
         steps, lock, requests = list(script), threading.Lock(), self.requests
+        self._ended = ended = threading.Event()
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"  # connections are kept
+
             def answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 with lock:
                     step = steps.pop(0) if len(steps) > 1 else steps[0]
-                    requests.append({"path": self.path, "body": body, "headers": dict(self.headers)})
-                if step.get("drop"):
+                    sent = {"path": self.path, "body": body, "headers": dict(self.headers)}
+                    requests.append(sent | {"port": self.client_address[1]})
+                if "silent" in step:
+                    ended.wait()
+                if "drop" in step or "silent" in step:
                     self.close_connection = True
                     self.connection.close()
                     return
-                time.sleep(step.get("sleep", 0))
                 data = step["body"].encode()
                 with suppress(OSError):  # the client may have gone away
                     self.send_response(step["status"])
@@ -69,6 +75,7 @@ class Misbehaving:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._ended.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()

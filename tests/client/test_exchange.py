@@ -22,17 +22,18 @@ from larder_client import (
     UnsupportedImage,
 )
 
-from tests.client.misbehaving import BUSY, DROP, FOREIGN, HALF, OK, PROXY, SLOW, Misbehaving, problem
+from tests.client.misbehaving import BUSY, DROP, FOREIGN, GARBLED, HALF, OK, PROXY, SILENT, Misbehaving, problem
+from tests.conftest import wait_until
 
 
-def ask(url, **options):
-    with Larder(url, **options) as larder:
+def ask(url, timeout=60, **options):
+    with Larder(url, timeout=timeout, **options) as larder:
         return larder.add("banana", 1)
 
 
-def ask_async(url, **options):
+def ask_async(url, timeout=60, **options):
     async def asking():
-        async with AsyncLarder(url, **options) as larder:
+        async with AsyncLarder(url, timeout=timeout, **options) as larder:
             return await larder.add("banana", 1)
 
     return asyncio.run(asking())
@@ -69,20 +70,23 @@ def test_what_is_gone_when_its_deletion_is_sent_again_is_deleted(delete, answere
 @BOTH
 def test_a_slow_answer_is_given_up_and_asked_for_again(ask):
     """`timeout` bounds one try; the next may be quicker."""
-    with Misbehaving(SLOW, OK) as server:
-        assert ask(server.url, timeout=0.3).count == 4
-    assert len(server.requests) == 2
+    with Misbehaving(SILENT, OK) as server:
+        assert ask(server.url, timeout=0.3, retries=20).count == 4  # so many for a machine that is slow itself
+        wait_until(lambda: len(server.requests) >= 2, 60)
 
 
 @BOTH
 @pytest.mark.parametrize(
-    ("bad", "error"), [(BUSY, Busy), (DROP, Unreachable), (SLOW, TimedOut)], ids=["503", "dropped", "slow"]
+    ("bad", "error", "timeout"),
+    [(BUSY, Busy, 60), (DROP, Unreachable, 60), (SILENT, TimedOut, 0.3)],
+    ids=["503", "dropped", "silent"],
 )
-def test_it_gives_up_after_the_retries(ask, bad, error):
+def test_it_gives_up_after_the_retries(ask, bad, error, timeout):
     """`retries` is the number of further tries, and the last failure is the one that is raised."""
-    with Misbehaving(bad) as server, pytest.raises(error):
-        ask(server.url, timeout=0.3, retries=2)
-    assert len(server.requests) == 3
+    with Misbehaving(bad) as server:
+        with pytest.raises(error):
+            ask(server.url, timeout=timeout, retries=2)
+        wait_until(lambda: len(server.requests) == 3, 60)
 
 
 @BOTH
@@ -132,6 +136,61 @@ def test_an_answer_that_is_not_larders_is_said_so(strange):
         ask(server.url)
 
 
+ASKED = {
+    "health": lambda larder: larder.health(),
+    "labels": lambda larder: larder.labels(),
+    "item": lambda larder: larder.item("banana"),
+    "recognise": lambda larder: larder.recognise(b"picture"),
+    "regions": lambda larder: larder.recognise_regions(b"picture", [(0, 0, 1, 1)]),
+    "shelf": lambda larder: larder.recognise_shelf(b"picture"),
+    "feedback": lambda larder: larder.feedback("id", "banana"),
+    "embed": lambda larder: larder.embed_texts(["banana"]),
+    "search": lambda larder: larder.search("banana"),
+    "delete": lambda larder: larder.delete("banana"),
+}
+NO_OBJECTS = [
+    *(b"[]", b'["banana"]', b"3", b'"ready"', b"null", b"true", b"", b"<html>"),
+    b'{"items": [3], "labels": ["x"], "hits": [null], "data": ["x"], "regions": [[]], "frames": "x", "pantry": "x"}',
+    b'{"items": 3, "labels": 3, "hits": 3, "data": 3, "regions": 3, "taught": 3, "frames": 3, "pantry": 3, "item": 3}',
+]
+
+
+@pytest.mark.parametrize("body", NO_OBJECTS)
+@pytest.mark.parametrize("asked", ASKED)
+def test_a_body_of_another_form_is_said_so(asked, body):
+    """A list, a number, a text or nothing in place of an object, at any depth, is Failed and no traceback."""
+    if asked == "delete" and body.startswith(b"{"):
+        pytest.skip("a deletion reads nothing of its answer")
+    step = {"status": 200, "body": body.decode()}
+    with Misbehaving(step) as server, Larder(server.url) as larder, pytest.raises(Failed, match="not in Larder's form"):
+        ASKED[asked](larder)
+
+
+@BOTH
+def test_an_answer_that_cannot_be_decompressed_is_said_so(ask):
+    """A wrong Content-Encoding is Failed; it is not sent again, for it would come back the same."""
+    with Misbehaving(GARBLED) as server, pytest.raises(Failed, match="cannot be read"):
+        ask(server.url)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda larder: larder.put_text("id", "text", metadata={"price": float("nan")}),
+        lambda larder: larder.put_text("id", "text", metadata={"when": object()}),
+        lambda larder: larder.embed_texts(["\ud800"]),
+        lambda larder: larder.add("\ud800"),
+        lambda larder: larder.add("banana", float("inf")),
+    ],
+)
+def test_what_cannot_be_sent_is_said_so(call):
+    """A value that JSON or an address cannot hold is InvalidRequest, and nothing is sent."""
+    with Misbehaving(OK) as server, Larder(server.url) as larder, pytest.raises(InvalidRequest):
+        call(larder)
+    assert server.requests == []
+
+
 def test_a_page_is_no_thumbnail():
     """Bytes are taken for a picture only where their media type says so."""
     with Misbehaving(FOREIGN) as server, Larder(server.url) as larder, pytest.raises(Failed, match="not in Larder's"):
@@ -146,17 +205,6 @@ def test_nothing_there_is_unreachable():
         ask(server.url, retries=1)
 
 
-@pytest.mark.parametrize(
-    "url", ["http://[::", "127.0.0.1:8000", "larder.example", "ftp://larder.example", "http://", ""]
-)
-def test_what_is_no_address_is_said_at_once(url):
-    """A wrong URL is one of our errors, which names it, before anything is sent."""
-    for client in (Larder, AsyncLarder):
-        with pytest.raises(Unreachable, match="is no address") as raised:
-            client(url)
-        assert str(raised.value).startswith(url)
-
-
 def test_waiting_grows_between_the_tries():
     """Waits double, with chance in them, and never fall below half of that."""
     with Misbehaving(DROP) as server:
@@ -164,13 +212,6 @@ def test_waiting_grows_between_the_tries():
         with pytest.raises(Unreachable):
             ask(server.url, retries=3)
     assert time.monotonic() - start >= (0.2 + 0.4 + 0.8) / 2
-
-
-def test_a_key_travels_as_bearer():
-    """`key` is sent with every call."""
-    with Misbehaving(OK) as server:
-        ask(server.url, key="secret")
-    assert server.requests[0]["headers"]["Authorization"] == "Bearer secret"
 
 
 def test_odd_names_stay_one_part_of_the_path():

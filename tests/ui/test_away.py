@@ -26,8 +26,26 @@ def test_a_service_that_is_away_is_said_once_with_its_address(nobody, open_page,
     """One sentence that names the address, a promise to look again, and no trace of an exception."""
     page = open_page(name)
     assert len(page.error) == 1
-    assert f"Nothing answers at http://127.0.0.1:{nobody}" in said(page)
+    assert f"http://127.0.0.1:{nobody} cannot be reached" in said(page)
     assert any("looks again every 3 seconds" in each.value for each in page.caption)
+
+
+def test_a_password_of_the_address_is_not_shown(nobody, open_page, monkeypatch):
+    """The address is told without user and password."""
+    monkeypatch.setenv("LARDER_URL", f"http://user:hunter2@127.0.0.1:{nobody}")
+    page = open_page("service")
+    assert f"http://127.0.0.1:{nobody} cannot be reached" in said(page)
+    assert "hunter2" not in said(page)
+
+
+def test_a_proxy_that_cannot_be_used_is_said(open_page, monkeypatch):
+    """What the environment says of proxies is named on the page in place of an exception."""
+    monkeypatch.setenv("LARDER_URL", "http://larder.example")
+    for name in ("ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "socks://127.0.0.1:1/")
+    for name in ("http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    assert "through the proxy socks://127.0.0.1:1/" in said(open_page("service"))
 
 
 def test_the_page_goes_on_when_the_service_is_back(open_page, monkeypatch, tmp_path):
@@ -37,7 +55,7 @@ def test_the_page_goes_on_when_the_service_is_back(open_page, monkeypatch, tmp_p
         page = open_page("recognise")
         first.ready()
     page = several(page, sample("banana"))
-    assert "Nothing answers" in said(page)
+    assert "cannot be reached" in said(page)
     with Server(data=tmp_path / "second", drain=0, port=first.port) as second:
         second.client.base_url = f"http://127.0.0.1:{first.port}"
         second.ready()
@@ -70,4 +88,4 @@ def test_the_frame_opens_on_recognise(nobody):
     """The whole of app/ui/main.py, as `streamlit run` starts it: the first page, and what is wrong on it."""
     page = whole(AppTest.from_file(ROOT / "app/ui/main.py", default_timeout=60).run())
     assert [each.value for each in page.title] == ["Recognise"]
-    assert "Nothing answers" in said(page)
+    assert "cannot be reached" in said(page)

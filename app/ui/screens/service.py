@@ -5,7 +5,7 @@ from statistics import median
 
 import streamlit as st
 
-from app.ui.connection import larder, ready, settings
+from app.ui.connection import larder, ready
 from app.ui.latency import routes
 from app.ui.picking import SAMPLES
 from app.ui.sentences import plain
@@ -19,7 +19,7 @@ def status() -> None:
     began = time.perf_counter()
     health = ready()
     took = time.perf_counter() - began
-    st.success(f"**Ready.** {plain(settings().url)} answers in {milliseconds(took)}.", icon=":material/check_circle:")
+    st.success(f"**Ready.** {plain(larder().url)} answers in {milliseconds(took)}.", icon=":material/check_circle:")
     with st.grid(min_column_width=150) as grid:
         grid.metric("Model", health.model)
         grid.metric("Version", health.version)
