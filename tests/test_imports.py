@@ -30,7 +30,7 @@ OWNERS = {
     "faiss": ["contents.segment"],
     "pymilvus": ["contents.milvus"],
     "google": ["pantry.firestore"],
-    "grpc": ["pantry.firestore"],
+    "grpc": ["pantry.firestore", "contents.milvus"],
     "pyarrow": ["bulk.sources", "bulk.parts", "training", "evaluation", "ui.data_sets"],
     "ray": ["bulk.ray"],
     "boto3": ["s3"],

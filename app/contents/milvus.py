@@ -1,21 +1,26 @@
-"""Contents in a Milvus database, which any number of services share."""
+"""Entries in a Milvus database, which any number of services share."""
 
 import base64
 import hashlib
 import json
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import grpc  # type: ignore[import-untyped]
 import numpy as np
 from pymilvus import DataType, MilvusClient, MilvusException
 
 from app.contents import EVERYTHING, Content, Hit, VectorModel, Where, not_there
 from app.contents.conditions import Condition, Scalar, kind
+from app.deadline import seconds_left
 from app.errors import ContentsError, StoreUnavailable
 from app.model.engines import Floats
 
-TIMEOUT = 10  # seconds for one call
+TIMEOUT_S = 10.0  # for one call, where the caller has no nearer deadline
+_NOT_OPEN = (100, 101)  # Milvus's codes for a collection that does not exist, or is not loaded into memory
+_CLIENT_ERRORS = (MilvusException, grpc.RpcError, grpc.FutureTimeoutError, OSError, ValueError)  # what pymilvus raises
 _SIGNS = {"eq": "==", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _LONGEST = 65_535  # bytes of a text in Milvus; a thumbnail of 256 pixels, a text, the metadata are less
 _TEXTS = {  # name and bytes
@@ -29,6 +34,7 @@ _TEXTS = {  # name and bytes
     "model": 128,
 }
 _OPTIONAL = ("text", "thumbnail")
+_PERHAPS_STORED = "; it is not known whether the change was stored"
 
 
 class MilvusContents:
@@ -42,15 +48,13 @@ class MilvusContents:
         """Makes the collection where there is none; raises StoreUnavailable, or ContentsError for another model's."""
         self._collection = collection
         self._model = model
-        with _our_errors():
-            self._client = MilvusClient(address, timeout=TIMEOUT)
-            if not self._client.has_collection(collection):
-                self._make()
-            self._client.load_collection(collection)
-        self._check_model()
+        self._opening = threading.Lock()
+        with _failures():
+            self._client = MilvusClient(address, timeout=TIMEOUT_S)
+        self._open()
 
     def put(self, content: Content, vector: Floats) -> bool:
-        """Store a content in place of the one with its id; returns whether there was none."""
+        """Store an entry in place of the one with its id; returns whether there was none."""
         vector = _rounded(vector)
         row = {name: getattr(content, name, None) for name in _TEXTS} | {
             "metadata": json.dumps(content.metadata, ensure_ascii=False),
@@ -60,16 +64,13 @@ class MilvusContents:
             "digest": _digest(vector),
             "model": self._model.checksum,
         }
-        with _our_errors():
-            new = not self._query(f"id == {_literal(content.id)}", ["id"])
-            self._client.upsert(self._collection, [row], timeout=TIMEOUT)
+        new = not self._query(f"id == {_literal(content.id)}", ["id"])
+        self._call("upsert", _PERHAPS_STORED, data=[row])
         return new
 
     def add(self, content: Content, vector: Floats) -> str | None:
-        """The same, unless a content has exactly this vector already: then its id is returned and nothing is stored."""
-        with _our_errors():
-            equal = self._query(f"digest == {_literal(_digest(_rounded(vector)))}", ["id"])
-        if equal:
+        """The same, unless an entry has exactly this vector already: then its id is returned and nothing is stored."""
+        if equal := self._query(f"digest == {_literal(_digest(_rounded(vector)))}", ["id"]):
             return str(equal[0]["id"])
         self.put(content, vector)
         return None
@@ -85,8 +86,7 @@ class MilvusContents:
     def delete(self, id: str) -> None:
         """Remove a content; raises NotFound."""
         self._row(id, ["id"])
-        with _our_errors():
-            self._client.delete(self._collection, filter=f"id == {_literal(id)}", timeout=TIMEOUT)
+        self._call("delete", _PERHAPS_STORED, filter=f"id == {_literal(id)}")
 
     def vectors(self, ids: Sequence[str]) -> Floats:
         """The vectors (N, D) of N >= 1 contents; raises NotFound."""
@@ -94,15 +94,10 @@ class MilvusContents:
 
     def search(self, vector: Floats, k: int, where: Where = EVERYTHING) -> list[Hit]:
         """The k contents nearest to a unit vector (D,), best first; fewer where fewer exist."""
-        with _our_errors():
-            found = self._client.search(
-                self._collection,
-                [vector.tolist()],
-                filter=_expression(where),
-                limit=k,
-                output_fields=["type", "metadata"],
-                timeout=TIMEOUT,
-            )[0]
+        fields = ["type", "metadata"]
+        found = self._call("search", data=[vector.tolist()], filter=_expression(where), limit=k, output_fields=fields)[
+            0
+        ]
         return [
             Hit(hit["id"], hit["entity"]["type"], min(hit["distance"], 1.0), json.loads(hit["entity"]["metadata"]))
             for hit in found
@@ -110,15 +105,50 @@ class MilvusContents:
 
     def count(self, collection: str | None = None) -> int:
         """How many contents there are."""
-        with _our_errors():
-            return int(self._query(_expression(Where(collection=collection)), ["count(*)"])[0]["count(*)"])
+        return int(self._query(_expression(Where(collection=collection)), ["count(*)"])[0]["count(*)"])
 
     def refresh(self) -> None:
         """Nothing to do: Milvus is asked at every search."""
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._client.close()
+
+    def _open(self) -> None:
+        """Load the collection, and make it where there is none; raises StoreUnavailable or ContentsError."""
+        with self._opening, _failures():
+            if not self._client.has_collection(self._collection, timeout=_timeout()):
+                self._make()
+            self._client.load_collection(self._collection, timeout=_timeout())
+            description = self._client.describe_collection(self._collection, timeout=_timeout())
+        self._check_fields({field["name"]: field for field in description["fields"]})
+        others = f"model != {_literal(self._model.checksum)}"
+        with _failures():
+            counted = self._client.query(
+                self._collection, filter=others, output_fields=["count(*)"], timeout=_timeout()
+            )
+        if count := counted[0]["count(*)"]:
+            raise ContentsError(
+                f"{count} entries in Milvus's collection {self._collection} have vectors of another model than "
+                f"{self._model.name}: serve that model, or give LARDER_CONTENTS a new collection and add them again "
+                "(`python -m app contents reindex` encodes anew what is in SQLite)"
+            )
+
+    def _check_fields(self, fields: Mapping[str, Any]) -> None:
+        """Raises ContentsError for a collection of another program, or of vectors of another size."""
+        where = f"Milvus's collection {self._collection}"
+        missing = {*_TEXTS, "facts", "vector"} - set(fields)
+        if missing or "dim" not in fields["vector"].get("params", {}):
+            raise ContentsError(
+                f"{where} was not made by Larder: its fields are {', '.join(fields)}; "
+                "name another collection in LARDER_CONTENTS, it is made where there is none"
+            )
+        size = int(fields["vector"]["params"]["dim"])
+        if size != self._model.size:
+            raise ContentsError(
+                f"{where} has vectors of {size} numbers, those of {self._model.name} have {self._model.size}: "
+                "serve the model that filled it, or name another collection in LARDER_CONTENTS"
+            )
 
     def _make(self) -> None:
         schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
@@ -130,28 +160,34 @@ class MilvusContents:
         schema.add_field("vector", DataType.FLOAT_VECTOR, dim=self._model.size)
         index = MilvusClient.prepare_index_params()
         index.add_index("vector", index_type="AUTOINDEX", metric_type="IP")
-        self._client.create_collection(self._collection, schema=schema, index_params=index, consistency_level="Strong")
-
-    def _check_model(self) -> None:
-        with _our_errors():
-            fields = {field["name"]: field for field in self._client.describe_collection(self._collection)["fields"]}
-            others = self._query(f"model != {_literal(self._model.checksum)}", ["count(*)"])[0]["count(*)"]
-        if others or int(fields["vector"]["params"]["dim"]) != self._model.size:
-            raise ContentsError(
-                f"{others} contents in Milvus's collection {self._collection} have vectors of another model than "
-                f"{self._model.name}: serve that model, or give LARDER_CONTENTS a new collection and add them again "
-                "(`python -m app contents reindex` encodes anew what is in SQLite)"
-            )
+        self._client.create_collection(
+            self._collection, schema=schema, index_params=index, consistency_level="Strong", timeout=_timeout()
+        )
 
     def _row(self, id: str, fields: list[str]) -> Mapping[str, Any]:
-        with _our_errors():
-            rows = self._query(f"id == {_literal(id)}", fields)
+        rows = self._query(f"id == {_literal(id)}", fields)
         if not rows:
             raise not_there(id)
         return rows[0]
 
     def _query(self, expression: str, fields: list[str]) -> list[dict[str, Any]]:
-        return list(self._client.query(self._collection, filter=expression, output_fields=fields, timeout=TIMEOUT))
+        return list(self._call("query", filter=expression, output_fields=fields))
+
+    def _call(self, name: str, outcome: str = "", **arguments: Any) -> Any:
+        """A call of the client; where the collection was released or dropped, open it again and call once more."""
+        call = getattr(self._client, name)
+        with _failures(outcome):
+            try:
+                return call(self._collection, timeout=_timeout(), **arguments)
+            except MilvusException as error:
+                if error.code not in _NOT_OPEN:
+                    raise
+        try:
+            self._open()
+        except ContentsError as error:  # no start is left to end: another program has made it anew
+            raise StoreUnavailable(str(error)) from error
+        with _failures(outcome):
+            return call(self._collection, timeout=_timeout(), **arguments)
 
 
 def open_milvus(setting: str, model: VectorModel) -> MilvusContents:
@@ -161,11 +197,19 @@ def open_milvus(setting: str, model: VectorModel) -> MilvusContents:
 
 
 @contextmanager
-def _our_errors() -> Iterator[None]:
+def _failures(outcome: str = "") -> Iterator[None]:
+    """The client's errors as StoreUnavailable; `outcome` says what became of a change."""
     try:
         yield
-    except MilvusException as error:
-        raise StoreUnavailable(f"Milvus cannot be used: {str(error.message).strip().splitlines()[0]}") from error
+    except _CLIENT_ERRORS as error:
+        lines = (getattr(error, "message", "") or getattr(error, "details", str)() or str(error)).strip().splitlines()
+        raise StoreUnavailable(
+            f"Milvus cannot be used: {lines[0] if lines else type(error).__name__}{outcome}"
+        ) from error
+
+
+def _timeout() -> float:
+    return max(0.01, seconds_left(TIMEOUT_S))
 
 
 def _rounded(vector: Floats) -> Floats:

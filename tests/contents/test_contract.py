@@ -120,7 +120,7 @@ def test_another_model_is_refused(opened):
     store = opened()
     store.put(Content("a", "text", "a"), X)
     store.close()
-    with pytest.raises(ContentsError, match="1 contents in .*python -m app contents reindex"):
+    with pytest.raises(ContentsError, match="1 (contents|entries) in .*python -m app contents reindex"):
         opened(VectorModel("other", "4567", 4))
     assert opened(VectorModel("renamed", MODEL.checksum, 4)).count() == 1
 
