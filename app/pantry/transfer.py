@@ -1,4 +1,8 @@
-"""Items between a pantry and a file: CSV with a heading `item,count`, or JSON lines `{"item": ..., "count": ...}`."""
+"""Items between a pantry and a file: CSV with a heading `item,count`, or JSON lines `{"item": ..., "count": ...}`.
+
+A spreadsheet takes a CSV cell that begins with `=`, `+`, `-` or `@` for a formula. Such a name is exported with an
+apostrophe before it, which import takes off again.
+"""
 
 import csv
 import json
@@ -20,6 +24,9 @@ from app.pantry import MAX_COUNT, PantryStore, item_name
 
 AT_A_TIME = 16
 Form = Literal["csv", "jsonl"]
+_FORMULA = re.compile(
+    r"'*[=+\-@\t\r＝＋－＠]"
+)  # full-width signs too; any apostrophes before them, so that each name comes back
 
 
 @dataclass(frozen=True)
@@ -92,14 +99,30 @@ def export_items(store: PantryStore, path: Path | None, form: Form) -> int:
     items = store.items()
     with _opened(path) if path else nullcontext(sys.stdout) as file:
         writer = csv.writer(file, lineterminator="\n")
+        quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         if form == "csv":
             writer.writerow(["item", "count"])
         for item, count in tqdm(items.items(), unit="item", disable=not sys.stderr.isatty()):
             if form == "csv":
-                writer.writerow([item, count])
+                # many spreadsheets split at semicolons too, but not within quotes
+                (quoting if ";" in item else writer).writerow([csv_cell(item), count])
             else:
                 file.write(json.dumps({"item": item, "count": count}, ensure_ascii=False) + "\n")
     return len(items)
+
+
+def csv_cell(text: str) -> str:
+    """The text of a cell that no spreadsheet takes for a formula.
+
+    >>> csv_cell("=1+1"), csv_cell("rice")
+    ("'=1+1", 'rice')
+    """
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def from_csv_cell(cell: str) -> str:
+    """The inverse of `csv_cell`; other cells stay as they are."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def import_items(store: PantryStore, lines: Sequence[Line]) -> list[Line]:
@@ -157,7 +180,13 @@ def _csv_records(file: TextIO) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
     reader.fieldnames = heading
     for row in reader:
         count = (row["count"] or "").strip()
-        yield reader.line_num, {"item": row["item"], "count": int(count) if re.fullmatch(r"\d{1,12}", count) else count}
+        yield (
+            reader.line_num,
+            {
+                "item": from_csv_cell(row["item"] or ""),
+                "count": int(count) if re.fullmatch(r"\d{1,12}", count) else count,
+            },
+        )
 
 
 def _json_records(file: TextIO) -> Iterator[tuple[int, Mapping[str, Any] | str]]:

@@ -1,20 +1,30 @@
-"""A pantry as a file: CSV with a heading `item,count`, or JSON lines `{"item": ..., "count": ...}`."""
+"""A pantry as a file: CSV with a heading `item,count`, or JSON lines `{"item": ..., "count": ...}`.
+
+The same form as `python -m app pantry` writes and reads: an apostrophe before a name that begins with `=`, `+`, `-` or
+`@` keeps spreadsheets from taking it for a formula.
+"""
 
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from larder_client import Item
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r＝＋－＠]")
 
 
 def write_items(items: Iterable[Item]) -> str:
     """The items as CSV."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
+    quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(["item", "count"])
-    writer.writerows((each.item, each.count) for each in items)
+    for each in items:
+        cell = f"'{each.item}" if _FORMULA.match(each.item) else each.item
+        (quoting if ";" in cell else writer).writerow((cell, each.count))
     return file.getvalue()
 
 
@@ -43,7 +53,8 @@ def _csv(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
         raise ValueError("The first line has to be a heading that names item and count.")
     try:
         for row in reader:
-            yield reader.line_num, row
+            item = row.get("item") or ""
+            yield reader.line_num, row | {"item": item[1:] if item[:1] == "'" and _FORMULA.match(item) else item}
     except csv.Error as error:
         raise ValueError(f"This file cannot be read as CSV: {error}.") from error
 

@@ -1,5 +1,6 @@
 """`python -m app pantry import` and `export`, between a file and whatever LARDER_PANTRY names."""
 
+import csv
 import json
 
 import pytest
@@ -42,6 +43,52 @@ def test_what_is_exported_can_be_imported(items, tmp_path, capsys, ending):
     assert items() == dict(sorted((names | {"other": 1}).items()))
 
 
+@pytest.fixture
+def in_sqlite(tmp_path, monkeypatch):
+    monkeypatch.setenv("LARDER_DATA", str(tmp_path))
+    return lambda: open_pantry(Settings(data=tmp_path)).items()
+
+
+NAMES = [
+    "=1+1|cmd",
+    "+49",
+    "-2 eggs",
+    "@home",
+    "＝sum(a1)",
+    "'=quoted",
+    "''=twice",
+    "'plain'",
+    "a;=1+1",
+    "x'=y",
+    '-"a", b',
+]
+
+
+def test_no_name_is_a_formula_in_a_spreadsheet(in_sqlite, tmp_path, capsys):
+    """No cell of an exported file, split at commas or semicolons, begins like a formula; import has the names back."""
+    store = SQLitePantry(tmp_path / "pantry.sqlite")
+    for name in NAMES:
+        store.put(name, 1)
+    before = store.items()
+    store.close()
+    file = tmp_path / "pantry.csv"
+    assert main(["pantry", "export", str(file)]) == 0
+    for separator in ",;":
+        for row in csv.reader(file.read_text().splitlines(), delimiter=separator):
+            assert not [cell for cell in row if cell.lstrip().startswith(("=", "+", "-", "@", "＝"))], row
+    (tmp_path / "pantry.sqlite").unlink()
+    assert main(["pantry", "import", str(file)]) == 0
+    assert in_sqlite() == before
+
+
+def test_a_file_written_by_hand_needs_no_apostrophe(in_sqlite, tmp_path):
+    """A name that looks like a formula is taken as it stands."""
+    file = tmp_path / "pantry.csv"
+    file.write_text("item,count\n-2 eggs,1\n'cause,2\n")
+    assert main(["pantry", "import", str(file)]) == 0
+    assert in_sqlite() == {"'cause": 2, "-2 eggs": 1}
+
+
 def test_without_a_file_it_goes_to_standard_output(items, capsys):
     """CSV by itself, JSON lines when asked for; what is said to people goes elsewhere."""
     items(rice=2, apple=1)
@@ -49,12 +96,6 @@ def test_without_a_file_it_goes_to_standard_output(items, capsys):
     assert capsys.readouterr() == ("item,count\napple,1\nrice,2\n", "2 items exported\n")
     assert main(["pantry", "export", "--format", "jsonl"]) == 0
     assert capsys.readouterr().out == '{"item": "apple", "count": 1}\n{"item": "rice", "count": 2}\n'
-
-
-@pytest.fixture
-def in_sqlite(tmp_path, monkeypatch):
-    monkeypatch.setenv("LARDER_DATA", str(tmp_path))
-    return lambda: open_pantry(Settings(data=tmp_path)).items()
 
 
 def test_bad_lines_are_named_and_the_others_imported(in_sqlite, tmp_path, capsys):

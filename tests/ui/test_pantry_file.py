@@ -1,0 +1,16 @@
+"""A pantry as a file that the page writes and reads."""
+
+from app.pantry.transfer import read_lines
+from app.ui.pantry_file import read_items, write_items
+from larder_client import Item
+from tests.pantry.test_transfer import NAMES
+
+
+def test_no_name_is_a_formula_and_every_name_comes_back(tmp_path):
+    """The page's CSV has the form of `pantry export`: either reads what the other writes."""
+    items = [Item(name, count) for count, name in enumerate(sorted(NAMES))]
+    text = write_items(items)
+    assert read_items(text.encode(), json_lines=False) == (items, [])
+    file = tmp_path / "pantry.csv"
+    file.write_text(text)
+    assert [(line.item, line.count) for line in read_lines(file, "csv")] == [(each.item, each.count) for each in items]
