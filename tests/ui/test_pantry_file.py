@@ -1,8 +1,9 @@
 """A pantry as a file that the page writes and reads."""
 
+from larder_client import Item
+
 from app.pantry.transfer import read_lines
 from app.ui.pantry_file import read_items, write_items
-from larder_client import Item
 from tests.pantry.test_transfer import NAMES
 
 
