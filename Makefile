@@ -24,8 +24,8 @@ run: .venv/serving ## start the service on http://127.0.0.1:8000
 ui: .venv/ui ## open the page for people, with a service beside it where none answers on port 8000
 	$(BIN)/python -m app.ui
 
-test: .venv/dev ## run the tests
-	$(BIN)/python -m pytest
+test: .venv/dev ## run the tests on all processors
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 check: .venv/dev ## formatting, lint, types, import rules, and known vulnerabilities where the network is
 	$(BIN)/ruff format --check .

@@ -80,8 +80,8 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
         yield bucket
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 5) -> None:
-    """Ask again and again until it is true; an assertion when it is not within the time."""
+def wait_until(true: Callable[[], bool], seconds: float = 120) -> None:
+    """Poll until it is true; the bound only ends a hang, so that a busy machine fails no test."""
     import time
 
     deadline = time.monotonic() + seconds

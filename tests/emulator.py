@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -27,10 +28,12 @@ def find_jar() -> Path | None:
 
 
 def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-        return port
+    """A port below those that the system gives to connections: it stays free while nothing listens on it."""
+    for port in random.SystemRandom().sample(range(20_000, 32_000), 100):
+        with socket.socket() as listening, suppress(OSError):
+            listening.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no free port between 20,000 and 32,000")
 
 
 class Emulator:
@@ -48,7 +51,7 @@ class Emulator:
         address = [f"--host={self.host.split(':')[0]}", f"--port={self.host.split(':')[1]}"]
         log = subprocess.DEVNULL
         self._process = subprocess.Popen([*command, *address, *more], stdout=log, stderr=log)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 240
         while not self._answers():
             assert time.monotonic() < deadline, "the emulator does not start"
             assert self._process.poll() is None, "the emulator has ended"

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parent.parent
 def service(tmp_path_factory):
     """The service as it starts without any setting, but for its data folder."""
     with TestClient(create_app(Settings(data=tmp_path_factory.mktemp("data")))) as client:
-        wait_until(lambda: client.get("/").status_code == 200, seconds=30)
+        wait_until(lambda: client.get("/").status_code == 200)
         yield client
 
 

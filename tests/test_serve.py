@@ -2,7 +2,6 @@
 
 import signal
 import threading
-import time
 from contextlib import ExitStack
 
 import httpx2 as httpx
@@ -10,6 +9,7 @@ import pytest
 
 from benchmarks.server import Server
 from tests.bundles import write_bundle
+from tests.conftest import wait_until
 from tests.fakes import as_base64, picture
 
 COMMANDS = pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_it_serves(launch, command):
 
 def test_sigterm_drains(launch):
     """After SIGTERM `GET /` and new requests are 503 until the port closes, and the exit status is 0."""
-    service = launch()
+    service = launch(drain=5)
     service.ready()
     statuses: list[int] = []
 
@@ -59,13 +59,12 @@ def test_sigterm_drains(launch):
     asking = threading.Thread(target=ask)
     asking.start()
     service.process.send_signal(signal.SIGTERM)
-    time.sleep(0.5)
-    response = service.client.get("/")
-    assert (response.status_code, response.json()["status"]) == (503, "draining")
+    wait_until(lambda: service.client.get("/").json()["status"] == "draining")
+    assert service.client.get("/").status_code == 503
+    wait_until(lambda: statuses.count(503) > 10)
     service.end()
     asking.join(10)
     assert service.process.returncode == 0
-    assert statuses.count(503) > 10
     assert statuses == sorted(statuses), "200 was answered after a 503"
     assert set(statuses) <= {200, 503}
 
@@ -75,7 +74,7 @@ def test_a_second_sigterm_hurries(launch):
     service = launch(drain=60)
     service.ready()
     service.process.send_signal(signal.SIGTERM)
-    time.sleep(0.3)
+    wait_until(lambda: service.client.get("/").json()["status"] == "draining")
     service.process.send_signal(signal.SIGTERM)
     service.end()
     assert service.process.returncode == 0

@@ -91,14 +91,14 @@ def test_a_locked_prompt_cache_holds_up_no_new_label(client, settings):
     """A pantry item is recognised although its prompts cannot be cached."""
     with locked(settings.data / "prompts.sqlite"):
         client.put("/pantry/yellow", json={"count": 1}).raise_for_status()
-        wait_until(lambda: recognised(client, "yellow").json()["item"] == "yellow", seconds=30)
+        wait_until(lambda: recognised(client, "yellow").json()["item"] == "yellow")
 
 
 def test_a_changed_label_file_counts_while_the_pantry_is_locked(client, settings):
     """Labels of the file do not wait for the pantry."""
     with locked(settings.data / "pantry.sqlite"):
         settings.labels.write_text(settings.labels.read_text() + "yellow\n")
-        wait_until(lambda: recognised(client, "yellow").json()["item"] == "yellow", seconds=30)
+        wait_until(lambda: recognised(client, "yellow").json()["item"] == "yellow")
 
 
 @pytest.mark.parametrize("name", STORES)

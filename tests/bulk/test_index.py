@@ -184,11 +184,11 @@ def test_a_running_service_finds_what_is_added(home, photos, capsys):
         assert found() == set()
         main(["bulk", "index", "photos"])
         ids = {f"default/{name}" for name in GOOD}
-        wait_until(lambda: found() == ids, seconds=30)
+        wait_until(lambda: found() == ids)
         assert server.client.delete("/contents/default/blue.png").status_code == 200
         assert found() == ids - {"default/blue.png"}
         main(["bulk", "index", "photos"])
-        wait_until(lambda: found() == ids, seconds=30)
+        wait_until(lambda: found() == ids)
 
 
 @pytest.mark.parametrize("keep", [True, False])

@@ -28,7 +28,7 @@ def index():
 
 def settle(index):
     """Wait until nothing runs in the background."""
-    wait_until(lambda: not (index._merging and index._merging.is_alive()), seconds=30)
+    wait_until(lambda: not (index._merging and index._merging.is_alive()))
 
 
 def exact(vectors, query, k):

@@ -181,7 +181,7 @@ def test_what_another_process_changes_is_found(path, monkeypatch):
                     hits = each.search(X, 100)
                     assert ({hit.id: hit.metadata for hit in hits}, len(hits)) == (there, len(there))
             if number == 100:
-                wait_until(lambda: one._index.view.segment and other._index.view.segment, seconds=30)
+                wait_until(lambda: one._index.view.segment and other._index.view.segment)
 
 
 def test_a_closed_store_takes_nothing_more(path):

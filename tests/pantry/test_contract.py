@@ -88,7 +88,7 @@ def test_another_client_is_seen(store, opened):
         (lambda: other.delete("rice"), {}),
     ):
         change()
-        wait_until(lambda: store.items() == expected, seconds=1)  # noqa: B023 - asked before the next round
+        wait_until(lambda: store.items() == expected)  # noqa: B023 - asked before the next round
         assert store.stamp() != before
         before = store.stamp()
 
@@ -134,7 +134,7 @@ def test_two_processes_count_to_exactly_the_sum(store, kind, tmp_path):
     processes = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     acknowledged = sum(int(process.communicate(timeout=60)[0].splitlines()[-1]) for process in processes)
     assert acknowledged >= (1000 if kind == "sqlite" else 990)
-    wait_until(lambda: acknowledged <= store.get("rice").count <= 1000, seconds=2)
+    wait_until(lambda: acknowledged <= store.get("rice").count <= 1000)
 
 
 @pytest.mark.parametrize(
@@ -301,6 +301,6 @@ def test_the_stamp_tells_of_examples(store, opened):
     stamps.append(store.stamp())
     wait_until(lambda: len(other.examples()) == 1)
     other.forget("rice")
-    wait_until(lambda: store.examples() == [], seconds=1)
+    wait_until(lambda: store.examples() == [])
     stamps.append(store.stamp())
     assert len(set(stamps)) == 3

@@ -39,7 +39,7 @@ def test_from_pictures_to_the_service(words, folder: Path, tmp_path: Path, setti
 
     changed = {"model": str(bundle), "labels": Path(run) / "labels.txt", "engine": "onnxruntime", "pantry": "none"}
     with TestClient(create_app(Settings(**{**settings.model_dump(), **changed}))) as client:
-        wait_until(lambda: client.get("/").status_code == 200, seconds=20)
+        wait_until(lambda: client.get("/").status_code == 200)
         for kind in KINDS:
             answer = client.post("/process-image", json={"image_data": encoded(folder / kind / "0.png")}).json()
             assert (answer["item"], answer["known"]) == (kind.replace("-", " "), None)
