@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from app.s3 import SCHEME
 from app.settings import Settings
 from infra.aws.network import EVERYWHERE
 from infra.aws.resource import DeployError
@@ -64,11 +65,17 @@ class Options(BaseModel):
     def _settings(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         """Settings of the service that are free here, with values that several tasks can share."""
         for each in value:
-            name, _, given = each.partition("=")
+            name, equals, given = each.partition("=")
             field = name.removeprefix("LARDER_").lower()
             if not name.startswith("LARDER_") or field not in Settings.model_fields or name in FIXED:
                 raise ValueError(
                     f"{name}: LARDER_NAME=VALUE with one of the README's settings, but {', '.join(sorted(FIXED))}"
+                )
+            if not equals:
+                raise ValueError(f"{each}: no value is given; {each}=VALUE is the form")
+            if given.startswith(SCHEME) and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]*(/[^*?$]*)?", given):
+                raise ValueError(
+                    f"{each}: s3://BUCKET/KEY without *, ? and $, which mean more than themselves in a role"
                 )
             if given in ("sqlite", "faiss"):
                 raise ValueError(f"{each}: every task would have its own, and it goes with the task")

@@ -74,9 +74,10 @@ class Role(Resource):
             self._iam.delete_role_policy(RoleName=self.name, PolicyName=POLICY)
 
 
-def allow(actions: Sequence[str], *resources: str) -> Statement:
-    """A statement that allows actions on resources."""
-    return {"Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
+def allow(actions: Sequence[str], *resources: str, **condition: Any) -> Statement:
+    """A statement that allows actions on resources, under a condition where one is given."""
+    statement: Statement = {"Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
+    return statement | {"Condition": condition} if condition else statement
 
 
 def _policy(statements: Sequence[Statement]) -> str:

@@ -1,8 +1,8 @@
 """The list of all resources of one stack, each after those that it needs."""
 
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
+from app.s3 import SCHEME, parse_place
 from infra.aws.alarms import ALARMS, Alarm
 from infra.aws.balancer import PORT, Balancer, Targets
 from infra.aws.cloud import Cloud
@@ -76,9 +76,16 @@ def _to_start(cloud: Cloud, stack: str) -> list[Statement]:
 def _to_run(cloud: Cloud, settings: Mapping[str, str]) -> list[Statement]:
     """What the service itself needs: nothing, but to read what its settings name in S3."""
     statements = []
-    for value in settings.values():
-        place = urlsplit(value)
-        if place.scheme == "s3":
-            bucket = f"arn:{cloud.partition}:s3:::{place.netloc}"
-            statements += [allow(["s3:GetObject"], f"{bucket}{place.path}*"), allow(["s3:ListBucket"], bucket)]
+    for name, value in settings.items():
+        if not value.startswith(SCHEME):
+            continue
+        place = parse_place(value)
+        bucket = f"arn:{cloud.partition}:s3:::{place.bucket}"
+        folder = name == "LARDER_MODEL"  # the others name one object
+        key = str(place.under("*") if folder else place).removeprefix(f"{SCHEME}{place.bucket}/")
+        # without the right to list it, S3 says of a missing object that it is forbidden
+        statements += [
+            allow(["s3:GetObject"], f"{bucket}/{key}"),
+            allow(["s3:ListBucket"], bucket, StringLike={"s3:prefix": key}),
+        ]
     return statements
