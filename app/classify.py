@@ -11,8 +11,9 @@ from app.components import Model, image_limits, open_model, open_pantry, open_re
 from app.errors import InvalidLabels, InvalidRequest, LarderError
 from app.images.decode import open_picture
 from app.images.preprocess import preprocessor
+from app.recognition.labels import parse_labels
 from app.recognition.recogniser import Recogniser, Recognition
-from app.recognition.vocabulary import label_set, parse_labels, read_templates
+from app.recognition.vocabulary import label_set, read_templates
 from app.serving.pipeline import ENOUGH
 from app.settings import Settings
 

@@ -28,7 +28,7 @@ from app.recognition.few_shot import ImageAlignment
 from app.recognition.label_file import open_labels
 from app.recognition.recogniser import Recogniser
 from app.recognition.request_labels import TextLimits
-from app.recognition.vocabulary import LabelSet, Vocabulary, parse_labels, read_prompts, read_templates
+from app.recognition.vocabulary import LabelSet, Vocabulary, read_prompts, read_templates
 from app.s3 import S3, SCHEME, parse_place
 from app.serving.pipeline import PROMPTS_KEPT
 from app.settings import Settings
@@ -139,12 +139,8 @@ def open_vocabulary(settings: Settings, model: Model, store: PantryStore) -> Voc
     """The live label set, not yet encoded; raises InvalidLabels for templates and labels that cannot be used."""
     with naming("LARDER_TEMPLATES"):
         templates = read_templates(settings.templates)
-    with naming("LARDER_LABELS"):
-        labels = open_labels(settings.labels)
-        labels.stamp()
-        parse_labels(labels.read(), settings.max_label_length)
-    return Vocabulary(
-        labels,
+    vocabulary = Vocabulary(
+        open_labels(settings.labels),
         templates,
         store,
         model.encoder,
@@ -153,6 +149,9 @@ def open_vocabulary(settings: Settings, model: Model, store: PantryStore) -> Voc
         model.alignment,
         text_limits(settings, model).fits,
     )
+    with naming("LARDER_LABELS"):
+        vocabulary.read_file()
+    return vocabulary
 
 
 def open_recogniser(settings: Settings, model: Model, current: Callable[[], LabelSet | None]) -> Recogniser:

@@ -19,7 +19,7 @@ from pathlib import Path
 import pyarrow.parquet
 from tqdm import tqdm
 
-from app.recognition.vocabulary import parse_labels
+from app.recognition.labels import parse_labels
 from benchmarks import rows
 from benchmarks.server import ROOT, Server
 

@@ -29,7 +29,7 @@ from app.contents.flags import pack
 from app.contents.local import LocalContents
 from app.contents.segment import Segment, flat
 from app.model.engines import Floats
-from app.recognition.vocabulary import parse_labels
+from app.recognition.labels import parse_labels
 from app.settings import Settings
 from benchmarks import rows
 from benchmarks.server import ROOT

@@ -22,7 +22,7 @@ PHRASES = Path(__file__).parent.parent / "labels/moderation.txt"
 
 def read_phrases(path: Path) -> dict[str, str]:
     """The lines `phrase | category` of a file as a map; `#` lines and blank ones are left out."""
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip() and line[0] != "#"]
+    lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip() and line[0] != "#"]
     pairs = [line.rpartition("|") for line in lines]
     return {phrase.strip(): category.strip() for phrase, _, category in pairs}
 

@@ -23,7 +23,7 @@ OWNERS = {
     "sklearn": ["evaluation.heads"],
     "open_clip": ["exporter.open_clip_import"],
     "tokenizers": ["model.bundle", "training", "exporter"],
-    "ftfy": ["model.bundle", "training"],
+    "ftfy": ["text"],
     "PIL": ["images", "training", "exporter", "evaluation", "ui.picking", "ui.boxes"],
     "openvino": ["model.engines.openvino"],
     "sqlite3": ["sqlite_file", "pantry.sqlite"],

@@ -8,7 +8,7 @@ from app.api.teaching import keep, wire
 from app.api.teaching_schemas import Feedback, FeedbackAnswer
 from app.pantry import item_name
 from app.pantry.examples import new_example
-from app.recognition.vocabulary import same
+from app.text import normalise
 
 _AWAY = {"model": Error, "description": "overloaded, or the store is away; the message says what became of a change"}
 router = APIRouter(
@@ -25,6 +25,11 @@ async def feedback(body: Feedback, service: ServiceDep) -> FeedbackAnswer:
     What was shown is kept with it: its vector, and the picture itself where LARDER_KEEP_PICTURES is set.
     """
     name, answer = item_name(body.item), service.answers.of(body.request_id)
+    label = service.recogniser.label_set.find(name)
+    answered = normalise(answer.item)
+    right = answered in map(normalise, (name, *(label.names if label else ())))
+    if label and label.item:
+        name = label.item  # the pantry may have it under a synonym
     keep_feedback = service.feedback_threads.change
     await keep_feedback(service.feedback.keep, body.request_id, answer, name, service.checksum)
     taught = None
@@ -35,7 +40,7 @@ async def feedback(body: Feedback, service: ServiceDep) -> FeedbackAnswer:
         request_id=body.request_id,
         item=name,
         answered=answer.item,
-        right=same(name) == same(answer.item),
+        right=right,
         pictures_kept=len(answer.pictures),
         taught=taught,
     )

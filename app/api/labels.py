@@ -1,19 +1,31 @@
-"""The merged label set."""
+"""`GET /labels`: the merged label set."""
 
 from fastapi import APIRouter
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response
 
 from app.api.dependencies import KEYS, ServiceDep
 from app.api.schemas import LabelEntry, Labels
+from app.recognition.vocabulary import LabelSet
 
 router = APIRouter(tags=["labels"], dependencies=KEYS)
 
 
-@router.get("/labels")
-async def labels(service: ServiceDep) -> Labels:
+@router.get("/labels", response_model=Labels)
+async def labels(service: ServiceDep) -> Response:
     """The labels that pictures are recognised among: the label file's in their order, then the pantry's by name."""
-    label_set = service.recogniser.label_set
+    body = await run_in_threadpool(_serialised, service.recogniser.label_set)  # 20,000 labels take 50 ms
+    return Response(body, media_type="application/json")
+
+
+def _serialised(label_set: LabelSet) -> str:
     entries = [
-        LabelEntry(label=label.name, synonyms=list(label.synonyms), sources=list(label.sources))
+        LabelEntry(
+            label=label.name,
+            synonyms=list(label.synonyms),
+            sources=list(label.sources),
+            item=label.item if label.item != label.name else None,
+        )
         for label in label_set.labels
     ]
-    return Labels(version=label_set.version, count=len(entries), labels=entries)
+    return Labels(version=label_set.version, count=len(entries), labels=entries).model_dump_json()

@@ -21,6 +21,10 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
+_PANTRY_ITEM = "the pantry's name of the item; only where it is another than `item`, a synonym for instance"
+_REFUSED = "why the pantry cannot have this label as an item; only where an update was asked for"
+
+
 class PantryUpdate(Request):
     """What to do to the pantry's count of the recognised item."""
 
@@ -70,6 +74,7 @@ class Seen(BaseModel):
     """What a picture shows, and how sure that is."""
 
     item: str = Field(description="the best label")
+    pantry_item: str | None = Field(None, exclude_if=_is_none, description=_PANTRY_ITEM)
     message: Literal[0, 1] = Field(description="1 confident, 0 not")
     similarity_score: float = Field(description="the best label's probability: softmax over all labels")
     calibrated_probability: float | None = Field(
@@ -97,6 +102,7 @@ class RegionAnswer(Seen):
 
     box: tuple[int, int, int, int] = Field(description="as it was sent")
     pantry: ItemCount | None = Field(description="the item and its count after all boxes, when this one changed it")
+    pantry_refused: str | None = Field(None, exclude_if=_is_none, description=_REFUSED)
 
 
 class FoundItem(BaseModel):
@@ -104,9 +110,11 @@ class FoundItem(BaseModel):
 
     item: str
     count: int = Field(description="how many boxes show it")
+    pantry_item: str | None = Field(None, exclude_if=_is_none, description=_PANTRY_ITEM)
     boxes: list[tuple[int, int, int, int]] = Field(description="left, top, right, bottom")
     probabilities: list[float] = Field(description="the item's in each box: softmax over all labels")
     pantry: ItemCount | None = Field(description="the item and its new count, when the pantry was updated")
+    pantry_refused: str | None = Field(None, exclude_if=_is_none, description=_REFUSED)
 
 
 class ProcessImageAnswer(Seen):
@@ -137,6 +145,7 @@ class ProcessImageAnswer(Seen):
     label_count: int = Field(description="how many labels there were to choose from")
     model: str
     pantry: ItemCount | None = Field(description="the item and its new count, when the pantry was updated")
+    pantry_refused: str | None = Field(None, exclude_if=_is_none, description=_REFUSED)
     frames: FramesAnswer | None = Field(None, exclude_if=_is_none, description="with `images` alone")
     regions: list[RegionAnswer] | None = Field(None, exclude_if=_is_none, description="with `regions` alone")
     items: list[FoundItem] | None = Field(None, exclude_if=_is_none, description="with `tiles` alone")

@@ -134,6 +134,9 @@ class LabelEntry(BaseModel):
     label: str
     synonyms: list[str]
     sources: list[str]
+    item: str | None = Field(
+        None, exclude_if=lambda value: value is None, description="the pantry's name of it, where that is another one"
+    )
 
 
 class Labels(BaseModel):

@@ -12,7 +12,8 @@ from app.evaluation.model import Measured
 from app.model.bundle import Calibration
 from app.model.engines import Floats
 from app.recognition.calibration import accuracy, auroc, calibration_error, fit_margin, fit_temperature
-from app.recognition.vocabulary import Label, encode
+from app.recognition.labels import Label
+from app.recognition.vocabulary import encode
 from app.recognition.zero_shot import softmax
 from app.training.drawn import KINDS, draw
 

@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from app.errors import EvaluationError
-from app.recognition.vocabulary import Label, parse_labels, same
+from app.recognition.labels import Label, name_indices, parse_labels
+from app.text import normalise, read_text
 
 LONGEST = 200  # characters of a class's name
 HELD_SHARE, HELD_MOST, HELD_SEED = 0.1, 2000, 0  # as `app.training` holds out: what it never saw is never seen here
@@ -89,7 +90,7 @@ def hold_out(pictures: Pictures) -> tuple[Pictures, Pictures]:
 def read_classes(path: Path) -> list[Label]:
     """The classes in the order of their numbers; raises EvaluationError."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except (OSError, UnicodeError) as error:
         raise EvaluationError(f"the class list {path} cannot be read: {error}") from error
     if path.suffix != ".csv":
@@ -153,15 +154,15 @@ def _column(path: Path, name: str) -> list[bytes]:
 
 
 def _folder(path: Path, classes: Sequence[Label]) -> Pictures:
-    numbers = {same(name): number for number, label in enumerate(classes) for name in label.names}
+    numbers = name_indices(classes)
     files: list[bytes] = []
     labels: list[int] = []
     for folder in _class_folders(path):
-        if same(folder.name) not in numbers:
+        if normalise(folder.name) not in numbers:
             raise EvaluationError(f"{folder} is the unknown class {folder.name!r}; the class list has {len(classes)}")
         found = [file.read_bytes() for file in _pictures_in(folder)]
         files += found
-        labels += [numbers[same(folder.name)]] * len(found)
+        labels += [numbers[normalise(folder.name)]] * len(found)
     return Pictures(files, np.array(labels, dtype=np.int64))
 
 

@@ -13,7 +13,8 @@ from app.evaluation.wording import NEAREST, ONE, PROBE, SERVED
 from app.model.encoder import Encoder, unit
 from app.model.engines import Floats
 from app.recognition.calibration import accuracy
-from app.recognition.vocabulary import Label, encode
+from app.recognition.labels import Label
+from app.recognition.vocabulary import encode
 
 STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)  # of the linear probe: the smaller, the more it is held back
 NEIGHBOURS = (1, 3, 5, 10, 20)

@@ -15,6 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from app.text import read_text
+
 
 @dataclass(frozen=True)
 class Split:
@@ -71,7 +73,7 @@ def write_labels(source: Path, split: Split, target: Path) -> None:
     """The label files; in `pantry.txt` the classes that were kept come first, then those left out, then the rest."""
     shutil.copytree(source, target, dirs_exist_ok=True)
     path = target / "pantry.txt"
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    lines = [line for line in read_text(path).splitlines() if line and not line.startswith("#")]
     count = len(split.kept) + len(split.left_out)
     order = [lines[number] for number in split.kept + split.left_out] + lines[count:]
     path.write_text("\n".join(order) + "\n", encoding="utf-8")

@@ -16,9 +16,11 @@ from app.evaluation.model import LIMITS, Measured, open_measured
 from app.images.decode import open_picture
 from app.images.preprocess import preprocessor
 from app.recognition.frames import recognise_frames
+from app.recognition.labels import Label, parse_labels
 from app.recognition.recogniser import Recogniser, Recognition
 from app.recognition.regions import Box, grid, non_max_suppression
-from app.recognition.vocabulary import Label, label_set, parse_labels, read_prompts
+from app.recognition.vocabulary import label_set, read_prompts
+from app.text import read_text
 
 SEED = 0
 DRAWS = 5  # of frames for each picture
@@ -52,7 +54,7 @@ def run(options: argparse.Namespace, data: Path) -> int:
     classes = read_classes(options.classes)
     pictures = read_pictures(options.data, classes)
     model = open_measured(options.bundle, data)
-    labels = parse_labels(options.labels.read_text(encoding="utf-8"), LONGEST)[: len(classes)]
+    labels = parse_labels(read_text(options.labels), LONGEST)[: len(classes)]
     recogniser = recogniser_of(model, labels, read_prompts(options.templates), read_prompts(options.background))
 
     def recognise(vector: np.ndarray) -> Recognition:

@@ -6,14 +6,11 @@ fitted, `likeness.npz`. The graphs map `pixels` float32 (N, 3, S, S) and `tokens
 """
 
 import hashlib
-import html
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import ftfy
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
@@ -21,6 +18,7 @@ from tokenizers import Tokenizer
 
 from app.errors import BundleError
 from app.images.preprocess import ImageForm
+from app.text import clean
 
 FORMAT_VERSION = 1
 GRAPHS = ("visual.onnx", "text.onnx", "tokenizer.json")  # what decides the vectors
@@ -143,20 +141,6 @@ def make_proof(picture: npt.NDArray[np.float32], prompt: npt.NDArray[np.float32]
     """A Proof of the original's embeddings (1, D) of `probe_pixels` and PROBE_PROMPT."""
     picture, prompt = (vector[0] / np.linalg.norm(vector[0]) for vector in (picture, prompt))
     return Proof(picture=tuple(np.round(picture, 6).tolist()), prompt=tuple(np.round(prompt, 6).tolist()))
-
-
-_LINE_BREAKS = re.compile(r"[\n\r\x0b\x0c\u2028\u2029]+")  # not \x85 and \xa0, which mojibake has in it
-
-
-def clean(text: str) -> str:
-    """A text as CLIP's tokenizers want it: mended unicode, HTML entities resolved twice, single spaces.
-
-    Line breaks become spaces first: ftfy mends line by line, at 0.1 ms a line however short.
-
-    >>> clean("salt &amp;amp;  pepper")
-    'salt & pepper'
-    """
-    return " ".join(html.unescape(html.unescape(ftfy.fix_text(_LINE_BREAKS.sub(" ", text)))).split())
 
 
 def find_bundle(model: str, models: Path = Path("models")) -> Path:

@@ -1,14 +1,17 @@
 """What a pantry is: items by name, each with a count."""
 
+import unicodedata
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from app.errors import InvalidRequest
 from app.pantry.examples import Example
+from app.text import first_invisible, lower_name
 
 MAX_COUNT = 1_000_000_000
 MAX_NAME = 200
+_MAX_RAW = 10 * MAX_NAME  # before cleaning, which may shorten a name: HTML entities, spaces
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,8 @@ class Status:
 class PantryStore(Protocol):
     """Items with counts. Every change is atomic, and stored for good when the call returns.
 
-    Names are as `item_name` makes them. Every method may block, may be called from several threads, and raises
+    Names are as `item_name` makes them; names with one key of `normalise` are one item, which keeps the name it has,
+    and every answer has that name. Every method may block, may be called from several threads, and raises
     StoreUnavailable when the store cannot be reached; its message says whether the change may have been stored all the
     same. A change with a `key` is carried out once, however often and from wherever it is sent within a day; it raises
     InvalidRequest when the key came with another request before. A change that was refused is not remembered.
@@ -88,7 +92,7 @@ class PantryStore(Protocol):
         ...
 
     def stamp(self) -> Hashable:
-        """Something that differs when the items or their examples may have changed, and is cheap to ask for."""
+        """Something that differs once the items' names or their examples do; counts do not matter."""
         ...
 
     def status(self) -> Status:
@@ -101,15 +105,26 @@ class PantryStore(Protocol):
 
 
 def item_name(text: str) -> str:
-    """The one form of an item's name: lower case, single spaces.
+    """The spelling under which an item is stored: cleaned as prompts are, lower case, single spaces.
 
-    Raises InvalidRequest for a name that is blank, too long or not printable.
+    Joiners, variation selectors and flags of regions are allowed where they shape a word or an emoji. Raises
+    InvalidRequest for a name that is blank, too long, or has a slash or another invisible character, which it names.
 
     >>> item_name(" Soy  Sauce ")
     'soy sauce'
     """
-    name = " ".join(text.split()).lower()
-    if not name or len(name) > MAX_NAME or not name.isprintable() or "/" in name:
-        rule = f"it has 1 to {MAX_NAME} printable characters and no '/'"
-        raise InvalidRequest(f"{text[:50]!r} is no item's name: {rule}")
-    return name
+    name = lower_name(text) if len(text) <= _MAX_RAW else text
+    if not 1 <= len(name) <= MAX_NAME:
+        found = f"{len(name):,} characters"
+    elif wrong := _wrong_character(text, name):
+        found = f"the character U+{ord(wrong):04X} {unicodedata.name(wrong, '')}".rstrip()
+    else:
+        return name
+    rule = f"1 to {MAX_NAME} visible ones without '/' are allowed"
+    raise InvalidRequest(f"invalid item name {text[:50]!r}: it has {found}; {rule}")
+
+
+def _wrong_character(text: str, name: str) -> str | None:
+    """A character that no name may have: a slash, a control character (cleaning drops it), an invisible one."""
+    control = next((char for char in " ".join(text.split()) if unicodedata.category(char) == "Cc"), None)
+    return control or ("/" if "/" in name else first_invisible(name))

@@ -1,15 +1,18 @@
 """The pantry in one SQLite file, shared by all processes on a machine."""
 
 import sqlite3
-import threading
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from app.pantry import Item, Key, Status
+from app.errors import InvalidRequest
+from app.log import get_logger
+from app.pantry import MAX_COUNT, Item, Key, Status, item_name
 from app.pantry.changes import Change, check_same, not_there
 from app.pantry.examples import Example, check_room, chosen, from_bytes, to_bytes
 from app.sqlite_file import TIMEOUT_S, SQLiteFile
+from app.text import normalise
 
 KEYS_KEPT = 100_000
 KEYS_KEPT_S = 24 * 3600
@@ -23,7 +26,22 @@ _SCHEMA = """
         item TEXT NOT NULL REFERENCES items ON DELETE CASCADE, model TEXT NOT NULL, vector BLOB NOT NULL,
         at REAL NOT NULL) STRICT;
     CREATE INDEX IF NOT EXISTS examples_item ON examples (item);
-"""
+    CREATE TABLE IF NOT EXISTS revision (id INTEGER PRIMARY KEY CHECK (id = 1), number INTEGER NOT NULL) STRICT;
+    CREATE TRIGGER IF NOT EXISTS item_new AFTER INSERT ON items
+        BEGIN INSERT INTO revision VALUES (1, 1) ON CONFLICT DO UPDATE SET number = number + 1; END;
+    CREATE TRIGGER IF NOT EXISTS item_gone AFTER DELETE ON items
+        BEGIN INSERT INTO revision VALUES (1, 1) ON CONFLICT DO UPDATE SET number = number + 1; END;
+    CREATE TRIGGER IF NOT EXISTS item_named AFTER UPDATE OF item ON items
+        BEGIN INSERT INTO revision VALUES (1, 1) ON CONFLICT DO UPDATE SET number = number + 1; END;
+    CREATE TRIGGER IF NOT EXISTS example_new AFTER INSERT ON examples
+        BEGIN INSERT INTO revision VALUES (1, 1) ON CONFLICT DO UPDATE SET number = number + 1; END;
+    CREATE TRIGGER IF NOT EXISTS example_gone AFTER DELETE ON examples
+        BEGIN INSERT INTO revision VALUES (1, 1) ON CONFLICT DO UPDATE SET number = number + 1; END;
+    CREATE TRIGGER IF NOT EXISTS example_moved AFTER UPDATE OF item ON examples
+        BEGIN INSERT INTO revision VALUES (1, 1) ON CONFLICT DO UPDATE SET number = number + 1; END;
+"""  # the revision grows with names and examples, whatever program changes them, and not with counts
+_FIND = "SELECT item, count FROM items WHERE item = ?"
+_ALIKE = "SELECT item, count FROM items WHERE item = ? OR item GLOB '*[^ -~]*' ORDER BY item"
 _PUT = "INSERT INTO items VALUES (:item, :count) ON CONFLICT (item) DO UPDATE SET count = :count"
 _EXPIRE_KEYS = "DELETE FROM keys WHERE at < ?"
 _EVICT_KEYS = "DELETE FROM keys WHERE number <= (SELECT max(number) FROM keys) - ?"
@@ -39,8 +57,9 @@ class SQLitePantry:
     def __init__(self, path: Path, *, timeout_s: float = TIMEOUT_S) -> None:
         """Opens the file, and makes it where there is none; raises StoreUnavailable."""
         self._file = SQLiteFile("the pantry", path, _SCHEMA, timeout_s=timeout_s)
-        self._version = self._file.connect()  # sees every commit, also those of this process's writer
-        self._version_lock = threading.Lock()
+        if _other_spellings(self.items()):  # an earlier release took them for several items
+            with self._file.transaction() as writer:
+                _unite_spellings(writer)
         self._examples: tuple[Hashable, list[Example]] = (None, [])  # version, and the examples of that version
 
     def items(self) -> dict[str, int]:
@@ -51,10 +70,10 @@ class SQLitePantry:
     def get(self, item: str) -> Item:
         """One item; raises NotFound."""
         with self._file.reader() as reader:
-            count = _count(reader, item)
-        if count is None:
+            found = _find(reader, item)
+        if found is None:
             raise not_there(item)
-        return Item(item, count)
+        return found
 
     def put(self, item: str, count: int, key: Key | None = None) -> Item:
         """Set an item's count."""
@@ -88,6 +107,7 @@ class SQLitePantry:
     def teach(self, item: str, examples: Sequence[Example]) -> None:
         """Keep examples of an item, which is made where it is not there; raises InvalidRequest."""
         with self._file.transaction() as writer:
+            item = _own_name(writer, item)
             have = _example_ids(writer, item)
             new = {each.id: each for each in examples if each.id not in have}
             check_room(item, len(have), len(new))
@@ -98,14 +118,15 @@ class SQLitePantry:
     def forget(self, item: str, ids: Sequence[str] | None = None) -> int:
         """Remove examples of an item; raises NotFound."""
         with self._file.transaction() as writer:
+            item = _own_name(writer, item)
             gone = chosen(item, _example_ids(writer, item), ids)
             writer.executemany("DELETE FROM examples WHERE id = ?", [(id,) for id in gone])
         return len(gone)
 
     def stamp(self) -> Hashable:
-        """SQLite's own count of commits by all other connections, those of this process included."""
-        with self._version_lock, self._file.failures():
-            return int(self._version.execute("PRAGMA data_version").fetchone()[0])
+        """The revision of names and examples, which triggers keep in the file."""
+        with self._file.reader() as reader:
+            return int(reader.execute("SELECT coalesce(max(number), 0) FROM revision").fetchone()[0])
 
     def status(self) -> Status:
         """Always fresh: the file is read at every change."""
@@ -113,8 +134,6 @@ class SQLitePantry:
 
     def close(self) -> None:
         """Close the file; what was acknowledged is in it."""
-        with self._version_lock:
-            self._version.close()
         self._file.close()
 
     def _change(self, change: Change, key: Key | None) -> Item:
@@ -125,7 +144,9 @@ class SQLitePantry:
                 writer.execute(_EXPIRE_KEYS, (now - KEYS_KEPT_S,))
                 if answer := _first_answer(writer, key):
                     return answer
-            item = change.applied(_count(writer, change.item))
+            found = _find(writer, change.item)
+            change = replace(change, item=found.item if found else change.item)
+            item = change.applied(found.count if found else None)
             if change.operation == "delete":
                 writer.execute("DELETE FROM items WHERE item = ?", (item.item,))
             else:
@@ -136,9 +157,49 @@ class SQLitePantry:
             return item
 
 
-def _count(connection: sqlite3.Connection, item: str) -> int | None:
-    row = connection.execute("SELECT count FROM items WHERE item = ?", (item,)).fetchone()
-    return row[0] if row else None
+def _find(connection: sqlite3.Connection, item: str) -> Item | None:
+    """The item as it is stored: under this spelling, or else under another one of the same name."""
+    if row := connection.execute(_FIND, (item,)).fetchone():
+        return Item(*row)
+    key = normalise(item)  # which is also how a name in ASCII is spelled
+    rows = connection.execute(_ALIKE, (key,))
+    return next((Item(*row) for row in rows if normalise(row[0]) == key), None)
+
+
+def _own_name(connection: sqlite3.Connection, item: str) -> str:
+    found = _find(connection, item)
+    return found.item if found else item
+
+
+def _other_spellings(items: Mapping[str, int]) -> dict[str, list[str]]:
+    """Each name with the items that are spellings of it, where these are not the one item of that name.
+
+    Names that are no longer valid are left out.
+    """
+    spellings: dict[str, list[str]] = {}
+    for item in items:
+        spellings.setdefault(normalise(item), []).append(item)
+    found = {}
+    for same in spellings.values():
+        try:
+            name = next((item for item in same if item_name(item) == item), item_name(same[0]))
+        except InvalidRequest as error:
+            get_logger().warning("an item of the pantry cannot be named any more", reason=str(error))
+        else:
+            found[name] = same
+    return {name: same for name, same in found.items() if same != [name]}
+
+
+def _unite_spellings(connection: sqlite3.Connection) -> None:
+    """Make one item of each name, with the sum of the counts and all examples."""
+    items = dict(connection.execute("SELECT item, count FROM items ORDER BY item").fetchall())
+    for name, same in _other_spellings(items).items():
+        total = min(sum(items[item] for item in same), MAX_COUNT)
+        connection.execute(_PUT, {"item": name, "count": total})
+        for item in same:
+            connection.execute("UPDATE examples SET item = ? WHERE item = ?", (name, item))
+            connection.execute("DELETE FROM items WHERE item = ? AND item != ?", (item, name))
+        get_logger().info("spellings of one item are united", item=name, spellings=same, count=total)
 
 
 def _example_ids(connection: sqlite3.Connection, item: str) -> list[str]:

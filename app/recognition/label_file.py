@@ -1,4 +1,4 @@
-"""Where the label file is: in the file system, or an object in S3."""
+"""The label file as a text that changes: a file in the file system, or an object in S3."""
 
 import time
 from collections.abc import Callable, Hashable
@@ -8,8 +8,9 @@ from typing import Protocol
 from app.errors import InvalidLabels
 from app.log import get_logger
 from app.s3 import S3, SCHEME, Place, parse_place
+from app.text import decode_text
 
-_EVERY = 0.5  # seconds between looks at S3: served within a second, for about two dollars a month
+_POLL_INTERVAL_S = 0.5  # between looks at S3: served within a second, for about two dollars a month
 
 
 class LabelFile(Protocol):
@@ -25,25 +26,39 @@ class LabelFile(Protocol):
 
 
 class LocalLabels:
-    """A file, which may also be replaced whole."""
+    """A file, which may be replaced whole or written in place.
 
-    def __init__(self, path: Path) -> None:
+    A program that writes in place truncates the file first. So a changed text is taken once the file has been the same
+    for `settle_s` seconds; until then the text from before is served.
+    """
+
+    def __init__(self, path: Path, settle_s: float = 0.3, clock: Callable[[], float] = time.monotonic) -> None:
         self._path = path
+        self._settle_s = settle_s
+        self._clock = clock
+        self._seen: Hashable = None
+        self._seen_at = 0.0
+        self._stamp: Hashable = None
+        self._data = b""
 
     def stamp(self) -> Hashable:
-        """Time, size and inode."""
+        """Times, size and inode of the file when its text was taken."""
         try:
-            stat = self._path.stat()
+            seen = _stat(self._path)
+            if seen != self._seen:
+                self._seen, self._seen_at = seen, self._clock()
+            settled = self._stamp is None or self._clock() - self._seen_at >= self._settle_s
+            if seen != self._stamp and settled:
+                data = self._path.read_bytes()
+                if _stat(self._path) == seen:  # not written to meanwhile
+                    self._stamp, self._data = seen, data
         except OSError as error:
             raise _unreadable(self._path, error) from error
-        return stat.st_mtime_ns, stat.st_size, stat.st_ino
+        return self._stamp
 
     def read(self) -> str:
-        """The text of this moment."""
-        try:
-            return self._path.read_text(encoding="utf-8")
-        except (OSError, UnicodeError) as error:
-            raise _unreadable(self._path, error) from error
+        """The text that belongs to the last stamp."""
+        return _decoded(self._path, self._data)
 
 
 class S3Labels:
@@ -62,15 +77,12 @@ class S3Labels:
         """The ETag."""
         if self._clock() >= self._look_at:
             self._look()
-            self._look_at = self._clock() + _EVERY
+            self._look_at = self._clock() + _POLL_INTERVAL_S
         return self._tag
 
     def read(self) -> str:
         """The text that belongs to the last stamp."""
-        try:
-            return self._data.decode("utf-8")
-        except UnicodeError as error:
-            raise _unreadable(self._place, error) from error
+        return _decoded(self._place, self._data)
 
     def _look(self) -> None:
         try:
@@ -90,6 +102,18 @@ def open_labels(labels: str | Path) -> LabelFile:
     if isinstance(labels, str) and labels.startswith(SCHEME):
         return S3Labels(S3(attempts=1, timeout=2), parse_place(labels))
     return LocalLabels(Path(labels))
+
+
+def _stat(path: Path) -> Hashable:
+    stat = path.stat()
+    return stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino
+
+
+def _decoded(where: Path | Place, data: bytes) -> str:
+    try:
+        return decode_text(data)
+    except UnicodeError as error:
+        raise _unreadable(where, error) from error
 
 
 def _unreadable(where: Path | Place, error: Exception) -> InvalidLabels:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from app.errors import InvalidLabels, Starting
 from app.model.engines import Floats
-from app.recognition.vocabulary import Label, LabelSet
+from app.recognition.labels import Label
+from app.recognition.vocabulary import LabelSet
 from app.recognition.zero_shot import Ranking, is_known, rank
 
 
@@ -20,9 +21,14 @@ class Recognition:
     label_count: int
 
     @property
-    def item(self) -> str:
+    def label(self) -> Label:
         """The best label."""
-        return self.labels[0].name
+        return self.labels[0]
+
+    @property
+    def item(self) -> str:
+        """The name of the best label."""
+        return self.label.name
 
     @property
     def sure(self) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import InvalidLabels
-from app.recognition.vocabulary import same
+from app.text import normalise
 
 LONGEST_TEXT = 2000  # characters of a prompt or text: bounds what counting its tokens costs
 
@@ -63,7 +63,11 @@ async def read_labels(
     categories = list(labels.values()) if isinstance(labels, Mapping) else None
     _check_names(names, "label", limits.longest)
     _check_names(categories or [], "category", limits.longest)
-    _check_distinct(names, await each(same, names))
+    _check_distinct(names, await each(normalise, names))
+    if categories:
+        spellings: dict[str, str] = {}  # normalised category -> its first spelling
+        keys = await each(normalise, categories)
+        categories = [spellings.setdefault(key, category) for key, category in zip(keys, categories, strict=True)]
     prompts = [template.replace("{}", name) for name in names] if template else names
     for name, prompt in zip(names, prompts, strict=True):
         if len(prompt) > LONGEST_TEXT:
@@ -92,5 +96,7 @@ def _check_distinct(names: Sequence[str], normalised: Sequence[str]) -> None:
     seen: dict[str, str] = {}
     for name, key in zip(names, normalised, strict=True):
         if (before := seen.get(key)) is not None:
-            raise InvalidLabels(f"{name!r} and {before!r} are one label: case and spacing make no difference")
+            raise InvalidLabels(
+                f"{name!r} and {before!r} are one label: case, spacing and the way of writing a character do not count"
+            )
         seen[key] = name

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from app.model.engines import Floats
 from app.pantry.examples import Example
 from app.recognition.recogniser import Recogniser
-from app.recognition.vocabulary import same
+from app.text import normalise
 
 NEAR_DUPLICATE = (
     0.997  # cosine: of larder-small, 99 % of pictures saved anew are nearer, 5 % of other ones of a new thing
@@ -62,4 +62,4 @@ def _other_label(example: Example, recogniser: Recogniser) -> str | None:
     answer = recogniser.recognise(example.vector, top_k=1, threshold=SURE)
     label = answer.labels[0]
     doubtful = not answer.ranking.confident or answer.known is False
-    return None if doubtful or same(example.item) in map(same, label.names) else label.name
+    return None if doubtful or normalise(example.item) in map(normalise, label.names) else label.name

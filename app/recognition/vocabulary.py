@@ -1,14 +1,8 @@
-"""Label file and pantry items to one ordered, deduplicated, versioned label set with prototypes.
-
-A label file has one label a line. `#`, first in a line or after a space, starts a comment; blank lines are ignored;
-`label | synonym | synonym` gives one label several names, whose vectors are averaged so that synonyms do not split the
-probability. A line whose name an earlier line had adds to that label.
-"""
+"""The live label set: label file and pantry items, encoded to prototypes and versioned."""
 
 import hashlib
-import re
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -21,22 +15,10 @@ from app.pantry import PantryStore
 from app.pantry.examples import Example
 from app.recognition.few_shot import FewShotIndex, ImageAlignment, fit_few_shot
 from app.recognition.label_file import LabelFile
+from app.recognition.labels import Label, merge, name_indices, parse_labels
+from app.text import normalise, read_text
 
-_COMMENT = re.compile(r"(^|\s)#.*")
-
-
-@dataclass(frozen=True)
-class Label:
-    """What the user sees, its other names, and where it comes from: "file", "pantry" or both."""
-
-    name: str
-    synonyms: tuple[str, ...] = ()
-    sources: tuple[str, ...] = ("file",)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The label and its synonyms: what its prototype is made of."""
-        return (self.name, *self.synonyms)
+_MAX_WARNINGS = 20  # about single lines of one label file
 
 
 @dataclass(frozen=True)
@@ -48,54 +30,13 @@ class LabelSet:
     version: str
     few_shot: FewShotIndex | None = None
     """The examples of the labels; None when there are none."""
+    indices: Mapping[str, int] = field(default_factory=dict)
+    """Each normalised name with the index of its label."""
 
-
-def same(name: str) -> str:
-    """Labels that differ in case or spacing only are one label: the form they share.
-
-    >>> same("Soy  Sauce") == same("soy sauce")
-    True
-    """
-    return " ".join(name.split()).casefold()
-
-
-def parse_labels(text: str, longest: int) -> list[Label]:
-    r"""The labels of a label file's text, in its order.
-
-    Raises InvalidLabels, naming the line, for a name of more than `longest` characters.
-
-    >>> parsed = parse_labels("# fruit\nbanana\n\nchickpeas | garbanzo beans\nBanana", longest=200)
-    >>> [label.names for label in parsed]
-    [('banana',), ('chickpeas', 'garbanzo beans')]
-    """
-    labels: list[Label] = []
-    places: dict[str, int] = {}  # every name, in the form it shares with its likes, to its label's place
-    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), start=1):
-        names = [" ".join(name.split()) for name in _COMMENT.sub("", line).split("|")]
-        if any(len(name) > longest for name in names):
-            raise InvalidLabels(f"line {number} of the label file: a label has at most {longest} characters")
-        new = [name for name in dict.fromkeys(names) if name and same(name) not in places]
-        known = [places[same(name)] for name in names if same(name) in places]
-        if known:
-            label = labels[known[0]]
-            labels[known[0]] = Label(label.name, (*label.synonyms, *new))
-        elif new:
-            labels.append(Label(new[0], tuple(new[1:])))
-        places |= {same(name): known[0] if known else len(labels) - 1 for name in new}
-    return labels
-
-
-def merge(file_labels: Iterable[Label], items: Iterable[str]) -> tuple[Label, ...]:
-    """The file's labels in their order, then the pantry's items by name; an item that a label names is that label."""
-    labels = list(file_labels)
-    places = {same(name): place for place, label in enumerate(labels) for name in label.names}
-    for item in sorted(items):
-        if (place := places.get(same(item))) is None:
-            labels.append(Label(item, sources=("pantry",)))
-        else:
-            label = labels[place]
-            labels[place] = Label(label.name, label.synonyms, ("file", "pantry"))
-    return tuple(labels)
+    def find(self, name: str) -> Label | None:
+        """The label with this name, None where there is none."""
+        index = self.indices.get(normalise(name))
+        return None if index is None else self.labels[index]
 
 
 class Vocabulary:
@@ -124,24 +65,54 @@ class Vocabulary:
         self._fits = fits
         self._model = model
         self._alignment = alignment
+        self._file_stamp: Hashable = None
+        self._file_labels: list[Label] = []
         self._stamp: Hashable = None
         self.current: LabelSet | None = None
         """None until the first `refresh` is through."""
 
     def refresh(self) -> bool:
-        """Look at the label file and the pantry; where they changed, encode the new names and swap the set.
+        """Poll the label file and the pantry; where they changed, encode the new names and swap the set.
 
         Returns whether there is a new set. Raises InvalidLabels or StoreUnavailable and keeps the set it had.
         """
-        stamp = (self._label_file.stamp(), self._pantry.stamp())
+        self.read_file()
+        stamp = (self._file_stamp, self._pantry.stamp())
         if stamp == self._stamp:
             return False
-        labels = merge(parse_labels(self._label_file.read(), self._longest), self._pantry.items())
-        prototypes, examples = self._prototypes(labels), self._examples()
-        few_shot = fit_few_shot(label_indices(examples, labels), prototypes, self._alignment)
-        self.current = LabelSet(labels, prototypes, _version(labels, examples), few_shot)
+        labels, examples = merge(self._file_labels, self._pantry.items()), self._examples()
+        version = _version(labels, examples)
+        changed = self.current is None or self.current.version != version
+        if changed:
+            self.current = self._encoded(labels, examples, version)
         self._stamp = stamp
-        return True
+        return changed
+
+    def read_file(self) -> None:
+        """Parse the label file where it has changed; raises InvalidLabels.
+
+        A file that had labels and now has none is taken for one that is being written: its labels stay.
+        """
+        stamp = self._label_file.stamp()
+        if stamp == self._file_stamp:
+            return
+        log, refused = get_logger(), []
+        labels = parse_labels(self._label_file.read(), self._longest, lambda *line: refused.append(line))
+        for line, reason in refused[:_MAX_WARNINGS]:
+            log.warning("the pantry cannot have this label", line=line, reason=reason)
+        if len(refused) > _MAX_WARNINGS:
+            log.warning("the pantry cannot have more labels", count=len(refused) - _MAX_WARNINGS)
+        if self._file_labels and not labels:
+            log.warning("the label file has no labels any more: those that it had are served on")
+        else:
+            self._file_labels = labels
+        self._file_stamp = stamp
+
+    def _encoded(self, labels: tuple[Label, ...], examples: Sequence[Example], version: str) -> LabelSet:
+        prototypes = self._prototypes(labels)
+        indices = name_indices(labels)
+        few_shot = fit_few_shot(label_indices(examples, indices), prototypes, self._alignment)
+        return LabelSet(labels, prototypes, version, few_shot, indices)
 
     def _examples(self) -> list[Example]:
         """The examples that the model understands."""
@@ -163,10 +134,10 @@ class Vocabulary:
         )
 
 
-def label_indices(examples: Iterable[Example], labels: Sequence[Label]) -> list[tuple[int, Floats]]:
-    """Each example's vector (D,) with the place of the label that its item is."""
-    places = {same(name): place for place, label in enumerate(labels) for name in reversed(label.names)}
-    return [(places[same(each.item)], each.vector) for each in examples if same(each.item) in places]
+def label_indices(examples: Iterable[Example], indices: Mapping[str, int]) -> list[tuple[int, Floats]]:
+    """Each example's embedding (D,) with the index of the label that its item is; examples of no label are left out."""
+    keys = ((normalise(each.item), each.vector) for each in examples)
+    return [(indices[key], vector) for key, vector in keys if key in indices]
 
 
 def encode(labels: Sequence[tuple[str, ...]], templates: Sequence[str], encoder: Encoder) -> Floats:
@@ -180,8 +151,8 @@ def encode(labels: Sequence[tuple[str, ...]], templates: Sequence[str], encoder:
 
 def label_set(labels: Sequence[Label], templates: Sequence[str], encoder: Encoder) -> LabelSet:
     """A label set that stays as it is."""
-    labels = tuple(labels)
-    return LabelSet(labels, encode([label.names for label in labels], templates, encoder), _version(labels))
+    prototypes = encode([label.names for label in labels], templates, encoder)
+    return LabelSet(tuple(labels), prototypes, _version(labels), indices=name_indices(labels))
 
 
 def read_prompts(path: Path) -> list[str]:
@@ -190,7 +161,7 @@ def read_prompts(path: Path) -> list[str]:
     Raises InvalidLabels when there are none.
     """
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [line.strip() for line in read_text(path).splitlines()]
     except (OSError, UnicodeError) as error:
         raise InvalidLabels(f"{path} cannot be read: {error}") from error
     prompts = [line for line in lines if line and not line.startswith("#")]
@@ -209,5 +180,8 @@ def read_templates(path: Path) -> list[str]:
 
 
 def _version(labels: Sequence[Label], examples: Iterable[Example] = ()) -> str:
-    text = "\n".join(["|".join(label.names) for label in labels] + [each.id for each in examples])
+    text = "\n".join(
+        ["|".join([*label.names, *label.sources, label.item or ""]) for label in labels]
+        + [each.id for each in examples]
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,11 +1,10 @@
 """Names of things to captions, varied at random."""
 
-import html
 import random
 from dataclasses import dataclass
 from pathlib import Path
 
-import ftfy
+from app.text import clean, read_text
 
 HERE = Path(__file__).parent
 TEMPLATES = (
@@ -50,14 +49,9 @@ SYLLABLES = (
 )
 
 
-def clean(text: str) -> str:
-    """Mend broken characters and entities and collapse white space, as the service does before its tokenizer."""
-    return " ".join(html.unescape(html.unescape(ftfy.fix_text(text))).split())
-
-
 def read_names(path: Path) -> list[list[str]]:
     """A label file as lists of names: `label | synonym | synonym`, comments and blank lines left out."""
-    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    lines = (line.strip() for line in read_text(path).splitlines())
     return [[clean(name) for name in line.split("|")] for line in lines if line and not line.startswith("#")]
 
 

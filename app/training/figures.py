@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
+from app.text import clean
 from app.training.augment import normalise
-from app.training.captions import clean
 from app.training.model import SmallClip
 from app.training.scoring import Encode, prototypes
 

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from app.errors import LarderError, TrainingError
 from app.images.decode import ImageLimits, open_picture
-from app.training.captions import clean
+from app.text import clean
 from app.training.data import Pictures, plain, square
 
 LIMITS = ImageLimits(max_bytes=100 * 1024 * 1024)  # one's own pictures are trusted more than a request's

@@ -106,3 +106,15 @@ def test_without_pictures_there_is_nothing_to_export(client, tmp_path, monkeypat
     say(client, "r1", "quince")
     monkeypatch.setenv("LARDER_DATA", str(client.app.state.service.feedback._path.parent))
     assert exported(tmp_path / "exported", capsys)["without_picture"] == 1
+
+
+def test_feedback_by_a_label_teaches_the_item_that_the_pantry_has_for_it(client):
+    """The pantry calls blue azure blue: either name is right, and its item gets the example."""
+    client.put("/pantry/azure blue", json={"count": 1})
+    wait_until(lambda: client.get("/labels").json()["labels"][2]["sources"] == ["file", "pantry"])
+    ask(client, "r1", "blue")
+    for name in ("blue", "Azure Blue"):
+        said = say(client, "r1", name, teach=True).json()
+        assert (said["item"], said["answered"], said["right"]) == ("azure blue", "blue", True)
+    assert [each["item"] for each in client.get("/pantry").json()["items"]] == ["azure blue"]
+    assert len(client.get("/pantry/azure blue/examples").json()["examples"]) == 1

@@ -85,7 +85,7 @@ def test_a_name_with_a_slash_is_422(client, name):
         ("DELETE", "/examples", None),
     ]:
         message = problem(client.request(method, path + rest, json=body), 422, "invalid_request")
-        assert message.startswith(f"{name!r} is no item's name")
+        assert message.startswith(f"invalid item name {name!r}")
     assert client.get("/pantry").json() == {"items": [{"item": "rice", "count": 0}]}
     assert len(client.get("/pantry/rice/examples").json()["examples"]) == 1
 

@@ -300,3 +300,33 @@ def test_the_settings_of_the_limits_are_used(start):
     small = as_base64(picture(size=(10, 10)), "JPEG")
     problem(post(client, image_data=small), 415, "unsupported_image")
     assert Settings().max_pixels == 50_000_000
+
+
+@pytest.mark.parametrize("item", ["azure blue", "blue", "AZURE  Blue"])
+def test_the_item_that_the_pantry_has_for_a_label_is_counted(client, item):
+    """The label file calls it blue; the pantry may have it by a synonym, which is what is changed and answered."""
+    name = client.put(f"/pantry/{item}", json={"count": 5}).json()["item"]
+    wait_until(lambda: client.get("/labels").json()["labels"][2]["sources"] == ["file", "pantry"])
+    blue = as_base64(picture("blue"))
+    for operation, count in (("remove", 4), ("add", 5)):
+        answer = post(client, image_data=blue, pantry_update={"operation": operation}).json()
+        assert (answer["item"], answer["pantry"]) == ("blue", {"item": name, "count": count})
+    assert answer.get("pantry_item") == (name if name != "blue" else None)
+    more = (
+        {"images": [blue, blue]},
+        {"image_data": blue, "tiles": "auto"},
+        {"image_data": blue, "regions": [[0, 0, 9, 9]]},
+    )
+    for body in more:
+        client.post("/process-image", json=body | {"pantry_update": {"operation": "add"}})
+    assert [each["item"] for each in client.get("/pantry").json()["items"]] == [name]
+    assert client.get(f"/pantry/{item}").json()["count"] > 7
+
+
+def test_another_spelling_of_a_label_is_no_rival(client):
+    """Full-width letters, which the model cannot tell apart, leave the answer as sure as it was."""
+    before = post(client).json()
+    assert client.put("/pantry/ｒｅｄ", json={"count": 1}).json()["item"] == "red"
+    wait_until(lambda: client.get("/labels").json()["labels"][0]["sources"] == ["file", "pantry"])
+    after = post(client).json()
+    assert (after["label_count"], after["similarity_score"]) == (before["label_count"], before["similarity_score"])

@@ -3,7 +3,6 @@
 import pytest
 from PIL import Image
 
-from tests.api.test_process_image import problem
 from tests.conftest import wait_until
 from tests.fakes import as_base64, picture
 
@@ -62,13 +61,23 @@ def test_boxes_that_show_the_same_are_counted_together(client):
 
 
 def test_a_label_that_can_be_no_item_is_not_counted(client, settings):
-    """It is refused with its name, and no other of the list is counted either."""
+    """It is answered without a count, with the reason beside it, and the others of the list are counted."""
     settings.labels.write_text("red\ngreen / leaf\nblue\n")
     wait_until(lambda: ask(client, picture("green")).json()["item"] == "green / leaf")
     boxes = [[0, 0, 64, 64], [64, 0, 128, 64]]
-    response = ask(client, shelf(), regions=boxes, pantry_update={"operation": "add"})
-    assert "'green / leaf' is no item's name" in problem(response, 422, "invalid_request")
-    assert client.get("/pantry").json()["items"] == []
+    answer = ask(client, shelf(), regions=boxes, pantry_update={"operation": "add"}).json()
+    assert [each["pantry"] for each in answer["regions"]] == [{"item": "red", "count": 1}, None]
+    assert [each.get("pantry_refused", "")[:32] for each in answer["regions"]] == [
+        "",
+        "invalid item name 'green / leaf'",
+    ]
+    assert client.get("/pantry").json()["items"] == [{"item": "red", "count": 1}]
+    found = ask(client, shelf([["red", "green"]]), tiles="auto", pantry_update={"operation": "add"}).json()["items"]
+    counted = {each["item"]: (each["pantry"], "pantry_refused" in each) for each in found}
+    assert counted == {"red": ({"item": "red", "count": 2}, False), "green / leaf": (None, True)}
+    alone = ask(client, picture("green"), pantry_update={"operation": "add"}).json()
+    assert (alone["item"], alone["pantry"]) == ("green / leaf", None)
+    assert "U+002F SOLIDUS" in alone["pantry_refused"]
 
 
 @pytest.mark.parametrize("more", [{"regions": [[0, 0, 64, 64], [64, 0, 128, 64]]}, {"tiles": "auto"}], ids=str)

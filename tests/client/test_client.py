@@ -92,7 +92,10 @@ def test_the_pantry(larder):
 def test_an_item_has_no_slash(larder):
     """The service's reason reaches the caller, at adding and after."""
     for call in (larder.add, larder.item, larder.taught, larder.delete):
-        with pytest.raises(InvalidRequest, match="'1/2 litre of milk' is no item's name.* no '/'"):
+        with pytest.raises(
+            InvalidRequest,
+            match="invalid item name '1/2 litre of milk': it has the character U.002F SOLIDUS; .* without '/'",
+        ):
             call("1/2 litre of milk")
 
 

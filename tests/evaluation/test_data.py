@@ -5,7 +5,7 @@ import pytest
 
 from app.errors import EvaluationError
 from app.evaluation.data import Pictures, hold_out, read_classes, read_files, read_pictures, read_splits
-from app.recognition.vocabulary import Label
+from app.recognition.labels import Label
 from tests.evaluation.conftest import CLASSES, speckled
 
 LABELS = [Label(name) for name in CLASSES]

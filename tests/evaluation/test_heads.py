@@ -5,7 +5,7 @@ import pytest
 
 from app.evaluation.heads import SHARPNESS, Vectors, linear_probe, nearest, prototypes, text_heads, votes
 from app.model.encoder import unit
-from app.recognition.vocabulary import Label
+from app.recognition.labels import Label
 from tests.fakes import ColourEncoder
 
 

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from app.errors import ExportError
 from app.exporter.open_clip_import import import_open_clip
 from app.exporter.tokenizer import make_tokenizer
-from app.model.bundle import clean
+from app.text import clean
 
 WORDS = ["apple", "Milk", "it's", "WE'LL", "12.5kg", "naïve", "ΟΔΟΣ", "ΣΑΣ", "İstanbul", "straße", "りんご", "苹果"]
 WORDS += ["яблоко", "تفاح", "🍎", "👩\u200d🍳", "é", "e\u0301", "x²", "ﬁsh", "ſ"]

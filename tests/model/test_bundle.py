@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from app.errors import BundleError
-from app.model.bundle import clean, find_bundle, open_bundle
+from app.model.bundle import find_bundle, open_bundle
+from app.text import clean
 from tests.bundles import write_bundle
 
 

@@ -54,7 +54,7 @@ def test_no_count_is_0():
 def test_an_id_that_is_no_name_is_left_out(document_id):
     """Blank, huge and unprintable ids are no items."""
     assert entry(document_id, count={"integer_value": 3}).item is None
-    assert "no item's name" in entry(document_id).odd
+    assert "not a valid item name" in entry(document_id).odd
 
 
 @pytest.mark.parametrize("document_id", ["Rice", " rice", "RICE "])

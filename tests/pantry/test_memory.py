@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.pantry import Item
 from app.pantry.firestore.documents import Entry
 from app.pantry.firestore.memory import Memory
 
@@ -26,7 +27,7 @@ def test_snapshots_are_taken_in(memory):
     assert list(memory.items().items()) == [("apple", 5), ("rice", 1)]
     memory.heard({"rice": at(2, count=2), "apple": None}, (2, 0), whole=False)
     assert memory.items() == {"rice": 2}
-    assert (memory.count("rice"), memory.count("apple")) == (2, None)
+    assert (memory.get("rice"), memory.get("apple")) == (Item("rice", 2), None)
 
 
 def test_a_whole_snapshot_is_all_there_is(memory):
@@ -67,16 +68,17 @@ def test_a_late_acknowledgement_does_not_undo_what_was_heard(memory):
     assert memory.items() == {"rice": 7}
 
 
-def test_the_stamp_grows_with_names_and_counts_alone(memory):
-    """A snapshot that says nothing new leaves the stamp, and so do other fields of a document."""
+def test_the_stamp_grows_with_names_alone(memory):
+    """A snapshot that brings no new item leaves the stamp, and so do counts and other fields of a document."""
     stamps = [memory.stamp()]
     memory.heard({"rice": at(1)}, (1, 0), whole=True)
     stamps.append(memory.stamp())
     memory.heard({"rice": at(1)}, (2, 0), whole=True)
     memory.heard({"rice": at(3)}, (3, 0), whole=False)
-    assert memory.stamp() == stamps[1]
     memory.heard({"rice": at(4, count=2)}, (4, 0), whole=False)
-    stamps.append(memory.stamp())
+    memory.wrote("rice", "rice", 3, (4, 5))
+    assert memory.stamp() == stamps[1]
+    assert memory.items() == {"rice": 3}
     memory.heard({"rice": None}, (5, 0), whole=False)
     stamps.append(memory.stamp())
     assert sorted(set(stamps)) == stamps
@@ -105,3 +107,17 @@ def test_the_document_of_exactly_the_name_goes_first(memory):
     memory.heard({"rice": at(2, count=5)}, (2, 0), whole=False)
     assert memory.items() == {"rice": 5}
     assert memory.document("rice")[0] == "rice"
+
+
+def test_spellings_of_one_name_are_one_item(memory):
+    """The one that is spelled as we write it shows, the first by its id of several; any spelling leads to it."""
+    decomposed, composed = "cre\u0300me", "crème"
+    memory.heard({decomposed: at(1, composed, 3), "weißbier": at(1, "weißbier", 4)}, (1, 0), whole=True)
+    assert memory.items() == {composed: 3, "weißbier": 4}
+    assert memory.document(composed)[0] == decomposed
+    assert memory.get("weissbier") == Item("weißbier", 4)
+    assert memory.document("weissbier")[0] == "weißbier"
+    memory.heard({composed: at(2, composed, 5), "weissbier": at(2, "weissbier", 6)}, (2, 0), whole=False)
+    assert memory.items() == {composed: 5, "weissbier": 6}
+    assert memory.get(decomposed) == Item(composed, 5)
+    assert memory.has("WEISSBIER".lower()) and not memory.has("beer")

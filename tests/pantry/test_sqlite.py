@@ -99,3 +99,43 @@ def test_old_keys_are_forgotten(store, monkeypatch):
     store._file.writer.execute("UPDATE keys SET at = ?", (time.time() - sqlite.KEYS_KEPT_S - 1,))
     store.add("rice", 1, Key("new", "r"))
     assert store._file.writer.execute("SELECT key FROM keys").fetchall() == [("new",)]
+
+
+def test_spellings_that_were_items_of_their_own_are_united(tmp_path):
+    """Opened again, a file of an earlier release has one item of each name, with all counts and examples."""
+    path = tmp_path / "pantry.sqlite"
+    SQLitePantry(path).close()
+    connection = sqlite3.connect(path)
+    rows = {
+        "cre\u0300me": 2,
+        "crème": 3,
+        "ｂａｎａｎａ": 4,
+        "lay’s": 1,
+        "weissbier": 5,
+        "weißbier": 6,
+        "half/half": 7,
+        "tea": 8,
+    }
+    connection.executemany("INSERT INTO items VALUES (?, ?)", rows.items())
+    keep = "INSERT INTO examples (id, item, model, vector, at) VALUES (?, ?, 'seen', x'0000803f', 0)"
+    connection.executemany(keep, [("a", "cre\u0300me"), ("b", "crème"), ("c", "weißbier"), ("d", "ｂａｎａｎａ")])
+    connection.commit()
+    connection.close()
+    for _ in range(2):
+        store = SQLitePantry(path)
+        expected = {"crème": 5, "banana": 4, "lay's": 1, "weissbier": 11, "half/half": 7, "tea": 8}
+        assert store.items() == expected
+        found = {example.id: example.item for example in store.examples()}
+        assert found == {"a": "crème", "b": "crème", "c": "weissbier", "d": "banana"}
+        store.close()
+
+
+def test_another_program_that_changes_names_is_seen(store, tmp_path):
+    """The stamp is kept by the file itself: an item that is inserted, renamed or deleted by hand changes it."""
+    stamps = [store.stamp()]
+    connection = sqlite3.connect(tmp_path / "pantry.sqlite", isolation_level=None)
+    for change in ("INSERT INTO items VALUES ('tea', 1)", "UPDATE items SET item = 'oats'", "DELETE FROM items"):
+        connection.execute(change)
+        stamps.append(store.stamp())
+    connection.close()
+    assert len(set(stamps)) == 4

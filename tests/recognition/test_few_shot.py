@@ -7,8 +7,9 @@ import pytest
 
 from app.model.encoder import unit
 from app.recognition.few_shot import KAPPA, LEAD, ImageAlignment, apply_affine, bounded_lead, fit_few_shot
+from app.recognition.labels import Label
 from app.recognition.recogniser import Recogniser
-from app.recognition.vocabulary import Label, LabelSet
+from app.recognition.vocabulary import LabelSet
 
 SIZE = 8
 

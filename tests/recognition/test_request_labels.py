@@ -31,6 +31,12 @@ def test_a_map_has_categories():
     assert labels.categories == ["fruit", "vegetable", "fruit"]
 
 
+def test_categories_are_one_by_the_rule_for_labels():
+    """Fruit, fruit and full-width fruit are one category, spelled as it came first."""
+    labels = read_labels({"pear": "Fruit", "plum": "fruit ", "fig": "ｆｒｕｉｔ", "leek": "veg"}, None, LIMITS)
+    assert labels.categories == ["Fruit", "Fruit", "Fruit", "veg"]
+
+
 @pytest.mark.parametrize(
     ("labels", "template", "message"),
     [
@@ -44,6 +50,10 @@ def test_a_map_has_categories():
         (["Soy  sauce", "rice", "soy sauce"], None, "'soy sauce' and 'Soy  sauce' are one label"),
         ({"a": "x", "A": "y"}, None, "'A' and 'a' are one label"),
         (["a", "a"], None, "'a' and 'a' are one label"),
+        (["lay's", "lay’s"], None, "one label: case, spacing and the way of writing a character do not count"),
+        (["crème", "cre\u0300me"], None, "are one label"),
+        (["fig", "ﬁg"], None, "are one label"),
+        ({"R&D": "x", "r&amp;d": "y"}, None, "are one label"),
         (["a"], "no place", "template: .*{} for the label"),
         (["a"], "", "template"),
         (["a"], "{}" * 20, "template: a text of at most 20"),

@@ -4,11 +4,12 @@ import os
 
 import numpy as np
 import pytest
+import structlog
 
 from app.errors import InvalidLabels, StoreUnavailable
 from app.pantry.sqlite import SQLitePantry
 from app.recognition.label_file import LocalLabels
-from app.recognition.vocabulary import Label, Vocabulary, encode, merge, parse_labels, read_prompts
+from app.recognition.vocabulary import Vocabulary, encode, read_prompts
 from tests.fakes import ColourEncoder
 
 
@@ -28,50 +29,13 @@ def label_file(tmp_path):
 
 @pytest.fixture
 def vocabulary(label_file, pantry):
-    return Vocabulary(LocalLabels(label_file), ["a photo of {}.", "{}"], pantry, ColourEncoder(), longest=200)
+    return Vocabulary(
+        LocalLabels(label_file, settle_s=0), ["a photo of {}.", "{}"], pantry, ColourEncoder(), longest=200
+    )
 
 
 def names(labels) -> list[str]:
     return [label.name for label in labels]
-
-
-def test_a_label_file_is_forgiving():
-    """Comments, blank lines, a byte order mark, Windows line ends and stray bars are all right."""
-    text = "\ufeff# fruit\r\n\r\n  red   apple # ripe\r\n|| banana |\r\nno 7#2\r\n"
-    assert names(parse_labels(text, 200)) == ["red apple", "banana", "no 7#2"]
-
-
-def test_case_and_spacing_make_no_new_label():
-    """`soy Sauce`, `Soy  sauce` and `soy sauce` are one label, with the spelling that came first."""
-    assert names(parse_labels("soy Sauce\nSoy  sauce\nsoy sauce", 200)) == ["soy Sauce"]
-
-
-def test_synonyms_belong_to_the_label_that_named_them_first():
-    """A later line whose name is known adds its new names to that label."""
-    labels = parse_labels("chickpeas | garbanzo\nGarbanzo | ceci\nrice", 200)
-    assert [label.names for label in labels] == [("chickpeas", "garbanzo", "ceci"), ("rice",)]
-
-
-def test_an_over_long_label_names_its_line():
-    """The error says which line is too long, and what is allowed."""
-    with pytest.raises(InvalidLabels, match="line 2 .*at most 5 characters"):
-        parse_labels("rice\ntomato", 5)
-
-
-def test_file_first_then_the_pantry_by_name():
-    """The order is the file's, then the pantry's items by name, and each knows where it comes from."""
-    merged = merge([Label("tuna"), Label("soy Sauce", ("shoyu",))], ["zucchini", "soy sauce", "apple"])
-    assert [(label.name, label.sources) for label in merged] == [
-        ("tuna", ("file",)),
-        ("soy Sauce", ("file", "pantry")),
-        ("apple", ("pantry",)),
-        ("zucchini", ("pantry",)),
-    ]
-
-
-def test_an_item_that_a_synonym_names_is_that_label():
-    """A pantry item does not compete with the label that has it as a synonym."""
-    assert merge([Label("chickpeas", ("garbanzo",))], ["garbanzo"])[0].sources == ("file", "pantry")
 
 
 def test_a_prototype_is_the_mean_over_names_and_templates():
@@ -102,14 +66,61 @@ def test_nothing_is_encoded_twice(vocabulary, label_file, pantry):
     assert vocabulary.current.version != before.version
 
 
-def test_a_count_that_changes_encodes_nothing(vocabulary, pantry):
-    """Counts are no labels."""
+def test_a_count_that_changes_makes_no_new_set(vocabulary, pantry):
+    """Neither does a label file that is written again with the same text."""
     pantry.put("green", 1)
     vocabulary.refresh()
-    vocabulary._encoder.prompts_seen.clear()
+    before = vocabulary.current
     pantry.add("green", 5)
+    pantry.remove("green", 2)
+    assert not vocabulary.refresh()
+    assert vocabulary.current is before
+
+
+def test_the_same_labels_written_again_make_no_new_set(vocabulary, label_file):
+    """A changed file alone is no news: the version stays, and nothing is logged."""
     vocabulary.refresh()
-    assert vocabulary._encoder.prompts_seen == []
+    before = vocabulary.current
+    label_file.write_text("# the same labels\nred\nblue | azure\n")
+    assert not vocabulary.refresh()
+    assert vocabulary.current is before
+
+
+def test_a_file_that_loses_all_labels_keeps_them(vocabulary, label_file, pantry):
+    """A truncated file is being written; the pantry's items are followed meanwhile, and the next labels are taken."""
+    vocabulary.refresh()
+    label_file.write_text("")
+    pantry.put("green", 1)
+    assert vocabulary.refresh()
+    assert names(vocabulary.current.labels) == ["red", "blue", "green"]
+    label_file.write_text("# only a comment\n")
+    assert not vocabulary.refresh()
+    label_file.write_text("cyan\n")
+    assert vocabulary.refresh()
+    assert names(vocabulary.current.labels) == ["cyan", "green"]
+
+
+def test_a_label_is_found_by_any_of_its_names(vocabulary, pantry):
+    """A synonym, another spelling, an item of the pantry; what no label is called is not found."""
+    pantry.put("green", 1)
+    vocabulary.refresh()
+    found = {name: vocabulary.current.find(name) for name in ("AZURE", "ｒｅｄ", "green", "brown")}
+    assert {name: label and label.name for name, label in found.items()} == {
+        "AZURE": "blue", "ｒｅｄ": "red", "green": "green", "brown": None
+    }  # fmt: skip
+
+
+def test_a_label_that_the_pantry_cannot_have_is_logged_with_its_line(vocabulary, label_file):
+    """Once, when the file is read, and not again when the pantry changes."""
+    label_file.write_text("red\ngreen / leaf\nsoft\xad drink\n")
+    with structlog.testing.capture_logs() as logs:
+        vocabulary.refresh()
+        vocabulary._pantry.put("yellow", 1)
+        vocabulary.refresh()
+    told = [(each["line"], each["reason"]) for each in logs if "line" in each]
+    assert [line for line, _ in told] == [2, 3]
+    assert "U+002F SOLIDUS" in told[0][1]
+    assert "U+00AD SOFT HYPHEN" in told[1][1]
 
 
 def test_another_process_is_seen(vocabulary, pantry, tmp_path):
@@ -186,6 +197,8 @@ def test_prompt_files_have_comments_too(tmp_path):
     path = tmp_path / "templates.txt"
     path.write_text("# templates\n\na photo of {}.\n {} \n")
     assert read_prompts(path) == ["a photo of {}.", "{}"]
+    path.write_text("\ufeff# a byte order mark is no text\n{}\n")
+    assert read_prompts(path) == ["{}"]
     path.write_text("# nothing\n")
     with pytest.raises(InvalidLabels, match="no lines"):
         read_prompts(path)

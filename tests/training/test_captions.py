@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.training.captions import Captions, build_captions, clean, plural, read_names, read_things
+from app.text import clean
+from app.training.captions import Captions, build_captions, plural, read_names, read_things
 
 LABELS = Path("labels")
 HERE = Path("app/training")

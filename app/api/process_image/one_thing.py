@@ -34,4 +34,4 @@ async def _answer(
     """Remember what was shown, the pictures where those are kept, and count it where the answer is sure."""
     kept = pictures if task.service.keep_pictures else ()
     task.service.answers.remember(task.request_id, Answer(found.item, vectors, kept))
-    return task.answer(found, await count(task, {found.item: 1} if found.sure else {}), **more)
+    return task.answer(found, await count(task, {found.label: 1} if found.sure else {}), **more)

@@ -1,4 +1,4 @@
-"""A request to recognise, and its recognitions on the wire."""
+"""Request context of /process-image, and how its results become response fields."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,16 @@ from app.api.dependencies import Service
 from app.api.recognition_schemas import ProcessImage, ProcessImageAnswer
 from app.api.schemas import ItemCount
 from app.model.engines import Floats
+from app.recognition.labels import Label
 from app.recognition.recogniser import Recognition
+
+
+@dataclass(frozen=True)
+class Counted:
+    """An item and its count after the update; without one, why the pantry cannot have the label as an item."""
+
+    after: ItemCount | None = None
+    refused: str | None = None
 
 
 @dataclass(frozen=True)
@@ -25,14 +34,10 @@ class Task:
         with self.service.ranking():
             return self.service.recogniser.recognise(vector, top_k=self.body.top_k, threshold=self.body.threshold)
 
-    def answer(self, found: Recognition, after: Mapping[str, ItemCount], **more: Any) -> ProcessImageAnswer:
+    def answer(self, found: Recognition, counted: Mapping[str, Counted], **more: Any) -> ProcessImageAnswer:
         """The answer, with the item's count after the update."""
-        facts: dict[str, Any] = {
-            "label_count": found.label_count,
-            "model": self.service.model,
-            "pantry": after.get(found.item),
-        }
-        return ProcessImageAnswer(**seen(found), **facts, **more)
+        facts: dict[str, Any] = {"label_count": found.label_count, "model": self.service.model}
+        return ProcessImageAnswer(**seen(found), **facts, **pantry_fields(counted.get(found.item)), **more)
 
 
 def seen(found: Recognition) -> dict[str, Any]:
@@ -40,6 +45,7 @@ def seen(found: Recognition) -> dict[str, Any]:
     ranking = found.ranking
     return {
         "item": found.item,
+        "pantry_item": own_name(found.label),
         "message": 1 if ranking.confident else 0,
         "similarity_score": ranking.probabilities[0],
         "calibrated_probability": ranking.calibrated_probability,
@@ -50,3 +56,13 @@ def seen(found: Recognition) -> dict[str, Any]:
         "top_k_probabilities": ranking.probabilities,
         "top_k_cosines": ranking.cosines,
     }
+
+
+def own_name(label: Label) -> str | None:
+    """The pantry's name of a label's item, where it is another name than the label's."""
+    return label.item if label.item != label.name else None
+
+
+def pantry_fields(counted: Counted | None) -> dict[str, Any]:
+    """What became of the update; None where there was none."""
+    return {"pantry": counted and counted.after, "pantry_refused": counted and counted.refused}

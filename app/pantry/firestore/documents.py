@@ -17,7 +17,7 @@ Version = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A document as an item: None where its id is no item's name; `odd` says what is wrong with it, if anything is."""
+    """A document as an item: None where its id is not a valid item name; `odd` says what is wrong, if anything is."""
 
     item: str | None
     count: int
@@ -25,9 +25,9 @@ class Entry:
     odd: str | None = None
 
     @property
-    def facts(self) -> tuple[str | None, int]:
-        """What of it shows."""
-        return self.item, self.count
+    def facts(self) -> str | None:
+        """What of it is a label."""
+        return self.item
 
 
 def version_of(time: Any) -> Version:
@@ -41,7 +41,7 @@ def read(document_id: str, document: Any) -> Entry:
     try:
         item = item_name(document_id)
     except InvalidRequest:
-        return Entry(None, 0, version, "its id is no item's name, so it is left out")
+        return Entry(None, 0, version, "its id is not a valid item name, so it is left out")
     count, odd = read_count(document.fields)
     if item != document_id:
         odd = odd or f"its id is not as we write it; it counts as {item!r} unless there is a document of that id"

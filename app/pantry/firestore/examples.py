@@ -11,6 +11,7 @@ from app.pantry import item_name
 from app.pantry.examples import Example, from_bytes, to_bytes
 from app.pantry.firestore.documents import Version, version_of
 from app.pantry.firestore.views import Views
+from app.text import normalise
 
 Fields = dict[str, Any]
 
@@ -47,7 +48,8 @@ class Examples(Views[ExampleEntry]):
 
     def ids(self, item: str) -> list[str]:
         """The ids of an item's examples, which are those of their documents."""
-        return [each.id for each in self.all() if each.item == item]
+        key = normalise(item)
+        return [each.id for each in self.all() if normalise(each.item) == key]
 
     def _changed(self) -> None:
         self._examples = None
@@ -59,7 +61,7 @@ def read(document_id: str, document: Any) -> ExampleEntry:
     try:
         item = item_name(fields["item"].string_value if "item" in fields else "")
     except InvalidRequest:
-        return ExampleEntry(None, version, "its item is no item's name, so it is left out")
+        return ExampleEntry(None, version, "its item is not a valid item name, so it is left out")
     data = fields["vector"].bytes_value if "vector" in fields else b""
     vector = from_bytes(data[: len(data) // 4 * 4])
     if not len(vector) or 4 * len(vector) != len(data) or not np.isfinite(vector).all():

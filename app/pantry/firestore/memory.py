@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 
+from app.pantry import Item
 from app.pantry.firestore.documents import Entry, Version, read
 from app.pantry.firestore.views import Views
+from app.text import normalise
 
 
 class Memory(Views[Entry]):
@@ -11,21 +13,27 @@ class Memory(Views[Entry]):
 
     def __init__(self, report: Callable[[str, str], None]) -> None:
         super().__init__(read, report)
-        self._items: dict[str, tuple[str, int]] | None = {}  # item -> document id and count; None when it must be made
+        self._items: dict[str, tuple[str, str]] | None = {}  # key -> item and document id; None when it must be made
 
     def items(self) -> dict[str, int]:
         """All items by name, in the order of their names."""
-        return {item: count for item, (_, count) in self._view().items()}
+        found = ((item, self._entries.get(document_id)) for item, document_id in self._view().values())
+        return {item: entry.count for item, entry in found if entry}
 
-    def count(self, item: str) -> int | None:
-        """An item's count, None where it is not there."""
-        found = self._view().get(item)
-        return found[1] if found else None
+    def get(self, item: str) -> Item | None:
+        """An item under the name that it has, None where it is not there."""
+        found = self._view().get(normalise(item))
+        entry = self._entries.get(found[1]) if found else None
+        return Item(found[0], entry.count) if found and entry else None
 
     def document(self, item: str) -> tuple[str, Entry | None]:
         """The id of the document that has the item, or would have it, and what is known of it."""
-        document_id = self._view().get(item, (item, 0))[0]
+        _, document_id = self._view().get(normalise(item), (item, item))
         return document_id, self._entries.get(document_id)
+
+    def has(self, item: str) -> bool:
+        """Whether the item is there, under this spelling of its name or another one."""
+        return normalise(item) in self._view()
 
     def wrote(self, document_id: str, item: str, count: int | None, version: Version) -> None:
         """Take in a change of ours that Firestore has acknowledged; a count of None for a document that is gone."""
@@ -34,19 +42,21 @@ class Memory(Views[Entry]):
     def _changed(self) -> None:
         self._items = None
 
-    def _view(self) -> dict[str, tuple[str, int]]:
-        """Items in their order, made anew after a change; a document of exactly that id goes before its likes."""
+    def _view(self) -> dict[str, tuple[str, str]]:
+        """Items in the order of their names, made again after a change.
+
+        Several documents may be spellings of one name. The one whose id is spelled as we write it stands for the item;
+        of several of these, or of none, the first by its id.
+        """
         view = self._items
         if view is None:
             with self._lock:
-                chosen: dict[str, tuple[str, int]] = {}
+                chosen: dict[str, tuple[bool, str, str]] = {}
                 for document_id, entry in self._entries.items():
-                    if entry.item and (entry.item == document_id or _first(document_id, chosen.get(entry.item), entry)):
-                        chosen[entry.item] = (document_id, entry.count)
-                view = self._items = dict(sorted(chosen.items()))
+                    if entry.item:
+                        candidate = (entry.item != document_id, document_id, entry.item)
+                        key = normalise(entry.item)
+                        chosen[key] = min(candidate, chosen.get(key, candidate))
+                ordered = sorted(chosen.items(), key=lambda pair: pair[1][2])
+                view = self._items = {key: (item, document_id) for key, (_, document_id, item) in ordered}
         return view
-
-
-def _first(document_id: str, other: tuple[str, int] | None, entry: Entry) -> bool:
-    """Of documents whose ids differ from the item's name, the first by id stands for it."""
-    return other is None or (other[0] != entry.item and document_id < other[0])

@@ -66,9 +66,8 @@ class FirestorePantry:
 
     def get(self, item: str) -> Item:
         """One item, as last heard; raises NotFound, or StoreUnavailable where Firestore was never heard."""
-        count = self._memory.count(item)
-        if count is not None:
-            return Item(item, count)
+        if found := self._memory.get(item):
+            return found
         if not self._listener.heard:
             raise StoreUnavailable(f"Firestore was not heard yet: {self._listener.problem or 'no answer'}")
         raise not_there(item)
@@ -91,8 +90,7 @@ class FirestorePantry:
 
     def examples(self) -> list[Example]:
         """All examples of the items there are, as last heard, in the order in which they were taught."""
-        items = self._memory.items()
-        return [each for each in self._examples.all() if each.item in items]
+        return [each for each in self._examples.all() if self._memory.has(each.item)]
 
     def teach(self, item: str, examples: Sequence[Example]) -> None:
         """Keep examples of an item, which comes to be where it is not there; raises InvalidRequest."""
@@ -103,7 +101,7 @@ class FirestorePantry:
         return self._writer.forget(item, ids)
 
     def stamp(self) -> Hashable:
-        """Grows when an item's name or count changes, or the examples."""
+        """Grows when an item comes or goes, or an example."""
         return self._memory.stamp(), self._examples.stamp()
 
     def status(self) -> Status:

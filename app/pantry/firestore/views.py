@@ -18,7 +18,7 @@ class View(Protocol):
 
     @property
     def facts(self) -> Hashable:
-        """What has to differ for a change of the document to be one to us."""
+        """What has to differ for a change of the document to be one to the labels."""
         ...
 
 
@@ -45,7 +45,7 @@ class Views(Generic[V]):
         return len(self._entries)
 
     def stamp(self) -> int:
-        """Grows when the facts change; who asks for something after it gets it at least as new."""
+        """Grows when the facts change; what is asked for after it is at least as new."""
         with self._lock:
             return self._stamp
 
@@ -72,12 +72,14 @@ class Views(Generic[V]):
     def ours(self, document_id: str, entry: V | None, version: Version) -> None:
         """Take in a change of ours that Firestore has acknowledged; an entry of None for a document that is gone."""
         with self._lock:
+            before = self._stamp
             if entry:
                 self._set(document_id, entry)
             else:
                 self._drop(document_id, version)
                 self._deleted[document_id] = version
-            self._changed()
+            if self._stamp != before:
+                self._changed()
 
     def _changed(self) -> None:
         """Called, under the lock, after a change: what was made of the documents has to be made anew."""

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -52,6 +53,7 @@ class Writer:
         check_id(change.item)
         with self._deadline() as deadline:
             document_id, entry = self._memory.document(change.item)
+            change = replace(change, item=entry.item if entry and entry.item else change.item)
             reaches_the_most = change.quantity + (entry.count if entry else 0) > MAX_COUNT // 2
             if key is None and not reaches_the_most and not (entry and entry.odd):
                 return self._blindly(change, document_id, deadline)
@@ -64,7 +66,8 @@ class Writer:
         have = self._examples.ids(item)
         new = [each for each in examples if each.id not in have]
         check_room(item, len(have), len(new))
-        document_id, _ = self._memory.document(item)
+        document_id, entry = self._memory.document(item)
+        item = entry.item if entry and entry.item else item
         writes = [{"update": {"name": self._example(each.id), "fields": written(each)}} for each in new]
         writes.append(_transform(self._connection.document(self._collection, document_id), increment=0))
         with self._deadline() as deadline:

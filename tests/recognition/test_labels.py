@@ -1,0 +1,107 @@
+"""Labels: parsed, and merged with the pantry's items."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import InvalidLabels, InvalidRequest
+from app.recognition.labels import Label, merge, name_indices, parse_labels
+from app.text import normalise
+
+NAMES = st.lists(
+    st.sampled_from(["rice", "Rice", "ＲＩＣＥ", "weissbier", "weißbier", "crème", "cre\u0300me", "tea", "oats"])
+)
+
+
+def names(labels) -> list[str]:
+    return [label.name for label in labels]
+
+
+def test_a_label_file_is_forgiving():
+    """Comments, blank lines, byte order marks, Windows line ends and stray bars are all right."""
+    text = "\ufeff# fruit\r\n\r\n  red   apple # ripe\r\n|| banana |\r\n\ufeffBanana\r\nno 7#2\r\n"
+    assert names(parse_labels(text, 200)) == ["red apple", "banana", "no 7#2"]
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        ("soy Sauce", "Soy  sauce", "soy sauce"),
+        ("banana", "ｂａｎａｎａ", "ba\ufeffnana", "ba\x00nana"),
+        ("lay's", "lay’s", "LAY‘S"),
+        ("crème fraîche", "cre\u0300me frai\u0302che", "Crème Fraîche", "crÃ¨me fraÃ®che"),
+        ("weißbier", "weissbier", "WEISSBIER", "WEIẞBIER"),
+        ("fig", "ﬁg", "FIG"),
+        ("m&m", "m&amp;m", "M&amp;amp;M"),
+        ("μέλος", "ΜΈΛΟΣ"),
+    ],
+)
+def test_spellings_that_the_model_cannot_tell_apart_are_one_label(spellings):
+    """The one that comes first is shown; also in one line, and as an item of the pantry."""
+    assert names(parse_labels("\n".join(spellings), 200)) == [spellings[0]]
+    assert [label.names for label in parse_labels(" | ".join(spellings), 200)] == [(spellings[0],)]
+    (label,) = merge(parse_labels(spellings[0], 200), [spellings[-1]])
+    assert (label.sources, label.item) == (("file", "pantry"), spellings[-1])
+
+
+def test_synonyms_belong_to_the_label_that_named_them_first():
+    """A later line whose name is known adds its new names to that label."""
+    labels = parse_labels("chickpeas | garbanzo\nGarbanzo | ceci\nrice", 200)
+    assert [label.names for label in labels] == [("chickpeas", "garbanzo", "ceci"), ("rice",)]
+
+
+def test_an_over_long_label_names_its_line():
+    """The error says which line is too long, and what is allowed."""
+    with pytest.raises(InvalidLabels, match="line 2 .*at most 5 characters"):
+        parse_labels("rice\ntomato", 5)
+
+
+def test_labels_that_the_pantry_cannot_have_are_reported_by_line():
+    """They are labels all the same."""
+    told = []
+    text = "rice\nhalf/half\n" + "x" * 201 + "\nسیب\u200cزمینی\nsoft\xadware | software"
+    assert len(parse_labels(text, 300, lambda *line: told.append(line))) == 5
+    assert [line for line, _ in told] == [2, 3, 5]
+
+
+def test_file_first_then_the_pantry_by_name():
+    """The order is the file's, then the pantry's items by name, and each knows where it comes from."""
+    merged = merge([Label("tuna"), Label("soy Sauce", ("shoyu",))], ["zucchini", "soy sauce", "apple"])
+    assert [(label.name, label.sources, label.item) for label in merged] == [
+        ("tuna", ("file",), None),
+        ("soy Sauce", ("file", "pantry"), "soy sauce"),
+        ("apple", ("pantry",), "apple"),
+        ("zucchini", ("pantry",), "zucchini"),
+    ]
+
+
+def test_a_label_carries_the_item_that_a_synonym_names():
+    """It is that item that is changed, also where another name of the label would be a valid one."""
+    (label,) = merge([Label("chickpeas", ("garbanzo",))], ["garbanzo"])
+    assert (label.sources, label.item, label.item_name) == (("file", "pantry"), "garbanzo", "garbanzo")
+    assert Label("Chick  Peas").item_name == "chick peas"
+
+
+def test_of_two_items_of_one_label_the_one_that_it_names_first_counts():
+    """Whatever their order in the pantry."""
+    for items in (["carrot", "carrots"], ["carrots", "carrot"]):
+        assert [label.item for label in merge([Label("carrots", ("carrot",))], items)] == ["carrots"]
+        assert [label.item for label in merge([Label("karotte", ("carrot", "carrots"))], items)] == ["carrot"]
+
+
+def test_a_label_that_can_be_no_item_has_no_item_name():
+    """Unless the pantry has it by another of its names."""
+    label = Label("ripe banana/plantain", ("banana",))
+    with pytest.raises(InvalidRequest, match="U.002F SOLIDUS"):
+        _ = label.item_name
+    assert merge([label], ["banana"])[0].item_name == "banana"
+
+
+@given(NAMES, NAMES)
+def test_no_two_merged_labels_share_a_name(lines, items):
+    """Whatever the file and the pantry have, each name leads to one label, and every name given leads to one."""
+    merged = merge(parse_labels("\n".join(lines), 200), items)
+    keys = [normalise(name) for label in merged for name in label.names]
+    assert len(keys) == len(set(keys))
+    assert set(keys) == set(map(normalise, [*lines, *items]))
+    assert {merged[index].name for index in name_indices(merged).values()} == set(names(merged))
