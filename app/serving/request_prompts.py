@@ -46,7 +46,7 @@ class RequestPrompts:
             made: list[R] = []
             for start in range(0, len(texts), _TEXTS_A_TURN):
                 turn = texts[start : start + _TEXTS_A_TURN]
-                made += await loop.run_in_executor(self._executor, lambda turn=turn: [work(text) for text in turn])
+                made += await loop.run_in_executor(self._executor, list, map(work, turn))
         finally:
             self._waiting -= 1
         return made
