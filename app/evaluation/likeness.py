@@ -57,7 +57,7 @@ def fit(vectors: Floats, labels: Numbers, prototypes: Floats, margin: float, sca
     held = spread + RIDGE * np.trace(spread) / len(spread) * np.eye(len(spread))
     slope = np.linalg.solve(held, (texts - middle).T @ (goals - goals.mean(axis=0)))  # (D, D)
     among = np.vstack([slope, goals.mean(axis=0) - middle @ slope])  # (D + 1, D)
-    return ImageAlignment(pictures.astype(np.float32), among.astype(np.float32), margin, scale)
+    return ImageAlignment(pictures.astype(np.float32), among.astype(np.float32), (margin,), scale)
 
 
 def _means(vectors: Floats, numbers: Numbers) -> Floats:

@@ -1,9 +1,10 @@
-"""Few-shot labels: kernel density over support embeddings against text prototypes.
+"""Few-shot labels: support embeddings against text prototypes.
 
-Embeddings of images are nearer to each other than to the prompts that name them. So images and prototypes are aligned
-first: an affine map moves an image, another one moves a prototype to where its images are expected. In that space the
-similarity with a label that has examples is the density of these (von Mises-Fisher kernels), and its lead over the
-nearest prototype becomes a lead over the best cosine. docs/decisions/teaching.md lists what else was tried.
+Embeddings of images are nearer to each other than to the prompts that name them, unless the model was made so that
+prototypes stand where the mean images of their labels do. For other models images and prototypes are aligned first: an
+affine map moves an image, another one moves a prototype to where its images are expected. In that space the similarity
+with a label that has examples is the cosine with their mean, or their density (von Mises-Fisher kernels), and its lead
+over the nearest prototype becomes a lead over the best cosine. docs/decisions/teaching.md lists what else was tried.
 """
 
 from collections.abc import Sequence
@@ -24,28 +25,45 @@ MIN_SCALE = 0.1  # of cosines with texts, for a model whose examples resemble no
 
 @dataclass(frozen=True)
 class ImageAlignment:
-    """Affine maps, fitted on labelled images, that bring one model's images and prototypes into one space."""
+    """How one model's images and prototypes are compared, fitted on labelled images."""
 
-    images: Floats
-    """(D + 1, E) for image embeddings; the last row is the offset."""
-    texts: Floats
-    """(D + 1, E) for prototypes."""
-    margin: float
-    """Added to the similarity with a label's examples."""
+    images: Floats | None
+    """Affine map (D + 1, E) for image embeddings; the last row is the offset. None is the identity."""
+    texts: Floats | None
+    """The same for prototypes."""
+    margins: tuple[float, ...]
+    """Added to the similarity with a label that has 1, 2, ... examples; the last one also where it has more."""
     scale: float = 1.0
     """Cosines with texts per cosine in the aligned space."""
+    means: bool = False
+    """Whether a label's examples count by their mean alone, instead of by their density."""
+    known: float = KNOWN_BY_EXAMPLES
+    """The similarity above which a match with the examples alone counts as known."""
 
     @classmethod
     def load(cls, path: Path) -> "ImageAlignment":
         """Read what `save` wrote."""
         with np.load(path, allow_pickle=False) as file:
-            maps = (file["pictures"].astype(np.float32), file["texts"].astype(np.float32))
-            return cls(*maps, margin=float(file["margin"]), scale=float(file["scale"]))
+            images, texts = (file[name].astype(np.float32) if name in file else None for name in ("pictures", "texts"))
+            return cls(
+                images,
+                texts,
+                margins=tuple(np.atleast_1d(file["margin"]).tolist()),
+                scale=float(file["scale"]),
+                means=bool(file.get("means", False)),
+                known=float(file.get("known", KNOWN_BY_EXAMPLES)),
+            )
 
     def save(self, path: Path) -> None:
         """Write the maps as float16."""
-        images, texts = self.images.astype(np.float16), self.texts.astype(np.float16)
-        np.savez(path, pictures=images, texts=texts, margin=np.array(self.margin), scale=np.array(self.scale))
+        maps = {"pictures": self.images, "texts": self.texts}
+        halves = {name: affine.astype(np.float16) for name, affine in maps.items() if affine is not None}
+        np.savez(path, margin=self.margins, scale=self.scale, means=self.means, known=self.known, **halves)
+
+    def margin(self, counts: npt.NDArray[np.int64]) -> Floats:
+        """The margins (K,) of labels with so many examples each (K,), at least 1."""
+        margins: Floats = np.float32(self.margins)[np.minimum(counts, len(self.margins)) - 1]
+        return margins
 
 
 @dataclass(frozen=True)
@@ -61,9 +79,11 @@ class FewShotIndex:
     texts: Floats
     """(N, E)"""
     scale: float
-    margin: float = 0.0
+    margin: Floats | float = 0.0
+    """Added to the similarity with each label's examples (K,)."""
     image_map: Floats | None = None
     """Affine map (D + 1, E) for images; None is the identity."""
+    known: float = KNOWN_BY_EXAMPLES
 
     def adjusted_similarities(self, cosines: Floats, picture: Floats) -> Floats:
         """The cosines (N,) of a picture (D,) with all labels, raised where a label's examples match better.
@@ -81,11 +101,11 @@ class FewShotIndex:
     def is_known(self, picture: Floats) -> bool:
         """Whether a picture (D,) is so similar to the examples of a label that it surely shows it."""
         density, _ = self._density(picture)
-        return bool(density.max() > KNOWN_BY_EXAMPLES)
+        return bool(density.max() > self.known)
 
     def _density(self, picture: Floats) -> tuple[Floats, Floats]:
         """The similarity (K,) of a picture (D,) with each label's examples, and the aligned picture (E,)."""
-        aligned = picture if self.image_map is None else apply_affine(picture, self.image_map)
+        aligned = apply_affine(picture, self.image_map)
         kernels = np.exp(KAPPA * (self.examples @ aligned))  # (M,)
         sizes = np.diff([*self.starts, len(kernels)])
         density = np.log(np.add.reduceat(kernels, self.starts) / sizes) / KAPPA
@@ -104,9 +124,9 @@ def bounded_lead(best: np.float32, lead: Floats) -> Floats:
     return cosines
 
 
-def apply_affine(vectors: Floats, affine: Floats) -> Floats:
-    """Map vectors (..., D) by an affine map (D + 1, E) and normalise: unit vectors (..., E)."""
-    return unit(vectors @ affine[:-1] + affine[-1])
+def apply_affine(vectors: Floats, affine: Floats | None) -> Floats:
+    """Map unit vectors (..., D) by an affine map (D + 1, E) to unit vectors (..., E); None leaves them as they are."""
+    return vectors if affine is None else unit(vectors @ affine[:-1] + affine[-1])
 
 
 def fit_few_shot(
@@ -121,9 +141,12 @@ def fit_few_shot(
         return None
     examples = sorted(examples, key=lambda example: example[0])
     vectors = np.stack([vector for _, vector in examples])  # (M, D)
-    indices, starts = np.unique([index for index, _ in examples], return_index=True)
+    indices, starts, counts = np.unique([index for index, _ in examples], return_index=True, return_counts=True)
     if alignment is None:
         scale = LEAD * max(float((vectors @ prototypes.T).max(axis=1).mean()), MIN_SCALE)
         return FewShotIndex(indices, starts, vectors, prototypes / np.float32(scale), scale)
     aligned, texts = apply_affine(vectors, alignment.images), apply_affine(prototypes, alignment.texts)
-    return FewShotIndex(indices, starts, aligned, texts, alignment.scale, alignment.margin, alignment.images)
+    if alignment.means:
+        aligned, starts = unit(np.add.reduceat(aligned, starts)), np.arange(len(indices))
+    margin = alignment.margin(counts)
+    return FewShotIndex(indices, starts, aligned, texts, alignment.scale, margin, alignment.images, alignment.known)

@@ -70,6 +70,6 @@ def test_the_likeness_is_written_into_the_bundle(tmp_path, monkeypatch, bundle, 
     assert (before.likeness, after.likeness) == (None, bundle / "likeness.npz")
     assert before.checksum == after.checksum
     read = ImageAlignment.load(after.likeness)
-    assert (read.margin, read.scale) == (0.25, 2)
+    assert (read.margins, read.scale) == ((0.25,), 2)
     assert read.images.shape == (4, 3)
     assert "likeness.npz" in json.loads((bundle / "config.json").read_text())["sha256"]

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from app.model.encoder import unit
-from app.recognition.few_shot import KAPPA, LEAD, ImageAlignment, apply_affine, bounded_lead, fit_few_shot
+from app.recognition.few_shot import (
+    KAPPA,
+    KNOWN_BY_EXAMPLES,
+    LEAD,
+    ImageAlignment,
+    apply_affine,
+    bounded_lead,
+    fit_few_shot,
+)
 from app.recognition.labels import Label
 from app.recognition.recogniser import Recogniser
 from app.recognition.vocabulary import LabelSet
@@ -23,7 +31,7 @@ def alignment():
     """Maps with nothing special about them."""
     rng = np.random.default_rng(5)
     pictures, texts = (rng.normal(size=(SIZE + 1, 6)).astype(np.float32) for _ in range(2))
-    return ImageAlignment(pictures, texts, margin=0.1, scale=0.7)
+    return ImageAlignment(pictures, texts, margins=(0.1,), scale=0.7)
 
 
 def test_the_cosines_are_those_of_the_definition(alignment):
@@ -111,17 +119,33 @@ def test_an_alignment_is_read_as_it_was_written(tmp_path, alignment):
     """But for 16 bits in its maps."""
     alignment.save(tmp_path / "likeness.npz")
     read = ImageAlignment.load(tmp_path / "likeness.npz")
-    assert (read.margin, read.scale) == (0.1, 0.7)
+    assert (read.margins, read.scale, read.means, read.known) == ((0.1,), 0.7, False, KNOWN_BY_EXAMPLES)
     for mine, its in ((alignment.images, read.images), (alignment.texts, read.texts)):
         assert its.dtype == np.float32
         assert its.tolist() == mine.astype(np.float16).tolist()
+
+
+def test_examples_count_by_their_mean_with_a_margin_for_their_number(tmp_path):
+    """A label with means leads by the cosine of the picture with them, plus the margin of so many examples."""
+    ImageAlignment(None, None, margins=(0.3, 0.2), means=True, known=0.6).save(tmp_path / "likeness.npz")
+    alignment = ImageAlignment.load(tmp_path / "likeness.npz")
+    prototypes, shown, picture = vectors(5), vectors(4, 2), vectors(1, 1)[0]
+    cosines = prototypes @ picture
+    for count, margin in ((1, 0.3), (2, 0.2), (3, 0.2), (4, 0.2)):
+        index = fit_few_shot([(2, vector) for vector in shown[:count]], prototypes, alignment)
+        own = float(unit(shown[:count].sum(axis=0)) @ picture)
+        lead = np.float32([own - float(cosines.max()) + margin])
+        expected = max(float(cosines[2]), float(bounded_lead(cosines.max(), lead)[0]))
+        assert float(index.adjusted_similarities(cosines, picture)[2]) == pytest.approx(expected, abs=1e-5)
+        assert index.is_known(picture) == (own > 0.6)
+        assert index.is_known(unit(shown[:count].sum(axis=0)))
 
 
 def test_what_no_text_fits_is_known_by_examples_alone_when_it_is_very_near():
     """A taught thing far from all labels: its like are known, what is merely nearer to it than to labels is not."""
     label, thing, background = np.eye(SIZE, dtype=np.float32)[:3]
     prototypes = np.stack([label, -thing])  # the second label's text says nothing of its pictures
-    same = ImageAlignment(*(np.vstack([np.eye(SIZE), np.zeros(SIZE)]).astype(np.float32) for _ in range(2)), margin=0)
+    same = ImageAlignment(None, None, margins=(0.0,))
     labels = (Label("tea"), Label("frog"))
 
     def known(picture, examples):
