@@ -5,7 +5,9 @@ service that is ready. Between invocations everything stands still, tasks and th
 """
 
 import asyncio
+import os
 import shutil
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
@@ -28,7 +30,7 @@ MARGIN = 1.0  # seconds before Lambda's deadline: enough to say that it comes
 class Handler:
     """Answers events of HTTP and REST APIs, load balancers and function URLs; other events raise RuntimeError."""
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: FastAPI, origins: Sequence[str] = ("*",)) -> None:
         self._app = app
         self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self._loop)  # the one that Mangum takes
@@ -37,7 +39,7 @@ class Handler:
         self._loop.run_until_complete(_ready(self._state["service"]))
         cors = CORSMiddleware(
             self._answer,
-            allow_origins=["*"],  # keys come in headers, never in cookies
+            allow_origins=origins,  # keys come in headers, never in cookies
             allow_methods=["*"],
             allow_headers=["*"],
             expose_headers=["X-Request-ID", "Retry-After"],
@@ -99,12 +101,30 @@ def _without_stage(path: str, event: dict[str, Any]) -> str:
 def start() -> Handler:
     """The handler, from the environment's settings; raises SystemExit with one line when the service cannot start."""
     try:
+        if secret := os.environ.get("LARDER_API_KEYS_SECRET"):
+            os.environ["LARDER_API_KEYS"] = read_secret(secret)
         settings = read_settings()
     except SettingsError as error:
         raise SystemExit(f"larder cannot start: {error}") from error
     if BAKED.is_dir():
         shutil.copytree(BAKED, settings.data, dirs_exist_ok=True)
-    return Handler(create_app(settings))
+    return Handler(create_app(settings), settings.cors or ("*",))
+
+
+def read_secret(name: str) -> str:
+    """The current version of a secret in Secrets Manager; raises SettingsError when there is none or it is empty."""
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        found: str = boto3.client("secretsmanager").get_secret_value(SecretId=name).get("SecretString", "")
+    except (BotoCoreError, ClientError) as error:
+        raise SettingsError(f"LARDER_API_KEYS_SECRET: the secret {name} cannot be read: {error}") from error
+    if not found.strip(", \n"):
+        raise SettingsError(
+            f"LARDER_API_KEYS_SECRET: the secret {name} holds no keys; comma-separated ones are allowed"
+        )
+    return found
 
 
 def __getattr__(name: str) -> Handler:

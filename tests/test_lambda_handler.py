@@ -6,12 +6,13 @@ import sqlite3
 from contextlib import closing
 from types import SimpleNamespace
 
+import boto3
 import numpy as np
 import pytest
 from fastapi import FastAPI, Response
 
 from app import lambda_handler
-from app.lambda_handler import Handler
+from app.lambda_handler import Handler, read_secret, start
 from app.main import create_app
 from benchmarks.runtime_api import Environment, FunctionError, http_event
 from tests.bundles import write_bundle
@@ -129,6 +130,46 @@ def test_running_out_of_time_is_503(environment):
     assert reply["statusCode"] == 503
     assert answer_of(reply)["error"]["code"] == "overloaded"
     assert environment.invoke(http_event("POST", "/process-image", send()))["statusCode"] == 200
+
+
+@pytest.fixture
+def secrets(monkeypatch):
+    """Secrets Manager on this machine, which the handler's start finds through the environment."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    names = {"ENDPOINT_URL_SECRETS_MANAGER": f"http://{host}:{port}", "DEFAULT_REGION": "us-east-1"}
+    for name, value in (names | {"ACCESS_KEY_ID": "test", "SECRET_ACCESS_KEY": "test"}).items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    yield boto3.client("secretsmanager")
+    server.stop()
+
+
+def test_keys_come_from_their_secret(secrets):
+    """The current version of the secret is read at the start."""
+    secrets.create_secret(Name="larder-keys", SecretString="first")
+    assert read_secret("larder-keys") == "first"
+    secrets.put_secret_value(SecretId="larder-keys", SecretString="second,third")
+    assert read_secret("larder-keys") == "second,third"
+
+
+def test_a_secret_without_keys_stops_the_start(secrets, monkeypatch):
+    """A secret that is not there or empty never opens the service: the start ends with one line that names it."""
+    secrets.create_secret(Name="empty", SecretString=" ,\n")
+    for name, said in (("empty", "holds no keys"), ("missing", "cannot be read")):
+        monkeypatch.setenv("LARDER_API_KEYS_SECRET", name)
+        with pytest.raises(SystemExit, match=f"LARDER_API_KEYS_SECRET: the secret {name} {said}"):
+            start()
+
+
+def test_origins_that_are_named_are_the_only_ones(files):
+    """LARDER_CORS restricts the pages that may call, on Lambda too."""
+    with Environment(**files | {"cors": "https://shop.example"}) as environment:
+        for origin, allowed in (("https://shop.example", "https://shop.example"), ("https://evil.example", None)):
+            reply = environment.invoke(http_api_event("GET", "/", Origin=origin))
+            assert reply["headers"].get("access-control-allow-origin") == allowed
 
 
 def test_keys_are_asked_for(files):

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 ROOT = Path(__file__).parents[2]
+OPEN = "none"  # in place of a secret: no keys
 
 
 class Context(BaseModel):
@@ -21,7 +22,9 @@ class Context(BaseModel):
     provisioned_concurrency: int = Field(0, ge=0, le=1000, description="environments that are kept warm, and paid for")
     pantry: str = Field("none", description="`none` or `firestore://PROJECT/COLLECTION`")
     api_keys_secret: str = Field(
-        "", description="a secret of Secrets Manager: keys, comma-separated; empty: open to all"
+        "",
+        validate_default=True,
+        description="must be given: a secret of Secrets Manager with keys, comma-separated, or `none`: open to all",
     )
     rate: int = Field(50, ge=1, le=10_000, description="requests a second, beyond which API Gateway answers 429")
     burst: int = Field(100, ge=1, le=5_000, description="requests at once, beyond which API Gateway answers 429")
@@ -32,6 +35,14 @@ class Context(BaseModel):
         found = sorted(path.parent.name for path in (ROOT / "models").glob("*/config.json"))
         if value not in found:
             raise ValueError(f"one of {', '.join(found)}; `make model` exports others")
+        return value
+
+    @field_validator("api_keys_secret")
+    @classmethod
+    def _said(cls, value: str) -> str:
+        """A service that is open to the internet is never made by mistake."""
+        if not value:
+            raise ValueError("the name of a secret with keys, or none for a service that is open to all")
         return value
 
     @field_validator("pantry")

@@ -15,7 +15,7 @@ from aws_cdk import aws_lambda as functions
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secrets
 
-from .context import ROOT, Context, read_context  # `import infra.lambda` is no Python: it is a keyword
+from .context import OPEN, ROOT, Context, read_context  # `import infra.lambda` is no Python: it is a keyword
 
 ACCESS_LOG = {
     "requestId": "$context.requestId",
@@ -72,6 +72,8 @@ class LarderStack(cdk.Stack):
         log = self._log("FunctionLog")
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         log.grant_write(role)
+        if context.api_keys_secret != OPEN:
+            secrets.Secret.from_secret_name_v2(self, "Keys", context.api_keys_secret).grant_read(role)
         arm = context.architecture == "arm64"
         return functions.DockerImageFunction(
             self,
@@ -86,12 +88,9 @@ class LarderStack(cdk.Stack):
         )
 
     def _environment(self, context: Context) -> dict[str, str]:
-        """What the image does not settle; keys are filled in by CloudFormation and stand in no template."""
-        variables = {"LARDER_PANTRY": context.pantry}
-        if context.api_keys_secret:
-            secret = secrets.Secret.from_secret_name_v2(self, "Keys", context.api_keys_secret)
-            variables["LARDER_API_KEYS"] = secret.secret_value.unsafe_unwrap()
-        return variables
+        """What the image does not settle; of the keys only their secret's name, for they are read at the start."""
+        keys = {} if context.api_keys_secret == OPEN else {"LARDER_API_KEYS_SECRET": context.api_keys_secret}
+        return {"LARDER_PANTRY": context.pantry} | keys
 
     def _stage(self, context: Context, api: gateway.HttpApi) -> None:
         """The default stage, which adds nothing to the path."""

@@ -49,7 +49,9 @@ def synthesise(tmp_path_factory):
 
     def synthesise(**given: object) -> Template:
         app = aws_cdk.App(outdir=str(tmp_path_factory.mktemp("cdk")))
-        return Template.from_stack(stack.LarderStack(app, "Larder", context.read_context(given)))
+        return Template.from_stack(
+            stack.LarderStack(app, "Larder", context.read_context({"api_keys_secret": "none"} | given))
+        )
 
     return synthesise
 

@@ -73,10 +73,15 @@ def test_nothing_is_kept_warm_unless_asked(synthesise, template):
 
 
 def test_keys_stay_in_their_secret(synthesise):
-    """The template names the secret and does not contain it."""
-    text = json.dumps(synthesise(api_keys_secret="larder-keys").to_json())
-    assert "{{resolve:secretsmanager:" in text
-    assert ":secret:larder-keys:SecretString" in text
+    """The function knows the secret's name, and its role may read that one; template and configuration have no key."""
+    template = synthesise(api_keys_secret="larder-keys")
+    variables = {"LARDER_PANTRY": "none", "LARDER_API_KEYS_SECRET": "larder-keys"}
+    template.has_resource_properties("AWS::Lambda::Function", {"Environment": {"Variables": variables}})
+    assert "resolve:secretsmanager" not in json.dumps(template.to_json())
+    (policy,) = template.find_resources("AWS::IAM::Policy").values()
+    _, read = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert set(read["Action"]) == {"secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"}
+    assert ":secret:larder-keys-??????" in json.dumps(read["Resource"])
 
 
 def test_it_says_where_it_stands(template):
