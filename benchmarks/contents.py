@@ -25,7 +25,6 @@ from app.components import Model, open_model
 from app.contents import Content, VectorModel, Where
 from app.contents.conditions import Condition
 from app.contents.database import Database, Put, stored
-from app.contents.flags import pack
 from app.contents.local import LocalContents
 from app.contents.segment import Segment, flat
 from app.model.engines import Floats
@@ -119,7 +118,7 @@ def searches(name: str, path: Path, model: VectorModel, questions: dict[str, Flo
             f"{built:.1f} s, {segment.index.nprobe} of {segment.index.nlist} lists, {resident() - before:.0f} MiB",
             flush=True,
         )
-        with store._database.follower.everything() as (numbers, vectors):
+        with store._database.feed.snapshot() as (numbers, vectors):
             every = flat(numbers, vectors, model.size)
         found = []
         for kind, queries in questions.items():
@@ -134,7 +133,7 @@ def searches(name: str, path: Path, model: VectorModel, questions: dict[str, Flo
 
 def compare(kind: str, store: LocalContents, every: Segment, queries: Floats) -> rows.Row:
     """The p50 and the recall at k 10, and how long comparing with every vector takes."""
-    everyone = pack(np.ones(len(every), bool))
+    everyone = every.alive(np.ones(len(every), bool))
     wanted = [set(every.search(query, 10, everyone)[0].tolist()) for query in queries]
     found = [set(store._index.view.search(query, 10)[0].tolist()) for query in queries]
     recall = float(np.mean([len(one & other) / 10 for one, other in zip(found, wanted, strict=True)]))

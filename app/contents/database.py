@@ -1,4 +1,4 @@
-"""The contents in one SQLite file: the truth, of which the index holds the vectors alone."""
+"""All entries in one SQLite file: the source of truth, from which the vector index is built."""
 
 import hashlib
 import json
@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from app.contents import Content, VectorModel, Where, not_there
-from app.contents.flags import Numbers
-from app.contents.follower import Follower, floats
+from app.contents.bitmap import Numbers
+from app.contents.change_feed import ChangeFeed, floats
 from app.contents.query import conditions, facts
 from app.errors import ContentsError, NotFound
 from app.model.engines import Floats
@@ -35,25 +35,35 @@ _SCHEMA = """
         PRIMARY KEY (key, value, number)) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS removals (turn INTEGER PRIMARY KEY AUTOINCREMENT,
         number INTEGER NOT NULL UNIQUE) STRICT;
+    CREATE TABLE IF NOT EXISTS counts (collection TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TRIGGER IF NOT EXISTS count_added AFTER INSERT ON contents WHEN new.gone IS NULL BEGIN
+        INSERT INTO counts VALUES (new.collection, 1) ON CONFLICT (collection) DO UPDATE SET count = count + 1; END;
+    CREATE TRIGGER IF NOT EXISTS count_removed AFTER UPDATE OF gone ON contents
+        WHEN old.gone IS NULL AND new.gone IS NOT NULL BEGIN
+        UPDATE counts SET count = count - 1 WHERE collection = new.collection; END;
+    INSERT INTO counts SELECT collection, count(*) FROM contents
+        WHERE gone IS NULL AND NOT EXISTS (SELECT 1 FROM counts) GROUP BY collection;
 """
 _GET = """SELECT id, type, text, collection, metadata, thumbnail FROM contents LEFT JOIN pictures USING (number)
           WHERE id = ? AND gone IS NULL"""
 _ROWS = """SELECT number, id, type, text, collection, metadata FROM contents
            WHERE number IN (SELECT value FROM json_each(?))"""
-_EQUAL = """SELECT id FROM vectors JOIN contents USING (number) WHERE digest = ? AND vector = ? ORDER BY number"""
+_EQUAL = """SELECT id FROM vectors JOIN contents USING (number) WHERE digest = ? AND vector = ? AND +model = ?
+            ORDER BY number"""
+_VECTOR = "SELECT vector, model FROM vectors JOIN contents USING (number) WHERE id = ? AND gone IS NULL"
 _OTHERS = """SELECT name, (SELECT count(*) FROM vectors WHERE model = models.model) FROM models WHERE model <> ?"""
-_OUTDATED_COUNT = """SELECT count(*) FROM vectors JOIN contents USING (number) LEFT JOIN pictures USING (number)
-                     WHERE model <> ?"""
-_LOST = " AND text IS NULL AND picture IS NULL"
-_LOST_IDS = _OUTDATED_COUNT.replace("count(*)", "id") + _LOST
-_OUTDATED = """SELECT number, picture, id, type, text, collection, metadata FROM vectors JOIN contents USING (number)
-               LEFT JOIN pictures USING (number) WHERE model <> ? ORDER BY number LIMIT ?"""
-LINGER = 60.0  # seconds for which a search may be at work
+_FROM_OUTDATED = """FROM vectors JOIN contents USING (number) LEFT JOIN pictures USING (number)
+                    WHERE model <> ? AND gone IS NULL"""
+_LOST = f"SELECT number, id {_FROM_OUTDATED} AND text IS NULL AND picture IS NULL"
+_OUTDATED = f"""SELECT number, picture, id, type, text, collection, metadata {_FROM_OUTDATED} AND number > ?
+                ORDER BY number LIMIT ?"""
+_REMOVED = """SELECT number, gone, metadata FROM removals JOIN contents USING (number) ORDER BY turn LIMIT ?"""
+RETENTION_S = 60.0  # for which removed rows and their tombstones are kept: a search or another process may need them
 
 
 @dataclass(frozen=True)
 class Put:
-    """A content to store; `unless_equal`, only when no content has this very vector."""
+    """Store an entry; with `unless_equal`, only when no entry has exactly this vector."""
 
     content: Content
     vector: bytes
@@ -62,14 +72,14 @@ class Put:
 
 @dataclass(frozen=True)
 class Delete:
-    """A content to remove."""
+    """Remove an entry."""
 
     id: str
 
 
 @dataclass(frozen=True)
 class Done:
-    """What a change did: the number that is new, the one that went, or the id that has the vector already."""
+    """What a change did: the number added, the number removed, or the id of the entry with an equal vector."""
 
     added: int | None = None
     removed: int | None = None
@@ -77,29 +87,31 @@ class Done:
 
 
 class Database:
-    """One file. Each content has a number; numbers only ever rise, and a content that is replaced gets a new one.
+    """One file. Each entry has a number; numbers only ever rise, and an entry that is replaced gets a new one.
 
-    What is replaced or deleted can be read by its number for a minute more: a search that has found it in the index
-    gets all of its results as they were at one moment, however long it takes to read them.
+    A replaced or deleted entry can be read by its number for `retention_s` more: a search that has found it in the
+    index gets all of its results as they were at one moment.
     """
 
-    def __init__(self, path: Path, model: VectorModel) -> None:
-        """Opens the file, and makes it where there is none; raises StoreUnavailable."""
+    def __init__(self, path: Path, model: VectorModel, retention_s: float = RETENTION_S) -> None:
+        """Open the file, or create it; raises StoreUnavailable."""
         self._file = SQLiteFile("the contents", path, _SCHEMA)
         self._writer = self._file.writer
+        self._name = model.name
+        self._retention_s = retention_s
         with self._file.transaction():
             self._model = self._number_of(model)
-            self._purge(time.time() - LINGER, most=-1)
-        self.follower = Follower(self._file, self._model)
+            self._purge(most=-1)
+        self.feed = ChangeFeed(self._file, self._model)
 
     def write(self, changes: Sequence[Put | Delete]) -> list[Done | NotFound]:
-        """Carry out all changes in one transaction, one thread at a time; raises StoreUnavailable, and then none is."""
+        """Commit all changes in one transaction, or raise StoreUnavailable; one thread at a time."""
         with self._file.transaction():
-            self._purge(time.time() - LINGER, most=2 * len(changes))
+            self._purge(most=2 * len(changes))
             return [self._put(change) if isinstance(change, Put) else self._delete(change) for change in changes]
 
     def get(self, id: str) -> Content:
-        """One content, with its thumbnail; raises NotFound."""
+        """Return one entry, with its thumbnail; raises NotFound."""
         with self._file.reader() as reader:
             row = reader.execute(_GET, (id,)).fetchone()
         if row is None:
@@ -107,73 +119,82 @@ class Database:
         return _content(row)
 
     def rows(self, numbers: Numbers) -> dict[int, Content]:
-        """The contents with these numbers, also of those that went a short while ago."""
+        """Return the entries with these numbers, also those removed a short while ago."""
         with self._file.reader() as reader:
             rows = reader.execute(_ROWS, (json.dumps(numbers.tolist()),))
             return {number: _content(row) for number, *row in rows}
 
     def matching(self, where: Where) -> Numbers:
-        """The numbers of all contents that a search is for, ascending, also of those that went a short while ago."""
+        """Return the numbers of all entries that match a filter, ascending, also of those removed a short while ago."""
         parts, values = conditions(where)
-        query = f"SELECT number FROM contents WHERE {' AND '.join(parts)}"  # noqa: S608 - of our own parts alone
+        query = f"SELECT number FROM contents WHERE {' AND '.join(parts)}"  # noqa: S608 - constants alone
         with self._file.reader() as reader:
             rows = reader.execute(query, values)
             return np.sort(np.fromiter((number for (number,) in rows), np.int64))
 
     def vector(self, id: str) -> Floats:
-        """One content's vector (D,); raises NotFound."""
+        """Return the vector (D,) of one entry; raises NotFound, also where the vector is another model's."""
         with self._file.reader() as reader:
-            row = reader.execute(
-                "SELECT vector FROM vectors JOIN contents USING (number) WHERE id = ? AND gone IS NULL", (id,)
-            ).fetchone()
+            row = reader.execute(_VECTOR, (id,)).fetchone()
         if row is None:
             raise not_there(id)
+        if row[1] != self._model:
+            raise NotFound(
+                f"{id!r} was encoded by another model since this service started with {self._name}: restart it"
+            )
         return floats(row[0])
 
     def count(self, collection: str | None) -> int:
-        """How many contents there are."""
+        """Count the entries of a collection, or of all; SQLite keeps the numbers."""
         with self._file.reader() as reader:
-            query = "SELECT count(*) FROM contents WHERE gone IS NULL AND (?1 IS NULL OR collection = ?1)"
+            query = "SELECT coalesce(sum(count), 0) FROM counts WHERE ?1 IS NULL OR collection = ?1"
             row = reader.execute(query, (collection,)).fetchone()
         return int(row[0])
 
     def check_model(self, name: str) -> None:
-        """Raises ContentsError where some vectors are another model's."""
+        """Raise ContentsError where some vectors are another model's."""
         with self._file.reader() as reader:
             others = reader.execute(_OTHERS, (self._model,)).fetchall()
         for other, count in others:
             if count:
                 raise ContentsError(
-                    f"{count} contents in {self._file.path} have vectors of the model {other}, not of {name}: "
-                    "encode them anew with `python -m app contents reindex`, or serve that model"
+                    f"{count} entries in {self._file.path} have vectors of the model {other}, not of {name}: "
+                    "re-encode them with `python -m app contents reindex`, or serve that model"
                 )
 
-    def outdated_count(self, lost: bool = False) -> int:
-        """How many contents have another model's vector; with `lost`, of these, the pictures without an original."""
+    def outdated_count(self) -> int:
+        """Count the entries whose vector is another model's."""
         with self._file.reader() as reader:
-            query = _OUTDATED_COUNT + (_LOST if lost else "")
-            return int(reader.execute(query, (self._model,)).fetchone()[0])
+            row = reader.execute(f"SELECT count(*) {_FROM_OUTDATED}", (self._model,)).fetchone()
+        return int(row[0])
 
-    def outdated(self, most: int) -> list[tuple[int, Content]]:
-        """Some of the contents that have another model's vector, with their numbers and their originals."""
+    def lost(self) -> list[tuple[int, str]]:
+        """Return numbers and ids of the pictures whose vector is another model's and whose original was not kept."""
         with self._file.reader() as reader:
-            rows = reader.execute(_OUTDATED, (self._model, most)).fetchall()
+            rows: list[tuple[int, str]] = reader.execute(_LOST, (self._model,)).fetchall()
+        return rows
+
+    def outdated(self, after: int, most: int) -> list[tuple[int, Content]]:
+        """Return some entries, with numbers above `after` and originals, whose vector is another model's."""
+        with self._file.reader() as reader:
+            rows = reader.execute(_OUTDATED, (self._model, after, most)).fetchall()
         return [(number, replace(_content(row), picture=picture)) for number, picture, *row in rows]
 
     def replace_vectors(self, vectors: Sequence[tuple[int, bytes]]) -> None:
-        """Give contents, by their numbers, vectors of this model, all of them or none."""
+        """Store vectors of this model for entries, by their numbers: all of them or none."""
         rows = [(self._model, _digest(vector), vector, number) for number, vector in vectors]
         with self._file.transaction():
             self._writer.executemany("UPDATE vectors SET model = ?, digest = ?, vector = ? WHERE number = ?", rows)
 
-    def drop_lost(self) -> None:
-        """Remove the pictures that have another model's vector and no original."""
+    def drop(self, entries: Sequence[tuple[int, str]]) -> None:
+        """Remove entries by number and id, unless they were replaced meanwhile."""
         with self._file.transaction():
-            for (id,) in self._writer.execute(_LOST_IDS, (self._model,)).fetchall():
-                self._remove(id)
+            for number, id in entries:
+                if self._number(id) == number:
+                    self._remove(id)
 
     def close(self) -> None:
-        """Close the file; what was acknowledged is in it."""
+        """Close the file; everything acknowledged is in it."""
         self._file.close()
 
     def _put(self, put: Put) -> Done:
@@ -198,27 +219,36 @@ class Database:
         return not_there(delete.id) if removed is None else Done(removed=removed)
 
     def _remove(self, id: str) -> int | None:
-        row = self._writer.execute("SELECT number FROM contents WHERE id = ? AND gone IS NULL", (id,)).fetchone()
-        if row is None:
+        number = self._number(id)
+        if number is None:
             return None
-        self._writer.execute("UPDATE contents SET gone = ? WHERE number = ?", (time.time(), *row))
-        self._writer.execute("INSERT INTO removals (number) VALUES (?)", row)
-        self._writer.execute("DELETE FROM vectors WHERE number = ?", row)
-        self._writer.execute("DELETE FROM pictures WHERE number = ?", row)
-        return int(row[0])
+        self._writer.execute("UPDATE contents SET gone = ? WHERE number = ?", (time.time(), number))
+        self._writer.execute("INSERT INTO removals (number) VALUES (?)", (number,))
+        self._writer.execute("DELETE FROM vectors WHERE number = ?", (number,))
+        self._writer.execute("DELETE FROM pictures WHERE number = ?", (number,))
+        return number
 
-    def _purge(self, before: float, most: int) -> None:
-        """Forget some contents that have been gone for so long that no search is at work on them."""
-        query = "SELECT number, metadata FROM contents WHERE gone < ? ORDER BY gone LIMIT ?"
-        for number, metadata in self._writer.execute(query, (before, most)).fetchall():
+    def _number(self, id: str) -> int | None:
+        row = self._writer.execute("SELECT number FROM contents WHERE id = ? AND gone IS NULL", (id,)).fetchone()
+        return row[0] if row else None
+
+    def _purge(self, most: int) -> None:
+        """Delete the oldest removed rows that were kept long enough, in the order of their removal.
+
+        The order lets a change feed see that it has missed some: those that are left are consecutive.
+        """
+        before = time.time() - self._retention_s
+        for number, gone, metadata in self._writer.execute(_REMOVED, (most,)).fetchall():
+            if gone >= before:
+                return
             rows = [(key, value, number) for key, value in facts(json.loads(metadata))]
             self._writer.executemany("DELETE FROM facts WHERE key = ? AND value = ? AND number = ?", rows)
             self._writer.execute("DELETE FROM contents WHERE number = ?", (number,))
             self._writer.execute("DELETE FROM removals WHERE number = ?", (number,))
 
     def _equal(self, digest: bytes, vector: bytes) -> str | None:
-        """The id of a content that has this very vector."""
-        row = self._writer.execute(_EQUAL, (digest, vector)).fetchone()
+        """Return the id of an entry with exactly this vector."""
+        row = self._writer.execute(_EQUAL, (digest, vector, self._model)).fetchone()
         return row[0] if row else None
 
     def _number_of(self, model: VectorModel) -> int:
@@ -230,7 +260,7 @@ class Database:
 
 
 def stored(vector: Floats) -> bytes:
-    """A vector (D,) as it is kept: 16 bits a number, which moves a cosine by some 0.00001."""
+    """Encode a vector (D,) as float16, which moves a cosine by some 0.00001."""
     return vector.astype("<f2").tobytes()
 
 

@@ -1,20 +1,30 @@
-"""Encoding stored contents anew, after the model was changed."""
+"""Re-encode stored entries after the model was changed."""
 
 import json
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tqdm import tqdm
 
 from app.contents import Content, VectorModel
 from app.contents.database import Database, stored
-from app.errors import InvalidRequest, NotFound
+from app.errors import InvalidImage, InvalidRequest, LarderError, NotFound
 from app.model.encoder import Encoder
 from app.model.engines import Floats
 
-AT_A_TIME = 64
+BATCH = 64  # entries in one transaction
+Encoded = Floats | Exception  # a vector (D,), or why there is none
+
+
+@dataclass
+class Outcome:
+    """What a run did: how many entries it encoded, and which it could not, by number and id, with the reason."""
+
+    encoded: int = 0
+    failed: dict[tuple[int, str], Exception] = field(default_factory=dict)
 
 
 def reindex(
@@ -27,47 +37,84 @@ def reindex(
     drop: bool,
     as_json: bool,
 ) -> int:
-    """Encode what has another model's vectors, a few contents in each transaction: begun again, it goes on.
+    """Encode the entries whose vectors are another model's, a batch in each transaction; return an exit status.
 
-    Raises InvalidRequest, before anything is changed, where pictures were not kept and are not to be dropped.
+    A run that was killed goes on where it was. An entry that cannot be encoded is reported with its id, and stays as
+    it was; the status is 1 then. With `drop`, the pictures that this model cannot read are removed instead. Raises
+    InvalidRequest, before anything is changed, where originals were not kept and are not to be dropped.
     """
     if not path.exists():
-        raise NotFound(f"there is nothing to encode anew: {path} does not exist")
+        raise NotFound(f"there is nothing to re-encode: {path} does not exist")
     database = Database(path, model)
     try:
-        lost = database.outdated_count(lost=True)
+        lost = database.lost()
         if lost and not drop:
             raise InvalidRequest(
-                f"{lost} pictures cannot be encoded anew: their originals were not kept (LARDER_KEEP_PICTURES). "
+                f"{len(lost)} pictures cannot be re-encoded: their originals were not kept (LARDER_KEEP_PICTURES). "
                 "Nothing was changed; --drop removes them and encodes the others, and then they can be put again"
             )
-        database.drop_lost()
-        count = _encode_all(database, encoder, pixels, threads)
+        database.drop(lost)
+        outcome = _encode_all(database, encoder, pixels, threads)
+        unreadable = [entry for entry, error in outcome.failed.items() if isinstance(error, LarderError)]
+        dropped = unreadable if drop else []
+        database.drop(dropped)
     finally:
         database.close()
+    _report(outcome, len(lost) + len(dropped), model, as_json)
+    return int(len(outcome.failed) > len(dropped))
+
+
+def _report(outcome: Outcome, dropped: int, model: VectorModel, as_json: bool) -> None:
+    reasons = {id: str(error) or type(error).__name__ for (_, id), error in outcome.failed.items()}
     if as_json:
-        print(json.dumps({"encoded": count, "dropped": lost, "model": model.name}))
-    else:
-        print(f"{count} contents encoded by {model.name}, {lost} dropped", file=sys.stderr)
-    return 0
+        failed = [{"id": id, "reason": reason} for id, reason in reasons.items()]
+        print(json.dumps({"encoded": outcome.encoded, "dropped": dropped, "failed": failed, "model": model.name}))
+        return
+    for id, reason in reasons.items():
+        print(f"{id}: {reason}", file=sys.stderr)
+    print(f"{outcome.encoded} entries encoded by {model.name}, {dropped} dropped", file=sys.stderr)
+    if len(reasons) > dropped:
+        print("--drop removes pictures that cannot be read", file=sys.stderr)
 
 
-def _encode_all(database: Database, encoder: Encoder, pixels: Callable[[bytes], Floats], threads: int) -> int:
-    count = database.outdated_count()
-    with ThreadPoolExecutor(threads) as pool, tqdm(total=count, unit="content", disable=None) as progress:
-        while part := database.outdated(AT_A_TIME):
-            vectors = _encode([content for _, content in part], encoder, pixels, pool)
-            database.replace_vectors([(number, stored(v)) for (number, _), v in zip(part, vectors, strict=True)])
-            progress.update(len(part))
-    return count
+def _encode_all(database: Database, encoder: Encoder, pixels: Callable[[bytes], Floats], threads: int) -> Outcome:
+    outcome, after = Outcome(), 0
+    with (
+        ThreadPoolExecutor(threads) as pool,
+        tqdm(total=database.outdated_count(), unit="entry", disable=None) as progress,
+    ):
+        while batch := database.outdated(after, BATCH):
+            results = _encode([entry for _, entry in batch], encoder, pixels, pool)
+            vectors = []
+            for (number, entry), result in zip(batch, results, strict=True):
+                if isinstance(result, Exception):
+                    outcome.failed[number, entry.id] = result
+                else:
+                    vectors.append((number, stored(result)))
+            database.replace_vectors(vectors)
+            outcome.encoded += len(vectors)
+            after = batch[-1][0]
+            progress.update(len(batch))
+    return outcome
 
 
 def _encode(
-    contents: Sequence[Content], encoder: Encoder, pixels: Callable[[bytes], Floats], pool: ThreadPoolExecutor
-) -> list[Floats]:
-    """The vectors (D,) of contents, in their order."""
-    texts = [content.text for content in contents if content.text is not None]
-    pictures = [content.picture for content in contents if content.picture is not None]
+    entries: Sequence[Content], encoder: Encoder, pixels: Callable[[bytes], Floats], pool: ThreadPoolExecutor
+) -> list[Encoded]:
+    """Return a vector (D,), or why there is none, for each entry in order."""
+
+    def prepared(entry: Content) -> Encoded:
+        try:
+            if entry.picture is None:
+                raise InvalidImage("the original was not kept")
+            return pixels(entry.picture)
+        except Exception as error:  # it fails this entry alone, whatever a decoder raises
+            return error
+
+    inputs = list(pool.map(prepared, [entry for entry in entries if entry.text is None]))
+    good = [each for each in inputs if not isinstance(each, Exception)]
+    texts = [entry.text for entry in entries if entry.text is not None]
     of_texts = iter(encoder.texts(texts) if texts else ())
-    of_pictures = iter(encoder.pictures(list(pool.map(pixels, pictures))) if pictures else ())
-    return [next(of_pictures if content.text is None else of_texts) for content in contents]
+    of_good = iter(encoder.pictures(good) if good else ())
+    of_pictures = (each if isinstance(each, Exception) else next(of_good) for each in inputs)
+    return [next(of_texts) if entry.text is not None else next(of_pictures) for entry in entries]

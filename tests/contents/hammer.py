@@ -16,9 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from app.contents import Content, ContentStore, Hit, VectorModel, Where
-from app.contents import index as index_module
-from app.contents import segment as segment_module
 from app.contents.conditions import Condition
+from app.contents.index import IndexOptions
 from app.contents.local import LocalContents
 from app.model.encoder import unit
 from app.model.engines import Floats
@@ -94,10 +93,9 @@ class Owner:
 
 def hammer(folder: Path, seconds: float, threads: int = 8) -> Counter[str]:
     """How often each thing was done; raises AssertionError at the first wrong answer."""
-    index_module.TAIL = 100
-    segment_module.EXACT_UP_TO = 400
-    segment_module.WANTED = 2  # never reached: every list is looked into, and every answer is exact
-    with closing(LocalContents(folder / "contents.sqlite", VectorModel("hammer", "0", SIZE), threads=2)) as store:
+    exact = IndexOptions(tail=100, exact_up_to=400, target_recall=2)  # never reached: every list is probed
+    model = VectorModel("hammer", "0", SIZE)
+    with closing(LocalContents(folder / "contents.sqlite", model, threads=2, options=exact)) as store:
         hot = Content("hot", "text", "hot", metadata={"hot": True})
         vector: Floats = np.eye(SIZE, dtype=np.float32)[0]
         store.put(hot, vector)

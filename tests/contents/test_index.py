@@ -1,27 +1,20 @@
-"""The index: exact or nearly so, whatever was added, removed and made anew meanwhile."""
+"""The index is exact, or nearly so, whatever is added, removed and rebuilt meanwhile."""
 
 import numpy as np
 import pytest
 
-from app.contents import index as index_module
-from app.contents import segment as segment_module
-from app.contents.index import VectorIndex
+from app.contents.index import IndexOptions, VectorIndex
 from app.model.encoder import unit
 from benchmarks.vectors import drawn_vectors
 from tests.conftest import wait_until
 from tests.contents.brute import drawn
 
-
-@pytest.fixture
-def small(monkeypatch):
-    """Segments of hundreds instead of thousands."""
-    monkeypatch.setattr(index_module, "TAIL", 100)
-    monkeypatch.setattr(segment_module, "EXACT_UP_TO", 300)
+SMALL = IndexOptions(tail=100, exact_up_to=300)
 
 
 @pytest.fixture
 def index():
-    index = VectorIndex(16)
+    index = VectorIndex(16, SMALL)
     yield index
     index.close()
 
@@ -39,7 +32,7 @@ def exact(vectors, query, k):
     return numbers[best], scores[best]
 
 
-def test_random_changes_against_every_vector(small, index):
+def test_random_changes_against_every_vector(index):
     """1,500 adds and 600 removes: among chosen numbers the answer is exact, among all nothing is doubled or lost."""
     rng, kept, number = np.random.default_rng(0), {}, 0
     for _ in range(150):
@@ -61,7 +54,7 @@ def test_random_changes_against_every_vector(small, index):
     assert len(index.view.segment) + len(index.view.tail) < number  # what was removed has been cleared away
 
 
-def test_among_numbers_that_are_not_there_nothing_is_found(small, index):
+def test_among_numbers_that_are_not_there_nothing_is_found(index):
     """Whoever asks among numbers gets those that are there, and nothing else."""
     vectors = drawn(np.random.default_rng(0), 150, 16)
     index.change(list(enumerate(vectors)), [3, 140])
@@ -70,7 +63,7 @@ def test_among_numbers_that_are_not_there_nothing_is_found(small, index):
     assert index.view.search(vectors[0], 5, np.array([], np.int64))[0].size == 0
 
 
-def test_an_index_that_is_emptied(small, index):
+def test_an_index_that_is_emptied(index):
     """With every vector removed nothing is found, and it goes on."""
     vectors = drawn(np.random.default_rng(0), 250, 16)
     index.change(list(enumerate(vectors)), [])
@@ -82,7 +75,7 @@ def test_an_index_that_is_emptied(small, index):
     assert index.view.search(vectors[7], 1)[0] == [257]
 
 
-def test_it_begins_with_what_there_is(small, index):
+def test_it_begins_with_what_there_is(index):
     """Loaded in chunks, it answers at once, and better soon."""
     vectors = unit(np.random.default_rng(0).normal(size=(1000, 16)).astype(np.float32))
     index.load(np.arange(5, 1005), iter(np.split(vectors, 10)))
@@ -92,7 +85,7 @@ def test_it_begins_with_what_there_is(small, index):
     assert index.view.search(vectors[500], 1)[0] == [505]
 
 
-def test_what_was_added_is_found_while_the_index_is_made_anew(small, index):
+def test_what_was_added_is_found_while_the_index_is_made_anew(index):
     """During twenty swaps every vector is found at once by itself, and what was removed is not."""
     rng, swaps, seen = np.random.default_rng(0), 0, index.view.segment
     for number, vector in enumerate(drawn(rng, 3000, 16)):
@@ -105,31 +98,107 @@ def test_what_was_added_is_found_while_the_index_is_made_anew(small, index):
     assert swaps >= 3
 
 
-def test_a_failure_to_make_it_anew_is_survived(small, index, monkeypatch, capfd):
+def test_a_failure_to_make_it_anew_is_survived(index, monkeypatch, capfd):
     """Searches go on in the tail, and it is tried again later."""
     with monkeypatch.context() as patch:
-        patch.setattr(segment_module, "flat", lambda *_: 1 / 0)
+        patch.setattr("app.contents.segment.flat", lambda *_: 1 / 0)
         vectors = drawn(np.random.default_rng(0), 250, 16)
         index.change(list(enumerate(vectors[:150])), [])
         settle(index)
-        assert "cannot be made anew" in "".join(capfd.readouterr())
+        assert "cannot be rebuilt" in "".join(capfd.readouterr())
         assert index.view.search(vectors[77], 1)[0] == [77]
     index.change(list(enumerate(vectors[150:], start=150)), [])
     settle(index)
     assert len(index.view.segment) == 250
 
 
-def recall(index, vectors, queries):
+def recall(index, vectors, queries, alive=None):
+    """The share of the ten nearest of the alive vectors that the index finds, over all queries."""
+    scores = queries @ vectors.T
+    if alive is not None:
+        scores[:, ~alive] = -9
+    wanted = np.argsort(-scores, axis=1)[:, :10]
     found = [set(index.view.search(query, 10)[0]) for query in queries]
-    wanted = np.argsort(-(queries @ vectors.T), axis=1)[:, :10]
     return np.mean([len(one & set(other)) / 10 for one, other in zip(found, wanted, strict=True)])
 
 
+@pytest.fixture(scope="module")
+def clustered():
+    """30,000 vectors in 150 clusters, and the centres of these."""
+    rng = np.random.default_rng(0)
+    centres = unit(rng.normal(size=(150, 64)).astype(np.float32))
+    vectors = unit(centres[rng.integers(0, 150, 30_000)] + 0.06 * rng.normal(size=(30_000, 64)).astype(np.float32))
+    return vectors.astype(np.float16).astype(np.float32), centres
+
+
+def filled(vectors):
+    """An index whose lists are made."""
+    index = VectorIndex(vectors.shape[1])
+    index.load(np.arange(len(vectors)), [vectors])
+    settle(index)
+    assert index.view.segment.index.nlist > 1
+    return index
+
+
+@pytest.mark.parametrize(("regions", "deleted"), [(1, 300), (1, 2000), (3, 2000), (20, 300)])
+def test_the_neighbours_of_a_deleted_region_are_found(clustered, regions, deleted):
+    """With the nearest 300 or 2,000 vectors of some queries deleted, the next ten are found, and others' as before."""
+    vectors, centres = clustered
+    index, alive = filled(vectors), np.ones(len(vectors), bool)
+    lists = index.view.segment
+    for query in centres[:regions]:
+        scores = vectors @ query
+        scores[~alive] = -9
+        gone = np.argsort(-scores)[:deleted]
+        index.change([], gone)
+        alive[gone] = False
+    assert index.view.segment is lists
+    assert recall(index, vectors, centres[:regions], alive) >= 0.99
+    assert recall(index, vectors, centres[50:], alive) >= 0.99
+    assert len(index.view.search(centres[0], 1000)[0]) == 1000
+    index.close()
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.999])
+def test_a_region_that_is_thinned_out_is_searched_further(clustered, share):
+    """With most vectors of whole clusters deleted, what is left of them is compared with what lies beyond."""
+    vectors, centres = clustered
+    index, alive = filled(vectors), np.ones(len(vectors), bool)
+    near = np.argmax(vectors @ centres.T, axis=1) < 30
+    alive[near] = np.random.default_rng(1).random(near.sum()) > share
+    index.change([], np.flatnonzero(~alive))
+    assert recall(index, vectors, centres[:30], alive) >= 0.99
+    index.close()
+
+
+def test_queries_from_elsewhere_find_their_neighbours(clustered):
+    """Texts lie apart from pictures: a query far from all vectors probes as many lists as it takes."""
+    vectors, centres = clustered
+    index, rng = filled(vectors), np.random.default_rng(2)
+    elsewhere = unit(rng.normal(size=64).astype(np.float32))
+    texts = unit(0.3 * centres[:100] + elsewhere + 0.02 * rng.normal(size=(100, 64)).astype(np.float32))
+    noise = unit(rng.normal(size=(100, 64)).astype(np.float32))
+    assert recall(index, vectors, texts) >= 0.99
+    assert recall(index, vectors, noise) >= 0.99
+    index.close()
+
+
+def test_tombstones_are_counted_once(index):
+    """Removing a number twice, or one that is not there, leaves the count of alive vectors right."""
+    vectors = drawn(np.random.default_rng(0), 150, 16)
+    index.change(list(enumerate(vectors)), [])
+    settle(index)
+    for gone in ([3, 7], [7, 3, 140], [3, 777]):
+        index.change([], gone)
+    assert index.view.segment_alive.total == 147
+    assert index.view.numbers().tolist() == [number for number in range(150) if number not in (3, 7, 140)]
+
+
 @pytest.mark.parametrize(("structure", "share"), [("clusters", 0.5), ("none", 1)])
-def test_it_looks_into_as_many_lists_as_it_takes(small, structure, share):
+def test_it_looks_into_as_many_lists_as_it_takes(structure, share):
     """Of vectors in clusters a few lists hold the neighbours; of vectors without structure, all of them do."""
     vectors = drawn_vectors(6300, 64) if structure == "clusters" else drawn(np.random.default_rng(0), 6300, 64)
-    index = VectorIndex(64)
+    index = VectorIndex(64, SMALL)
     index.load(np.arange(6100), [vectors[:6100]])
     settle(index)
     lists = index.view.segment.index
@@ -139,7 +208,7 @@ def test_it_looks_into_as_many_lists_as_it_takes(small, structure, share):
     index.close()
 
 
-def test_a_view_stays_as_it_was(small, index):
+def test_a_view_stays_as_it_was(index):
     """Whatever is added, removed and made anew afterwards, a view answers as at the moment it was taken."""
     vectors = drawn(np.random.default_rng(0), 100, 16)
     for first in (0, 1000, 2000, 3000):

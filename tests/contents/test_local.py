@@ -1,5 +1,8 @@
 """What only the contents on this machine do: nothing acknowledged is lost, and nobody waits for a writer."""
 
+import os
+import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -9,12 +12,11 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from app.contents import Content, Where, database
-from app.contents import index as index_module
-from app.contents import segment as segment_module
+from app.contents import EVERYTHING, Content, Where
 from app.contents.conditions import Condition
+from app.contents.group_commit import GroupCommit
+from app.contents.index import IndexOptions
 from app.contents.local import LocalContents
-from app.contents.together import Together
 from app.errors import StoreUnavailable
 from tests.conftest import wait_until
 from tests.contents.brute import drawn
@@ -71,10 +73,8 @@ def test_acknowledged_contents_survive_kill_9(path):
             assert store.count() == len(store.search(X, 10**6))
 
 
-def test_eight_threads_against_a_slow_model(tmp_path, monkeypatch):
-    """5 seconds of changes and searches, with the index made anew under them, without a wrong answer."""
-    for module, name in ((index_module, "TAIL"), (segment_module, "EXACT_UP_TO"), (segment_module, "WANTED")):
-        monkeypatch.setattr(module, name, getattr(module, name))  # the hammer changes them: they come back
+def test_eight_threads_against_a_slow_model(tmp_path):
+    """5 seconds of changes and searches, with the index rebuilt under them, give no wrong answer."""
     done = hammer(tmp_path, seconds=5)
     assert min(done.values()) > 10, done
 
@@ -128,18 +128,17 @@ def rows(store, table):
     return store._database._writer.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
 
 
-def test_what_is_deleted_leaves_nothing_behind(path, store, monkeypatch):
+def test_what_is_deleted_leaves_nothing_behind(path, store):
     """Vectors and pictures go at once; the rest is kept for searches at work, a minute long."""
     store.put(Content("a", "image", metadata={"n": 1, "s": "x"}, thumbnail=b"t", picture=b"p"), X)
     store.put(Content("a", "image", metadata={"n": 2}, thumbnail=b"t"), X)
     store.delete("a")
     assert [rows(store, table) for table in ("vectors", "pictures", "contents", "facts")] == [0, 0, 2, 3]
-    monkeypatch.setattr(database, "LINGER", -1)
-    store.put(Content("b", "text", "b"), X)
-    assert [rows(store, table) for table in ("contents", "facts", "removals")] == [1, 0, 0]
-    store.delete("b")
-    store.close()
-    with closing(LocalContents(path, MODEL, threads=1)) as again:
+    with closing(LocalContents(path, MODEL, threads=1, retention_s=0)) as again:
+        again.put(Content("b", "text", "b"), X)
+        assert [rows(again, table) for table in ("contents", "facts", "removals")] == [1, 0, 0]
+        again.delete("b")
+    with closing(LocalContents(path, MODEL, threads=1, retention_s=0)) as again:
         assert rows(again, "contents") == 0
 
 
@@ -162,11 +161,15 @@ def test_a_search_sees_one_moment(store, monkeypatch):
     assert [hit.metadata for hit in store.search(X, 5)][-1] == {"n": 2}
 
 
-def test_what_another_process_changes_is_found(path, monkeypatch):
-    """Added, replaced or deleted by either, while the index is made anew: after `refresh` both find what there is."""
-    monkeypatch.setattr(index_module, "TAIL", 20)
+@pytest.mark.parametrize("retention_s", [0, 60])
+def test_what_another_process_changes_is_found(path, retention_s):
+    """Added, replaced or deleted by either, while the index is rebuilt: after `refresh` both find what there is."""
     rng, there = np.random.default_rng(0), {}
-    with closing(LocalContents(path, MODEL, threads=1)) as one, closing(LocalContents(path, MODEL, threads=1)) as other:
+
+    def opened():
+        return closing(LocalContents(path, MODEL, threads=1, options=IndexOptions(tail=20), retention_s=retention_s))
+
+    with opened() as one, opened() as other:
         for number, vector in enumerate(drawn(rng, 300)):
             changing, id = (one, other)[rng.integers(2)], f"content {rng.integers(60)}"
             if id in there and rng.random() < 0.5:
@@ -182,6 +185,120 @@ def test_what_another_process_changes_is_found(path, monkeypatch):
                     assert ({hit.id: hit.metadata for hit in hits}, len(hits)) == (there, len(there))
             if number == 100:
                 wait_until(lambda: one._index.view.segment and other._index.view.segment)
+
+
+FOLLOWER = """
+import sys, threading, time
+from pathlib import Path
+import numpy as np
+from app.contents import VectorModel
+from app.contents.local import LocalContents
+store = LocalContents(Path(sys.argv[1]), VectorModel("seen", "0123abcd", 4), threads=1)
+def follow():
+    while True:
+        store.refresh()
+        time.sleep(0.01)
+threading.Thread(target=follow, daemon=True).start()
+print("ready", flush=True)
+for line in sys.stdin:
+    hits = store.search(np.eye(4, dtype=np.float32)[0], int(line))
+    print(*[hit.id for hit in hits], sep=",", flush=True)
+"""
+
+
+@pytest.fixture
+def follower(path):
+    """Starts a process that searches the same file, and ends it."""
+    started = []
+
+    def start():
+        command = [sys.executable, "-c", FOLLOWER, str(path)]
+        started.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        assert started[0].stdout.readline() == "ready\n"
+        return started[0]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def ask(process, k):
+    """The ids that the other process finds near X, best first."""
+    process.stdin.write(f"{k}\n")
+    process.stdin.flush()
+    return [id for id in process.stdout.readline().strip().split(",") if id]
+
+
+@pytest.mark.parametrize(("deleted", "added"), [(30, 0), (52, 3), (51, 0), (5, 5)])
+def test_a_process_that_was_stopped_catches_up(path, follower, deleted, added):
+    """Stopped while others delete, and while the tombstones are purged, it finds all that is left, and nothing else."""
+    vectors = drawn(np.random.default_rng(0), 52)
+    with closing(LocalContents(path, MODEL, threads=1, retention_s=0)) as store:
+        for number, vector in enumerate(vectors):
+            store.put(Content(str(number), "text", "text"), vector)
+        process = follower()
+        assert len(ask(process, 100)) == 52
+        process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)
+        for number in np.argsort(-(vectors @ X))[:deleted]:
+            store.delete(str(number))
+        for number in range(added):
+            store.put(Content(f"new {number}", "text", "new"), X)
+        store.put(Content("last", "text", "last"), -X)
+        assert rows(store, "removals") == 0
+        left = [hit.id for hit in store.search(X, 100)]
+        process.send_signal(signal.SIGCONT)
+        assert len(ask(process, 10)) == min(10, len(left))  # at the first search already
+        wait_until(lambda: ask(process, 100) == left, seconds=60)
+        assert ask(process, 10) == left[:10]
+
+
+def test_a_search_of_a_stale_view_gets_its_k(path):
+    """Entries that others removed, and purged, since this process looked are replaced by the next best."""
+    vectors = drawn(np.random.default_rng(0), 40)
+    with closing(LocalContents(path, MODEL, threads=1, retention_s=0)) as store:
+        for number, vector in enumerate(vectors):
+            store.put(Content(str(number), "text", "text"), vector)
+        for where in (EVERYTHING, Where(type="text")):
+            with closing(LocalContents(path, MODEL, threads=1, retention_s=0)) as stale:
+                for hit in store.search(X, 8):
+                    store.delete(hit.id)
+                store.put(Content(f"last {where}", "text", "last"), -X)
+                assert rows(store, "removals") == 0
+                assert [hit.id for hit in stale.search(X, 10, where)] == [hit.id for hit in store.search(X, 10)]
+
+
+def test_a_feed_that_missed_nothing_compares_nothing(path):
+    """As long as every removal is read in time, no process lists what it has indexed."""
+
+    def compared():
+        raise AssertionError
+
+    with closing(LocalContents(path, MODEL, threads=1)) as one, closing(LocalContents(path, MODEL, threads=1)) as other:
+        feed, removed = other._database.feed, 0
+        for number, vector in enumerate(drawn(np.random.default_rng(0), 30)):
+            one.put(Content(f"entry {number % 7}", "text", "text"), vector)
+            if number % 3 == 0:
+                removed += len(feed.changes(compared)[1])
+        one.delete("entry 3")
+        assert removed + len(feed.changes(compared)[1]) == 24
+
+
+def test_entries_are_counted_as_they_come_and_go(path, store):
+    """Counts are kept with every change, for a file of an earlier version too."""
+    for number, vector in enumerate(drawn(np.random.default_rng(0), 10)):
+        store.put(Content(str(number), "text", "text", collection="ab"[number % 2]), vector)
+    store.put(Content("0", "text", "moved", collection="b"), X)
+    store.delete("1")
+    assert (store.count(), store.count("a"), store.count("b"), store.count("c")) == (9, 4, 5, 0)
+    store.close()
+    with closing(sqlite3.connect(path)) as earlier:
+        earlier.executescript("DROP TRIGGER count_added; DROP TRIGGER count_removed; DROP TABLE counts")
+    with closing(LocalContents(path, MODEL, threads=1)) as again:
+        assert (again.count(), again.count("a"), again.count("b")) == (9, 4, 5)
+        again.delete("0")
+        assert (again.count(), again.count("b")) == (8, 4)
 
 
 def test_a_closed_store_takes_nothing_more(path):
@@ -202,11 +319,11 @@ def test_changes_at_once_share_a_transaction():
         go.wait(10)
         return [ValueError(str(change)) if change == 5 else 10 * change for change in changes]
 
-    together, answers = Together(carry_out), Counter()
+    group, answers = GroupCommit(carry_out), Counter()
 
     def ask(number):
         try:
-            answers[together(number)] += 1
+            answers[group(number)] += 1
         except ValueError as error:
             answers[f"error {error}"] += 1
 
@@ -215,12 +332,12 @@ def test_changes_at_once_share_a_transaction():
     first.wait(10)
     for thread in threads[1:]:
         thread.start()
-    while together._waiting.qsize() < 8:
+    while group._waiting.qsize() < 8:
         threading.Event().wait(0.001)
     go.set()
     for thread in threads:
         thread.join(10)
-    together.close()
+    group.close()
     assert groups == [1, 8]
     assert answers == Counter(["error 5", *(10 * number for number in range(9) if number != 5)])
 
@@ -234,8 +351,8 @@ def test_a_failure_is_everybodys_of_that_group():
             raise OSError("no disk")
         return list(changes)
 
-    together = Together(carry_out)
+    group = GroupCommit(carry_out)
     with pytest.raises(OSError, match="no disk"):
-        together(1)
-    assert together(2) == 2
-    together.close()
+        group(1)
+    assert group(2) == 2
+    group.close()

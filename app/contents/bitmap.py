@@ -1,4 +1,4 @@
-"""Which of many vectors are meant: one bit each, as FAISS reads them."""
+"""Bitmaps in the layout of FAISS's IDSelectorBitmap."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,12 +9,12 @@ Bits = npt.NDArray[np.uint8]
 
 
 def pack(flags: Flags) -> Bits:
-    """Flags (N,), eight to a byte."""
+    """Pack flags (N,) eight to a byte."""
     return np.packbits(flags, bitorder="little")
 
 
 def unpack(bits: Bits, count: int) -> Flags:
-    """The flags (count,) that were packed.
+    """Unpack the first `count` flags.
 
     >>> unpack(pack(np.array([True, False, True])), 3).tolist()
     [True, False, True]
@@ -22,10 +22,10 @@ def unpack(bits: Bits, count: int) -> Flags:
     return np.unpackbits(bits, count=count, bitorder="little").astype(bool)
 
 
-def without(bits: Bits, positions: Numbers) -> Bits:
-    """A copy in which the flags at these positions are not set.
+def cleared(bits: Bits, positions: Numbers) -> Bits:
+    """Copy a bitmap with the bits at these positions cleared.
 
-    >>> unpack(without(pack(np.array([True, False, True])), np.array([2])), 3).tolist()
+    >>> unpack(cleared(pack(np.array([True, False, True])), np.array([2])), 3).tolist()
     [True, False, False]
     """
     copy = bits.copy()
