@@ -164,10 +164,8 @@ def pantry(options: argparse.Namespace) -> int:
 
 def reindex(options: argparse.Namespace) -> int:
     """Encode the stored contents anew."""
-    from app.components import image_limits, open_model
+    from app.components import open_model, open_preparer
     from app.contents.reindex import reindex
-    from app.images.decode import open_picture
-    from app.images.preprocess import preprocessor
     from app.log import configure
     from app.settings import read_settings
 
@@ -175,13 +173,12 @@ def reindex(options: argparse.Namespace) -> int:
     settings = read_settings()
     if settings.contents != "faiss":
         raise InvalidRequest("only contents in the data folder can be encoded anew: LARDER_CONTENTS has to be faiss")
-    model, limits = open_model(settings), image_limits(settings)
-    preprocess = preprocessor(model.form)
+    model = open_model(settings)
     return reindex(
         settings.data / "contents.sqlite",
         model.vectors,
         model.encoder,
-        lambda picture: preprocess(open_picture(picture, limits)),
+        open_preparer(settings, model).pixels,
         threads=settings.threads,
         drop=options.drop,
         as_json=options.json,

@@ -7,14 +7,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from app.components import Model, image_limits, open_model, open_pantry, open_recogniser, open_vocabulary
+from app.components import Model, open_model, open_pantry, open_preparer, open_recogniser, open_vocabulary
 from app.errors import InvalidLabels, InvalidRequest, LarderError
-from app.images.decode import open_picture
-from app.images.preprocess import preprocessor
 from app.recognition.labels import parse_labels
 from app.recognition.recogniser import Recogniser, Recognition
 from app.recognition.vocabulary import label_set, read_templates
-from app.serving.pipeline import ENOUGH
 from app.settings import Settings
 
 THRESHOLD = 0.8
@@ -26,12 +23,11 @@ def classify(settings: Settings, pictures: Sequence[str], labels: str | None, to
         raise InvalidRequest(f"--top-k: {top_k} was found; it is at least 1")
     model = open_model(settings)
     recogniser = recogniser_for(settings, model, labels)
-    limits, preprocess = image_limits(settings), preprocessor(model.form)
+    preparer = open_preparer(settings, model)
     failed = False
     for name in tqdm(pictures, unit="picture", disable=len(pictures) < 10 or not sys.stderr.isatty()):
         try:
-            picture = open_picture(Path(name).read_bytes(), limits, ENOUGH * model.form.size)
-            pixels = preprocess(picture)  # (3, S, S)
+            pixels = preparer.pixels(Path(name).read_bytes())  # (3, S, S)
             vector = model.encoder.pictures([pixels])[0]  # (D,)
             answer = recogniser.recognise(vector, top_k=top_k, threshold=THRESHOLD)
         except (LarderError, OSError) as error:

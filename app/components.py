@@ -10,7 +10,8 @@ from app.contents import ContentStore, VectorModel
 from app.contents.local import LocalContents
 from app.contents.none import NoContents
 from app.errors import EngineError, naming
-from app.images.decode import ImageLimits
+from app.images.header import ImageLimits
+from app.images.prepare import Preparer
 from app.images.preprocess import ImageForm
 from app.log import get_logger
 from app.model.bundle import Bundle, find_bundle, open_bundle
@@ -174,6 +175,11 @@ def _background(settings: Settings, model: Model) -> Floats:
 def image_limits(settings: Settings) -> ImageLimits:
     """The settings' limits for one picture."""
     return ImageLimits(settings.max_body, settings.max_pixels, settings.formats)
+
+
+def open_preparer(settings: Settings, model: Model) -> Preparer:
+    """What makes pictures within the settings' limits into the model's input."""
+    return Preparer(model.form, image_limits(settings))
 
 
 def text_limits(settings: Settings, model: Model) -> TextLimits:

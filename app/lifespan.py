@@ -4,15 +4,13 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial
 
 from fastapi import FastAPI
 
 from app.api.dependencies import Service, State
-from app.components import FEEDBACK, Parts, image_limits, text_limits
+from app.components import FEEDBACK, Parts, open_preparer, text_limits
 from app.contents import ContentStore
 from app.errors import LarderError
-from app.images.decode import thumbnail
 from app.log import get_logger
 from app.metrics import Metrics
 from app.recognition.vocabulary import Vocabulary
@@ -32,8 +30,7 @@ def lifespan_of(settings: Settings, parts: Parts, numbers: Metrics, keys: Keys) 
     """A lifespan for FastAPI; at its end waiting requests are answered and the stores closed."""
     pipeline = open_pipeline(
         parts.model.encoder,
-        parts.model.form,
-        image_limits(settings),
+        open_preparer(settings, parts.model),
         numbers,
         threads=settings.threads,
         max_batch=settings.max_batch,
@@ -82,7 +79,6 @@ def _service(settings: Settings, parts: Parts, numbers: Metrics, pipeline: Pipel
         pantry=parts.pantry,
         blank=blank(model.form),
         contents=parts.contents,
-        thumbnail=partial(thumbnail, limits=image_limits(settings)),
         keep_pictures=settings.keep_pictures,
         answers=Answers(),
         feedback=Feedback(settings.data / FEEDBACK),

@@ -8,8 +8,8 @@ import numpy as np
 from tqdm import tqdm
 
 from app.components import Model, open_model
-from app.images.decode import ImageLimits, decode_base64, open_picture
-from app.images.preprocess import preprocessor
+from app.images.header import ImageLimits
+from app.images.prepare import Preparer
 from app.log import configure
 from app.model.engines import Floats
 from app.recognition.vocabulary import read_prompts
@@ -29,12 +29,7 @@ def open_offline(name: str) -> tuple[Model, Floats]:
 
 def encode_pictures(model: Model, pictures: Sequence[str]) -> Floats:
     """The unit vectors (N, D) of pictures in base64."""
-    preprocess, limits = preprocessor(model.form), ImageLimits()
+    preparer = Preparer(model.form, ImageLimits())
     starts = tqdm(range(0, len(pictures), _PICTURES_A_CALL), desc="pictures", disable=None)
     parts = [pictures[start : start + _PICTURES_A_CALL] for start in starts]
-    return np.concatenate(
-        [
-            model.encoder.pictures([preprocess(open_picture(decode_base64(each), limits)) for each in part])
-            for part in parts
-        ]
-    )
+    return np.concatenate([model.encoder.pictures([preparer.pixels(each) for each in part]) for part in parts])

@@ -1,6 +1,7 @@
 """Contents: texts and pictures that are kept, and found by text, by picture or by each other."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from fastapi import APIRouter, Response
 from fastapi.concurrency import run_in_threadpool
@@ -19,7 +20,7 @@ from app.api.failures import PICTURE
 from app.api.schemas import Error
 from app.contents import Content, Where, content_id
 from app.errors import NotFound
-from app.images.decode import decode_base64
+from app.images.header import decode_base64
 from app.model.encoder import unit
 from app.model.engines import Floats
 
@@ -57,8 +58,22 @@ async def get(id: str, service: ServiceDep) -> ContentEntry:
 @router.put("/contents/{id:path}", responses=PICTURE | {201: {"model": ContentEntry, "description": "it is new"}})
 async def put(id: str, body: ContentPut, service: ServiceDep, response: Response) -> ContentEntry:
     """Keep a content under an id of yours, in place of the one that has it; a slash may be in it."""
-    content = await run_in_threadpool(_content, content_id(id), body, service)
-    vector = await vector_of(service, body.text, body.image_data or "")
+    picture: str | bytes = body.image_data or ""
+    if picture and service.keep_pictures:
+        picture = await run_in_threadpool(decode_base64, body.image_data or "")
+    content = Content(
+        content_id(id),
+        body.type,
+        text=body.text,
+        collection=body.collection,
+        metadata=body.metadata,
+        picture=picture if isinstance(picture, bytes) else None,
+    )
+    if body.thumbnail:
+        vector, thumbnail = await service.pipeline.vector_and_thumbnail(picture)
+        content = replace(content, thumbnail=thumbnail)
+    else:
+        vector = await vector_of(service, body.text, picture)
     if await service.contents_threads.change(service.contents.put, content, vector):
         response.status_code = 201
     return _wire(content)
@@ -92,19 +107,6 @@ async def _wanted(body: ContentSearch, near: Sequence[str], service: Service) ->
     ids = [content_id(each) for each in near]
     vectors = await service.contents_threads.read(service.contents.vectors, ids)  # (N, D)
     return unit(vectors.mean(axis=0))
-
-
-def _content(id: str, body: ContentPut, service: Service) -> Content:
-    data = decode_base64(body.image_data) if body.image_data else b""
-    return Content(
-        id,
-        body.type,
-        text=body.text,
-        collection=body.collection,
-        metadata=body.metadata,
-        thumbnail=service.thumbnail(data) if body.thumbnail else None,
-        picture=data if data and service.keep_pictures else None,
-    )
 
 
 def _wire(content: Content) -> ContentEntry:

@@ -1,7 +1,7 @@
 """The running service, which routes are given as `ServiceDep`."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypedDict
@@ -40,7 +40,6 @@ class Service:
     pantry: PantryStore
     blank: Floats
     contents: ContentStore
-    thumbnail: Callable[[bytes], bytes]
     keep_pictures: bool
     answers: Answers
     feedback: Feedback

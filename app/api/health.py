@@ -1,4 +1,4 @@
-"""How the service is: `GET /` for the load balancer, `GET /livez` for whoever restarts it."""
+"""Readiness, `GET /`, for the load balancer; liveness, `GET /livez`, for whatever restarts the service."""
 
 from typing import Annotated
 
@@ -22,8 +22,16 @@ _MESSAGES: dict[Phase, str] = {
 }
 
 
-async def _phase(service: ServiceDep) -> Phase:
-    """Ready is proved: the encoder has answered within the last seconds, or answers now."""
+async def _state(service: ServiceDep) -> tuple[Phase, str]:
+    """The phase and a message. Ready is proved: the encoder answered within the last seconds, or answers now."""
+    phase = await _phase(service)
+    lost = service.pipeline.lost_decoders
+    if phase == "ready" and lost:
+        return "failing", f"{lost} decoders have not come back from a picture; restart the service to get them back"
+    return phase, _MESSAGES[phase]
+
+
+async def _phase(service: Service) -> Phase:
     if service.draining:
         return "draining"
     try:
@@ -38,20 +46,21 @@ async def _phase(service: ServiceDep) -> Phase:
 
 
 @router.head("/", include_in_schema=False)
-@router.get("/", responses={503: {"model": Health, "description": "starting, draining, or the encoder fails"}})
-async def health(request: Request, service: ServiceDep, phase: Annotated[Phase, Depends(_phase)]) -> Health:
-    """Whether the service answers: it proves that the encoder does, not only that the process lives."""
-    answer = _health(service, phase)
+@router.get("/", responses={503: {"model": Health, "description": "starting, draining, or failing"}})
+async def health(request: Request, service: ServiceDep, state: Annotated[tuple[Phase, str], Depends(_state)]) -> Health:
+    """Readiness probe: proves that the encoder answers and that no decoder is lost."""
+    phase, message = state
+    answer = _health(service, phase, message)
     if phase == "ready":
         return answer
-    error = failures.body(phase, answer.message, request.state.request_id)
+    error = failures.body(phase, message, request.state.request_id)
     return JSONResponse(answer.model_dump() | error, 503, {"Retry-After": "1"})  # type: ignore[return-value]
 
 
-def _health(service: Service, phase: Phase) -> Health:
+def _health(service: Service, phase: Phase, message: str) -> Health:
     pantry = service.pantry.status()
     return Health(
-        message=_MESSAGES[phase],
+        message=message,
         status=phase,
         model=service.model,
         labels=0 if phase == "starting" else len(service.recogniser.label_set.labels),
@@ -63,5 +72,5 @@ def _health(service: Service, phase: Phase) -> Health:
 @router.head("/livez", include_in_schema=False)
 @router.get("/livez")
 async def alive() -> dict[str, str]:
-    """That the process lives and its event loop turns."""
+    """Liveness probe."""
     return {"message": "OK"}

@@ -6,9 +6,7 @@ from app.bulk import Embedded, Picture
 from app.bulk.files import open_files
 from app.bulk.sources import Unit, read_pictures
 from app.bulk.stages import embed
-from app.components import Model, image_limits
-from app.images.decode import open_picture
-from app.images.preprocess import preprocessor
+from app.components import Model, open_preparer
 from app.model.engines import Floats
 from app.settings import Settings
 
@@ -22,8 +20,7 @@ class Worker:
         self._files = open_files(source)
         self._done = done
         self._keep = keep
-        self._limits = image_limits(settings)
-        self._preprocess = preprocessor(model.form)
+        self._preparer = open_preparer(settings, model)
 
     def embed(self, units: Iterable[Unit]) -> Iterator[Embedded]:
         """Every picture of the units with its vector, or with the reason why it has none."""
@@ -33,10 +30,10 @@ class Worker:
 
     def decode(self, data: bytes) -> Floats:
         """The bytes of a picture to the model's input (3, S, S); raises InvalidImage and its like."""
-        return self._preprocess(open_picture(data, self._limits))
+        return self._preparer.pixels(data)
 
     def _pictures(self, units: Iterable[Unit]) -> Iterator[Picture]:
         for unit in units:
             if not self._done.issuperset(unit.ids()):
-                pictures = read_pictures(self._files, unit, self._limits.max_bytes)
+                pictures = read_pictures(self._files, unit, self._preparer.limits.max_bytes)
                 yield from (picture for picture in pictures if picture.id not in self._done)

@@ -15,8 +15,9 @@ from app.evaluation.cnn import MEAN, STD, answer, build, image_form, timm
 from app.evaluation.data import Pictures, Splits
 from app.evaluation.options import Options
 from app.evaluation.predictions import Predictions
-from app.images.decode import ImageLimits, open_picture
-from app.images.preprocess import preprocessor
+from app.images.decode import open_picture
+from app.images.header import ImageLimits
+from app.images.prepare import Preparer
 from app.model.engines import Floats
 
 FEWEST = 10  # steps in which the learning rate can rise and fall
@@ -49,8 +50,8 @@ def train_baseline(options: Options, splits: Splits, command: str) -> tuple[Pred
 
 def pixels_of(pictures: Pictures, size: int) -> Floats:
     """Pictures as the CNN takes them (N, 3, size, size)."""
-    preprocess = preprocessor(image_form(size))
-    return np.stack([preprocess(open_picture(file, ImageLimits())) for file in pictures.files])
+    preparer = Preparer(image_form(size), ImageLimits())
+    return np.stack([preparer.pixels(file) for file in pictures.files])
 
 
 class Batches:

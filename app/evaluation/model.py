@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from app.images.decode import ImageLimits, open_picture
-from app.images.preprocess import preprocessor
+from app.images.header import ImageLimits
+from app.images.prepare import Preparer
 from app.model.bundle import Bundle, BundleConfig, find_bundle, open_bundle
 from app.model.encoder import Encoder
 from app.model.engines import Floats
@@ -35,15 +35,11 @@ class Measured:
         return self.bundle.config
 
     def vectors(self, files: Sequence[bytes], what: str) -> Floats:
-        """Unit vectors (N, D) of N picture files; raises what `open_picture` raises, of the first that is none."""
-        preprocess = preprocessor(self.config.image_form)
-
-        def pixels(file: bytes) -> Floats:
-            return preprocess(open_picture(file, LIMITS))
-
+        """Unit vectors (N, D) of N picture files; raises what `Preparer.pixels` does."""
+        preparer = Preparer(self.config.image_form, LIMITS)
         with ThreadPoolExecutor(available_processors()) as pool:
             parts = [
-                self.encoder.pictures(list(pool.map(pixels, part)))
+                self.encoder.pictures(list(pool.map(preparer.pixels, part)))
                 for part in tqdm(list(_parts(files)), desc=what, unit="batch", disable=None)
             ]
         return np.concatenate(parts)

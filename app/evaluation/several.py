@@ -1,6 +1,7 @@
 """The command `several`: frames of one thing against one picture, and what is found on shelves of several things."""
 
 import argparse
+import io
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from tqdm import tqdm
 from app.evaluation.data import Numbers, Pictures, read_classes, read_pictures
 from app.evaluation.model import LIMITS, Measured, open_measured
 from app.images.decode import open_picture
-from app.images.preprocess import preprocessor
+from app.images.prepare import Preparer
 from app.recognition.frames import recognise_frames
 from app.recognition.labels import Label, parse_labels
 from app.recognition.recogniser import Recogniser, Recognition
@@ -129,10 +130,10 @@ def answers(
     model: Measured, whole: Image.Image, recognise: Callable[..., Recognition]
 ) -> tuple[list[Box], list[Recognition]]:
     """The tiles of a picture and what each shows."""
-    preprocess = preprocessor(model.config.image_form)
-    boxes = grid(whole.size)
-    vectors = model.encoder.pictures([preprocess(whole.crop(box)) for box in boxes])
-    return boxes, [recognise(vector) for vector in vectors]
+    file = io.BytesIO()
+    whole.save(file, "BMP")
+    boxes, (_, *tiles) = Preparer(model.config.image_form, LIMITS).crops(file.getvalue(), grid)
+    return list(boxes), [recognise(vector) for vector in model.encoder.pictures(tiles)]
 
 
 def table(found: Several) -> str:

@@ -14,8 +14,8 @@ from app.exporter import probes
 from app.exporter.engines import EngineFactory
 from app.exporter.open_clip_import import import_open_clip
 from app.exporter.weights import Original, Say
-from app.images.decode import ImageLimits, open_picture
-from app.images.preprocess import preprocessor
+from app.images.header import ImageLimits
+from app.images.prepare import Preparer
 from app.model.bundle import Bundle
 from app.model.engines import Floats, wanted
 
@@ -71,9 +71,9 @@ def ask_original(original: Original) -> Reference:
 
 def check(bundle: Bundle, reference: Reference, engines: Sequence[EngineFactory], say: Say) -> list[Row]:
     """How each engine does; raises EngineError when one cannot run the bundle."""
-    preprocess = preprocessor(bundle.config.image_form)
-    pictures = [preprocess(open_picture(data, ImageLimits())) for data in probes.pictures()]
-    pixels, tokens = np.stack(pictures), bundle.tokenize(probes.PROMPTS)  # (P, 3, S, S), (T, L)
+    preparer = Preparer(bundle.config.image_form, ImageLimits())
+    pixels = np.stack([preparer.pixels(data) for data in probes.pictures()])  # (P, 3, S, S)
+    tokens = bundle.tokenize(probes.PROMPTS)  # (T, L)
     rows: list[Row] = []
     for factory in engines:
         engine = factory(bundle)

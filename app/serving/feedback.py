@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.errors import InvalidRequest, NotFound
-from app.images.decode import ImageLimits, decode_base64, read_header
+from app.images.header import ImageLimits, decode_base64, format_of
 from app.model.engines import Floats
 from app.sqlite_file import SQLiteFile
 
@@ -96,7 +96,7 @@ class Feedback:
                 if picture is not None:
                     inner = folder / (item if item.strip(".") else f"_{item}")  # `..` is an item's name too
                     inner.mkdir(parents=True, exist_ok=True)
-                    ending = str(read_header(picture, limits).format).lower()
+                    ending = format_of(picture, limits).lower()
                     (inner / f"{request}-{place}.{ending}").write_bytes(picture)
                     written += 1
         except OSError as error:

@@ -1,102 +1,116 @@
-"""From an untrusted picture or text to its unit vector: decoding in threads, beside the encoding of batches."""
+"""From an untrusted picture or text to its embedding: decoding in threads, beside the encoding of batches."""
 
 import asyncio
-import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, closing, contextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
-from app.errors import Overloaded
-from app.images.decode import ImageLimits, decode, decode_base64, is_giant, read_header
-from app.images.preprocess import ImageForm, preprocessor
+from app.errors import ImageTooLarge, Overloaded
+from app.images.header import Header
+from app.images.prepare import Box, BoxesIn, Picture, Preparer
+from app.images.preprocess import ImageForm
 from app.metrics import Metrics
 from app.model.encoder import Encoder
 from app.model.engines import Floats
 from app.serving.batching import Batcher
+from app.serving.decoders import DEADLINE_S, Decoders
 from app.serving.request_prompts import RequestPrompts
 from app.tracing import span
 
-CANARY_EVERY = 10.0  # seconds for which a batch that went through proves that the encoder answers
-ENOUGH = 2  # times the model's side that a large JPEG is decoded to at least
+CANARY_EVERY = 10.0  # a batch encoded this recently proves that the encoder answers (s)
+QUICK = 3_000_000  # the cost, in pixels, up to which a picture is decoded beside others: some 50 ms
+MAX_COST = 4  # pictures of the largest size that may be in hand; more are refused
+CROPS_COST = 4  # times the cost of a picture that crops of it take, unless it is a giant, which is reduced first
 AT_ONCE = 8  # pictures of one request: enough to keep the model busy, and it does not fill the queue
-PARTS_AT_ONCE = 16  # of one picture, which is decoded already
-PROMPTS_KEPT = 10_000  # vectors of requests' prompts in memory: 20 MB at 512 numbers each
+CROPS_AT_ONCE = 16  # of one picture, which is decoded already
+PROMPTS_KEPT = 10_000  # embeddings of requests' prompts in memory: 20 MB at 512 numbers each
 
-Box = tuple[int, int, int, int]  # left, top, right, bottom
-BoxesIn = Callable[[tuple[int, int]], Sequence[Box]]
-T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 class Pipeline:
-    """Pictures and texts in, unit vectors out, at most `max_queue` of each in hand."""
+    """Pictures and texts in, embeddings out, at most `max_queue` of each in hand.
+
+    Large pictures, by the work that their headers declare, are decoded one at a time in a thread of their own, so
+    that small ones never wait for them.
+    """
 
     def __init__(
         self,
         batcher: Batcher,
         prompts: RequestPrompts,
-        decode: Callable[[bytes | str], Floats],
-        cut: Callable[[bytes | str, BoxesIn], tuple[Sequence[Box], list[Floats]]],
-        decoders: ThreadPoolExecutor,
+        preparer: Preparer,
+        decoders: Decoders,
+        large_decoder: Decoders,
+        metrics: Metrics,
         max_queue: int,
     ) -> None:
         self._batcher = batcher
         self._prompts = prompts
-        self._decode = decode
-        self._cut = cut
+        self._preparer = preparer
         self._decoders = decoders
+        self._large_decoder = large_decoder
+        self._metrics = metrics
+        self._max_cost = MAX_COST * preparer.limits.max_pixels
+        self._cost = 0
         self.max_queue = max_queue
         self.in_hand = 0
         """How many pictures are decoded, queued or encoded at the moment."""
 
-    async def vector(self, picture: bytes | str) -> Floats:
-        """The unit vector (D,) of a picture, given as bytes or in base64.
+    @property
+    def lost_decoders(self) -> int:
+        """How many threads have not come back from decoding a picture."""
+        return self._decoders.lost + self._large_decoder.lost
+
+    async def vector(self, picture: Picture) -> Floats:
+        """The embedding (D,) of a picture.
 
         Raises InvalidImage, UnsupportedImage, ImageTooLarge, Overloaded or Draining.
         """
-        if self.in_hand >= self.max_queue:
-            raise Overloaded(f"{self.max_queue} pictures are in hand already")
-        self.in_hand += 1
-        try:
-            loop = asyncio.get_running_loop()
-            with span("decode"):
-                pixels = await loop.run_in_executor(self._decoders, self._decode, picture)
-            with span("encode"):
-                return await self._batcher.vector(pixels)
-        finally:
-            self.in_hand -= 1
+        with self._place():
+            return await self._encode(await self._decode(picture, self._preparer.pixels))
+
+    async def vector_and_thumbnail(self, picture: Picture) -> tuple[Floats, bytes]:
+        """The embedding (D,) of a picture and a small JPEG of it, from one decode; raises as `vector` does."""
+        with self._place():
+            pixels, thumbnail = await self._decode(picture, self._preparer.pixels_and_thumbnail)
+            return await self._encode(pixels), thumbnail
 
     async def vectors(self, pictures: Sequence[bytes | str]) -> list[Floats]:
-        """The unit vectors (D,) of some pictures, a few at a time; raises what `vector` does."""
-        return await _by(min(AT_ONCE, self.max_queue), self.vector, pictures)
+        """The embeddings (D,) of some pictures, a few at a time; raises what `vector` does.
 
-    async def parts(self, picture: bytes | str, boxes_in: BoxesIn) -> tuple[Sequence[Box], list[Floats]]:
+        The headers of all are read before the first is decoded: what is too much together is refused at once.
+        """
+        headers: list[Header] = []
+        for some in _chunks(AT_ONCE, pictures):
+            headers += await self._decoders.run(partial(list, map(self._preparer.read_header, some)))
+            self._check(sum(header.cost for header in headers))
+        return await _gather_in_chunks(min(AT_ONCE, self.max_queue), self.vector, headers)
+
+    async def crops(self, picture: Picture, boxes_in: BoxesIn) -> tuple[Sequence[Box], list[Floats]]:
         """A picture, decoded once, cut into the boxes that `boxes_in` names for its width and height.
 
-        Returns the boxes and the unit vectors (D,): the whole picture's, then one for each box. Raises as `vector`
+        Returns the boxes and the embeddings (D,): the whole picture's, then one for each box. Raises as `vector`
         does, and what `boxes_in` raises.
         """
-        if self.in_hand >= self.max_queue:
-            raise Overloaded(f"{self.max_queue} pictures are in hand already")
-        self.in_hand += 1
-        try:
-            loop = asyncio.get_running_loop()
-            with span("decode"):
-                boxes, pixels = await loop.run_in_executor(self._decoders, self._cut, picture, boxes_in)
+        with self._place():
+            cut = partial(self._preparer.crops, boxes_in=boxes_in)
+            boxes, pixels = await self._decode(picture, cut, CROPS_COST)
             with span("encode"):
-                return boxes, await _by(min(PARTS_AT_ONCE, self.max_queue), self._batcher.vector, pixels)
-        finally:
-            self.in_hand -= 1
+                at_once = min(CROPS_AT_ONCE, self.max_queue)
+                return boxes, await _gather_in_chunks(at_once, self._batcher.vector, pixels)
 
     async def texts(self, texts: Sequence[str]) -> Floats:
-        """The unit vectors (N, D) of N >= 1 texts, word for word; raises Overloaded."""
+        """The embeddings (N, D) of N >= 1 texts, word for word; raises Overloaded."""
         return await self._prompts.vectors(texts)
 
-    async def for_each_text(self, work: Callable[[str], T], texts: Sequence[str]) -> list[T]:
+    async def for_each_text(self, work: Callable[[str], A], texts: Sequence[str]) -> list[A]:
         """What `work` makes of each text, in a thread that requests share fairly; raises Overloaded."""
         return await self._prompts.each(work, texts)
 
@@ -106,42 +120,76 @@ class Pipeline:
             async with asyncio.timeout(within):
                 await self._batcher.vector(blank)
 
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        if self.in_hand >= self.max_queue:
+            raise Overloaded(f"{self.max_queue} pictures are in hand already")
+        self.in_hand += 1
+        try:
+            yield
+        finally:
+            self.in_hand -= 1
+
+    async def _decode(self, picture: Picture, make: Callable[[Header], A], weight: int = 1) -> A:
+        """What `make` makes of a picture, whose crops cost `weight` times as much as itself."""
+
+        def quickly() -> A | Header:
+            header = self._preparer.read_header(picture)
+            return header if _cost(header, weight) > QUICK else self._timed(make, header)
+
+        with span("decode"):
+            made = await self._decoders.run(quickly)
+            if not isinstance(made, Header):
+                return made
+            with self._large(_cost(made, weight)):
+                return await self._large_decoder.run(partial(self._timed, make, made))
+
+    def _timed(self, make: Callable[[Header], A], header: Header) -> A:
+        start = time.perf_counter()
+        made = make(header)
+        self._metrics.stage("decode", time.perf_counter() - start)
+        return made
+
+    @contextmanager
+    def _large(self, cost: int) -> Iterator[None]:
+        """Count a large picture while it waits and is decoded."""
+        self._check(cost)
+        self._cost += cost
+        try:
+            yield
+        finally:
+            self._cost -= cost
+
+    def _check(self, cost: int) -> None:
+        """Raise ImageTooLarge for more than one request may ask for, Overloaded for more than there is room for."""
+        if cost > self._max_cost:
+            raise ImageTooLarge(
+                f"the picture or pictures take as long to decode as {cost:,} pixels; "
+                f"at most {self._max_cost:,} are accepted in a request"
+            )
+        if self._cost + cost > self._max_cost:
+            raise Overloaded(f"large pictures of {self._cost:,} pixels are in hand already")
+
+    async def _encode(self, pixels: Floats) -> Floats:
+        with span("encode"):
+            return await self._batcher.vector(pixels)
+
 
 @asynccontextmanager
 async def open_pipeline(
     encoder: Encoder,
-    form: ImageForm,
-    limits: ImageLimits,
+    preparer: Preparer,
     metrics: Metrics,
     *,
     threads: int,
     max_batch: int,
     max_queue: int,
+    deadline_s: float = DEADLINE_S,
 ) -> AsyncIterator[Pipeline]:
-    """A running pipeline that decodes in `threads` threads; on leaving, who waits is answered and the threads end."""
-    preprocess = preprocessor(form)
+    """A running pipeline that decodes in `threads` threads, and large ones in one; on leaving, callers are answered.
 
-    giants = threading.Lock()  # of these one at a time is decoded: it may take hundreds of megabytes
-
-    def prepared(picture: bytes | str, enough: int | None, prepare: Callable[[Any], T]) -> T:
-        start = time.perf_counter()
-        opened = read_header(decode_base64(picture) if isinstance(picture, str) else picture, limits)
-        with giants if is_giant(opened) else nullcontext():
-            made = prepare(decode(opened, enough))
-        metrics.stage("decode", time.perf_counter() - start)
-        return made
-
-    def pixels_of(picture: bytes | str) -> Floats:
-        return prepared(picture, ENOUGH * form.size, preprocess)
-
-    def parts_of(picture: bytes | str, boxes_in: BoxesIn) -> tuple[Sequence[Box], list[Floats]]:
-        def cut(whole: Any) -> tuple[Sequence[Box], list[Floats]]:
-            boxes = boxes_in(whole.size)
-            return boxes, [preprocess(whole), *(preprocess(whole.crop(box)) for box in boxes)]
-
-        return prepared(picture, None, cut)
-
-    decoders = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+    A decoder that has not come back by then is not waited for.
+    """
     encoding = ThreadPoolExecutor(1, thread_name_prefix="encode")
     reading = ThreadPoolExecutor(1, thread_name_prefix="texts")
     prompts = RequestPrompts(encoder.texts, reading, most_kept=PROMPTS_KEPT, most_waiting=max_queue)
@@ -149,18 +197,31 @@ async def open_pipeline(
     async def encode(pixels: Sequence[Floats]) -> Floats:
         return await asyncio.get_running_loop().run_in_executor(encoding, partial(encoder.pictures, pixels))
 
-    with decoders, encoding, reading:
+    with (
+        closing(Decoders(threads, deadline_s=deadline_s)) as decoders,
+        closing(Decoders(1, deadline_s=deadline_s, on_lost=preparer.give_up_giant)) as large_decoder,
+        encoding,
+        reading,
+    ):
         async with Batcher(encode, max_batch=max_batch, max_queue=max_queue, report=metrics.batch) as batcher:
-            pipeline = Pipeline(batcher, prompts, pixels_of, parts_of, decoders, max_queue)
+            pipeline = Pipeline(batcher, prompts, preparer, decoders, large_decoder, metrics, max_queue)
             metrics.in_hand.set_function(lambda: pipeline.in_hand)
             metrics.waiting.set_function(lambda: batcher.waiting)
             yield pipeline
 
 
-async def _by(step: int, encode: Callable[[T], Awaitable[Floats]], some: Sequence[T]) -> list[Floats]:
-    """What `encode` makes of each, so many at a time."""
-    parts = [some[start : start + step] for start in range(0, len(some), step)]
-    return [vector for part in parts for vector in await asyncio.gather(*map(encode, part))]
+def _cost(header: Header, weight: int) -> int:
+    return header.cost * (1 if header.is_giant else weight)
+
+
+def _chunks(size: int, some: Sequence[A]) -> Iterator[Sequence[A]]:
+    for start in range(0, len(some), size):
+        yield some[start : start + size]
+
+
+async def _gather_in_chunks(size: int, work: Callable[[A], Awaitable[B]], some: Sequence[A]) -> list[B]:
+    """What `work` makes of each, `size` at a time."""
+    return [made for chunk in _chunks(size, some) for made in await asyncio.gather(*map(work, chunk))]
 
 
 def blank(form: ImageForm) -> Floats:

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from app.errors import LarderError, TrainingError
-from app.images.decode import ImageLimits, open_picture
+from app.images.decode import open_picture
+from app.images.header import ImageLimits
 from app.text import clean
 from app.training.data import Pictures, plain, square
 

@@ -8,7 +8,8 @@ import pytest
 from larder_client.pictures import SHORTEST, as_base64
 from PIL import Image, ImageCms
 
-from app.images.decode import ImageLimits, open_picture
+from app.images.decode import open_picture
+from app.images.header import ImageLimits
 from samples.draw import draw
 from tests.exif import ODD_TAGS, with_exif
 from tests.fakes import as_bytes, picture

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from app.errors import ImageTooLarge, InvalidImage, UnsupportedImage
-from app.images import decode as images
-from app.images.decode import ImageLimits, decode_base64, open_picture
+from app.images.decode import decode, open_picture, reduction
+from app.images.header import ImageLimits, decode_base64, read_header
 from benchmarks import hostile
 from tests.fakes import as_bytes, picture
 
@@ -26,6 +26,12 @@ def gradient(width: int = 40, height: int = 30) -> Image.Image:
 
 def opened(data: bytes, limits: ImageLimits = LIMITS) -> np.ndarray:
     return np.asarray(open_picture(data, limits)).astype(int)
+
+
+def shrunk(data: bytes, enough: int, limits: ImageLimits = LIMITS) -> Image.Image:
+    """The picture, smaller where it may be so that its shorter side keeps `enough` pixels."""
+    header = read_header(data, limits)
+    return decode(header, lambda size: reduction(header, min(size), enough))
 
 
 def apart(one: np.ndarray, other: np.ndarray) -> int:
@@ -247,7 +253,8 @@ def test_whatever_is_sent_becomes_a_picture_or_our_error():
         kinds += 1
         for enough in (None, 16):
             try:
-                picture = open_picture(data, ImageLimits(max_pixels=2_000_000), enough)
+                limits = ImageLimits(max_pixels=2_000_000)
+                picture = shrunk(data, enough, limits) if enough else open_picture(data, limits)
             except (InvalidImage, ImageTooLarge, UnsupportedImage):
                 continue
             assert picture.mode == "RGB", name
@@ -259,15 +266,15 @@ def test_a_large_jpeg_may_come_out_smaller_but_not_below_what_is_enough():
     image = gradient(640, 480)
     for mode in ("RGB", "L", "CMYK"):
         data = as_bytes(image.convert(mode), "JPEG", quality=95)
-        full, small = open_picture(data, LIMITS), open_picture(data, LIMITS, enough=100)
+        full, small = open_picture(data, LIMITS), shrunk(data, 100)
         assert small.size == (160, 120)
         assert abs(np.asarray(full.reduce(4)).astype(int) - np.asarray(small)).mean() < 2
-        assert open_picture(data, LIMITS, enough=241).size == (640, 480)
+        assert shrunk(data, 241).size == (640, 480)
     exif = Image.Exif()
     exif[0x0112] = 6
     turned = as_bytes(image, "JPEG", exif=exif)
-    assert open_picture(turned, LIMITS, enough=100).size == (120, 160)
-    assert open_picture(as_bytes(image, "PNG"), LIMITS, enough=100).size == (640, 480)
+    assert shrunk(turned, 100).size == (120, 160)
+    assert shrunk(as_bytes(image, "PNG"), 100).size == (640, 480)
 
 
 def test_a_cut_jpeg_is_refused_when_it_comes_out_smaller_too():
@@ -275,17 +282,17 @@ def test_a_cut_jpeg_is_refused_when_it_comes_out_smaller_too():
     data = as_bytes(gradient(640, 480), "JPEG")
     for end in range(600, len(data) - 2, 997):
         with pytest.raises(InvalidImage):
-            open_picture(data[:end], LIMITS, enough=32)
+            shrunk(data[:end], 32)
 
 
-def test_a_giant_comes_out_smaller_in_any_format(monkeypatch):
-    """Turned upright, flattened, and like the full one; without `enough` it stays as it is."""
-    monkeypatch.setattr(images, "_GIANT", 100_000)
+def test_a_giant_comes_out_smaller_in_any_format():
+    """Turned upright, flattened, and like the full one."""
+    limits = ImageLimits(giant=100_000)
     exif = Image.Exif()
     exif[0x0112] = 6
     for mode in ("RGB", "RGBA", "L", "I;16"):
         data = as_bytes(gradient(640, 480).convert("L" if mode == "I;16" else mode).convert(mode), "PNG", exif=exif)
-        full, small = open_picture(data, LIMITS), open_picture(data, LIMITS, enough=100)
+        full, small = open_picture(data, LIMITS), shrunk(data, 100, limits)
         assert full.size == (480, 640)
         assert small.size == (120, 160)
         assert abs(np.asarray(full.reduce(4)).astype(int) - np.asarray(small)).max() <= 1

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from app.errors import InvalidImage, Overloaded
-from app.images.decode import ImageLimits
+from app.images.header import ImageLimits
+from app.images.prepare import Preparer
 from app.metrics import Metrics
 from app.serving.pipeline import blank, open_pipeline
 from tests.fakes import FORM, ColourEncoder, as_base64, as_bytes, picture
@@ -18,7 +19,7 @@ def run(scenario, encoder=None, **options):
     async def main():
         async with (
             asyncio.timeout(10),
-            open_pipeline(encoder or ColourEncoder(), FORM, ImageLimits(), Metrics(), **options) as opened,
+            open_pipeline(encoder or ColourEncoder(), Preparer(FORM, ImageLimits()), Metrics(), **options) as opened,
         ):
             await scenario(opened)
 

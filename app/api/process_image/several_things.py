@@ -12,7 +12,7 @@ from app.recognition.regions import grid, non_max_suppression, validate_boxes
 async def regions(task: Task) -> ProcessImageAnswer:
     """In boxes that the request names."""
     named = [(left, top, right, bottom) for left, top, right, bottom in task.body.regions]
-    boxes, (whole, *parts) = await task.service.pipeline.parts(task.body.image_data, partial(validate_boxes, named))
+    boxes, (whole, *parts) = await task.service.pipeline.crops(task.body.image_data, partial(validate_boxes, named))
     answers = [task.recognise(part) for part in parts]
     counted = await count(task, Counter(each.label for each in answers if each.sure))
     found = [
@@ -24,7 +24,7 @@ async def regions(task: Task) -> ProcessImageAnswer:
 
 async def tiles(task: Task) -> ProcessImageAnswer:
     """Searched for on a grid over the picture, and merged to a list."""
-    boxes, (whole, *parts) = await task.service.pipeline.parts(task.body.image_data, grid)
+    boxes, (whole, *parts) = await task.service.pipeline.crops(task.body.image_data, grid)
     recognitions = [task.recognise(part) for part in parts]
     labels = {each.item: each.label for each in recognitions}
     things = non_max_suppression(boxes, recognitions)

@@ -1,0 +1,197 @@
+"""Untrusted base64 or bytes to a picture whose header is read, within limits, and that is not decoded yet."""
+
+import base64
+import binascii
+import io
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PIL import Image
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from app.errors import ImageTooLarge, InvalidImage, UnsupportedImage
+from app.images.structure import (
+    MAX_PROFILE,
+    MAX_RUN_LENGTH_PIXELS,
+    gif_frame,
+    jpeg_frame,
+    png_essentials,
+    run_length_size,
+)
+
+_WEBP_MEMORY = 3  # times: libwebp and Pillow hold 16 bytes for each pixel at once, where other formats take 4 to 6
+_RUN_LENGTH_COST = 10  # times: Pillow decodes them in Python
+
+_DATA_PREFIX = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
+_URL_SAFE = str.maketrans("-_", "+/", "\r\n")  # line breaks are part of MIME's base64; spaces are a lost "+"
+
+_DECODERS: dict[str, Callable[[io.BytesIO], ImageFile]] = {
+    "JPEG": JpegImageFile,
+    "PNG": PngImageFile,
+    "WEBP": WebPImageFile,
+    "GIF": GifImageFile,
+    "BMP": BmpImageFile,
+}
+# Formats by their first bytes; those that are not accepted are told apart from "not a picture"
+_SIGNATURES = {
+    "JPEG": re.compile(rb"\xff\xd8\xff"),
+    "PNG": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "WEBP": re.compile(rb"RIFF....WEBP", re.DOTALL),
+    "GIF": re.compile(rb"GIF8[79]a"),
+    "BMP": re.compile(rb"BM.{4}", re.DOTALL),
+    "TIFF": re.compile(rb"II\*\0|MM\0\*"),
+    "HEIC": re.compile(rb"....ftyp(?:hei|hev|mif|msf)", re.DOTALL),
+    "AVIF": re.compile(rb"....ftypavi", re.DOTALL),
+    "JPEG 2000": re.compile(rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51"),
+    "JPEG XL": re.compile(rb"\xff\x0a|\0\0\0\x0cJXL "),
+    "PSD": re.compile(rb"8BPS"),
+    "ICO": re.compile(rb"\x00\x00\x01\x00"),
+    "PDF": re.compile(rb"%PDF-"),
+    "SVG": re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?<svg", re.DOTALL),
+}
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """What a picture may be at most: bytes of the file, pixels of the picture, names of formats.
+
+    One with more pixels than `giant` takes so much memory that two must not be decoded at a time.
+    """
+
+    max_bytes: int = 10 * 1024 * 1024
+    max_pixels: int = 50_000_000
+    formats: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+    giant: int = 16_000_000
+
+
+@dataclass(frozen=True)
+class Header:
+    """A picture whose header is read and whose pixels are not."""
+
+    picture: ImageFile
+    format: str
+    cost: int
+    """The work of decoding it, in pixels of a PNG, which take some 15 ns each."""
+    is_giant: bool = False
+    profile: bytes = b""
+    """The ICC profile; empty where there is none, or one too large to be true."""
+    frame: tuple[int, int, int, int] | None = None
+    """Where it does not cover the whole canvas, the box of a GIF's first frame."""
+
+
+def decode_base64(text: str) -> bytes:
+    """The bytes of a base64 string: plain or URL-safe, padded or not, with or without a `data:` prefix.
+
+    Raises InvalidImage for anything else.
+
+    >>> decode_base64("data:text/plain;base64,SGVsbG8=")
+    b'Hello'
+    """
+    prefix = _DATA_PREFIX.match(text)
+    body = text[prefix.end() :] if prefix else text
+    if ("-" in body or "_" in body) and ("+" in body or "/" in body):
+        raise InvalidImage("the picture mixes the plain and the URL-safe base64 alphabets")
+    body = body.translate(_URL_SAFE).rstrip("=")
+    try:
+        data = base64.b64decode(body + "=" * (-len(body) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidImage(
+            "the picture is not base64: send its bytes in base64, with or without a data: prefix"
+        ) from error
+    if not data:
+        raise InvalidImage("the picture is empty")
+    return data
+
+
+def format_of(data: bytes, limits: ImageLimits) -> str:
+    """The name of the format, told by the first bytes; raises InvalidImage or UnsupportedImage."""
+    accepted = ", ".join(limits.formats)
+    name = next((name for name, signature in _SIGNATURES.items() if signature.match(data[:512])), None)
+    if name is None:
+        raise InvalidImage(f"the bytes are not a picture; send one of {accepted}")
+    if name not in limits.formats:
+        raise UnsupportedImage(f"{name} pictures are not accepted; send one of {accepted}")
+    return name
+
+
+def read_header(data: bytes, limits: ImageLimits) -> Header:
+    """Read a picture's header, within limits; nothing is decoded.
+
+    Raises InvalidImage, UnsupportedImage or ImageTooLarge.
+    """
+    if len(data) > limits.max_bytes:
+        raise ImageTooLarge(f"the picture has {len(data):,} bytes; at most {limits.max_bytes:,} are accepted")
+    name = format_of(data, limits)
+    asked = _walk(data, name, limits)
+    picture = _identify(asked.data, name, limits)
+    _check_size(picture.size, limits, name, asked.memory)
+    profile = asked.profile or (b"" if name == "PNG" else picture.info.get("icc_profile", b""))
+    pixels = picture.width * picture.height
+    return Header(
+        picture,
+        name,
+        cost=int(pixels * asked.cost),
+        is_giant=pixels > limits.giant,
+        profile=profile if len(profile) <= MAX_PROFILE else b"",
+        frame=asked.frame if asked.frame != (0, 0, *picture.size) else None,
+    )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a file asks of its decoder."""
+
+    data: bytes
+    cost: float = 1
+    """Of a pixel, where one of a PNG costs 1."""
+    memory: float = 1
+    """Of a pixel, where one of a PNG takes 1."""
+    profile: bytes = b""
+    frame: tuple[int, int, int, int] | None = None
+
+
+def _walk(data: bytes, name: str, limits: ImageLimits) -> _Asked:
+    if name == "JPEG":
+        scans, components = jpeg_frame(data)
+        several = scans > 1 and components > 3  # the coefficients of several scans stay in memory, 2 bytes each
+        return _Asked(data, cost=max(scans, 1) / 8, memory=components / 3 if several else 1)
+    if name == "PNG":
+        essentials, profile = png_essentials(data)
+        return _Asked(essentials, profile=profile)
+    if name == "GIF":
+        frame = gif_frame(data)
+        if frame:
+            _check_size(frame[2:], limits, name)  # Pillow fills the frame before it is asked to decode
+        return _Asked(data, frame=frame)
+    if name == "WEBP":
+        return _Asked(data, cost=2, memory=_WEBP_MEMORY)
+    if size := run_length_size(data):
+        _check_size(size, limits, "run-length encoded BMP", limits.max_pixels / MAX_RUN_LENGTH_PIXELS)
+        return _Asked(data, cost=_RUN_LENGTH_COST)
+    return _Asked(data)
+
+
+def _check_size(size: tuple[int, int], limits: ImageLimits, name: str, memory: float = 1) -> None:
+    width, height = size
+    most = int(limits.max_pixels / memory)
+    if width * height > most:
+        raise ImageTooLarge(
+            f"the picture has {width} x {height} pixels; at most {most:,} in all are accepted of {name}"
+        )
+
+
+def _identify(data: bytes, name: str, limits: ImageLimits) -> ImageFile:
+    """Have Pillow read the header."""
+    Image.MAX_IMAGE_PIXELS = limits.max_pixels  # Pillow's own check is for what it allocates before ours
+    try:
+        return _DECODERS[name](io.BytesIO(data))
+    except Image.DecompressionBombError as error:
+        raise ImageTooLarge(f"the picture has more than {limits.max_pixels:,} pixels, the most accepted") from error
+    except Exception as error:  # a lying header fails in a dozen ways
+        raise InvalidImage(f"the bytes are not a picture; send one of {', '.join(limits.formats)}") from error

@@ -1,0 +1,115 @@
+"""The one way in for a picture: bytes or base64, limits, decoding, the model's input.
+
+Service, commands, evaluation and thumbnails go through it, so that a picture has one embedding wherever it comes in,
+and none goes round the bounds.
+"""
+
+import io
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from app.images.decode import decode, reduction
+from app.images.header import Header, ImageLimits, decode_base64, read_header
+from app.images.preprocess import ImageForm, preprocessor
+
+ENOUGH = 2  # times the model's input size that a large picture keeps at least
+THUMBNAIL = 256  # pixels of a thumbnail's longer side, at most
+
+Box = tuple[int, int, int, int]  # left, top, right, bottom, in pixels of the upright picture
+BoxesIn = Callable[[tuple[int, int]], Sequence[Box]]
+Pixels = npt.NDArray[np.float32]
+Picture = bytes | str | Header
+
+
+class Preparer:
+    """Makes untrusted pictures, given as bytes or base64, into the input (3, S, S) of a model; for many threads.
+
+    Every method raises InvalidImage, UnsupportedImage or ImageTooLarge. Giants are decoded one at a time.
+    """
+
+    def __init__(self, form: ImageForm, limits: ImageLimits, decode: Callable[..., Image.Image] = decode) -> None:
+        self.limits = limits
+        self._decode = decode
+        self._preprocess = preprocessor(form)
+        self._enough = max(ENOUGH * form.size, THUMBNAIL)
+        self._giants = threading.Lock()
+
+    def read_header(self, picture: Picture) -> Header:
+        """Check a picture against the limits by its header; nothing is decoded."""
+        if isinstance(picture, Header):
+            return picture
+        return read_header(decode_base64(picture) if isinstance(picture, str) else picture, self.limits)
+
+    def pixels(self, picture: Picture) -> Pixels:
+        """The model's input of a picture."""
+        return self._preprocess(self._whole(self.read_header(picture)))
+
+    def pixels_and_thumbnail(self, picture: Picture) -> tuple[Pixels, bytes]:
+        """The model's input, and a JPEG of at most THUMBNAIL pixels a side, from one decode."""
+        whole = self._whole(self.read_header(picture))
+        pixels = self._preprocess(whole)
+        whole.thumbnail((THUMBNAIL, THUMBNAIL))
+        file = io.BytesIO()
+        whole.save(file, "JPEG", quality=80)
+        return pixels, file.getvalue()
+
+    def crops(self, picture: Picture, boxes_in: BoxesIn) -> tuple[Sequence[Box], list[Pixels]]:
+        """Boxes that `boxes_in` names for the upright width and height, and the inputs of the whole and of each box.
+
+        Raises what `boxes_in` raises, too.
+        """
+        header = self.read_header(picture)
+        boxes: Sequence[Box] = []
+        times = 1
+
+        def times_of(size: tuple[int, int]) -> int:
+            nonlocal boxes, times
+            boxes = boxes_in(size)
+            smallest = min(*size, *(min(right - left, bottom - top) for left, top, right, bottom in boxes))
+            times = reduction(header, smallest, self._enough) if header.is_giant else 1
+            return times
+
+        with self._turn(header):
+            whole = self._decode(header, times_of)
+        levels = _pyramid(whole, times) if header.is_giant else {1: whole}
+        everything = 0, 0, whole.width * times, whole.height * times
+        return boxes, [self._preprocess(_cut(levels, box, self._enough)) for box in (everything, *boxes)]
+
+    def give_up_giant(self) -> None:
+        """Let the next giant be decoded though the one before it has not come back."""
+        self._giants = threading.Lock()
+
+    def _whole(self, header: Header) -> Image.Image:
+        with self._turn(header):
+            return self._decode(header, lambda size: reduction(header, min(size), self._enough))
+
+    @contextmanager
+    def _turn(self, header: Header) -> Iterator[None]:
+        """Wait until no other giant is being decoded, if this is one: each may take hundreds of megabytes."""
+        if header.is_giant:
+            with self._giants:
+                yield
+        else:
+            yield
+
+
+def _pyramid(picture: Image.Image, times: int) -> dict[int, Image.Image]:
+    """A picture that is `times` smaller than the original, and smaller ones of it, by how much smaller they are."""
+    levels = {times: picture}
+    while times < 8 and min(picture.size) > 1:
+        times, picture = 2 * times, picture.reduce(2)
+        levels[times] = picture
+    return levels
+
+
+def _cut(levels: dict[int, Image.Image], box: Box, enough: int) -> Image.Image:
+    """A box of the original, cut from the smallest level that keeps `enough` pixels of it, or from the largest."""
+    side = min(box[2] - box[0], box[3] - box[1])
+    times = max((times for times in levels if side // times >= enough), default=min(levels))
+    left, top, right, bottom = box
+    return levels[times].crop((left // times, top // times, -(-right // times), -(-bottom // times)))

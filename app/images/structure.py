@@ -1,0 +1,149 @@
+"""The structure of a picture file, walked before a decoder sees it: bounds what decoding it can cost.
+
+A few bytes can ask for hours of work: a progressive JPEG repeats a scan, a PNG or a GIF has millions of empty pieces.
+The limits are far above what cameras and editors write, and what they allow is decoded within seconds.
+"""
+
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+
+from app.errors import ImageTooLarge, InvalidImage, UnsupportedImage
+
+MAX_SCANS = 40  # of a JPEG; encoders write 10 to 20, and a scan that says nothing takes 35 ms of 50 megapixels
+MAX_SEGMENTS = 4096  # of a JPEG, its scans not counted
+MAX_JUNK = 65_536  # bytes between the segments before a JPEG's first scan
+MAX_CHUNKS = 50_000  # of a PNG; libpng writes one for 8 KiB
+MAX_BLOCKS = 65_536  # of a GIF before its first frame
+MAX_RUN_LENGTH_PIXELS = 4_000_000  # of a run-length encoded BMP, which Pillow decodes in Python
+MAX_PROFILE = 4 * 1024 * 1024  # bytes of an ICC profile
+
+_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")  # neither stuffing nor a restart
+_SOS, _EOI, _SOI, _TEM = 0xDA, 0xD9, 0xD8, 0x01
+_FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
+_DECODABLE = {0xC0, 0xC1, 0xC2, 0xC9}  # baseline, extended, progressive, arithmetic: ITU T.81, table B.1
+_FRAME_NAMES = {0xC3: "lossless", 0xCA: "progressive arithmetic", 0xCB: "lossless arithmetic"}
+_PNG_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"eXIf"}  # what decides how a picture looks
+
+
+def jpeg_frame(data: bytes) -> tuple[int, int]:
+    """Count the scans and the colour components of a JPEG file.
+
+    Raises UnsupportedImage for a kind that is not decoded here, ImageTooLarge for too many scans or segments, and
+    InvalidImage for a file that is mostly something else.
+    """
+    scans = components = segments = junk = 0
+    position = 2
+    while found := _MARKER.search(data, position):
+        marker = found[1][0]
+        if not scans:
+            junk += found.start() - position
+        if marker == _EOI:
+            break
+        position = found.end()
+        if marker in (_SOI, _TEM):
+            continue
+        if marker in _FRAMES:
+            components = max(components, _components(data, position, marker))
+        scans += marker == _SOS
+        segments += 1
+        if scans > MAX_SCANS:
+            raise ImageTooLarge(f"the JPEG has more than {MAX_SCANS} scans, the most that are accepted")
+        if segments - scans > MAX_SEGMENTS:
+            raise ImageTooLarge(f"the JPEG has more than {MAX_SEGMENTS:,} segments, the most that are accepted")
+        if junk > MAX_JUNK:
+            raise InvalidImage(f"the picture is damaged: more than {MAX_JUNK:,} stray bytes before its first scan")
+        position += max(2, int.from_bytes(data[position : position + 2], "big"))
+    return scans, components
+
+
+def _components(data: bytes, position: int, marker: int) -> int:
+    """The components that a frame header at `position` declares; raises UnsupportedImage for kinds not decoded."""
+    bits = data[position + 2] if len(data) > position + 2 else 8
+    if marker not in _DECODABLE:
+        raise UnsupportedImage(f"{_FRAME_NAMES.get(marker, 'hierarchical')} JPEG is not accepted; send a baseline JPEG")
+    if bits != 8:
+        raise UnsupportedImage(f"JPEG with {bits} bits a sample is not accepted; send one with 8 bits")
+    return data[position + 7] if len(data) > position + 7 else 0
+
+
+def png_essentials(data: bytes) -> tuple[bytes, bytes]:
+    """A PNG file without what does not show (texts, animation, unknown chunks), and its ICC profile or b"".
+
+    Pillow refuses a picture whose texts or whose profile are larger than 1 MiB; here they are left out. Raises
+    ImageTooLarge for too many chunks.
+    """
+    kept, profile, end = [data[:8]], b"", 8
+    for number, (kind, start, end) in enumerate(_chunks(data)):
+        if number == MAX_CHUNKS:
+            raise ImageTooLarge(f"the PNG has more than {MAX_CHUNKS:,} chunks, the most that are accepted")
+        if kind in _PNG_CHUNKS:
+            kept.append(data[start:end])
+        elif kind == b"iCCP" and not profile:
+            profile = _inflated(data[start + 8 : end - 4].partition(b"\0")[2][1:])
+        if kind == b"IEND":
+            return b"".join(kept), profile
+    return b"".join([*kept, data[end:]]), profile  # cut short: the decoder says where
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Each whole chunk of a PNG: its kind, its start and its end."""
+    start = 8
+    while start + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, start)
+        if start + 12 + length > len(data):
+            return
+        yield kind, start, start + 12 + length
+        start += 12 + length
+
+
+def _inflated(data: bytes) -> bytes:
+    """An ICC profile; b"" where it is damaged or larger than MAX_PROFILE."""
+    try:
+        profile = zlib.decompressobj().decompress(data, MAX_PROFILE + 1)
+    except zlib.error:
+        return b""
+    return profile if len(profile) <= MAX_PROFILE else b""
+
+
+def gif_frame(data: bytes) -> tuple[int, int, int, int] | None:
+    """The box of a GIF's first frame on its canvas, which it may exceed; None where no frame is found.
+
+    Raises InvalidImage where too much stands before it.
+    """
+    position = 13 + (3 << (data[10] & 7) + 1 if len(data) > 10 and data[10] & 0x80 else 0)
+    for _ in range(MAX_BLOCKS):
+        introducer = data[position : position + 1]
+        if introducer == b",":
+            if len(data) < position + 9:
+                return None
+            left, top, width, height = struct.unpack_from("<4H", data, position + 1)
+            return left, top, left + width, top + height
+        if introducer in (b"", b";"):
+            return None
+        position += 2 if introducer == b"!" else 1
+        if introducer == b"!":
+            position = _after_blocks(data, position)
+    raise InvalidImage(
+        f"the GIF has more than {MAX_BLOCKS:,} blocks before its first frame, the most that are accepted"
+    )
+
+
+def _after_blocks(data: bytes, position: int) -> int:
+    """Where a sequence of sub-blocks ends; raises InvalidImage for too many."""
+    for _ in range(MAX_BLOCKS):
+        if position >= len(data) or data[position] == 0:
+            return position + 1
+        position += 1 + data[position]
+    raise InvalidImage(
+        f"the GIF has more than {MAX_BLOCKS:,} blocks before its first frame, the most that are accepted"
+    )
+
+
+def run_length_size(data: bytes) -> tuple[int, int] | None:
+    """The width and height of a run-length encoded BMP (BI_RLE8 or BI_RLE4); None for any other."""
+    if len(data) < 34 or int.from_bytes(data[30:34], "little") not in (1, 2):
+        return None
+    width, height = struct.unpack_from("<ii", data, 18)
+    return abs(width), abs(height)
