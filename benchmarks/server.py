@@ -64,3 +64,9 @@ class Server:
         if self.process.poll() is None:
             self.process.kill()
             self.end()
+
+
+def memory(server: Server, name: str) -> float:
+    """A line of the process's status in MiB: VmRSS is what it has now, VmHWM the most that it had."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(name)) / 1024
