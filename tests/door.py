@@ -34,7 +34,7 @@ class Door:
     def __init__(self, folder: Path, api: str, ui: str, max_body: int = 10 * 1024 * 1024) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        names = {"API": api, "UI": ui, "RESOLVER": "127.0.0.1", "MAX_BODY": max_body, "RUN": folder}
+        names = {"API": api, "UI": ui, "RESOLVER": "127.0.0.1", "MAX_BODY": max_body, "RUN": folder, "PAGE_AUTH": "off"}
         (folder / "nginx.conf").write_text(filled(LISTEN=f"127.0.0.1:{self.port}", **names))
         self.command = [str(find_nginx()), "-e", "stderr", "-c", str(folder / "nginx.conf"), "-g", directives()]
 

@@ -1,14 +1,20 @@
 """docker-compose.yml names what is there: files, settings, arguments, ports; what it configures is right."""
 
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
 
+import httpx2
+import pytest
 import yaml
 
 from app.settings import Settings
-from tests.door import directives, filled
+from tests.client.misbehaving import OK, Misbehaving
+from tests.conftest import wait_until
+from tests.door import PATIENCE, directives, filled, listens
+from tests.emulator import free_port
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -22,7 +28,7 @@ def default(value: str) -> str:
 
 
 def dockerfile(build: dict) -> str:
-    return (ROOT / build.get("dockerfile", "Dockerfile")).read_text()
+    return build.get("dockerfile_inline") or (ROOT / build.get("dockerfile", "Dockerfile")).read_text()
 
 
 def test_three_services_and_three_profiles():
@@ -41,17 +47,90 @@ def test_one_port_is_open():
 
 def test_images_have_a_version():
     """No image is whatever is newest; the emulator's is, since its versions are withdrawn."""
-    for name, service in SERVICES.items():
-        if "image" in service and name != "firestore":
-            assert re.fullmatch(r"docker\.io/[\w/]+:v?\d+\.\d+[\w.-]*", service["image"])
+    images = {name: service["image"] for name, service in SERVICES.items() if "image" in service}
+    inline = {name: build["dockerfile_inline"] for name, build in BUILT.items() if "dockerfile_inline" in build}
+    images |= {name: re.match(r"FROM (\S+)\n", text)[1] for name, text in inline.items()}
+    assert len(images) == 5
+    for name in images.keys() - {"firestore"}:
+        assert re.fullmatch(r"docker\.io/[\w/]+:v?\d+\.\d+[\w.-]*", images[name])
 
 
 def test_what_is_mounted_is_there():
-    """Files and folders of the checkout exist, and volumes are declared."""
+    """Volumes are declared; no file of the checkout is mounted, for it may be its owner's alone to read."""
     for service in SERVICES.values():
         for volume in service.get("volumes", []):
-            source = volume.split(":")[0]
-            assert (ROOT / source).exists() if source.startswith("./") else source in COMPOSE["volumes"], volume
+            assert volume.split(":")[0] in COMPOSE["volumes"], volume
+
+
+def test_what_is_copied_is_there_and_can_be_read_by_all():
+    """Every file that an inline Dockerfile copies exists in its context, and is copied readable."""
+    for build in BUILT.values():
+        for mode, sources in re.findall(r"^COPY (\S+) (.+) \S+$", build.get("dockerfile_inline", ""), re.MULTILINE):
+            assert mode == "--chmod=755"
+            assert all((ROOT / build["context"] / source).exists() for source in sources.split())
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "infra/ui/Dockerfile", "infra/lambda/Dockerfile"])
+def test_images_are_readable_whatever_the_umask(name):
+    """Every folder of code and data that is copied from a checkout gets its rights in the image."""
+    text = (ROOT / name).read_text()
+    copied = " ".join(re.findall(r"^COPY ([^-].*) \S+$", text, re.MULTILINE)).split()
+    made = {word for words in re.findall(r"chmod -R a\+rX ([^&\n]+)", text) for word in words.replace('"', "").split()}
+    last = text.rpartition("\nFROM ")[2]
+    for source in copied:
+        folder = source.partition("/")[0]
+        if f"COPY {source}" in last and not source.startswith(("requirements", "$", "infra/lambda/requirements")):
+            assert folder in made or source in made, source
+
+
+def started(nginx: str, run: Path, **variables: str) -> subprocess.Popen[str]:
+    """The door as its container starts it, with nginx of this machine."""
+    given = {name: default(str(value)) for name, value in SERVICES["nginx"]["environment"].items()}
+    path = f"{Path(nginx).parent}:{os.environ['PATH']}"
+    own = {"RUN": str(run), "PATH": path, "DIRECTIVES": directives().removeprefix("daemon off;")}
+    command = ["sh", str(ROOT / "infra/nginx/start.sh")]
+    return subprocess.Popen(command, env=given | own | variables, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("password", ["", "none", "correct horse"])
+def test_the_page_wants_its_password(nginx, tmp_path, password):
+    """With LARDER_PASSWORD the page answers to user and password alone, and the service as before; `none` opens it."""
+    port = free_port()
+    with Misbehaving(OK) as api, Misbehaving(OK) as ui:
+        upstreams = {"API": api.url.removeprefix("http://"), "UI": ui.url.removeprefix("http://")}
+        address = {"LISTEN": f"127.0.0.1:{port}", "ADDRESS": "0.0.0.0" if password else "127.0.0.1"}
+        process = started(nginx, tmp_path, PASSWORD=password, **upstreams, **address)
+        try:
+            wait_until(lambda: listens(port) or process.poll() is not None, PATIENCE)
+            door = f"http://127.0.0.1:{port}"
+            open_to_all = password != "correct horse"
+            assert httpx2.get(door).status_code == (200 if open_to_all else 401)
+            assert httpx2.get(door, auth=("larder", "wrong")).status_code == (200 if open_to_all else 401)
+            page = httpx2.get(door, auth=("larder", password))
+            assert page.status_code == 200
+            assert page.headers["content-security-policy"] == "frame-ancestors 'none'"
+            assert page.headers["x-content-type-options"] == "nosniff"
+            assert httpx2.get(f"{door}/api/livez").status_code == 200
+        finally:
+            process.terminate()
+            process.communicate(timeout=PATIENCE)
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"ADDRESS": "0.0.0.0"}, "ADDRESS=0.0.0.0 opens the page to the network: set LARDER_PASSWORD"),
+        ({"ADDRESS": "192.168.1.7"}, "ADDRESS=192.168.1.7 opens the page"),
+        ({"ADDRESS": "[::]"}, "opens the page to the network"),
+        ({"PASSWORD": "a:b"}, "LARDER_PASSWORD has a colon in it"),
+    ],
+)
+def test_the_door_is_not_open_by_mistake(nginx, tmp_path, variables, said):
+    """Beyond this machine the page starts only with a password, or where `none` was said."""
+    process = started(nginx, tmp_path, **variables)
+    _, error = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    assert said in error
 
 
 def test_the_services_settings_are_settings():
@@ -95,10 +174,9 @@ def test_the_door_leads_to_their_ports():
 
 
 def test_nginx_takes_the_configuration(nginx, tmp_path):
-    """The template with the variables of docker-compose.yml passes `nginx -t`."""
-    command = SERVICES["nginx"]["command"][-1]
-    names = re.search(r"envsubst '([^']+)'", command)[1].replace("$", "").split()
-    given = SERVICES["nginx"]["environment"] | {"RESOLVER": "127.0.0.11", "RUN": tmp_path}
+    """The template with the variables of docker-compose.yml passes `nginx -t`, and start.sh fills in all of them."""
+    names = re.search(r"envsubst '([^']+)'", (ROOT / "infra/nginx/start.sh").read_text())[1].replace("$", "").split()
+    given = SERVICES["nginx"]["environment"] | {"RESOLVER": "127.0.0.11", "RUN": tmp_path, "PAGE_AUTH": "off"}
     text = filled(**{name: default(str(given[name])) for name in names})
     assert "${" not in text
     (tmp_path / "nginx.conf").write_text(text)
@@ -117,11 +195,11 @@ def test_prometheus_takes_the_configuration(promtool):
 
 def test_grafana_finds_dashboard_and_numbers():
     """The data source is Prometheus by its name here, dashboards come from where they are mounted."""
-    mounted = dict(volume.split(":")[:2] for volume in SERVICES["grafana"]["volumes"])
-    assert mounted["./infra/grafana"] == "/etc/grafana/provisioning"
+    copied = dict(re.findall(r"COPY --chmod=755 (\S+) (\S+)", dockerfile(BUILT["grafana"])))
+    assert copied["grafana"] == "/etc/grafana/provisioning"
     (source,) = yaml.safe_load((ROOT / "infra/grafana/datasources/prometheus.yml").read_text())["datasources"]
     assert source["url"] == "http://prometheus:9090"
     (provider,) = yaml.safe_load((ROOT / "infra/grafana/dashboards/larder.yml").read_text())["providers"]
-    assert provider["options"]["path"] == mounted["./infra/dashboards"]
+    assert provider["options"]["path"] == copied["dashboards"]
     home = Path(SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
     assert json.loads((ROOT / "infra/dashboards" / home.name).read_text())["title"] == "Larder"
