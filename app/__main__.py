@@ -186,20 +186,25 @@ def reindex(options: argparse.Namespace) -> int:
 
 
 def feedback(options: argparse.Namespace) -> int:
-    """Write the pictures of the feedback as training data."""
+    """Write the pictures of the feedback as training data; returns 1 when some could not be written, 0 otherwise."""
     from app.components import FEEDBACK, image_limits
     from app.log import configure
     from app.serving.feedback import Feedback
+    from app.serving.feedback_export import export
     from app.settings import read_settings
 
     configure("warning")
     settings = read_settings()
-    written, without = Feedback(settings.data / FEEDBACK).export(options.folder, image_limits(settings))
+    done = export(Feedback(settings.data / FEEDBACK), options.folder, image_limits(settings))
+    for line in done.failures:
+        print(line, file=sys.stderr)
     if options.json:
-        print(json.dumps({"folder": str(options.folder), "pictures": written, "without_picture": without}))
+        counts = {"pictures": done.pictures, "without_picture": done.without_picture, "failed": len(done.failures)}
+        print(json.dumps({"folder": str(options.folder)} | counts))
     else:
-        print(f"{written} pictures exported, {without} entries have none", file=sys.stderr)
-    return 0
+        failed = f", {len(done.failures)} failed" if done.failures else ""
+        print(f"{done.pictures} pictures exported, {done.without_picture} entries have none{failed}", file=sys.stderr)
+    return int(bool(done.failures))
 
 
 def models(options: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 """The concrete parts that the settings name, opened: the one place that chooses them."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -65,6 +66,8 @@ class Model:
 
 def open_model(settings: Settings) -> Model:
     """The model that the settings name; raises BundleError, EngineError, or ExportError for one of open_clip's."""
+    with suppress(OSError):  # whoever needs the folder, and cannot have it, says so
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)  # for its owner alone: it has people's pictures
     if settings.model.startswith("open_clip:"):
         if settings.engine not in ("auto", "torch"):
             raise EngineError(f"{settings.engine} runs bundles; {settings.model} needs LARDER_ENGINE=torch or auto")
@@ -118,7 +121,7 @@ def open_pantry(settings: Settings) -> PantryStore:
         return NoPantry()
     if settings.pantry == "sqlite":
         with naming("LARDER_DATA"):
-            return SQLitePantry(settings.data / "pantry.sqlite")
+            return SQLitePantry(settings.data / "pantry.sqlite", max_bytes=settings.max_store)
     from app.pantry.firestore.store import open_firestore  # Google's libraries take a while to import
 
     return open_firestore(settings)
@@ -129,7 +132,8 @@ def open_contents(settings: Settings, model: Model) -> ContentStore:
     if settings.contents == "none":
         return NoContents()
     if settings.contents == "faiss":
-        return LocalContents(settings.data / "contents.sqlite", model.vectors, settings.threads)
+        path = settings.data / "contents.sqlite"
+        return LocalContents(path, model.vectors, settings.threads, max_bytes=settings.max_store)
     need("LARDER_CONTENTS=milvus://", ("pymilvus",), "requirements-milvus.txt")
     from app.contents.milvus import open_milvus  # an optional requirement
 

@@ -81,7 +81,7 @@ def _service(settings: Settings, parts: Parts, numbers: Metrics, pipeline: Pipel
         contents=parts.contents,
         keep_pictures=settings.keep_pictures,
         answers=Answers(),
-        feedback=Feedback(settings.data / FEEDBACK),
+        feedback=Feedback(settings.data / FEEDBACK, max_bytes=settings.max_store),
         metrics=numbers,
         pantry_threads=StoreThreads("the pantry"),
         contents_threads=StoreThreads("the contents"),

@@ -125,6 +125,11 @@ class Settings(BaseSettings):
         default=64 * MIB, ge=1024, le=64 * 1024 * MIB, description="the most bytes of request bodies in hand"
     )
     drain: float = Field(default=5, ge=0, le=300, description="seconds of 503 after SIGTERM before the port closes")
+    max_store: int = Field(
+        default=10 * 1024 * MIB,
+        ge=MIB,
+        description="the largest size of each SQLite file, in bytes; a full one refuses changes with 503",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="the least that is logged"
     )

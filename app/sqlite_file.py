@@ -12,8 +12,8 @@ from app.deadline import seconds_left
 from app.errors import StoreUnavailable
 
 TIMEOUT_S = 4.0  # for one use of a file, waiting for its locks included
-_NOT_STORED = "nothing was stored"
-_PERHAPS_STORED = "it is not known whether the change was stored"
+_NOT_STORED = "; nothing was stored"
+_PERHAPS_STORED = "; it is not known whether the change was stored"
 
 
 class SQLiteFile:
@@ -29,6 +29,7 @@ class SQLiteFile:
         """Opens the file, and makes it where there is none, for its owner alone; raises StoreUnavailable."""
         self.name = name
         self.path = path
+        self._max_bytes = max_bytes
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
@@ -53,7 +54,7 @@ class SQLiteFile:
         """
         deadline, outcome = time.monotonic() + seconds_left(self._timeout_s), _NOT_STORED
         if not self._lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
-            raise StoreUnavailable(f"{self.name}: too many changes wait for {self.path.name}; {_NOT_STORED}")
+            raise StoreUnavailable(f"{self.name}: too many changes wait for {self.path.name}{_NOT_STORED}")
         try:
             _wait_at_most(self.writer, deadline - time.monotonic())
             self.writer.execute("BEGIN IMMEDIATE")
@@ -66,8 +67,9 @@ class SQLiteFile:
                     self.writer.execute("ROLLBACK")
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-                outcome = _NOT_STORED
-            raise self._failed(error, f"; {outcome}") from error
+                allowed = f" (LARDER_MAX_STORE allows {self._max_bytes:,} bytes)" if self._max_bytes else ""
+                outcome = allowed + _NOT_STORED
+            raise self._failed(error, outcome) from error
         finally:
             self._lock.release()
 
@@ -109,7 +111,8 @@ class SQLiteFile:
 def make_private(path: Path) -> None:
     """Make an empty file that its owner alone may read, and a folder for it, where there are none; raises OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.touch(mode=0o600)
+    if not path.exists():
+        path.touch(mode=0o600)
 
 
 def _wait_at_most(connection: sqlite3.Connection, seconds: float) -> None:

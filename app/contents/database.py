@@ -93,9 +93,11 @@ class Database:
     index gets all of its results as they were at one moment.
     """
 
-    def __init__(self, path: Path, model: VectorModel, retention_s: float = RETENTION_S) -> None:
+    def __init__(
+        self, path: Path, model: VectorModel, retention_s: float = RETENTION_S, *, max_bytes: int | None = None
+    ) -> None:
         """Open the file, or create it; raises StoreUnavailable."""
-        self._file = SQLiteFile("the contents", path, _SCHEMA)
+        self._file = SQLiteFile("the contents", path, _SCHEMA, max_bytes=max_bytes)
         self._writer = self._file.writer
         self._name = model.name
         self._retention_s = retention_s

@@ -28,9 +28,10 @@ class LocalContents:
         *,
         options: IndexOptions | None = None,
         retention_s: float = RETENTION_S,
+        max_bytes: int | None = None,
     ) -> None:
         """Raises StoreUnavailable for a file that cannot be used, ContentsError for another model's vectors."""
-        self._database = Database(path, model, retention_s)
+        self._database = Database(path, model, retention_s, max_bytes=max_bytes)
         self._database.check_model(model.name)
         self._index = VectorIndex(model.size, options)
         with self._database.feed.snapshot() as (numbers, vectors):

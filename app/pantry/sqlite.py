@@ -54,9 +54,9 @@ _KEEP_EXAMPLE = "INSERT INTO examples (id, item, model, vector, at) VALUES (?, ?
 class SQLitePantry:
     """A PantryStore in one file. A change is one transaction, and on the disk before the call returns."""
 
-    def __init__(self, path: Path, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, path: Path, *, max_bytes: int | None = None, timeout_s: float = TIMEOUT_S) -> None:
         """Opens the file, and makes it where there is none; raises StoreUnavailable."""
-        self._file = SQLiteFile("the pantry", path, _SCHEMA, timeout_s=timeout_s)
+        self._file = SQLiteFile("the pantry", path, _SCHEMA, max_bytes=max_bytes, timeout_s=timeout_s)
         if _other_spellings(self.items()):  # an earlier release took them for several items
             with self._file.transaction() as writer:
                 _unite_spellings(writer)

@@ -3,12 +3,12 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.errors import InvalidRequest, NotFound
-from app.images.header import ImageLimits, decode_base64, format_of
+from app.errors import NotFound
+from app.images.header import decode_base64
 from app.model.engines import Floats
 from app.sqlite_file import SQLiteFile
 
@@ -65,11 +65,22 @@ class Answers:
         self._bytes -= gone.bytes if gone else 0
 
 
+@dataclass(frozen=True)
+class Correction:
+    """The right item for one picture of a request, and that picture where it was kept."""
+
+    request: str
+    place: int
+    item: str
+    picture: bytes | None
+
+
 class Feedback:
     """Corrections in one SQLite file, which is made with the first of them."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, max_bytes: int | None = None) -> None:
         self._path = path
+        self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._opened: SQLiteFile | None = None
 
@@ -84,24 +95,12 @@ class Feedback:
         with self._file().transaction() as writer:
             writer.executemany(_KEEP, rows)
 
-    def export(self, folder: Path, limits: ImageLimits) -> tuple[int, int]:
-        """Write the pictures into a folder for each item, as `app.training` reads them.
-
-        Returns how many were written, and how many entries have no picture. Raises InvalidRequest.
-        """
-        written = 0
-        rows = self._rows()
-        try:
-            for request, place, item, picture in rows:
-                if picture is not None:
-                    inner = folder / (item if item.strip(".") else f"_{item}")  # `..` is an item's name too
-                    inner.mkdir(parents=True, exist_ok=True)
-                    ending = format_of(picture, limits).lower()
-                    (inner / f"{request}-{place}.{ending}").write_bytes(picture)
-                    written += 1
-        except OSError as error:
-            raise InvalidRequest(f"{folder} cannot be written: {error.strerror}") from error
-        return written, len(rows) - written
+    def corrections(self) -> Iterator[Correction]:
+        """All of them, the oldest first, read one at a time: their pictures need not fit into memory."""
+        if self._path.exists():
+            with self._file().reader() as reader:
+                for row in reader.execute("SELECT request, place, item, picture FROM feedback ORDER BY rowid"):
+                    yield Correction(*row)
 
     def close(self) -> None:
         """Close the file; what was acknowledged is in it."""
@@ -111,11 +110,5 @@ class Feedback:
 
     def _file(self) -> SQLiteFile:
         with self._lock:
-            self._opened = self._opened or SQLiteFile("the feedback", self._path, _SCHEMA)
+            self._opened = self._opened or SQLiteFile("the feedback", self._path, _SCHEMA, max_bytes=self._max_bytes)
             return self._opened
-
-    def _rows(self) -> list[tuple[str, int, str, bytes | None]]:
-        if not self._path.exists():
-            return []
-        with self._file().reader() as reader:
-            return reader.execute("SELECT request, place, item, picture FROM feedback").fetchall()

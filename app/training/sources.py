@@ -73,15 +73,21 @@ Opened = tuple[list[str], Iterator[Row]]  # the texts, and the pictures that hav
 
 
 def open_folder(folder: Path) -> Opened:
-    """`folder/red apple/1.jpg`: the folders' names are the classes."""
+    """`folder/red apple/1.jpg`: the folders' names are the classes, or what a file `.label` in one says."""
     folders = sorted(path for path in folder.iterdir() if path.is_dir())
+    classes = {inner: _class_of(inner) for inner in folders}
     rows = (
-        Row(str(path), path.read_bytes, plain(inner.name))
+        Row(str(path), path.read_bytes, classes[inner])
         for inner in folders
         for path in sorted(inner.iterdir())
         if path.is_file() and not path.name.startswith(".")
     )
-    return list(dict.fromkeys(plain(inner.name) for inner in folders)), rows
+    return list(dict.fromkeys(classes.values())), rows
+
+
+def _class_of(folder: Path) -> str:
+    label = folder / ".label"  # written by `feedback export` where a folder cannot have the item's name
+    return label.read_text(encoding="utf-8") if label.is_file() else plain(folder.name)
 
 
 def open_parquet(path: Path, class_list: Path | None) -> Opened:

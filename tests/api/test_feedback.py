@@ -94,7 +94,7 @@ def test_pictures_become_training_data(start, tmp_path: Path, monkeypatch, capsy
     say(client, "r1", "..")
     monkeypatch.setenv("LARDER_DATA", str(client.app.state.service.feedback._path.parent))
     folder = tmp_path / "exported"
-    assert exported(folder, capsys) == {"folder": str(folder), "pictures": 3, "without_picture": 0}
+    assert exported(folder, capsys) == {"folder": str(folder), "pictures": 3, "without_picture": 0, "failed": 0}
     found = read_examples(folder, 8)
     assert (found.texts, found.pictures.labels.tolist()) == (["..", "quince"], [0, 0, 1])
     assert not (tmp_path / "r1-0.png").exists()
