@@ -58,12 +58,14 @@ class ImageAlignment:
         """Write the maps as float16."""
         maps = {"pictures": self.images, "texts": self.texts}
         halves = {name: affine.astype(np.float16) for name, affine in maps.items() if affine is not None}
-        np.savez(path, margin=self.margins, scale=self.scale, means=self.means, known=self.known, **halves)
+        facts = {"margin": self.margins, "scale": self.scale, "means": self.means, "known": self.known}
+        np.savez(path, **{name: np.asarray(value) for name, value in (facts | halves).items()})  # type: ignore[arg-type]
 
     def margin(self, counts: npt.NDArray[np.int64]) -> Floats:
         """The margins (K,) of labels with so many examples each (K,), at least 1."""
-        margins: Floats = np.float32(self.margins)[np.minimum(counts, len(self.margins)) - 1]
-        return margins
+        margins: Floats = np.array(self.margins, np.float32)
+        chosen: Floats = margins[np.minimum(counts, len(self.margins)) - 1]
+        return chosen
 
 
 @dataclass(frozen=True)
