@@ -75,9 +75,14 @@ def _remarks(service: Service, examples: list[Example], new: Sequence[Example] =
     """What is to be said of examples, by id; of those of another model there is nothing."""
 
     def ours(some: Sequence[Example]) -> list[Example]:
-        return list({each.id: each for each in some if each.model == service.checksum}.values())
+        return list({each.id: each for each in some if _is_used(each, service)}.values())
 
     return review(ours(examples), ours([*service.pantry.examples(), *new]), service.recogniser)
+
+
+def _is_used(example: Example, service: Service) -> bool:
+    """Whether the served model can compare pictures with it: other programs may write what they like."""
+    return example.model == service.checksum and example.vector.shape == (service.embedding_size,)
 
 
 def wire(service: Service, item: str, examples: list[Example], remarks: dict[str, Remark]) -> ExampleList:
@@ -87,7 +92,7 @@ def wire(service: Service, item: str, examples: list[Example], remarks: dict[str
         ExampleEntry(
             id=each.id,
             taught_at=datetime.fromtimestamp(each.at, UTC),
-            used=each.model == service.checksum,
+            used=_is_used(each, service),
             near_duplicate_of=remarks.get(each.id, nothing).near_duplicate_of,
             contradicts=remarks.get(each.id, nothing).contradicts,
         )

@@ -1,8 +1,10 @@
 """Firestore's bad days: away, slow, denied, and back again. Recognition goes on, and nothing is lost in silence."""
 
 import json
+import signal
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from google.cloud import firestore
@@ -80,6 +82,26 @@ def test_firestore_stopped_and_started(start, own_emulator, project, tmp_path, m
     assert counts(client) == {"cyan": 1, "rice": 1, "yellow": 3}
     assert client.post("/pantry/rice/add").json()["count"] == 2
     phone.close()
+
+
+def test_a_firestore_that_is_paused(start, own_emulator, project, monkeypatch):
+    """With 50 changes waiting for it, recognition, health and metrics are answered; each change is refused in time."""
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", own_emulator.host)
+    client = start(pantry=f"firestore://{project}/pantry")
+    client.put("/pantry/rice", json={"count": 1}).raise_for_status()
+    own_emulator._process.send_signal(signal.SIGSTOP)
+    try:
+        with ThreadPoolExecutor(50) as pool:
+            waiting = [pool.submit(client.post, "/pantry/rice/add") for _ in range(50)]
+            for path in ("/", "/livez", "/metrics", "/pantry", "/pantry/rice", "/contents"):
+                assert client.get(path).status_code == 200, path
+            assert seen(client, "red").status_code == 200
+            assert client.put("/contents/a", json={"type": "text", "text": "red"}).status_code == 201
+            for each in waiting:
+                assert "stored" in problem(each.result(), 503, "store_unavailable")
+    finally:
+        own_emulator._process.send_signal(signal.SIGCONT)
+    wait_until(lambda: client.post("/pantry/rice/add").status_code == 200, seconds=30)
 
 
 def test_what_happened_meanwhile_is_caught_up_with(behind_cable, cable, phone):

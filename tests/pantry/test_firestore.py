@@ -2,19 +2,23 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 from google.cloud import firestore
 
 from app.components import open_pantry
 from app.errors import InvalidRequest, StoreUnavailable
 from app.pantry import Item, Key
+from app.pantry.examples import to_bytes
 from app.pantry.firestore import store as store_module
 from app.pantry.firestore import writer
 from app.pantry.firestore.store import FirestorePantry
 from app.settings import Settings
 from tests.conftest import wait_until
 from tests.emulator import free_port
+from tests.fakes import as_base64, picture
 
 
 @pytest.fixture
@@ -142,6 +146,76 @@ def test_a_change_that_others_forestall_is_made_on_what_they_left(store, phone, 
     assert meddling == []
 
 
+def test_a_key_is_good_for_a_day_and_no_longer(store, phone):
+    """Firestore deletes what has expired within days, or never: a key that has expired is as good as new."""
+    keys = phone._client.collection("pantry_keys")
+    key = Key("k", "r")
+    assert store.add("rice", 2, key).count == store.add("rice", 2, key).count == 2
+    (known,) = keys.stream()
+    known.reference.update({"expires": datetime.now(UTC) - timedelta(seconds=1)})
+    assert store.add("rice", 3, Key("k", "another request")).count == 5
+    assert store.add("rice", 3, Key("k", "another request")).count == 5
+    (known,) = keys.stream()
+    assert known.to_dict()["expires"] > datetime.now(UTC) + timedelta(hours=23)
+    with pytest.raises(InvalidRequest, match="another request"):
+        store.add("rice", 2, key)
+
+
+def test_of_two_changes_with_an_expired_key_one_happens(store, phone):
+    """Sent at once, by eight threads, the change is carried out once more, and all get its answer."""
+    key = Key("k", "r")
+    store.add("rice", 1, key)
+    (known,) = phone._client.collection("pantry_keys").stream()
+    known.reference.update({"expires": datetime.now(UTC) - timedelta(days=2)})
+    with ThreadPoolExecutor(8) as pool:
+        assert {each.count for each in pool.map(lambda _: store.add("rice", 1, key), range(8))} == {2}
+    assert phone.document("rice").get().get("count") == 2
+
+
+UNIT = to_bytes(np.array([1, 0, 0], np.float32))
+ODD_EXAMPLES = {
+    "no-time": {"item": "rice", "model": "m", "vector": UNIT},
+    "integer-time": {"item": "rice", "model": "m", "vector": UNIT, "at": 1_700_000_000},
+    "time-in-ms": {"item": "rice", "model": "m", "vector": UNIT, "at": 1.7e12},
+    "time-infinite": {"item": "rice", "model": "m", "vector": UNIT, "at": float("inf")},
+    "time-no-number": {"item": "rice", "model": "m", "vector": UNIT, "at": float("nan")},
+    "time-negative": {"item": "rice", "model": "m", "vector": UNIT, "at": -1e300},
+    "time-a-text": {"item": "rice", "model": "m", "vector": UNIT, "at": "yesterday"},
+    "model-a-number": {"item": "rice", "model": 3, "vector": UNIT, "at": 1.0},
+    "other-size": {"item": "rice", "model": "m", "vector": to_bytes(np.array([1, 0], np.float32)), "at": 1.0},
+    "zero": {"item": "rice", "model": "m", "vector": bytes(12), "at": 1.0},
+    "huge": {"item": "rice", "model": "m", "vector": to_bytes(np.full(3, 1e30, np.float32)), "at": 1.0},
+    "text": {"item": "rice", "model": "m", "vector": "abc", "at": 1.0},
+    "list": {"item": ["rice"], "model": "m", "vector": [1.0, 0.0, 0.0], "at": 1.0},
+    "empty": {},
+}
+
+
+def test_nothing_in_an_examples_document_is_an_error(start, in_firestore, phone):
+    """Examples that other programs write are used as far as they can be, and every call goes on."""
+    client = start(pantry=in_firestore)
+    model = client.app.state.service.checksum
+    client.put("/pantry/rice", json={"count": 1}).raise_for_status()
+    examples = phone._client.collection("pantry_examples")
+    for id, fields in ODD_EXAMPLES.items():
+        examples.document(id).set(fields | ({"model": model} if fields.get("model") == "m" else {}))
+    examples.document("last").set({"item": "rice", "model": model, "vector": UNIT, "at": 2.0})
+    left_out = {"zero", "huge", "text", "list", "empty"}
+
+    def told():
+        return {each["id"]: each for each in client.get("/pantry/rice/examples").json()["examples"]}
+
+    wait_until(lambda: set(told()) == {*ODD_EXAMPLES, "last"} - left_out, seconds=30)
+    assert told()["integer-time"]["taught_at"].startswith("2023-11-14")
+    for id in ("time-in-ms", "time-infinite", "time-no-number", "time-negative", "time-a-text", "no-time"):
+        assert told()[id]["taught_at"].startswith("1970-01-01T00:00:00"), id
+    assert told()["other-size"]["used"] is False
+    image = as_base64(picture("red"))
+    assert client.post("/process-image", json={"image_data": image}).status_code == 200
+    assert client.post("/pantry/rice/examples", json={"images": [image]}).status_code == 200
+    assert client.delete("/pantry/rice/examples").json()["deleted"] == 1 + len({*ODD_EXAMPLES, "last"} - left_out)
+
+
 def test_names_that_firestore_keeps_for_itself_are_refused(store):
     """Such a name is the caller's mistake, and the answer says so."""
     with pytest.raises(InvalidRequest, match="keeps names like"):
@@ -150,11 +224,11 @@ def test_names_that_firestore_keeps_for_itself_are_refused(store):
 
 def test_only_so_many_changes_wait(store, monkeypatch):
     """When Firestore hangs, changes must not take all the threads there are: one more is refused at once."""
-    for _ in range(writer.MOST):
+    for _ in range(writer.MAX_CONCURRENT):
         store._writer._under_way.acquire()
     with pytest.raises(StoreUnavailable, match="nothing was stored"):
         store.add("rice", 1)
-    for _ in range(writer.MOST):
+    for _ in range(writer.MAX_CONCURRENT):
         store._writer._under_way.release()
     assert store.add("rice", 1).count == 1
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from app.errors import StoreUnavailable
+from app.errors import InvalidRequest, StoreUnavailable
 from app.pantry import Key, sqlite
 from app.pantry.sqlite import SQLitePantry
 
@@ -87,6 +87,18 @@ def test_a_key_and_its_change_are_stored_together(store, monkeypatch):
     with pytest.raises(StoreUnavailable):
         store.add("rice", 1, Key("k", "r"))
     assert store.items() == {}
+
+
+def test_a_key_is_good_for_a_day_and_no_longer(store):
+    """A key that is older is as good as new, also for another request; a younger one is not."""
+    key = Key("k", "r")
+    assert store.add("rice", 2, key).count == store.add("rice", 2, key).count == 2
+    store._file.writer.execute("UPDATE keys SET at = at - ?", (sqlite.KEYS_KEPT_S - 60,))
+    assert store.add("rice", 2, key).count == 2
+    store._file.writer.execute("UPDATE keys SET at = at - 61")
+    assert store.add("rice", 3, Key("k", "another request")).count == 5
+    with pytest.raises(InvalidRequest, match="another request"):
+        store.add("rice", 2, key)
 
 
 def test_old_keys_are_forgotten(store, monkeypatch):

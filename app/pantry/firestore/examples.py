@@ -8,12 +8,13 @@ import numpy as np
 
 from app.errors import InvalidRequest
 from app.pantry import item_name
-from app.pantry.examples import Example, from_bytes, to_bytes
-from app.pantry.firestore.documents import Version, version_of
+from app.pantry.examples import Example, Vector, from_bytes, to_bytes
+from app.pantry.firestore.documents import Version, number, version_of
 from app.pantry.firestore.views import Views
 from app.text import normalise
 
 Fields = dict[str, Any]
+LATEST = 253402300799.0  # the end of the year 9999, in seconds since 1970: the last time that can be told
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +65,19 @@ def read(document_id: str, document: Any) -> ExampleEntry:
         return ExampleEntry(None, version, "its item is not a valid item name, so it is left out")
     data = fields["vector"].bytes_value if "vector" in fields else b""
     vector = from_bytes(data[: len(data) // 4 * 4])
-    if not len(vector) or 4 * len(vector) != len(data) or not np.isfinite(vector).all():
-        return ExampleEntry(None, version, "its vector is none of float32, so it is left out")
+    if 4 * len(vector) != len(data) or not _is_unit(vector):
+        return ExampleEntry(None, version, "its vector is not a unit vector of float32, so it is left out")
     model = fields["model"].string_value if "model" in fields else ""
-    at = fields["at"].double_value if "at" in fields else 0.0
-    return ExampleEntry(Example(document_id, item, model, vector, at), version)
+    at = number(fields["at"]) if "at" in fields else 0.0
+    odd = None
+    if not 0 <= at <= LATEST:
+        at, odd = 0.0, "its time is not in seconds since 1970, so it counts as the oldest"
+    return ExampleEntry(Example(document_id, item, model, vector, at), version, odd)
+
+
+def _is_unit(vector: Vector) -> bool:
+    """Whether a vector (D,) is finite and has length 1, within what rounding to 16 bits makes of it."""
+    return bool(np.isfinite(vector).all()) and abs(float(np.linalg.norm(vector.astype(np.float64))) - 1) < 0.01
 
 
 def written(example: Example) -> Fields:

@@ -1,8 +1,8 @@
 """Changes of items in Firestore: each happens once, whole, and within a deadline.
 
 A plain change is one call in which Firestore itself does the arithmetic, so that any number of them at a time are all
-counted. A change with a key, or of an odd document, is read, reckoned, and written on condition that nothing has
-changed meanwhile.
+counted. A change with a key, or of an odd document, is a compare-and-set: read, computed, and written on condition that
+nothing has changed meanwhile.
 """
 
 import hashlib
@@ -17,6 +17,7 @@ from typing import Any
 
 from google.api_core import exceptions
 
+from app.deadline import seconds_left
 from app.errors import StoreUnavailable
 from app.pantry import MAX_COUNT, Item, Key
 from app.pantry.changes import Change, check_same, not_there
@@ -27,10 +28,10 @@ from app.pantry.firestore.examples import ExampleEntry, Examples, written
 from app.pantry.firestore.memory import Memory
 
 DEADLINE = 4.0  # seconds for a change, all attempts together
-MOST = 32  # changes under way at a time: a Firestore that hangs must not take all the threads there are
+MAX_CONCURRENT = 32  # changes under way at a time
 KEYS_KEPT = timedelta(days=1)
 _LOCKS = 64
-_FASTER = (exceptions.AlreadyExists, exceptions.FailedPrecondition, exceptions.NotFound, exceptions.Aborted)
+_CONFLICTS = (exceptions.AlreadyExists, exceptions.FailedPrecondition, exceptions.NotFound, exceptions.Aborted)
 Write = dict[str, Any]
 
 
@@ -45,7 +46,7 @@ class Writer:
         self._collection = collection
         self._memory = memory
         self._examples = examples
-        self._under_way = threading.BoundedSemaphore(MOST)
+        self._under_way = threading.BoundedSemaphore(MAX_CONCURRENT)
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
 
     def change(self, change: Change, key: Key | None) -> Item:
@@ -56,9 +57,9 @@ class Writer:
             change = replace(change, item=entry.item if entry and entry.item else change.item)
             reaches_the_most = change.quantity + (entry.count if entry else 0) > MAX_COUNT // 2
             if key is None and not reaches_the_most and not (entry and entry.odd):
-                return self._blindly(change, document_id, deadline)
-            with self._turn(document_id, deadline):
-                return self._knowingly(change, key, document_id, deadline)
+                return self._unconditional(change, document_id, deadline)
+            with self._document_lock(document_id, deadline):
+                return self._compare_and_set(change, key, document_id, deadline)
 
     def teach(self, item: str, examples: Sequence[Example]) -> None:
         """Keep examples, and the item with its count or 0; raises InvalidRequest or StoreUnavailable."""
@@ -87,8 +88,8 @@ class Writer:
         self._forgot(gone, version_of(response.commit_time))
         return len(gone)
 
-    def _blindly(self, change: Change, document_id: str, deadline: float) -> Item:
-        """One call, which is in conflict with nobody."""
+    def _unconditional(self, change: Change, document_id: str, deadline: float) -> Item:
+        """One call in which Firestore does the arithmetic: it conflicts with no other."""
         name = self._connection.document(self._collection, document_id)
         there = {"current_document": {"exists": True}}
         if change.operation == "put":
@@ -100,29 +101,32 @@ class Writer:
         else:
             writes = [{"delete": name} | there]
         try:
-            response = self._commit(writes + self._with_it(change), deadline)
+            response = self._commit(writes + self._example_deletes(change), deadline)
         except (exceptions.NotFound, exceptions.FailedPrecondition):
             raise not_there(change.item) from None
         item = _outcome(change, [result.transform_results for result in response.write_results])
         self._remember(change, document_id, item, response, len(writes))
         return item
 
-    def _knowingly(self, change: Change, key: Key | None, document_id: str, deadline: float) -> Item:
-        """Read, reckon, and write; once more where somebody was faster."""
+    def _compare_and_set(self, change: Change, key: Key | None, document_id: str, deadline: float) -> Item:
+        """Read, compute, and write if nothing has changed meanwhile; else once more."""
         name = self._connection.document(self._collection, document_id)
         key_name = self._key_name(key) if key else ""
         while True:
             documents = self._connection.read([name, key_name] if key else [name], deadline)
-            if key and key_name in documents:
-                return _answer(key, documents[key_name])
+            known = documents.get(key_name)
+            if key and known and not _has_expired(known):
+                return _answer(key, known)
             found = documents.get(name)
             item = change.applied(read_count(found.fields)[0] if found else None)
             unchanged = {"update_time": found.update_time} if found else {"exists": False}
             write = {"delete": name} if change.operation == "delete" else _put(name, item.count)
-            writes = [write | {"current_document": unchanged}, *self._with_it(change)]
+            writes = [write | {"current_document": unchanged}, *self._example_deletes(change)]
+            if key:
+                writes.append(_key_write(key, key_name, item, known))
             try:
-                response = self._connection.commit(writes + ([_note(key, key_name, item)] if key else []), deadline)
-            except _FASTER as error:
+                response = self._connection.commit(writes, deadline)
+            except _CONFLICTS as error:
                 _pause(deadline, error)
             else:
                 self._remember(change, document_id, item, response, 1)
@@ -136,8 +140,8 @@ class Writer:
             except exceptions.Aborted as error:
                 _pause(deadline, error)
 
-    def _with_it(self, change: Change) -> list[Write]:
-        """What has to happen together with a change: the examples go with their item."""
+    def _example_deletes(self, change: Change) -> list[Write]:
+        """The writes that delete an item's examples with it."""
         gone = self._examples.ids(change.item) if change.operation == "delete" else []
         return [{"delete": self._example(each)} for each in gone]
 
@@ -149,7 +153,7 @@ class Writer:
         return self._connection.document(f"{self._collection}_examples", id)
 
     def _remember(self, change: Change, document_id: str, item: Item, response: Any, writes: int) -> None:
-        """What was acknowledged shows at once; the first `writes` results are the item's, a delete's has no time."""
+        """Show an acknowledged change at once; the first `writes` results are the item's, a delete's has no time."""
         times = [result.update_time for result in response.write_results[:writes] if result.HasField("update_time")]
         at = max(version_of(time) for time in times or [response.commit_time])
         self._memory.wrote(document_id, item.item, None if change.operation == "delete" else item.count, at)
@@ -162,17 +166,17 @@ class Writer:
 
     @contextmanager
     def _deadline(self) -> Iterator[float]:
-        """The time (monotonic) by which a change has to be over, for one of those that may be under way."""
+        """The time (monotonic) by which a change has to be over; raises StoreUnavailable when too many are under way."""
         if not self._under_way.acquire(blocking=False):
-            raise StoreUnavailable(f"{MOST} changes wait for Firestore already; nothing was stored")
+            raise StoreUnavailable(f"{MAX_CONCURRENT} changes wait for Firestore already; nothing was stored")
         try:
-            yield time.monotonic() + DEADLINE
+            yield time.monotonic() + seconds_left(DEADLINE)
         finally:
             self._under_way.release()
 
     @contextmanager
-    def _turn(self, document_id: str, deadline: float) -> Iterator[None]:
-        """One at a time for a document in this process, so that only other processes can be in the way."""
+    def _document_lock(self, document_id: str, deadline: float) -> Iterator[None]:
+        """One change at a time of a document in this process, so that only other processes conflict with it."""
         lock = self._locks[hash(document_id) % _LOCKS]
         if not lock.acquire(timeout=left(deadline)):
             raise StoreUnavailable("too many changes of the item are under way; nothing was stored")
@@ -189,13 +193,13 @@ def _put(name: str, count: int) -> Write:
 
 
 def _transform(name: str, **how: int) -> Write:
-    """Have Firestore reckon the count from what it is."""
+    """Have Firestore compute the count from its present value."""
     transforms = [{"field_path": COUNT} | {kind: {"integer_value": value} for kind, value in how.items()}]
     return {"transform": {"document": name, "field_transforms": transforms}}
 
 
 def _outcome(change: Change, results: list[Any]) -> Item:
-    """The item after a blind change, from what Firestore's transforms gave."""
+    """The item after an unconditional change, from the results of Firestore's transforms."""
     if change.operation == "add":
         return Item(change.item, whole(results[0][0]))
     if change.operation == "remove":
@@ -204,8 +208,17 @@ def _outcome(change: Change, results: list[Any]) -> Item:
     return Item(change.item, change.quantity)
 
 
-def _note(key: Key, key_name: str, item: Item) -> Write:
-    """A key with the answer that its change gets; it fails, and the change with it, where the key is there already."""
+def _has_expired(known: Any) -> bool:
+    """Whether a key is too old to count: Firestore's own expiry may take days, or be switched off."""
+    expires = known.fields["expires"].timestamp_value if "expires" in known.fields else None
+    return expires is not None and expires.seconds <= time.time()
+
+
+def _key_write(key: Key, key_name: str, item: Item, expired: Any | None) -> Write:
+    """A key with the answer of its change, in place of an expired one.
+
+    Where the key was written meanwhile it fails, and the change with it.
+    """
     fields = {
         "request": {"string_value": key.request},
         "item": {"string_value": item.item},
@@ -213,18 +226,19 @@ def _note(key: Key, key_name: str, item: Item) -> Write:
         "removed": {"integer_value": item.removed},
         "expires": {"timestamp_value": datetime.now(UTC) + KEYS_KEPT},
     }
-    return {"update": {"name": key_name, "fields": fields}, "current_document": {"exists": False}}
+    unchanged = {"update_time": expired.update_time} if expired else {"exists": False}
+    return {"update": {"name": key_name, "fields": fields}, "current_document": unchanged}
 
 
-def _answer(key: Key, noted: Any) -> Item:
+def _answer(key: Key, known: Any) -> Item:
     """The answer that the key's change got; raises InvalidRequest for another request."""
-    check_same(key, noted.fields["request"].string_value)
-    count, removed = (noted.fields[name].integer_value for name in ("count", "removed"))
-    return Item(noted.fields["item"].string_value, count, removed)
+    check_same(key, known.fields["request"].string_value)
+    count, removed = (known.fields[name].integer_value for name in ("count", "removed"))
+    return Item(known.fields["item"].string_value, count, removed)
 
 
 def _pause(deadline: float, error: Exception) -> None:
-    """Let somebody else finish; raises StoreUnavailable when no time is left to try again."""
+    """Wait for a moment before the next attempt; raises StoreUnavailable when no time is left for it."""
     pause = random.uniform(0.005, 0.05)  # noqa: S311 - to spread callers, not to keep a secret
     if time.monotonic() + pause >= deadline:
         raise StoreUnavailable("too many changes of the item are under way; nothing was stored") from error
