@@ -166,7 +166,7 @@ class Writer:
 
     @contextmanager
     def _deadline(self) -> Iterator[float]:
-        """The time (monotonic) by which a change has to be over; raises StoreUnavailable when too many are under way."""
+        """The time (monotonic) by which a change has to be over; raises StoreUnavailable when too many wait."""
         if not self._under_way.acquire(blocking=False):
             raise StoreUnavailable(f"{MAX_CONCURRENT} changes wait for Firestore already; nothing was stored")
         try:
