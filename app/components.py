@@ -34,6 +34,7 @@ from app.recognition.vocabulary import LabelSet, Vocabulary, read_prompts, read_
 from app.s3 import S3, SCHEME, parse_place
 from app.serving.pipeline import PROMPTS_KEPT
 from app.settings import Settings
+from app.threads import bound_threads
 
 if TYPE_CHECKING:
     from app.exporter.original import OpenedOriginal
@@ -66,6 +67,7 @@ class Model:
 
 def open_model(settings: Settings) -> Model:
     """The model that the settings name; raises BundleError, EngineError, or ExportError for one of open_clip's."""
+    bound_threads(settings.threads)
     with suppress(OSError):  # whoever needs the folder, and cannot have it, says so
         settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)  # for its owner alone: it has people's pictures
     if settings.model.startswith("open_clip:"):

@@ -100,7 +100,7 @@ class Settings(BaseSettings):
         default_factory=available_processors,
         ge=1,
         le=1024,
-        description="the processors to use, for the engine and for decoding",
+        description="the processors to use, for the engine, for decoding and for searching",
     )
     max_body: int = Field(default=10 * MIB, ge=1024, le=1024 * MIB, description="the largest request body, in bytes")
     max_pixels: int = Field(

@@ -40,6 +40,7 @@ OWNERS = {
     "larder_client": ["ui"],
     "opentelemetry": ["tracing"],
     "structlog": ["log"],
+    "threadpoolctl": ["threads"],
     "logging": ["log", "exporter.quiet"],
 }
 

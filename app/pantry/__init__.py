@@ -125,6 +125,6 @@ def item_name(text: str) -> str:
 
 
 def _wrong_character(text: str, name: str) -> str | None:
-    """A character that no name may have: a slash, a control character (cleaning drops it), an invisible one."""
-    control = next((char for char in " ".join(text.split()) if unicodedata.category(char) == "Cc"), None)
-    return control or ("/" if "/" in name else first_invisible(name))
+    """A character that no name may have: a slash, an invisible one, or what cleaning drops, controls and surrogates."""
+    dropped = next((char for char in " ".join(text.split()) if unicodedata.category(char) in ("Cc", "Cs")), None)
+    return dropped or ("/" if "/" in name else first_invisible(name))

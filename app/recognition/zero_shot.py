@@ -60,7 +60,7 @@ def rank(
     named = prototypes @ picture  # (N, D) @ (D,) -> (N,)
     cosines = few_shot.adjusted_similarities(named, picture) if few_shot else named
     probabilities = softmax(np.float32(logit_scale) * cosines)  # (N,)
-    order = np.argsort(-cosines, kind="stable")[: max(top_k, 2)]  # equal labels stay in their order
+    order = best_indices(cosines, max(top_k, 2))
     best = order[:top_k]
     rivals = probabilities[order]
     calibrated = softmax(np.float32(logit_scale / temperature) * cosines).max() if temperature else None
@@ -73,6 +73,20 @@ def rank(
         best_named=float(named.max()),
         calibrated_probability=None if calibrated is None else float(calibrated),
     )
+
+
+def best_indices(cosines: Floats, k: int) -> npt.NDArray[np.int64]:
+    """The indices of the best k of N cosines (N,), best first; equal ones stay in their order.
+
+    >>> best_indices(np.float32([0.5, 0.25, 0.75, 0.5]), 2).tolist()
+    [2, 0]
+    """
+    if k < len(cosines):  # a partial sort: among thousands of labels a whole one takes milliseconds
+        least = np.partition(cosines, -k)[-k]
+        candidates = np.flatnonzero(cosines >= least)  # more than k where several are equal to the least
+    else:
+        candidates = np.arange(len(cosines))
+    return candidates[np.argsort(-cosines[candidates], kind="stable")[:k]]
 
 
 def is_known(picture: Floats, best_cosine: float, background: Floats, margin: float) -> bool:

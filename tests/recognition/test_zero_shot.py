@@ -4,9 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.model.encoder import unit
-from app.recognition.zero_shot import is_known, rank, softmax
+from app.recognition.zero_shot import best_indices, is_known, rank, softmax
 
 
 def vectors(count: int, seed: int = 0) -> np.ndarray:
@@ -82,3 +84,10 @@ def test_known_is_a_margin_over_the_background():
     picture, background = np.float32([1, 0]), np.float32([[0.5, 0.5], [0.1, 0.9]])
     assert is_known(picture, 0.75, background, margin=0.2)
     assert not is_known(picture, 0.75, background, margin=0.25)
+
+
+@given(st.lists(st.sampled_from([-0.5, 0.0, 0.25, 0.25000003, 1.0]), min_size=1, max_size=40), st.integers(1, 45))
+def test_the_partial_sort_is_the_first_part_of_a_stable_one(values, k):
+    """However many labels are tied, and wherever k cuts through them."""
+    cosines = np.float32(values)
+    assert best_indices(cosines, k).tolist() == np.argsort(-cosines, kind="stable")[:k].tolist()

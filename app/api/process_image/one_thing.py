@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from itertools import compress
 from typing import Any
 
+from fastapi.concurrency import run_in_threadpool
+
 from app.api.process_image.counting import count
 from app.api.process_image.task import Task
 from app.api.recognition_schemas import FramesAnswer, ProcessImageAnswer
@@ -22,7 +24,7 @@ async def picture(task: Task) -> ProcessImageAnswer:
 async def frames(task: Task) -> ProcessImageAnswer:
     """Several pictures of it, answered together."""
     vectors = await task.service.pipeline.vectors(task.body.images)
-    found, agreement = recognise_frames(vectors, task.recognise)
+    found, agreement = await run_in_threadpool(recognise_frames, vectors, task.recognise)
     facts = FramesAnswer(used=agreement.used, agreement=agreement.share)
     seen, shown = list(compress(vectors, agreement.used)), list(compress(task.body.images, agreement.used))
     return await _answer(task, found, seen, shown, frames=facts)

@@ -13,7 +13,7 @@ async def regions(task: Task) -> ProcessImageAnswer:
     """In boxes that the request names."""
     named = [(left, top, right, bottom) for left, top, right, bottom in task.body.regions]
     boxes, (whole, *parts) = await task.service.pipeline.crops(task.body.image_data, partial(validate_boxes, named))
-    answers = [task.recognise(part) for part in parts]
+    answers = await task.recognise_all(parts)
     counted = await count(task, Counter(each.label for each in answers if each.sure))
     found = [
         RegionAnswer(**seen(each), **pantry_fields(counted.get(each.item) if each.sure else None), box=box)
@@ -25,7 +25,7 @@ async def regions(task: Task) -> ProcessImageAnswer:
 async def tiles(task: Task) -> ProcessImageAnswer:
     """Searched for on a grid over the picture, and merged to a list."""
     boxes, (whole, *parts) = await task.service.pipeline.crops(task.body.image_data, grid)
-    recognitions = [task.recognise(part) for part in parts]
+    recognitions = await task.recognise_all(parts)
     labels = {each.item: each.label for each in recognitions}
     things = non_max_suppression(boxes, recognitions)
     counted = await count(task, {labels[each.item]: len(each.boxes) for each in things})
