@@ -8,6 +8,8 @@ LarderError
 ├── ImageTooLarge          too many bytes or pixels
 ├── NotFound               no such item, content, model or path
 ├── Unauthorized           a key is needed and was wrong or missing
+├── Forbidden              a web page of another origin, or a host name that is not allowed, where no keys are set
+├── RequestTimeout         the body did not arrive in time; nothing was carried out
 ├── Unavailable            try again later; `retry_after` says in how many seconds
 │   ├── Overloaded         the queue is full
 │   ├── Starting           the labels are still being encoded
@@ -59,6 +61,14 @@ class NotFound(LarderError):
 
 class Unauthorized(LarderError):
     """A key is needed and was wrong or missing."""
+
+
+class Forbidden(LarderError):
+    """A web page of another origin, or a host name that is not allowed, where no keys are set."""
+
+
+class RequestTimeout(LarderError):
+    """The body did not arrive in time; nothing was carried out."""
 
 
 class Unavailable(LarderError):

@@ -19,7 +19,7 @@ from mangum import Mangum
 from app.api import failures
 from app.api.dependencies import Service, State
 from app.errors import Overloaded, SettingsError, Starting
-from app.main import create_app
+from app.main import CORS, create_app
 from app.settings import read_settings
 
 BAKED = Path("baked")  # in the image: the data folder of a start that went before
@@ -30,22 +30,16 @@ MARGIN = 1.0  # seconds before Lambda's deadline: enough to say that it comes
 class Handler:
     """Answers events of HTTP and REST APIs, load balancers and function URLs; other events raise RuntimeError."""
 
-    def __init__(self, app: FastAPI, origins: Sequence[str] = ("*",)) -> None:
+    def __init__(self, app: FastAPI, origins: Sequence[str] = ()) -> None:
+        """Take the app, and the origins of LARDER_CORS for the answers that the app does not make."""
         self._app = app
+        self._origins = origins
         self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self._loop)  # the one that Mangum takes
         self._lifespan = app.router.lifespan_context(app)
         self._state = cast(State, self._loop.run_until_complete(self._lifespan.__aenter__()))
         self._loop.run_until_complete(_ready(self._state["service"]))
-        cors = CORSMiddleware(
-            self._answer,
-            allow_origins=origins,  # keys come in headers, never in cookies
-            allow_methods=["*"],
-            allow_headers=["*"],
-            expose_headers=["X-Request-ID", "Retry-After"],
-            max_age=7200,
-        )
-        self._adapter = Mangum(cors, lifespan="off")  # Mangum's own would begin and end with each request
+        self._adapter = Mangum(self._answer, lifespan="off")  # Mangum's own would begin and end with each request
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         return self._adapter(event, context)
@@ -68,7 +62,8 @@ class Handler:
                 await self._app(scope, receive, send)
         except TimeoutError:
             error = Overloaded("the answer would take longer than Lambda waits for it")
-            await failures.answer(error, context.aws_request_id)(scope, receive, send)
+            answer = failures.answer(error, context.aws_request_id)
+            await CORSMiddleware(answer, allow_origins=self._origins, **CORS)(scope, receive, send)
 
 
 async def _ready(service: Service) -> None:
@@ -108,7 +103,7 @@ def start() -> Handler:
         raise SystemExit(f"larder cannot start: {error}") from error
     if BAKED.is_dir():
         shutil.copytree(BAKED, settings.data, dirs_exist_ok=True)
-    return Handler(create_app(settings), settings.cors or ("*",))
+    return Handler(create_app(settings), settings.cors)
 
 
 def read_secret(name: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.middleware import Middleware
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.telemetry import TelemetryConfig
 
@@ -24,9 +25,10 @@ from app.api import (
     process_image,
     teaching,
 )
+from app.api.access import OPEN_PATHS, AccessMiddleware
 from app.api.admission import AdmissionMiddleware
-from app.api.names import NameMiddleware
-from app.api.requests import OPEN_PATHS, BodyMiddleware, KeyMiddleware, RequestMiddleware
+from app.api.names import EncodedSlashMiddleware
+from app.api.requests import BodyMiddleware, RequestMiddleware
 from app.components import Model, open_parts
 from app.errors import LarderError
 from app.lifespan import lifespan_of
@@ -34,20 +36,13 @@ from app.log import configure
 from app.metrics import Metrics
 from app.pantry import PantryStore
 from app.serving.keys import Keys
-from app.settings import Settings, read_settings, traced
+from app.settings import Settings, allowed_hosts, read_settings, traced
 from app.tracing import open_tracing
 
 TELEMETRY = TelemetryConfig(metrics=False, logs=False, operation_spans=False)  # traces alone are FastAPI's
 CORS: dict[str, Any] = {
     "allow_methods": ["GET", "POST", "PUT", "DELETE"],
-    "allow_headers": [
-        "Authorization",
-        "Content-Type",
-        "Idempotency-Key",
-        "X-API-Key",
-        "X-Request-ID",
-        "X-Request-Timeout",
-    ],
+    "allow_headers": ["*"],  # whatever a client library adds; there are no cookies to protect
     "expose_headers": ["Retry-After", "X-Request-ID"],
 }
 DESCRIPTION = "Larder recognises what is in a picture, says how sure it is, and keeps the pantry's counts."
@@ -55,6 +50,19 @@ DESCRIPTION = "Larder recognises what is in a picture, says how sure it is, and 
 
 def _not_traced(scope: MutableMapping[str, Any]) -> bool:
     return scope["type"] == "http" and scope["path"] in OPEN_PATHS
+
+
+def middlewares(settings: Settings, keys: Keys, numbers: Metrics) -> list[Middleware]:
+    """Return the middlewares in the order in which they see a request."""
+    outermost = [Middleware(CORSMiddleware, allow_origins=settings.cors, **CORS)] if settings.cors else []
+    return [
+        *outermost,
+        Middleware(RequestMiddleware, metrics=numbers),
+        Middleware(AccessMiddleware, keys=keys, origins=settings.cors, hosts=allowed_hosts(settings)),
+        Middleware(AdmissionMiddleware, most=settings.max_queue, most_bytes=settings.max_queue_bytes),
+        Middleware(BodyMiddleware, max_bytes=settings.max_body),
+        Middleware(EncodedSlashMiddleware),
+    ]
 
 
 def create_app(
@@ -82,18 +90,11 @@ def create_app(
         responses=failures.ANYWHERE,
         redirect_slashes=False,  # a proxy may have stripped a prefix that a new address would need
         lifespan=lifespan_of(settings, parts, numbers, keys),
+        middleware=middlewares(settings, keys, numbers),
         telemetry=TELEMETRY | {"tracing": bool(tracing), "exclude": _not_traced},
     )
     recognition = (process_image, classify, embeddings, hugging_face)
     for routes in (health, *recognition, labels, pantry, teaching, feedback, contents, mv_retrieval, metrics):
         app.include_router(routes.router)
     failures.add_handlers(app)
-    # the last one added is the outermost
-    app.add_middleware(NameMiddleware)
-    app.add_middleware(BodyMiddleware, most=settings.max_body)
-    app.add_middleware(AdmissionMiddleware, most=settings.max_queue, most_bytes=settings.max_queue_bytes)
-    app.add_middleware(KeyMiddleware, keys=keys)
-    if settings.cors:
-        app.add_middleware(CORSMiddleware, allow_origins=settings.cors, **CORS)
-    app.add_middleware(RequestMiddleware, metrics=numbers)
     return app

@@ -86,6 +86,11 @@ class Settings(BaseSettings):
     )
     data: Path = Field(default=Path("data"), description="the folder of the SQLite files")
     host: str = Field(default="127.0.0.1", min_length=1, description="the address to listen on")
+    hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="where no keys are set: the host names to answer to beside `localhost` and addresses, "
+        "comma-separated, or `*`; empty: any, but on a loopback address no other",
+    )
     port: int = Field(default=8000, ge=0, le=65535, description="the port to listen on; 0 takes a free one")
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         default=(), description="comma-separated keys; empty: open to all"
@@ -134,7 +139,7 @@ class Settings(BaseSettings):
         default="info", description="the least that is logged"
     )
 
-    @field_validator("api_keys", "formats", "cors", mode="before")
+    @field_validator("api_keys", "formats", "cors", "hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         """A comma-separated string, as the environment has it, to its non-blank parts; without any it is a mistake."""
@@ -165,6 +170,14 @@ class Settings(BaseSettings):
             raise ValueError("origins such as https://example.org, without a path, or *")
         return value
 
+    @field_validator("hosts")
+    @classmethod
+    def _host_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Names without a port, or * for all; in lower case."""
+        if not all(re.fullmatch(r"\*|[A-Za-z0-9._-]+", host) for host in value):
+            raise ValueError("host names such as larder.example, without a port, or *")
+        return tuple(host.lower().rstrip(".") for host in value)
+
     @field_validator("formats")
     @classmethod
     def _known_formats(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -190,6 +203,16 @@ def task_role() -> tuple[str, str] | None:
     """Where an ECS task gets the keys of its role, a URL, and its region; None outside ECS."""
     path = os.environ.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
     return (f"http://169.254.170.2{path}", os.environ.get("AWS_REGION", "us-east-1")) if path else None
+
+
+def allowed_hosts(settings: Settings) -> tuple[str, ...]:
+    """Return the host names that a service without keys answers to, `*` for any.
+
+    >>> allowed_hosts(Settings(host="0.0.0.0")), allowed_hosts(Settings(host="127.0.0.1"))
+    (('*',), ())
+    """
+    loopback = settings.host == "localhost" or settings.host.startswith("127.") or settings.host == "::1"
+    return settings.hosts or (() if loopback else ("*",))
 
 
 def read_settings() -> Settings:

@@ -34,11 +34,13 @@ class ColourEncoder:
     def __init__(self) -> None:
         self.prompts_seen: list[str] = []
         self.batches: list[int] = []
+        self.calls = 0
         self.failure: Exception | None = None
         self.open = threading.Event()
         self.open.set()
 
     def pictures(self, pixels: Sequence[Floats]) -> Floats:
+        self.calls += 1
         self.open.wait(10)
         self.batches.append(len(pixels))
         if self.failure:

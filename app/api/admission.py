@@ -4,7 +4,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api import failures
-from app.api.requests import OPEN_PATHS
+from app.api.access import OPEN_PATHS
 from app.errors import Draining, LarderError, Overloaded
 
 SMALL = 4096  # bytes of a body that are no load: counts to change, a few labels

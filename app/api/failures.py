@@ -21,6 +21,8 @@ TABLE: dict[type[errors.LarderError], tuple[int, str]] = {
     errors.ImageTooLarge: (413, "image_too_large"),
     errors.NotFound: (404, "not_found"),
     errors.Unauthorized: (401, "unauthorized"),
+    errors.Forbidden: (403, "forbidden"),
+    errors.RequestTimeout: (408, "request_timeout"),
     errors.Overloaded: (503, "overloaded"),
     errors.Starting: (503, "starting"),
     errors.Draining: (503, "draining"),
@@ -34,6 +36,8 @@ ANYWHERE: dict[int | str, dict[str, Any]] = {
     status: {"model": Error, "description": why}
     for status, why in {
         401: "a wrong or missing key, where keys are set",
+        403: "a web page of another origin, or a host name that is not allowed, where no keys are set",
+        408: "the body did not arrive in time; nothing was carried out",
         413: "too many bytes",
         422: "a malformed request",
         500: "an error of ours; the log has it under the request's id",
@@ -68,8 +72,8 @@ def answer(error: Exception, request_id: str) -> Failure:
     headers = {}
     if isinstance(error, errors.Unavailable):
         headers["Retry-After"] = str(error.retry_after)
-    if isinstance(error, errors.Draining):
-        headers["Connection"] = "close"  # the next request finds another service
+    if isinstance(error, errors.Draining | errors.RequestTimeout):
+        headers["Connection"] = "close"  # the next request finds another service; the rest of a late body is not read
     if isinstance(error, errors.Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
     return Failure(code, message, request_id, status, headers)

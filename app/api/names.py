@@ -1,4 +1,4 @@
-"""Items' names in the path as they were sent, where a slash is still `%2F`: the routes take it for the name's end."""
+"""Item names with a percent-encoded slash, which the routes would take for the end of the name."""
 
 import re
 from urllib.parse import unquote
@@ -12,10 +12,11 @@ from app.pantry import item_name
 _SLASHED = re.compile(rb"/pantry/([^/?]*%2f[^/?]*)", re.IGNORECASE)
 
 
-class NameMiddleware:
-    """Refuses a name with a slash, as names that are none are refused elsewhere.
+class EncodedSlashMiddleware:
+    """Reject item names with a percent-encoded slash.
 
-    Where a gateway hands on the decoded path alone, there is no such call instead.
+    It has to come before the routes: they see the decoded path, in which `POST /pantry/rice%2Fadd` adds rice.
+    Where a gateway hands on the decoded path alone, nothing can tell.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -31,7 +32,7 @@ class NameMiddleware:
 
 
 def check_name(path: bytes) -> None:
-    """Raises InvalidRequest for the path of an item whose name has a slash.
+    """Raise InvalidRequest for the path of an item whose name has a slash.
 
     >>> check_name(b"/pantry/half%2Fhalf/add")  # doctest: +ELLIPSIS
     Traceback (most recent call last):

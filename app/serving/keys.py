@@ -1,45 +1,82 @@
-"""The keys that open the service, from the settings and from a file that is read again when it changes."""
+"""API keys, from the settings and from a file that is read again when it changes."""
 
+import re
 import secrets
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 from app.errors import SettingsError
 
+_KEY = re.compile(r"[!-~]+")  # ASCII without blanks: what every client can put into a header
+_NOT_A_KEY = re.compile(r"[#\"'`]")  # from a comment, or from a file of another form
+
 
 class Keys:
-    """Compared in constant time; `refresh` looks at the file.
+    """Keys, compared in constant time.
 
-    A file that becomes empty lets nobody in; one that cannot be read any more leaves the keys as they were.
+    The file has one key a line and nothing else. `refresh` reads it again when it has changed; while it cannot be read,
+    is empty or has other things in it, the keys stay as they were.
     """
 
     def __init__(self, fixed: Sequence[str], file: Path | None) -> None:
-        """Raises SettingsError when the file cannot be read."""
+        """Raise SettingsError when the file cannot be read or has other things than keys in it."""
         self._fixed = [key.encode() for key in fixed]
         self._file = file
-        self._stamp: Hashable = None
         self._keys = self._fixed
         self.needed = bool(fixed) or file is not None
         """Whether there are keys at all; without any the service is open."""
-        self.refresh()
+        self._read: Hashable = None
+        self._seen: Hashable = None
+        if file is not None:
+            self._read = self._seen = _stamp(file)
+            self._keys = self._fixed + keys_of(file)
 
     def refresh(self) -> bool:
-        """Read the file if it has changed; returns whether it has. Raises SettingsError."""
+        """Read the file if it has changed; return whether it was read. Raise SettingsError.
+
+        Two looks have to see the same file: one that somebody is writing differs from one look to the next.
+        """
         if self._file is None:
             return False
-        try:
-            stat = self._file.stat()
-            stamp = stat.st_mtime_ns, stat.st_size, stat.st_ino
-            if stamp == self._stamp:
-                return False
-            lines = [line.strip() for line in self._file.read_bytes().splitlines()]
-        except OSError as error:
-            raise SettingsError(f"LARDER_API_KEYS_FILE: {self._file} cannot be read: {error.strerror}") from error
-        self._keys = self._fixed + [line for line in lines if line]
-        self._stamp = stamp
+        stamp, before = _stamp(self._file), self._seen
+        self._seen = stamp
+        if stamp == self._read or stamp != before:
+            return False
+        found = keys_of(self._file)
+        if not found:
+            raise SettingsError(f"LARDER_API_KEYS_FILE: {self._file} is empty; the keys stay as they were")
+        self._keys, self._read = self._fixed + found, stamp
         return True
 
-    def have(self, key: str) -> bool:
-        """Whether it is one of the keys."""
-        matches = [secrets.compare_digest(key.encode(), own) for own in self._keys]  # all of them: constant time
+    def have(self, key: bytes) -> bool:
+        """Return whether the bytes of a header are one of the keys, in UTF-8."""
+        matches = [secrets.compare_digest(key, own) for own in self._keys]  # all of them: constant time
         return any(matches)
+
+
+def _stamp(file: Path) -> Hashable:
+    try:
+        stat = file.stat()
+    except OSError as error:
+        raise _unreadable(file, error) from error
+    return stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino
+
+
+def keys_of(file: Path) -> list[bytes]:
+    """Return the keys in a file, one a line. Raise SettingsError, which names a wrong line but does not repeat it."""
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(file, error) from error
+    for number, line in enumerate(lines, 1):
+        if line.strip() and (not _KEY.fullmatch(line.strip()) or _NOT_A_KEY.search(line)):
+            raise SettingsError(
+                f"LARDER_API_KEYS_FILE: line {number} of {file} is not a key: "
+                "one key a line is allowed, in ASCII, without blanks, quotes and #"
+            )
+    return [line.strip().encode() for line in lines if line.strip()]
+
+
+def _unreadable(file: Path, error: OSError | UnicodeDecodeError) -> SettingsError:
+    reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
+    return SettingsError(f"LARDER_API_KEYS_FILE: {file} cannot be read: {reason}")

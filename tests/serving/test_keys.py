@@ -6,36 +6,107 @@ from app.errors import SettingsError
 from app.serving.keys import Keys
 
 
+def have(keys, *names):
+    return [keys.have(name.encode()) for name in names]
+
+
+def settle(keys):
+    """Look twice, as the service does within a second; returns whether the file was read."""
+    keys.refresh()
+    return keys.refresh()
+
+
 def test_without_keys_none_is_needed():
     """Open to all, but no key is right."""
     keys = Keys([], None)
     assert not keys.needed
-    assert not keys.have("")
+    assert have(keys, "") == [False]
+    assert keys.refresh() is False
 
 
 def test_a_file_adds_keys_and_takes_them_away(tmp_path):
-    """Each non-blank line is a key; a change counts at the next look, the settings' keys stay."""
+    """Each non-blank line is a key; a change counts once two looks have seen it, the settings' keys stay."""
     file = tmp_path / "keys"
     file.write_text("first\n\n  second \n")
     keys = Keys(["fixed"], file)
     assert keys.needed
-    assert [keys.have(each) for each in ("fixed", "first", "second", "", "third")] == [True, True, True, False, False]
-    assert keys.refresh() is False
+    assert have(keys, "fixed", "first", "second", "", "third") == [True, True, True, False, False]
+    assert settle(keys) is False
     file.write_text("third")
+    assert settle(keys) is True
+    assert have(keys, "fixed", "first", "third") == [True, False, True]
+
+
+def test_keys_in_other_letters_match_as_utf_8():
+    """The settings may name any key; a header has it in UTF-8."""
+    assert have(Keys(["schlüssel"], None), "schlüssel", "schlussel") == [True, False]
+
+
+@pytest.mark.parametrize("start", [b"\xef\xbb\xbf", b"\xef\xbb\xbf\r\n"])
+def test_a_byte_order_mark_is_no_part_of_a_key(tmp_path, start):
+    """Editors of Windows write one, and lines that end in CR LF."""
+    file = tmp_path / "keys"
+    file.write_bytes(start + b"first\r\nsecond\r\n")
+    assert have(Keys([], file), "first", "second") == [True, True]
+
+
+@pytest.mark.parametrize(
+    "line", ["# old", "key # mine", '"key"', "'key'", "`key`", "two words", "schlüssel", "a\tb", "a\x00"]
+)
+def test_a_file_has_nothing_but_keys(tmp_path, line):
+    """Comments, quotes, blanks and other letters than ASCII are refused by line, and the line is not repeated."""
+    file = tmp_path / "keys"
+    file.write_text(f"first\n\n{line}\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match=f"line 3 of {file} is not a key") as refused:
+        Keys([], file)
+    assert line not in str(refused.value)
+    file.write_text("first\n")
+    keys = Keys([], file)
+    file.write_text(f"{line}\nsecond\n", encoding="utf-8")
+    keys.refresh()
+    with pytest.raises(SettingsError, match="line 1"):
+        keys.refresh()
+    assert have(keys, "first", "second") == [True, False]
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path):
+    """A file in UTF-16 is named as unreadable."""
+    file = tmp_path / "keys"
+    file.write_text("first\n", encoding="utf-16")
+    with pytest.raises(SettingsError, match="it is not UTF-8"):
+        Keys([], file)
+
+
+def test_a_file_that_is_being_written_changes_nothing(tmp_path):
+    """Pieces of it are never taken for keys; when it is whole, it counts."""
+    file = tmp_path / "keys"
+    file.write_text("first\nsecond\n")
+    keys = Keys([], file)
+    for text in ("", "th", "third\nfou", "third\nfourth\n"):
+        file.write_text(text)
+        assert keys.refresh() is False
+        assert have(keys, "first", "second", "th", "fou") == [True, True, False, False]
     assert keys.refresh() is True
-    assert [keys.have(each) for each in ("fixed", "first", "third")] == [True, False, True]
+    assert have(keys, "first", "third", "fourth") == [False, True, True]
 
 
-def test_an_empty_file_lets_nobody_in(tmp_path):
-    """To take every key away does not open the doors."""
+def test_a_file_that_becomes_empty_changes_nothing(tmp_path):
+    """The error says so until keys are in it; empty from the start it lets nobody in."""
     file = tmp_path / "keys"
     file.write_text("first\n")
     keys = Keys([], file)
-    file.write_text("")
+    file.write_text("\n")
     keys.refresh()
-    assert keys.needed
-    assert not keys.have("first")
-    assert not keys.have("")
+    for _ in range(2):
+        with pytest.raises(SettingsError, match="is empty; the keys stay as they were"):
+            keys.refresh()
+    assert have(keys, "first") == [True]
+    empty = Keys([], file)
+    assert empty.needed
+    assert have(empty, "first", "") == [False, False]
+    file.write_text("second\n")
+    assert settle(empty) is True
+    assert have(empty, "second") == [True]
 
 
 def test_a_file_that_is_away_changes_nothing(tmp_path):
@@ -48,4 +119,4 @@ def test_a_file_that_is_away_changes_nothing(tmp_path):
     file.unlink()
     with pytest.raises(SettingsError):
         keys.refresh()
-    assert keys.have("first")
+    assert have(keys, "first") == [True]

@@ -1,11 +1,12 @@
 """Deadlines, clients that leave, and bodies that are refused unread."""
 
 import asyncio
+import json
 
 import pytest
 
-from app.api.patience import seconds_of, with_patience
-from app.errors import InvalidRequest, Overloaded
+from app.api.deadline import Deadline, DeadlineExceeded, seconds_of
+from app.errors import InvalidRequest
 from tests.api.test_process_image import post, problem
 from tests.conftest import wait_until
 from tests.fakes import as_base64, picture
@@ -27,9 +28,9 @@ def test_work_that_is_done_in_time_gives_what_it_gives():
         async def broken():
             raise KeyError("broken")
 
-        assert await with_patience(work(), never, 5) == 5
+        assert await Deadline(5).run(work(), never) == 5
         with pytest.raises(KeyError):
-            await with_patience(broken(), never, 5)
+            await Deadline(5).run(broken(), never)
         assert len(asyncio.all_tasks()) == 1
 
     asyncio.run(main())
@@ -50,9 +51,9 @@ def test_work_is_cancelled_when_the_time_is_over_or_the_client_gone():
         async def leave():
             await asyncio.sleep(0)
 
-        with pytest.raises(Overloaded, match="not done within 0.01 s"):
-            await with_patience(work(), never, 0.01)
-        assert await with_patience(work(), leave, 5) is None
+        with pytest.raises(DeadlineExceeded):
+            await Deadline(0.01).run(work(), never)
+        assert await Deadline(60).run(work(), leave) is None
         assert ended == [True, True]
         assert len(asyncio.all_tasks()) == 1
 
@@ -114,12 +115,63 @@ def call(client, scope: dict, receive) -> list[dict]:
     return sent
 
 
+def test_one_deadline_holds_for_all_work_of_a_request():
+    """What the body took is not there for the answer."""
+
+    async def main():
+        deadline = Deadline(0.2)
+        await deadline.run(asyncio.sleep(0.1))
+        started = asyncio.get_running_loop().time()
+        with pytest.raises(DeadlineExceeded):
+            await deadline.run(never())
+        assert started < deadline._at
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("arrived", [[], [b"{"], [b"{", b'"quantity": 9']])
+def test_a_body_that_does_not_arrive_in_time_is_told_so(client, arrived):
+    """408, the connection ends, and nothing was carried out: a part of a body is never taken for the whole."""
+    messages = [{"type": "http.request", "body": part, "more_body": True} for part in arrived]
+
+    async def receive():
+        return messages.pop(0) if messages else await asyncio.Future()
+
+    scope = request("/pantry/rice/add", 16)
+    scope["headers"] = [*scope["headers"], (b"x-request-timeout", b"0.05")]
+    start, body = call(client, scope, receive)
+    headers = dict(start["headers"])
+    assert (start["status"], headers[b"connection"]) == (408, b"close")
+    error = json.loads(body["body"])["error"]
+    assert error["code"] == "request_timeout"
+    assert f"{sum(map(len, arrived))} bytes" in error["message"]
+    assert "nothing was carried out" in error["message"]
+    assert client.get("/pantry").json()["items"] == []
+
+
+def test_a_body_in_many_pieces_is_read_in_linear_time(client):
+    """A hundred thousand pieces of a byte make the request that they are."""
+    content = b'{"count": 5' + b" " * 100_000 + b"}"
+    pieces = [content[place : place + 1] for place in range(len(content))]
+    messages = [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces]
+    messages[-1]["more_body"] = False
+    messages.reverse()
+
+    async def receive():
+        return messages.pop() if messages else await asyncio.Future()
+
+    scope = request("/pantry/rice", len(content)) | {"method": "PUT"}
+    start, _ = call(client, scope, receive)
+    assert start["status"] == 200
+
+
 def test_a_client_that_leaves_is_not_computed_for(client, encoder):
     """Its picture is not encoded, nothing is sent, and the numbers show it as 499."""
     encoder.open.clear()
     encoder.batches.clear()
+    calls = encoder.calls
     first = client.portal.start_task_soon(client.app.state.service.pipeline.vector, BODY["image_data"])
-    wait_until(lambda: client.app.state.service.pipeline.in_hand == 1)
+    wait_until(lambda: encoder.calls > calls)
     content = b'{"image_data": "%s"}' % BODY["image_data"].encode()
     messages = [{"type": "http.request", "body": content}, {"type": "http.disconnect"}]
 
