@@ -1,26 +1,30 @@
-"""Files that take their name only when they are complete."""
+"""Atomic file writes."""
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.errors import InvalidRequest
+from app.errors import InvalidRequest, LarderError
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A path to write to, which becomes `path` on leaving; after an error, or a kill, there is no `path`.
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yield a path to write to, which replaces `path` on success; after an error or a kill, `path` is as it was.
 
-    Raises InvalidRequest when it cannot be written.
+    Each write has a temporary file of its own, so concurrent writers of one path do not disturb each other: the last
+    one wins. Raises InvalidRequest when the file cannot be written.
     """
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         yield part
         with part.open("rb") as written:
             os.fsync(written.fileno())
         part.replace(path)
+    except LarderError:
+        raise  # of the caller's own work: it says what is wrong better than the path does
     except OSError as error:
-        raise InvalidRequest(f"{path} cannot be written: {error.strerror}") from error
+        raise InvalidRequest(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
         part.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ LarderError
 │   ├── Starting           the labels are still being encoded
 │   ├── Draining           the service is going away
 │   └── StoreUnavailable   the pantry cannot be reached; says whether a change may have been stored
+├── SourceError            the pictures of a bulk run cannot be read: refused keys, no connection
 ├── ExportError            a model cannot be fetched, exported or held against its original
 ├── EvaluationError        pictures, classes or predictions that a model cannot be measured with
 ├── TrainingError          pictures, captions or a checkpoint that training cannot use
@@ -93,6 +94,10 @@ class StoreUnavailable(Unavailable):
     """The pantry cannot be reached; the message of a change says if it may have been stored all the same."""
 
     retry_after = 5
+
+
+class SourceError(LarderError):
+    """The pictures of a bulk run cannot be read: the source refuses the keys, or cannot be reached."""
 
 
 class ExportError(LarderError):

@@ -1,13 +1,16 @@
 """Objects in S3, or in a store that speaks its protocol, as if they were files: what goes wrong is an OSError.
 
+A store that cannot be reached, or that refuses the keys, is a ConnectionError; an object that may not be read is a
+PermissionError.
+
 Keys, region and endpoint come from where AWS's own tools take them: the role of the task, `AWS_PROFILE`,
 `AWS_ENDPOINT_URL_S3` and their kin.
 """
 
 import errno
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,6 +22,10 @@ SCHEME = "s3://"
 _CONNECTIONS = 32
 _AHEAD = 1024 * 1024  # bytes asked for at least, by one who reads an object in parts
 _MISSING = ("404", "NoSuchKey", "NoSuchBucket")
+_REFUSED = (  # whatever object is asked for
+    "401", "ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken",
+    "RequestTimeTooSkewed", "SignatureDoesNotMatch", "TokenRefreshRequired", "UnrecognizedClientException",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,12 @@ class Place:
 
     def under(self, name: str) -> "Place":
         """The object of that name below this prefix."""
-        return replace(self, key=f"{self.key.rstrip('/')}/{name}".lstrip("/"))
+        return replace(self, key=self.folder + name)
+
+    @property
+    def folder(self) -> str:
+        """The key as a folder's: empty, or with a slash at its end. Other slashes are a part of S3's keys."""
+        return self.key if self.key.endswith("/") or not self.key else f"{self.key}/"
 
 
 def parse_place(url: str) -> Place:
@@ -67,10 +79,14 @@ class S3:
         except (BotoCoreError, ValueError) as error:
             raise StartError(f"S3 cannot be used: {error}") from error
 
-    def read(self, place: Place) -> bytes:
-        """An object's bytes."""
+    def read(self, place: Place, check_size: Callable[[int], None] | None = None) -> bytes:
+        """Return an object's bytes; `check_size` gets their number before they are fetched, and may raise."""
         with _as_files(place):
-            data: bytes = self._client.get_object(Bucket=place.bucket, Key=place.key)["Body"].read()
+            answer = self._client.get_object(Bucket=place.bucket, Key=place.key)
+            with closing(answer["Body"]) as body:
+                if check_size:
+                    check_size(answer["ContentLength"])
+                data: bytes = body.read()
         return data
 
     def copy(self, place: Place, path: Path) -> None:
@@ -93,13 +109,13 @@ class S3:
         with _as_files(place):
             return int(self._client.head_object(Bucket=place.bucket, Key=place.key)["ContentLength"])
 
-    def names(self, prefix: Place) -> Iterator[str]:
-        """The names of the objects below a prefix, which is taken for a folder, in the order of their bytes."""
-        start = f"{prefix.key.rstrip('/')}/".lstrip("/")
+    def files(self, prefix: Place) -> Iterator[tuple[str, int]]:
+        """Yield name and bytes of each object below a prefix, which is taken for a folder, by name."""
+        start = prefix.folder
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=prefix.bucket, Prefix=start)
         with _as_files(prefix):
             for page in pages:
-                yield from (each["Key"][len(start) :] for each in page.get("Contents", []))
+                yield from ((each["Key"][len(start) :], each["Size"]) for each in page.get("Contents", []))
 
     def part(self, place: Place, start: int, length: int) -> bytes:
         """At most `length` bytes of an object from `start` on."""
@@ -159,7 +175,10 @@ def _as_files(place: Place) -> Iterator[None]:
         code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "no reason given")
         if code == "304":
             raise _NotModified from error
-        number = errno.ENOENT if code in _MISSING else errno.EIO
-        raise OSError(number, f"{message} ({code})", str(place)) from error
+        reason, status = f"{message} ({code})", error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        if code in _REFUSED or status == 401:
+            raise ConnectionError(errno.EIO, reason, str(place)) from error
+        number = errno.ENOENT if code in _MISSING else errno.EACCES if status == 403 else errno.EIO
+        raise OSError(number, reason, str(place)) from error
     except (BotoCoreError, Boto3Error) as error:
-        raise OSError(errno.EIO, str(error), str(place)) from error
+        raise ConnectionError(errno.EIO, str(error), str(place)) from error

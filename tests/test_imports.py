@@ -31,7 +31,7 @@ OWNERS = {
     "pymilvus": ["contents.milvus"],
     "google": ["pantry.firestore"],
     "grpc": ["pantry.firestore", "contents.milvus"],
-    "pyarrow": ["bulk.sources", "bulk.parts", "training", "evaluation", "ui.data_sets"],
+    "pyarrow": ["bulk.sources", "bulk.shard_writer", "training", "evaluation", "ui.data_sets"],
     "ray": ["bulk.ray"],
     "boto3": ["s3", "lambda_handler"],
     "botocore": ["s3", "lambda_handler"],

@@ -1,9 +1,19 @@
 """S3 as if it were files, on moto's server."""
 
+import io
+
 import pytest
+from botocore.awsrequest import AWSResponse
 
 from app.errors import SettingsError, StartError
 from app.s3 import S3, Place, parse_place
+
+
+class Body(io.BytesIO):
+    """What urllib3 gives botocore."""
+
+    def stream(self, **_):
+        yield self.read()
 
 
 def test_an_object_is_read(bucket):
@@ -23,8 +33,29 @@ def test_only_what_is_below_the_prefix_is_listed(bucket):
     for name in ("may/2.jpg", "may/week 1/1.jpg", "maybe/1.jpg"):
         bucket.put(name, b"x")
     for prefix in ("may", "may/"):
-        assert list(S3().names(Place("pictures", prefix))) == ["2.jpg", "week 1/1.jpg"]
-    assert len(list(S3().names(Place("pictures", "")))) == 3
+        assert list(S3().files(Place("pictures", prefix))) == [("2.jpg", 1), ("week 1/1.jpg", 1)]
+    assert len(list(S3().files(Place("pictures", "")))) == 3
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "/a.jpg", "//a.jpg", "week//a.jpg", "a b/ü.jpg"])
+@pytest.mark.parametrize("prefix", ["", "may", "may/", "may//", "/", "/may"])
+def test_what_is_listed_is_read(bucket, prefix, name):
+    """Slashes are a part of S3's keys, at their beginning and doubled too: each object is found by its own key."""
+    folder = prefix if prefix.endswith("/") or not prefix else f"{prefix}/"
+    bucket.put(folder + name, name.encode())
+    place = parse_place(f"s3://pictures/{prefix}")
+    assert (name, len(name.encode())) in list(S3().files(place))
+    assert S3().read(place.under(name)) == name.encode()
+
+
+def test_the_size_is_checked_before_an_object_is_fetched(bucket):
+    """What the check raises is the caller's own."""
+
+    def check(size):
+        raise ValueError(size)
+
+    with pytest.raises(ValueError, match="^5$"):
+        S3().read(parse_place(bucket.put("lemon.jpg", b"lemon")), check)
 
 
 def test_an_unchanged_object_is_not_sent_again(bucket):
@@ -54,18 +85,45 @@ def test_what_is_not_there_is_a_missing_file(bucket):
         lambda: S3().read(Place("pictures", "nothing")),
         lambda: S3().open(Place("pictures", "nothing")),
         lambda: S3().read(Place("nowhere", "nothing")),
-        lambda: list(S3().names(Place("nowhere", "nothing"))),
+        lambda: list(S3().files(Place("nowhere", "nothing"))),
     ):
         with pytest.raises(FileNotFoundError, match="nothing"):
             act()
 
 
 def test_a_store_that_is_away_is_a_failing_disk(bucket):
-    """No answer is an OSError."""
+    """No answer is a ConnectionError, an OSError."""
     bucket.stop()
-    with pytest.raises(OSError, match="Could not connect"):
+    with pytest.raises(ConnectionError, match="Could not connect"):
         S3(attempts=1).read(Place("pictures", "lemon.jpg"))
     bucket.start()
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind"),
+    [
+        ("ExpiredToken", 400, ConnectionError),
+        ("InvalidAccessKeyId", 403, ConnectionError),
+        ("SignatureDoesNotMatch", 403, ConnectionError),
+        ("Unauthorized", 401, ConnectionError),
+        ("AccessDenied", 403, PermissionError),
+        ("403", 403, PermissionError),
+        ("NoSuchKey", 404, FileNotFoundError),
+        ("InternalError", 500, OSError),
+    ],
+)
+def test_what_a_store_refuses_says_for_how_much_it_holds(bucket, code, status, kind):
+    """Keys that are refused are so for every object, an object that is refused is one of many."""
+    place, s3 = parse_place(bucket.put("lemon.jpg", b"lemon")), S3(attempts=1)
+    message = f"<Error><Code>{code}</Code><Message>it is so</Message></Error>".encode()
+
+    def refuse(request, **_):
+        return AWSResponse(request.url, status, {}, Body(message))
+
+    s3._client.meta.events.register("before-send.s3.GetObject", refuse)
+    with pytest.raises(kind, match=code) as caught:
+        s3.read(place)
+    assert isinstance(caught.value, ConnectionError) is (kind is ConnectionError)
 
 
 @pytest.mark.parametrize("url", ["s3://", "s3:///labels.txt", "s3:/bucket/labels.txt"])

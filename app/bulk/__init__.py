@@ -1,4 +1,4 @@
-"""What passes between the stages of a bulk run: pictures, then their vectors or what is wrong with them."""
+"""What passes between the stages of a bulk run: pictures, then their embeddings or why they have none."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,13 +9,15 @@ from app.model.engines import Floats
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that has not been read yet; `read` raises LarderError or OSError."""
+    """A picture that has not been read yet; `read` raises LarderError or OSError, SourceError for all pictures."""
 
     id: str
     """Stable from run to run: the file's name below the source, with `:ROW` behind it in parquet."""
     path: str
     """What the source itself calls the picture."""
     read: Callable[[], bytes]
+    size: int = 0
+    """Bytes, as far as they are known before reading."""
 
 
 @dataclass(frozen=True)
@@ -28,19 +30,21 @@ class Embedded:
     reason: str = ""
     data: bytes = b""
     """The picture itself, where it is to be kept."""
+    unread: bool = False
+    """Whether the source failed, rather than the picture."""
 
 
 class Sink(Protocol):
-    """Where the vectors go. What `put` took is there for good when it returns."""
+    """Where the embeddings go. What `put` took is durable when it returns."""
 
     def done(self, ids: Collection[str]) -> set[str]:
-        """Those of the ids that are there already."""
+        """Return those of the ids that are there already."""
         ...
 
     def put(self, pictures: Sequence[Embedded]) -> Mapping[str, str]:
-        """Store pictures, each of which has its vector; returns, by id, why some of them cannot be taken."""
+        """Store pictures that have their vector; return by id why some of them were refused."""
         ...
 
     def close(self) -> None:
-        """Give back what is held."""
+        """Release resources."""
         ...

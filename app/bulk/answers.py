@@ -1,36 +1,37 @@
-"""Vectors to rows that say which label each picture has."""
+"""Turn embeddings into rows that say which label each picture has."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from app.bulk import Embedded
-from app.bulk.parts import Form, Parts
+from app.bulk.shard_writer import Form, ShardWriter
 from app.classify import THRESHOLD
 from app.model.engines import Floats
 from app.recognition.recogniser import Recogniser
 
 
 class Answers:
-    """A sink that writes a row for each picture to a folder of parts."""
+    """A sink that writes a row for each picture to a folder of shards."""
 
     def __init__(self, folder: Path, form: Form, recogniser: Recogniser, top_k: int, made_with: dict[str, str]) -> None:
         """`made_with` is the source and the model; raises InvalidRequest when the folder is another run's."""
         labels = recogniser.label_set.version
-        self._parts = Parts(folder, form, made_with | {"labels": labels, "top_k": top_k})
+        self._shards = ShardWriter(folder, form, made_with | {"labels": labels, "top_k": top_k})
         self._recogniser = recogniser
         self._top_k = top_k
 
     def done(self, ids: Collection[str]) -> set[str]:
-        """Those of the ids that have their row."""
-        return self._parts.ids().intersection(ids)
+        """Return those of the ids that have their row."""
+        return self._shards.ids().intersection(ids)
 
     def put(self, pictures: Sequence[Embedded]) -> dict[str, str]:
-        """One part of rows, of all of them; raises InvalidRequest when it cannot be written."""
-        self._parts.write([self._row(each, each.vector) for each in pictures if each.vector is not None])
+        """Write one shard of their rows; raises InvalidRequest when it cannot be written."""
+        self._shards.write([self._row(each, each.vector) for each in pictures if each.vector is not None])
         return {}
 
     def close(self) -> None:
-        """Nothing is held: every part is closed when it is written."""
+        """Let the next run have the folder."""
+        self._shards.close()
 
     def _row(self, picture: Embedded, vector: Floats) -> dict[str, object]:
         answer = self._recogniser.recognise(vector, top_k=self._top_k, threshold=THRESHOLD)

@@ -1,4 +1,4 @@
-"""One bulk run: what is not done yet goes through the stages into the sink, and bad pictures into a report.
+"""One bulk run: pictures that are not done yet go through the stages into the sink, bad ones into a report.
 
 What the sink has is done; what was bad before is tried again. So a run that was killed goes on with the same command,
 every good picture is in the output once, and the report of the run that ends names every bad one.
@@ -10,13 +10,12 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
 from tqdm import tqdm
 
-from app.atomic import whole
+from app.atomic import atomic_write
 from app.bulk import Embedded, Sink
 from app.bulk.answers import Answers
 from app.bulk.files import open_files
@@ -26,14 +25,17 @@ from app.bulk.work import Worker
 from app.classify import recogniser_for
 from app.components import Model, open_contents, open_model
 from app.contents import MAX_ID
-from app.errors import InvalidRequest, NotFound
+from app.errors import InvalidRequest, NotFound, SourceError
 from app.settings import Settings
+
+PART_BYTES = 64 * 1024 * 1024  # of originals that are stored at once
+MAX_UNREAD = 20  # pictures in a row that the source fails to deliver: then it is the source that is bad
 
 
 def run(settings: Settings, options: argparse.Namespace) -> int:
     """Run `bulk classify` or `bulk index`; returns 1 when some pictures were bad, 0 otherwise.
 
-    Raises InvalidRequest, InvalidLabels, StartError or StoreUnavailable.
+    Raises InvalidRequest, InvalidLabels, SourceError, StartError or StoreUnavailable.
     """
     if options.part < 1 or (options.action == "classify" and options.top_k < 1):
         raise InvalidRequest("--part and --top-k are at least 1")
@@ -44,7 +46,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     model = open_model(settings)
     sink, report = {"classify": _answers, "index": _index}[options.action](settings, model, options)
     ids = [id_ for unit in units for id_ in unit.ids()]
-    with closing(sink), whole(report) as path, path.open("w", encoding="utf-8") as file:
+    with closing(sink), atomic_write(report) as path, path.open("w", encoding="utf-8") as file:
         done = sink.done(ids)
         embedded = _embed(settings, model, options, units, done)
         bar = tqdm(embedded, total=len(ids) - len(done), unit="picture", disable=not sys.stderr.isatty())
@@ -55,10 +57,12 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def drain(embedded: Iterable[Embedded], sink: Sink, report: TextIO, part: int) -> tuple[int, int]:
-    """Store what has a vector, `part` pictures at a time, list the rest; returns how many of both there were."""
-    source = iter(embedded)
+    """Store what has a vector, list the rest in the report; return how many of both there were.
+
+    Raises SourceError, with everything before it stored, when many pictures in a row could not be read.
+    """
     good = bad = 0
-    while group := list(islice(source, part)):
+    for group in _groups(embedded, part):
         pictures = [each for each in group if each.vector is not None]
         reasons = {each.id: each.reason for each in group if each.vector is None}
         if pictures:
@@ -67,6 +71,22 @@ def drain(embedded: Iterable[Embedded], sink: Sink, report: TextIO, part: int) -
         report.writelines(line + "\n" for line in lines)
         good, bad = good + len(group) - len(reasons), bad + len(reasons)
     return good, bad
+
+
+def _groups(embedded: Iterable[Embedded], part: int) -> Iterator[list[Embedded]]:
+    """Group pictures to be stored at once: at most `part`, and of some megabytes where originals are kept."""
+    group: list[Embedded] = []
+    size = unread = 0
+    for each in embedded:
+        group.append(each)
+        size, unread = size + len(each.data), unread + 1 if each.unread else 0
+        if len(group) == part or size >= PART_BYTES or unread == MAX_UNREAD:
+            yield group
+            group, size = [], 0
+        if unread == MAX_UNREAD:
+            raise SourceError(f"{unread} pictures in a row could not be read, lastly {each.path}: {each.reason}")
+    if group:
+        yield group
 
 
 def _embed(

@@ -2,26 +2,30 @@
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from app.errors import ImageTooLarge, InvalidRequest
+from app.errors import ImageTooLarge, InvalidImage, InvalidRequest
 from app.s3 import S3, SCHEME, Place, parse_place
 
 
 class Files(Protocol):
-    """Files in an order that stays the same. `read` and `open` raise OSError."""
+    """Files in an order that stays the same. `read` and `open` raise OSError.
 
-    def names(self) -> Iterator[str]:
-        """The names of all files, hidden ones left out; raises InvalidRequest when they cannot be listed."""
+    A ConnectionError means that no file can be read.
+    """
+
+    def list(self) -> Iterator[tuple[str, int]]:
+        """Yield name and bytes of all files but hidden ones; raises InvalidRequest when they cannot be listed."""
         ...
 
     def read(self, name: str, most: int) -> bytes:
-        """A file's bytes; raises ImageTooLarge, before reading, for more than `most`."""
+        """Return a file's bytes; raises ImageTooLarge, before reading, for more than `most`."""
         ...
 
     def open(self, name: str) -> BinaryIO:
-        """A file to be read in parts."""
+        """Open a file to be read in parts."""
         ...
 
 
@@ -31,20 +35,26 @@ class LocalFiles:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def names(self) -> Iterator[str]:
-        """By folder, each folder's own files first."""
+    def list(self) -> Iterator[tuple[str, int]]:
+        """Go by folder, each folder's own files first."""
         if self._root.is_file():
-            yield self._root.name
+            yield self._root.name, self._root.stat().st_size
             return
         for folder, folders, files in os.walk(self._root, onerror=_refuse):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             paths = [Path(folder, name) for name in sorted(files) if not name.startswith(".")]
-            yield from (path.relative_to(self._root).as_posix() for path in paths if path.is_file())
+            for path in paths:
+                if path.is_file():
+                    yield path.relative_to(self._root).as_posix(), path.stat().st_size
 
     def read(self, name: str, most: int) -> bytes:
+        """Return a file's bytes; one that this user may not read is a bad picture, and says nothing of the others."""
         path = self._path(name)
         check_size(path.stat().st_size, most)
-        return path.read_bytes()
+        try:
+            return path.read_bytes()
+        except PermissionError as error:
+            raise InvalidImage(error.strerror) from error
 
     def open(self, name: str) -> BinaryIO:
         return self._path(name).open("rb")
@@ -60,26 +70,24 @@ class S3Files:
         self._s3 = s3
         self._place = place
 
-    def names(self) -> Iterator[str]:
-        """In S3's own order."""
+    def list(self) -> Iterator[tuple[str, int]]:
+        """Go in S3's own order."""
         try:
-            for name in self._s3.names(self._place):
+            for name, size in self._s3.files(self._place):
                 if not any(part.startswith(".") for part in name.split("/")) and not name.endswith("/"):
-                    yield name
+                    yield name, size
         except OSError as error:
             _refuse(error)
 
     def read(self, name: str, most: int) -> bytes:
-        place = self._place.under(name)
-        check_size(self._s3.size(place), most)
-        return self._s3.read(place)
+        return self._s3.read(self._place.under(name), partial(check_size, most=most))
 
     def open(self, name: str) -> BinaryIO:
         return self._s3.open(self._place.under(name))
 
 
 def open_files(source: str) -> Files:
-    """The files of a folder, a file or an s3:// prefix.
+    """Open a folder, a file or an s3:// prefix.
 
     Raises InvalidRequest when there is no such folder or file, SettingsError for a wrong URL.
     """
@@ -91,7 +99,7 @@ def open_files(source: str) -> Files:
 
 
 def check_size(size: int, most: int) -> None:
-    """Raises ImageTooLarge for more than `most` bytes."""
+    """Raise ImageTooLarge for more than `most` bytes."""
     if size > most:
         raise ImageTooLarge(f"the picture has {size:,} bytes; at most {most:,} are accepted")
 

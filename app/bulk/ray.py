@@ -45,8 +45,8 @@ def embed(
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most),
     )
     for row in rows.iter_rows():
-        vector = np.array(row["vector"], np.float32)
-        yield Embedded(row["id"], row["path"], vector if len(vector) else None, row["reason"], row["data"])
+        vector = np.array(row["vector"], np.float32) if len(row["vector"]) else None
+        yield Embedded(row["id"], row["path"], vector, row["reason"], row["data"], row["unread"])
 
 
 class _Actor:
@@ -59,7 +59,7 @@ class _Actor:
         units = [Unit(**unit) for unit in json.loads(batch["units"][0])]
         for each in self._worker.embed(units):
             vector = np.empty(0, np.float32) if each.vector is None else each.vector
-            facts = {"id": [each.id], "path": [each.path], "reason": [each.reason], "data": [each.data]}
+            facts = {name: [getattr(each, name)] for name in ("id", "path", "reason", "data", "unread")}
             yield facts | {"vector": [vector.tolist()]}
 
 

@@ -1,4 +1,4 @@
-"""Files to pictures: one of a picture file, one a row of a parquet file as Hugging Face writes them.
+"""Find the pictures in files: a picture file is one, and so is each row of a parquet file as Hugging Face writes it.
 
 Such a file has a column `image`, a struct of `bytes` and `path`. A file that is neither is a bad picture, not an error.
 """
@@ -8,49 +8,54 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
+from typing import Any
 
 from app.bulk import Picture
 from app.bulk.files import Files, check_size
-from app.errors import InvalidImage, InvalidRequest
+from app.errors import InvalidImage, InvalidRequest, SourceError
 
-_ROWS = 64  # at a time in memory
+_ROWS = 64  # of a parquet file in memory at once, fewer where they are large
+_ROWS_BYTES = 16 * 1024 * 1024
+_BUFFER = 4 * 1024 * 1024  # bytes; without it a row group's whole column is read at once
 
 
 @dataclass(frozen=True)
 class Unit:
-    """What is read by one reader: a picture file, or a row group of a parquet file; or a file that is broken."""
+    """A picture file, or a row group of a parquet file, or a file that is broken."""
 
     name: str
     group: int | None = None
     first: int = 0
     """The number of the group's first row in the file."""
     rows: int = 1
+    size: int = 0
+    """Bytes of the picture file, or of the row group's pictures."""
     problem: str = ""
 
     def ids(self) -> list[str]:
-        """The ids of its pictures."""
+        """Return the ids of its pictures."""
         if self.group is None:
             return [_text(self.name)]
         return [f"{_text(self.name)}:{number}" for number in range(self.first, self.first + self.rows)]
 
 
 def find_units(files: Files) -> list[Unit]:
-    """All units, in an order that stays the same; raises InvalidRequest where there is none or pyarrow is missing."""
+    """Find all units, in a stable order; raises InvalidRequest for no unit, or where pyarrow is missing."""
     units: list[Unit] = []
-    for name in files.names():
-        units += _groups(files, name) if name.endswith(".parquet") else [Unit(name)]
+    for name, size in files.list():
+        units += _groups(files, name) if name.endswith(".parquet") else [Unit(name, size=size)]
     if not units:
         raise InvalidRequest("there is no file in the source")
     return units
 
 
 def read_pictures(files: Files, unit: Unit, max_bytes: int) -> Iterator[Picture]:
-    """The pictures of a unit; what is wrong with one is said when it is read."""
+    """Yield the pictures of a unit; what is wrong with one is raised when it is read."""
     if unit.problem:
         yield _bad(_text(unit.name), unit.problem)
     elif unit.group is None:
         name = _text(unit.name)
-        yield Picture(name, name, partial(files.read, unit.name, max_bytes))
+        yield Picture(name, name, partial(_read_file, files, unit.name, max_bytes), unit.size)
     else:
         yield from _rows(files, unit, max_bytes)
 
@@ -64,37 +69,56 @@ def _groups(files: Files, name: str) -> list[Unit]:
 
     try:
         with files.open(name) as opened:
-            file = pq.ParquetFile(opened)
-            names = [column.path for column in file.schema]
-            sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
-    except (pa.ArrowException, OSError) as error:
+            metadata = pq.ParquetFile(opened).metadata
+            groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+            columns = [column.path for column in metadata.schema]
+    except ConnectionError as error:
+        raise _lost(error) from error
+    except (pa.ArrowException, OSError, ValueError) as error:
         return [Unit(name, problem=f"not a parquet file, or a damaged one: {error}")]
-    if "image.bytes" not in names:
-        return [Unit(name, problem=f"the column image with bytes and path is missing; there are: {', '.join(names)}")]
-    firsts = accumulate(sizes, initial=0)
-    return [Unit(name, group, first, rows) for group, (rows, first) in enumerate(zip(sizes, firsts, strict=False))]
+    if "image.bytes" not in columns:
+        problem = f"the column image with bytes and path is missing; there are: {', '.join(columns)}"
+        return [Unit(name, problem=problem)]
+    column, rows = columns.index("image.bytes"), [group.num_rows for group in groups]
+    sizes = [group.column(column).total_uncompressed_size for group in groups]
+    firsts = accumulate(rows, initial=0)
+    return [Unit(name, number, *facts) for number, facts in enumerate(zip(firsts, rows, sizes, strict=False))]
 
 
 def _rows(files: Files, unit: Unit, max_bytes: int) -> Iterator[Picture]:
-    """The rows of one row group; when it breaks off, the rest of them are bad pictures."""
+    """Yield the rows of one row group; when it breaks off, the rest of them are bad pictures."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    left = iter(unit.ids())
+    left, rows = iter(unit.ids()), max(1, min(_ROWS, _ROWS_BYTES * unit.rows // max(unit.size, 1)))
     try:
         with files.open(unit.name) as opened:
-            batches = pq.ParquetFile(opened).iter_batches(_ROWS, row_groups=[unit.group], columns=["image"])
-            for batch in batches:
-                for image in batch.column("image").to_pylist():
-                    id_ = next(left)
-                    data, path = (image or {}).get("bytes"), (image or {}).get("path")
-                    yield Picture(id_, path or id_, partial(_checked, data, max_bytes))
-    except (pa.ArrowException, OSError) as error:
+            file = pq.ParquetFile(opened, buffer_size=_BUFFER)
+            for batch in file.iter_batches(rows, row_groups=[unit.group], columns=["image"]):
+                for row in batch.column("image"):
+                    yield _row(next(left), row, max_bytes)
+    except ConnectionError as error:
+        raise _lost(error) from error
+    except (pa.ArrowException, OSError, ValueError) as error:
         yield from (_bad(id_, f"the parquet file is damaged: {error}") for id_ in left)
 
 
+def _row(id_: str, row: Any, max_bytes: int) -> Picture:
+    """Return one row's picture; a row with anything but bytes and a path is a bad picture."""
+    try:
+        image = row.as_py() or {}
+    except ValueError as error:  # a path that is not UTF-8
+        return _bad(id_, f"the row cannot be read: {error}")
+    data, path = image.get("bytes"), image.get("path")
+    if data is None:
+        return _bad(id_, "the row has no bytes")
+    if not isinstance(data, bytes):
+        return _bad(id_, f"the row's bytes are of the type {row.type.field('bytes').type}; binary is needed")
+    return Picture(id_, path if path and isinstance(path, str) else id_, partial(_checked, data, max_bytes), len(data))
+
+
 def _text(name: str) -> str:
-    r"""A name as text; bytes in it that are none, which old file systems have, are written out.
+    r"""Return a name as text; bytes that are not UTF-8, which old file systems have, are escaped.
 
     >>> _text("caf\udce9.jpg")
     'caf\\xe9.jpg'
@@ -102,11 +126,20 @@ def _text(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _checked(data: bytes | None, most: int) -> bytes:
-    if data is None:
-        raise InvalidImage("the row has no bytes")
+def _read_file(files: Files, name: str, max_bytes: int) -> bytes:
+    try:
+        return files.read(name, max_bytes)
+    except ConnectionError as error:
+        raise _lost(error) from error
+
+
+def _checked(data: bytes, most: int) -> bytes:
     check_size(len(data), most)
     return data
+
+
+def _lost(error: OSError) -> SourceError:
+    return SourceError(f"{error.filename} cannot be read, and neither can the rest: {error.strerror or error}")
 
 
 def _bad(id_: str, problem: str) -> Picture:

@@ -1,17 +1,26 @@
-"""Pictures to vectors on this machine: while one batch is encoded, the next ones are read and decoded."""
+"""Embed pictures on this machine: while one batch is encoded, the next ones are read and decoded."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from dataclasses import dataclass
 
 from app.bulk import Embedded, Picture
-from app.errors import LarderError
+from app.errors import LarderError, SourceError
 from app.model.engines import Floats
 
-_AHEAD = 4  # batches in hand; more would only take memory
+_BATCHES = 4  # in hand; more would only take memory
+_BATCH_BYTES = 32 * 1024 * 1024  # of picture files; a batch of larger ones has fewer
 
-Pixels = tuple[Picture, bytes, Floats | str]  # a picture, its bytes, its pixels (3, S, S) or what is wrong with it
+
+@dataclass(frozen=True)
+class _Decoded:
+    """A picture's pixels (3, S, S) with its bytes, where they are kept; or why it has none."""
+
+    pixels: Floats | None = None
+    data: bytes = b""
+    reason: str = ""
+    unread: bool = False
 
 
 def embed(
@@ -23,42 +32,63 @@ def embed(
     batch: int,
     keep: bool = False,
 ) -> Iterator[Embedded]:
-    """Every picture, in its order, with its vector or with the reason why it has none.
+    """Yield every picture, in order, with its vector or with the reason why it has none; raises SourceError.
 
-    `decode` makes bytes into a preprocessed picture (3, S, S) and raises LarderError, in `threads` threads; `encode`
-    makes up to `batch` of those into unit vectors (N, D), in one. With `keep`, the bytes of good ones go along.
+    `decode` turns bytes into a preprocessed picture (3, S, S) in `threads` threads, `encode` up to `batch` of those
+    into unit vectors (N, D) in one. With `keep`, the bytes of good ones go along.
     """
-    source = iter(pictures)
     in_hand: deque[Future[list[Embedded]]] = deque()
     with ThreadPoolExecutor(threads, "decode") as decoding, ThreadPoolExecutor(1, "encode") as encoding:
-        while group := list(islice(source, batch)):
-            pixels = [decoding.submit(_decode, picture, decode) for picture in group]
-            in_hand.append(encoding.submit(_encode, pixels, encode, keep))
-            if len(in_hand) == _AHEAD:
+        for group in _batches(pictures, batch):
+            decoded = [decoding.submit(_decode, picture, decode, keep) for picture in group]
+            names = [(picture.id, picture.path) for picture in group]
+            in_hand.append(encoding.submit(_encode, names, decoded, encode))
+            if len(in_hand) == _BATCHES:
                 yield from in_hand.popleft().result()
         while in_hand:
             yield from in_hand.popleft().result()
 
 
-def _decode(picture: Picture, decode: Callable[[bytes], Floats]) -> Pixels:
+def _batches(pictures: Iterable[Picture], most: int) -> Iterator[list[Picture]]:
+    """Group pictures to batches of at most `most`, and of some megabytes, so that memory is bounded."""
+    batch: list[Picture] = []
+    for picture in pictures:
+        batch.append(picture)
+        if len(batch) == most or sum(each.size for each in batch) >= _BATCH_BYTES:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _decode(picture: Picture, decode: Callable[[bytes], Floats], keep: bool) -> _Decoded:
     try:
         data = picture.read()
-        return picture, data, decode(data)
-    except LarderError as error:
-        return picture, b"", str(error)
+    except SourceError:
+        raise  # the run's, not this picture's
     except OSError as error:
-        return picture, b"", error.strerror or str(error)
+        return _Decoded(reason=error.strerror or str(error), unread=True)
+    except LarderError as error:
+        return _Decoded(reason=str(error))
+    try:
+        return _Decoded(decode(data), data if keep else b"")
+    except LarderError as error:
+        return _Decoded(reason=str(error))
+    except Exception as error:  # whatever a decoder raises for one picture, the others are read
+        return _Decoded(reason=f"{type(error).__name__}: {error}")
 
 
 def _encode(
-    pixels: Sequence[Future[Pixels]], encode: Callable[[Sequence[Floats]], Floats], keep: bool
+    names: Sequence[tuple[str, str]],
+    decoded: Sequence[Future[_Decoded]],
+    encode: Callable[[Sequence[Floats]], Floats],
 ) -> list[Embedded]:
-    decoded = [future.result() for future in pixels]
-    good = [result for _, _, result in decoded if not isinstance(result, str)]
+    results = [future.result() for future in decoded]
+    good = [result.pixels for result in results if result.pixels is not None]
     vectors = iter(encode(good) if good else ())
     return [
-        Embedded(picture.id, picture.path, None, result)
-        if isinstance(result, str)
-        else Embedded(picture.id, picture.path, next(vectors), data=data if keep else b"")
-        for picture, data, result in decoded
+        Embedded(*name, None, result.reason, unread=result.unread)
+        if result.pixels is None
+        else Embedded(*name, next(vectors), data=result.data)
+        for name, result in zip(names, results, strict=True)
     ]

@@ -18,7 +18,7 @@ from typing import Any, Literal, TextIO
 
 from tqdm import tqdm
 
-from app.atomic import whole
+from app.atomic import atomic_write
 from app.errors import InvalidRequest, NotFound, StoreUnavailable
 from app.pantry import MAX_COUNT, PantryStore, item_name
 
@@ -215,5 +215,5 @@ def _line(number: int, record: Mapping[str, Any] | str) -> Line:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[TextIO]:
-    with whole(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         yield file

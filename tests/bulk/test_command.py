@@ -1,15 +1,24 @@
 """`python -m app bulk`: every good picture once, every bad one reported, also after kill -9."""
 
+import io
 import json
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
+from typing import ClassVar
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from app.__main__ import main
+from app.bulk import Embedded
+from app.bulk.command import drain
+from app.bulk.files import LocalFiles
+from app.bulk.shard_writer import ShardWriter
+from app.s3 import S3
 from tests.bulk.conftest import BROKEN, GOOD, write_parquet
 from tests.conftest import wait_until
 from tests.fakes import COLOURS, as_bytes, picture
@@ -20,13 +29,13 @@ ROOT = Path(__file__).parents[2]
 def answers(folder: Path = Path("out")) -> list[tuple[str, str]]:
     """The id and label of every row."""
     rows = [row for path in sorted(folder.glob("part-*.parquet")) for row in pq.read_table(path).to_pylist()]
-    rows += [json.loads(line) for path in folder.glob("part-*.jsonl") for line in path.read_text().splitlines()]
+    rows += [json.loads(line) for path in folder.glob("part-*.jsonl") for line in path.read_text().split("\n")[:-1]]
     return [(row["id"], row["label"]) for row in rows]
 
 
 def reasons(path: Path = Path("out/bad.jsonl")) -> dict[str, str]:
     """The reason of every bad picture; an assertion where one is named twice."""
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines = [json.loads(line) for line in path.read_text().split("\n")[:-1]]
     assert len({line["id"] for line in lines}) == len(lines)
     return {line["id"]: line["reason"] for line in lines}
 
@@ -118,6 +127,106 @@ def test_kill_9_loses_nothing_and_doubles_nothing(home, monkeypatch):
     assert sorted(answers()) == good
     assert reasons().keys() == bad
     assert not list(Path("out").glob("*.part"))
+
+
+def test_a_name_with_a_line_separator_is_a_picture(home, capsys):
+    """It is in the output once, and a second run with JSON lines goes on where the first ended."""
+    Path("photos").mkdir()
+    for sign in ("\u2028", "\x85", "\x0c", "\n"):
+        Path(f"photos/a{sign}b.png").write_bytes(as_bytes(picture("red")))
+    for good, done in ((4, 0), (0, 4)):
+        capsys.readouterr()
+        assert main(["bulk", "classify", "photos", "--out", "out", "--format", "jsonl", "--json"]) == 0
+        summary = json.loads(capsys.readouterr().out)
+        assert (summary["good"], summary["done_before"]) == (good, done)
+    assert len(answers()) == 4
+
+
+def test_a_shard_that_was_damaged_is_named(home, photos, capsys):
+    """It is one line with the file and what to do, and status 2; without the file, its pictures are done again."""
+    main(["bulk", "classify", "photos", "--out", "out", "--format", "jsonl"])
+    Path("out/part-00000.jsonl").write_text('{"id": "blue.png"}\n{"id"')
+    capsys.readouterr()
+    assert main(["bulk", "classify", "photos", "--out", "out", "--format", "jsonl"]) == 2
+    assert "out/part-00000.jsonl cannot be read" in capsys.readouterr().err
+    Path("out/part-00000.jsonl").unlink()
+    assert main(["bulk", "classify", "photos", "--out", "out", "--format", "jsonl"]) == 1
+    assert sorted(answers()) == sorted(GOOD.items())
+
+
+def test_a_source_that_breaks_off_ends_the_run(home, bucket, monkeypatch, capsys):
+    """A store that is away is one line and status 2; the next run has every picture once."""
+    for number in range(60):
+        bucket.put(f"{number:02}.png", as_bytes(picture("red")))
+    read, calls = S3.read, []
+
+    def breaking(*words):
+        calls.append(words)
+        if len(calls) == 40:
+            bucket.stop()
+        return read(*words)
+
+    monkeypatch.setattr(S3, "read", breaking)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    assert main(["bulk", "classify", "s3://pictures/", "--out", "out", "--part", "5"]) == 2
+    error = capsys.readouterr().err
+    assert "cannot be read, and neither can the rest" in error
+    assert error.count("\n") == 1
+    assert not Path("out/bad.jsonl").exists()
+    bucket.start()
+
+
+@pytest.mark.parametrize(("good", "status"), [(30, 2), (3, 1)])
+def test_many_pictures_in_a_row_that_cannot_be_read_end_the_run(home, monkeypatch, capsys, good, status):
+    """Twenty are the source's fault, and what came before is stored; a few are bad pictures."""
+    Path("photos").mkdir()
+    for number in range(40):
+        Path(f"photos/{number:02}.png").write_bytes(as_bytes(picture("red")))
+    read = LocalFiles.read
+
+    def failing(self, name, most):
+        if 10 <= int(name[:2]) < 10 + good:
+            raise OSError(5, "Input/output error")
+        return read(self, name, most)
+
+    monkeypatch.setattr(LocalFiles, "read", failing)
+    assert main(["bulk", "classify", "photos", "--out", "out"]) == status
+    if status == 2:
+        assert "20 pictures in a row could not be read, lastly 29.png: Input/output error" in capsys.readouterr().err
+        assert len(answers()) == 10
+    else:
+        assert len(answers()) == 37
+        assert set(reasons().values()) == {"Input/output error"}
+    monkeypatch.undo()
+
+
+def test_two_runs_into_one_folder(home, photos, capsys):
+    """The second is refused in one line while the first is at work, and changes nothing."""
+    main(["bulk", "classify", "photos", "--out", "out"])
+    made_with = json.loads(Path("out/run.json").read_text())
+    before = sorted(Path("out").iterdir())
+    with closing(ShardWriter(Path("out"), made_with.pop("format"), made_with)):
+        capsys.readouterr()
+        assert main(["bulk", "classify", "photos", "--out", "out"]) == 2
+        assert "out is being written by another run" in capsys.readouterr().err
+    assert sorted(Path("out").iterdir()) == before
+
+
+def test_originals_are_stored_by_bytes():
+    """A group to store ends at its number of pictures or at 64 MiB of originals, whichever comes first."""
+    embedded = [Embedded(str(n), "", np.zeros(1, np.float32), data=bytes(2**23)) for n in range(20)]
+
+    class Counting:
+        groups: ClassVar[list[int]] = []
+
+        def put(self, pictures):
+            self.groups.append(len(pictures))
+            return {}
+
+    assert drain(embedded, Counting(), io.StringIO(), 1000) == (20, 0)
+    assert Counting.groups == [8, 8, 4]
+    assert drain(embedded, Counting(), io.StringIO(), 5) == (20, 0)
+    assert Counting.groups[3:] == [5, 5, 5, 5]
 
 
 @pytest.mark.parametrize(

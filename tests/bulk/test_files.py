@@ -11,8 +11,8 @@ NAMES = ["b.jpg", "b/1.jpg", "b/2.jpg", "B.jpg", "c d/ü.png"]
 
 
 def same_everywhere(files):
-    assert sorted(files.names()) == sorted(NAMES)
-    assert list(files.names()) == list(files.names())
+    assert sorted(files.list()) == sorted((name, len(name.encode())) for name in NAMES)
+    assert list(files.list()) == list(files.list())
     assert files.read("c d/ü.png", 10) == b"c d/\xc3\xbc.png"
     with pytest.raises(ImageTooLarge, match="has 10 bytes; at most 9 are accepted"):
         files.read("c d/ü.png", 9)
@@ -45,7 +45,7 @@ def test_one_file(tmp_path):
     """A file stands for itself."""
     (tmp_path / "1.jpg").write_bytes(b"one")
     files = open_files(str(tmp_path / "1.jpg"))
-    assert list(files.names()) == ["1.jpg"]
+    assert list(files.list()) == [("1.jpg", 3)]
     assert files.read("1.jpg", 3) == b"one"
     with files.open("1.jpg") as file:
         assert file.read() == b"one"
@@ -56,4 +56,4 @@ def test_a_source_that_is_not_there(bucket, tmp_path):
     with pytest.raises(InvalidRequest, match="nowhere is not there"):
         open_files(str(tmp_path / "nowhere"))
     with pytest.raises(InvalidRequest, match="s3://nowhere/photos cannot be listed"):
-        list(open_files("s3://nowhere/photos").names())
+        list(open_files("s3://nowhere/photos").list())

@@ -66,6 +66,55 @@ def test_a_bad_row_is_a_bad_picture(tmp_path, data, error, reason):
         bad.read()
 
 
+@pytest.mark.parametrize(
+    "data", [["text", "dGV4dA=="], [1, 2], [True, False], [[1, 2], [3]], [1.5, None]], ids=lambda data: str(data[0])
+)
+def test_bytes_of_another_type_are_bad_pictures(tmp_path, data):
+    """A text, a number or a list where bytes belong is named; nothing of it reaches a decoder, or ends the run."""
+    table = pa.table({"image": [{"bytes": each, "path": "x"} for each in data]})
+    pq.write_table(table, tmp_path / "test.parquet")
+    write_parquet(tmp_path / "zz.parquet", [b"one"])
+    *bad, good = pictures(LocalFiles(tmp_path))
+    assert good.read() == b"one"
+    assert bad
+    for each in bad:
+        with pytest.raises(InvalidImage, match="binary is needed|no bytes|bytes and path is missing"):
+            each.read()
+
+
+def test_a_path_of_another_type_is_left_out(tmp_path):
+    """The id stands for it."""
+    pq.write_table(pa.table({"image": [{"bytes": b"one", "path": 7}]}), tmp_path / "test.parquet")
+    (found,) = pictures(LocalFiles(tmp_path))
+    assert (found.path, found.read()) == ("test.parquet:0", b"one")
+
+
+def test_a_path_that_is_not_utf_8_is_one_bad_picture(tmp_path):
+    """The rows beside it are read."""
+    paths = pa.Array.from_buffers(pa.string(), 3, pa.array([b"1", b"caf\xe9", b"3"]).buffers())
+    images = pa.StructArray.from_arrays([pa.array([b"one", b"two", b"three"]), paths], ["bytes", "path"])
+    pq.write_table(pa.table({"image": images}), tmp_path / "test.parquet")
+    first, bad, third = pictures(LocalFiles(tmp_path))
+    assert (first.read(), third.read()) == (b"one", b"three")
+    with pytest.raises(InvalidImage, match="the row cannot be read"):
+        bad.read()
+
+
+def test_large_rows_are_read_a_few_at_a_time(tmp_path):
+    """Of a row group of 40 rows of 3 MB not more than a few are in memory at once, where its pages allow it."""
+    images = [{"bytes": os.urandom(1) * 3_000_000, "path": "x"} for _ in range(40)]
+    pq.write_table(pa.table({"image": images}), tmp_path / "test.parquet", write_batch_size=1, use_dictionary=False)
+    del images
+    files = LocalFiles(tmp_path)
+    (unit,) = find_units(files)
+    before = pa.total_allocated_bytes()
+    most = 0
+    for each in read_pictures(files, unit, 10**7):
+        assert each.size == len(each.read()) == 3_000_000
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert most < 60_000_000
+
+
 def test_a_missing_image_is_a_bad_picture(tmp_path):
     """A row without an image at all has its id, too."""
     table = pa.table({"image": [{"bytes": b"one", "path": None}, None]})

@@ -8,7 +8,7 @@ import pytest
 
 from app.bulk import Picture
 from app.bulk.stages import embed
-from app.errors import InvalidImage
+from app.errors import InvalidImage, SourceError
 from tests.conftest import wait_until
 
 
@@ -84,6 +84,47 @@ def test_an_error_of_the_encoder_ends_the_run():
     """What is wrong with the model is nobody's bad picture."""
     with pytest.raises(ZeroDivisionError):
         list(embed(pictures(2), decode, lambda pixels: 1 / 0, threads=2, batch=2))
+
+
+@pytest.mark.parametrize("error", [MemoryError(), ValueError("no"), RecursionError("deep"), KeyError("x")])
+def test_whatever_a_decoder_raises_is_one_bad_picture(error):
+    """The pictures beside it get their vectors; its reason names the error."""
+
+    def failing(data):
+        if data == bytes([2]):
+            raise error
+        return decode(data)
+
+    found = list(embed(pictures(4), failing, encode, threads=2, batch=4))
+    assert [each.vector is None for each in found] == [False, False, True, True]
+    assert found[2].reason.startswith(type(error).__name__)
+    assert [each.unread for each in found] == [False] * 4
+
+
+def test_a_source_that_is_lost_ends_the_run():
+    """What is wrong with all pictures is nobody's bad picture; what cannot be read once says so."""
+
+    def lost():
+        raise SourceError("expired")
+
+    with pytest.raises(SourceError, match="expired"):
+        list(embed([Picture("1", "1", lost)], decode, encode, threads=2, batch=4))
+    assert [each.unread for each in embed(pictures(6), decode, encode, threads=2, batch=4)] == [False] * 5 + [True]
+
+
+def test_batches_of_large_files_are_smaller():
+    """What is in hand is bounded by bytes: at most 32 MiB in a batch, or one picture."""
+    batches = []
+    megabytes = [1] * 10 + [10] * 8 + [100] * 3 + [1] * 40
+
+    def watched(pixels):
+        batches.append(len(pixels))
+        return encode(pixels)
+
+    source = [Picture(str(n), "", partial(bytes, [n]), size * 2**20) for n, size in enumerate(megabytes)]
+    found = [each.id for each in embed(source, decode, watched, threads=2, batch=16)]
+    assert found == [str(n) for n in range(len(megabytes))]
+    assert batches == [13, 4, 2, 1, 1, 16, 16, 8]
 
 
 def test_who_stops_early_waits_for_nobody():

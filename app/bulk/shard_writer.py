@@ -1,0 +1,114 @@
+"""Rows in a folder of shards, `part-00000.parquet` or `.jsonl`, each of which is written atomically.
+
+`run.json` beside them says what the rows were made with, and a run that would make other rows is refused. `.lock` is
+held by the run that writes.
+"""
+
+import fcntl
+import importlib.util
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from app.atomic import atomic_write
+from app.errors import InvalidRequest
+
+Form = Literal["parquet", "jsonl"]
+Row = Mapping[str, Any]
+LOCK = ".lock"
+
+
+class ShardWriter:
+    """The rows, each with an `id`, that runs have written to one folder; one run at a time has it open."""
+
+    def __init__(self, folder: Path, form: Form, made_with: Mapping[str, Any]) -> None:
+        """Raises InvalidRequest for a folder that holds something else, is in use, or cannot be written."""
+        if form == "parquet" and importlib.util.find_spec("pyarrow") is None:
+            raise InvalidRequest("parquet needs pyarrow: pip install -r requirements-bulk.txt, or take --format jsonl")
+        self._folder = folder
+        self._form = form
+        self._lock = self._open()
+        try:
+            self._check({"format": form} | dict(made_with))
+            for left_over in folder.glob("*.part"):  # of a run that was killed: nobody else has the lock
+                left_over.unlink()
+        except BaseException:
+            self.close()
+            raise
+        self._next = len(self._paths())
+
+    def ids(self) -> set[str]:
+        """Return the ids of all rows; raises InvalidRequest for a shard that cannot be read."""
+        return {id_ for path in self._paths() for id_ in self._ids(path)}
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Write one more shard; raises InvalidRequest when it cannot be written."""
+        with atomic_write(self._folder / f"part-{self._next:05}.{self._form}") as path:
+            if self._form == "parquet":
+                _write_parquet(path, rows)
+            else:
+                path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+        self._next += 1
+
+    def close(self) -> None:
+        """Let the next run have the folder."""
+        self._lock.close()
+
+    def _open(self) -> IO[str]:
+        """Make the folder and lock it; the lock ends with the process."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            names = {path.name for path in self._folder.iterdir()}
+            if "run.json" not in names and names - {LOCK}:
+                raise InvalidRequest(f"{self._folder} holds something else; give a folder that is new or empty")
+            lock = (self._folder / LOCK).open("w")
+        except OSError as error:
+            raise InvalidRequest(f"{self._folder} cannot be used: {error}") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.close()
+            problem = "is being written by another run" if isinstance(error, BlockingIOError) else "cannot be locked"
+            raise InvalidRequest(
+                f"{self._folder} {problem} ({error.strerror}): wait until it has ended, or give another folder"
+            ) from error
+        return lock
+
+    def _check(self, run: Mapping[str, Any]) -> None:
+        """Compare with the run that made the folder, or note this one."""
+        path = self._folder / "run.json"
+        try:
+            before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        except (OSError, ValueError) as error:
+            raise InvalidRequest(f"{path} cannot be read: {error}") from error
+        if before is None:
+            with atomic_write(path) as part:
+                part.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
+        elif before != run:
+            names = [name for name in run if before.get(name) != run[name]]
+            changes = "; ".join(f"{name} was {before.get(name)}, now {run[name]}" for name in names)
+            raise InvalidRequest(f"{self._folder} was made by another run: {changes}; give another folder")
+
+    def _paths(self) -> list[Path]:
+        return sorted(self._folder.glob(f"part-*.{self._form}"))
+
+    def _ids(self, path: Path) -> list[str]:
+        """Read the ids of a shard; only a line feed ends a line of JSON, for a text may have U+2028 in it."""
+        try:
+            if self._form == "jsonl":
+                lines = path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
+                return [json.loads(line)["id"] for line in lines]
+            import pyarrow.parquet as pq
+
+            ids: list[str] = pq.read_table(path, columns=["id"])["id"].to_pylist()
+            return ids
+        except (OSError, ValueError, TypeError, LookupError) as error:  # pyarrow's errors are among these
+            raise InvalidRequest(f"{path} cannot be read ({error}): delete it, and its rows are made again") from error
+
+
+def _write_parquet(path: Path, rows: Sequence[Row]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.Table.from_pylist(list(rows)), path)
