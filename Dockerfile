@@ -37,7 +37,8 @@ COPY app app
 # the data folder alone is written to; a volume or tmpfs over it takes its mode, whoever the service runs as
 RUN chmod -R a+rX app labels && python -m compileall -q app && install -d -m 1777 data
 VOLUME /larder/data
-ENV LARDER_MODEL=${BUNDLE} LARDER_HOST=0.0.0.0 LARDER_PORT=80 TMPDIR=/larder/data
+# Kubernetes overwrites LARDER_PORT with an address where a Service is called larder; then LARDER_IMAGE_PORT counts
+ENV LARDER_MODEL=${BUNDLE} LARDER_HOST=0.0.0.0 LARDER_PORT=80 LARDER_IMAGE_PORT=80 TMPDIR=/larder/data
 ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Larder" \
@@ -49,5 +50,7 @@ USER 10001:10001
 EXPOSE 80
 STOPSIGNAL SIGTERM
 HEALTHCHECK --start-period=60s --interval=10s --timeout=5s --retries=3 \
-  CMD ["python", "-c", "import os, urllib.request as http; http.urlopen('http://127.0.0.1:' + os.environ['LARDER_PORT'])"]
+  CMD ["python", "-c", "import os, urllib.request as http; \
+       port = os.environ['LARDER_PORT']; port = port if port.isdecimal() else os.environ['LARDER_IMAGE_PORT']; \
+       http.build_opener(http.ProxyHandler({})).open(f'http://127.0.0.1:{port}', timeout=4)"]
 CMD ["python", "-m", "app", "serve"]

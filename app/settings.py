@@ -150,6 +150,17 @@ class Settings(BaseSettings):
             raise ValueError("one or more, comma-separated, are wanted")
         return parts
 
+    @field_validator("port", mode="before")
+    @classmethod
+    def _not_a_service_link(cls, value: object) -> object:
+        """In a Kubernetes namespace with a Service called larder, LARDER_PORT is its address: it counts as not set.
+
+        The image names its own default, LARDER_IMAGE_PORT.
+        """
+        if isinstance(value, str) and re.fullmatch(r"(tcp|udp|sctp)://\S+:\d+", value):
+            return os.environ.get("LARDER_IMAGE_PORT") or cls.model_fields["port"].default
+        return value
+
     @field_validator("google_credentials")
     @classmethod
     def _json(cls, value: SecretStr | None) -> SecretStr | None:

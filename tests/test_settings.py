@@ -101,3 +101,35 @@ def test_the_older_cgroup_quota_is_read(tmp_path, quota, expected):
     (tmp_path / "cpu/cpu.cfs_quota_us").write_text(quota)
     (tmp_path / "cpu/cpu.cfs_period_us").write_text("100000")
     assert _cgroup_quota(tmp_path) == expected
+
+
+@pytest.mark.parametrize("link", ["tcp://10.96.14.7:80", "udp://10.96.14.7:53", "tcp://[fd00::7]:80"])
+def test_a_service_link_of_kubernetes_is_no_setting(monkeypatch, link):
+    """In a namespace with a Service called larder the port is the default one, or the image's."""
+    host, _, port = link.partition("://")[2].rpartition(":")
+    links = {"SERVICE_HOST": host, "SERVICE_PORT": port, "PORT": link, f"PORT_{port}_TCP": link}
+    links |= {f"PORT_{port}_TCP_PROTO": "tcp", f"PORT_{port}_TCP_PORT": port, f"PORT_{port}_TCP_ADDR": host}
+    for name, value in links.items():
+        monkeypatch.setenv(f"LARDER_{name}", value)
+    assert read_settings().port == 8000
+    assert read_settings().host == "127.0.0.1"
+    monkeypatch.setenv("LARDER_IMAGE_PORT", "80")
+    assert read_settings().port == 80
+
+
+@pytest.mark.parametrize("value", ["tcp://", "tcp://10.96.14.7", "http://10.96.14.7:80", "8000:80"])
+def test_other_addresses_are_no_port(monkeypatch, value):
+    """Only a service link is left out; anything else that is no number is a mistake."""
+    monkeypatch.setenv("LARDER_PORT", value)
+    with pytest.raises(SettingsError, match="LARDER_PORT"):
+        read_settings()
+
+
+@pytest.mark.parametrize(("value", "names"), [("Larder.Example., b", ("larder.example", "b")), ("*", ("*",))])
+def test_hosts_are_names(monkeypatch, value, names):
+    """In lower case, without a port."""
+    monkeypatch.setenv("LARDER_HOSTS", value)
+    assert read_settings().hosts == names
+    monkeypatch.setenv("LARDER_HOSTS", "http://larder.example:80")
+    with pytest.raises(SettingsError, match="LARDER_HOSTS: .* host names such as"):
+        read_settings()

@@ -21,7 +21,8 @@ PATIENCE = 30  # seconds for each of the two to end
 def main() -> int:
     """Run until Ctrl-C, SIGTERM, or the end of one of the two; returns the exit status."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    port = int(os.environ.get("LARDER_PORT") or 8000)
+    found = os.environ.get("LARDER_PORT", "")
+    port = int(found) if found.isdecimal() else 8000  # in Kubernetes it may be tcp://HOST:PORT of a Service
     elsewhere = os.environ.get("LARDER_URL")
     variables = {"LARDER_LOG_LEVEL": "warning"} | os.environ | {"LARDER_URL": elsewhere or f"http://127.0.0.1:{port}"}
     with suppress(KeyboardInterrupt), ExitStack() as both:
