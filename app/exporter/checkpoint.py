@@ -60,7 +60,19 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         weights = weights["state_dict"]
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()) or not weights:
         raise ExportError(f"{path} holds no weights: a state dict of named tensors was expected")
-    return {str(name).removeprefix("module."): value for name, value in weights.items()}
+    return _without_wrappers({str(name): value for name, value in weights.items()})
+
+
+def _without_wrappers(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights under the model's own names, without the prefixes that wrappers add.
+
+    torch.compile's `_orig_mod.` may stand anywhere in a name. A first word that all names share is a wrapper's, such as
+    `module.` of DistributedDataParallel: a CLIP has parameters of its own beside those of its towers.
+    """
+    weights = {name.replace("_orig_mod.", ""): value for name, value in weights.items()}
+    while len({name.partition(".")[0] for name in weights}) == 1 and all("." in name for name in weights):
+        weights = {name.partition(".")[2]: value for name, value in weights.items()}
+    return weights
 
 
 def _read(path: Path) -> Any:

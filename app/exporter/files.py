@@ -1,6 +1,7 @@
 """The files of a bundle, written from open_clip's model: graphs, tokenizer, card, and config.json last."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,9 @@ def _proof(original: Original, size: int) -> Proof:
 
 def describe(recipe: Recipe, original: Original) -> dict[str, Any]:
     """config.json without its checksums."""
+    scale = original.model.logit_scale.exp().item()
+    if not math.isfinite(scale):
+        raise ExportError(f"the weights' logit_scale is {scale} after exp(); a bundle needs a finite one")
     source = Source(model=recipe.model, pretrained=recipe.pretrained, seed=recipe.seed, sha256=original.sha256)
     return {
         "format_version": 1,
@@ -65,7 +69,7 @@ def describe(recipe: Recipe, original: Original) -> dict[str, Any]:
         **_picture_form(original.model.visual.preprocess_cfg),
         "context_length": original.tokenizer.context_length,
         "embedding_size": import_open_clip().get_model_config(recipe.architecture)["embed_dim"],
-        "logit_scale": original.model.logit_scale.exp().item(),
+        "logit_scale": scale,
         "source": source,
     }
 

@@ -1,5 +1,6 @@
 """A recipe to an open_clip model with its weights, in float32 on the processor, ready to be asked."""
 
+import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -90,7 +91,10 @@ def _load(model: Any, path: Path) -> None:
             raise ExportError(f"{path} does not fit the model: {_line(error)}") from error
 
 
+_MANY_NAMES = re.compile(r'((?:"[^"]+", ){2}"[^"]+")(?:, "[^"]+")+')  # as torch lists what does not fit
+
+
 def _line(error: Exception) -> str:
-    """The gist of a foreign error: one line, not too long."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 300 else text[:300] + "…"
+    """The gist of a foreign error: one line, three names of each list of them, not too long."""
+    text = _MANY_NAMES.sub(r"\1, …", " ".join(str(error).split())) or type(error).__name__
+    return text if len(text) <= 400 else text[:400] + "…"

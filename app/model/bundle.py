@@ -7,6 +7,7 @@ fitted, `likeness.npz`. The graphs map `pixels` float32 (N, 3, S, S) and `tokens
 
 import hashlib
 import json
+import mmap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -26,13 +27,14 @@ FILES = (*GRAPHS, "MODEL_CARD.md")
 LIKENESS = (
     "likeness.npz"  # how its pictures are compared with examples, where that was fitted: `app.recognition.few_shot`
 )
+_EXTERNAL = b"\x0a\x08location\x12"  # protobuf: the key of a tensor's external_data, then the tag of a file's name
 PROBE_PROMPT = "a photo of a green apple."
 
 
 class Calibration(BaseModel):
     """What was fitted on data: see MODEL_CARD.md of the bundle for the data and the figures."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     temperature: PositiveFloat
     """Divides the logits: softmax(logit_scale / temperature x cosine) is a calibrated probability."""
@@ -46,7 +48,7 @@ class Calibration(BaseModel):
 class Proof(BaseModel):
     """What the original model itself answers to the probes below: unit vectors (D,)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     picture: tuple[float, ...]
     prompt: tuple[float, ...]
@@ -55,7 +57,7 @@ class Proof(BaseModel):
 class Source(BaseModel):
     """What open_clip builds the original from: `models check` holds the bundle against it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     model: str
     pretrained: str
@@ -69,7 +71,7 @@ class Source(BaseModel):
 class BundleConfig(BaseModel):
     """`config.json`, section 3 of the architecture."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     format_version: Literal[1]
     name: str
@@ -165,11 +167,29 @@ def open_bundle(folder: Path) -> Bundle:
     config = read_config(folder)
     for name in dict.fromkeys((*FILES, *config.sha256)):
         _check(folder / name, config.sha256.get(name, "no checksum"))
+    for path in (folder / "visual.onnx", folder / "text.onnx"):
+        for name in sorted(external_files(path) - config.sha256.keys()):
+            raise BundleError(f"{path} has weights in {name!r}, which has no checksum in config.json")
     try:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     except Exception as error:  # the tokenizers library raises bare Exception
         raise BundleError(f"{folder}/tokenizer.json cannot be read: {error}") from error
     return Bundle(folder, config, tokenizer)
+
+
+def external_files(graph: Path) -> set[str]:
+    """The names of the files that hold weights of an ONNX graph, without reading it as one."""
+    names = set()
+    with graph.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        at = data.find(_EXTERNAL)
+        while at >= 0:
+            start = at + len(_EXTERNAL) + 1
+            size = data[start - 1]
+            if size >= 0x80:  # a varint of two bytes
+                size, start = size - 0x80 + (data[start] << 7), start + 1
+            names.add(data[start : start + size].decode(errors="replace"))
+            at = data.find(_EXTERNAL, start)
+    return names
 
 
 def read_config(folder: Path) -> BundleConfig:

@@ -64,6 +64,25 @@ def test_weights_come_back(tmp_path, write):
     assert all(torch.equal(loaded[name], weights[name]) for name in weights)
 
 
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        "_orig_mod.{}".format,
+        "module._orig_mod.{}".format,
+        "_orig_mod.module.{}".format,
+        "model.{}".format,
+        "lightning.model.{}".format,
+        lambda name: name.replace("visual.", "visual._orig_mod."),
+        lambda name: "module." + name.replace("resblocks.", "resblocks._orig_mod."),
+    ],
+)
+def test_what_wrappers_add_to_names_is_taken_off(tmp_path, wrapped):
+    """torch.compile, DistributedDataParallel and Lightning put words into names; the weights are found all the same."""
+    weights = random_model().state_dict()
+    torch.save({"state_dict": {wrapped(name): tensor for name, tensor in weights.items()}}, tmp_path / "a.pt")
+    assert read_checkpoint(tmp_path / "a.pt").keys() == weights.keys()
+
+
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning", "ignore::torch.jit.TracerWarning")
 def test_openais_form_has_quickgelu_and_float32(tmp_path):
     """A TorchScript archive is read without torch.jit, and its activation is QuickGELU whatever the name says."""
@@ -120,11 +139,21 @@ def test_a_damaged_checkpoint_is_one_line(tmp_path, content, suffix):
 
 
 def test_weights_of_another_model_do_not_fit(tmp_path):
-    """Missing names and other shapes are told in one line."""
+    """Missing and unexpected names are told in one line, three of each."""
     save_file(random_model("TinyResNet").state_dict(), tmp_path / "other.safetensors")
     with pytest.raises(ExportError, match="other.safetensors does not fit the model: ") as raised:
         build(read_recipe("Tiny", str(tmp_path / "other.safetensors")), silence)
-    assert "\n" not in str(raised.value)
+    said = str(raised.value)
+    assert "\n" not in said
+    assert said.index("Missing key(s)") < said.index("Unexpected key(s)")
+
+
+def test_a_prefix_that_nobody_knows_is_told(tmp_path):
+    """The error quotes names as they are in the file, beside those that the model has."""
+    weights = {f"teacher/{name}": tensor for name, tensor in random_model().state_dict().items()}
+    save_file(weights, tmp_path / "odd.safetensors")
+    with pytest.raises(ExportError, match='Unexpected key.*"teacher/'):
+        build(read_recipe("Tiny", str(tmp_path / "odd.safetensors")), silence)
 
 
 def test_random_weights_follow_the_seed():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import save_file
 
 from app.errors import BundleError, EngineError, ExportError
@@ -267,6 +268,16 @@ def test_weights_too_large_for_one_file_lie_beside_it(make, monkeypatch):
     (folder / "visual.onnx.data").write_bytes(b"other weights")
     with pytest.raises(BundleError, match="visual.onnx.data is not the file of this bundle"):
         open_bundle(folder)
+
+
+@pytest.mark.parametrize("logarithm", [1000.0, float("inf"), float("nan")])
+def test_a_scale_that_is_not_finite_is_refused(make, tmp_path, logarithm):
+    """Weights whose logit_scale overflows, or is none, give no bundle."""
+    weights = build(read_recipe("Tiny", "none"), silence).model.state_dict()
+    save_file(weights | {"logit_scale": torch.tensor(logarithm)}, tmp_path / "odd.safetensors")
+    with pytest.raises(ExportError, match="logit_scale is (inf|nan)"):
+        make("Tiny", str(tmp_path / "odd.safetensors"))
+    assert not list((tmp_path / "models").glob("*"))
 
 
 def test_without_a_connection_nothing_is_left(tmp_path):

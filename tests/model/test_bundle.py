@@ -1,12 +1,14 @@
 """A bundle is what its config says it is, or it is refused with one clear line."""
 
+import hashlib
 import json
 
 import numpy as np
+import onnx
 import pytest
 
 from app.errors import BundleError
-from app.model.bundle import find_bundle, open_bundle
+from app.model.bundle import external_files, find_bundle, open_bundle
 from app.text import clean
 from tests.bundles import write_bundle
 
@@ -140,3 +142,44 @@ def test_a_tokenizer_that_is_none_is_refused(folder):
 def test_texts_are_cleaned_before_they_are_cut_into_tokens():
     """Broken unicode is mended, HTML entities are resolved twice, white space is single."""
     assert clean(" caf\u00c3\u00a9 &amp;amp; \n tea\u00a0") == "café & tea"
+
+
+def with_external_weights(folder, name: str) -> None:
+    """The bundle's text graph with its table in another file, and the graph's checksum corrected."""
+    graph = onnx.load(folder / "text.onnx")
+    (folder / "text.onnx").unlink()
+    onnx.save(graph, folder / "text.onnx", save_as_external_data=True, location=name, size_threshold=0)
+    record(folder, "text.onnx")
+
+
+def record(folder, *names: str) -> None:
+    """Put the checksums of files into config.json."""
+    config = json.loads((folder / "config.json").read_text())
+    config["sha256"] |= {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize("name", ["text.onnx.data", "beside.bin", "w" * 200, "gewichte-ä.bin"])
+def test_weights_in_a_file_without_a_checksum_are_refused(folder, name):
+    """Weights beside a graph are of the bundle only where config.json has their checksum."""
+    with_external_weights(folder, name)
+    assert f"text.onnx has weights in {name!r}, which has no checksum" in refusal(folder)
+    record(folder, name)
+    assert external_files(folder / "text.onnx") == {name}
+    open_bundle(folder)
+    (folder / name).write_bytes(b"other weights")
+    assert f"{name} is not the file of this bundle" in refusal(folder)
+
+
+@pytest.mark.parametrize("number", ["Infinity", "-Infinity", "NaN", "1e999"])
+@pytest.mark.parametrize(
+    "field", ["logit_scale", "mean", "std", "temperature", "known_margin", "label_cosine", "picture"]
+)
+def test_a_number_that_is_not_finite_is_refused(folder, number, field):
+    """JSON lets such numbers in; scores made with them would be NaN."""
+    config = json.loads((folder / "config.json").read_text())
+    holder = config["calibration"] if field in ("temperature", "known_margin", "label_cosine") else config
+    holder = config["proof"] if field == "picture" else holder
+    holder[field] = ["mark", *holder[field][1:]] if isinstance(holder.get(field), list) else "mark"
+    (folder / "config.json").write_text(json.dumps(config).replace('"mark"', number))
+    assert field in refusal(folder)
