@@ -31,7 +31,7 @@ async def feedback(body: Feedback, service: ServiceDep) -> FeedbackAnswer:
     if label and label.item:
         name = label.item  # the pantry may have it under a synonym
     keep_feedback = service.feedback_threads.change
-    await keep_feedback(service.feedback.keep, body.request_id, answer, name, service.checksum)
+    await keep_feedback(service.feedback.keep, answer.id, answer, name, service.checksum)
     taught = None
     if body.teach:
         new = [new_example(name, service.checksum, vector) for vector in answer.vectors]

@@ -1,19 +1,22 @@
 """Corrections of answers by people: the right item for a request, stored with the embedding it had."""
 
+import secrets
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from app.errors import NotFound
+from app.errors import InvalidRequest, NotFound
 from app.images.header import decode_base64
 from app.model.engines import Floats
 from app.sqlite_file import SQLiteFile
 
 MOST_ANSWERS = 1000
 MOST_BYTES = 64 * 1024 * 1024  # of pictures in base64, where pictures are kept at all
+
+SAME_PICTURE = 0.999  # cosine; the same picture in another batch is nearer than that
 
 _SCHEMA = """CREATE TABLE IF NOT EXISTS feedback
              (request TEXT NOT NULL, place INTEGER NOT NULL, answered TEXT NOT NULL, item TEXT NOT NULL,
@@ -29,6 +32,13 @@ class Answer:
     item: str
     vectors: Sequence[Floats]
     pictures: Sequence[str] = ()
+    id: str = ""
+    """Given by `Answers.remember`: no other answer has it, even where callers choose their request ids."""
+
+    def shows_the_same_as(self, other: "Answer") -> bool:
+        """Return whether both are about the same pictures: a request that was sent again."""
+        pairs = zip(self.vectors, other.vectors, strict=False)
+        return len(self.vectors) == len(other.vectors) and all(float(a @ b) > SAME_PICTURE for a, b in pairs)
 
     @property
     def bytes(self) -> int:
@@ -37,28 +47,45 @@ class Answer:
 
 
 class Answers:
-    """The last answers by request id, in memory; for one event loop."""
+    """The last answers by request id, in memory; for one event loop.
+
+    A request id may be the caller's. Where two callers choose the same one for different pictures, neither is
+    remembered: feedback must not reach somebody else's picture.
+    """
 
     def __init__(self) -> None:
-        self._answers: OrderedDict[str, Answer] = OrderedDict()
+        self._answers: OrderedDict[str, Answer | None] = OrderedDict()
         self._bytes = 0
 
     def remember(self, request: str, answer: Answer) -> None:
         """Keep an answer; the oldest give way."""
+        taken, before = request in self._answers, self._answers.get(request)
         self._forget(request)
-        self._answers[request] = answer
-        self._bytes += answer.bytes
+        if not taken:
+            kept: Answer | None = replace(answer, id=f"{request}-{secrets.token_hex(4)}")
+        elif before and before.shows_the_same_as(answer):
+            kept = replace(answer, id=before.id)
+        else:
+            kept = None
+        self._answers[request] = kept
+        self._bytes += kept.bytes if kept else 0
         while len(self._answers) > MOST_ANSWERS or self._bytes > MOST_BYTES:
             self._forget(next(iter(self._answers)))
 
     def of(self, request: str) -> Answer:
-        """The answer to a request; raises NotFound."""
+        """Return the answer to a request. Raise NotFound, or InvalidRequest where the id stands for several."""
         if request not in self._answers:
             raise NotFound(
                 f"no answer to request {request[:100]!r} is remembered here: the last {MOST_ANSWERS} to one picture, "
                 "or to frames of one thing, are, by the service that gave them"
             )
-        return self._answers[request]
+        answer = self._answers[request]
+        if answer is None:
+            raise InvalidRequest(
+                f"different pictures were sent under the request id {request[:100]!r}: "
+                "send each with an X-Request-ID of its own, or with none"
+            )
+        return answer
 
     def _forget(self, request: str) -> None:
         gone = self._answers.pop(request, None)

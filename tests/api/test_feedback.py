@@ -49,6 +49,46 @@ def test_feedback_is_taught_at_once(client):
     assert len(say(client, "r4", "quince", teach=True).json()["taught"]) == 2
 
 
+def test_feedback_never_reaches_somebody_elses_picture(client):
+    """A request id that two callers chose for different pictures is refused; an id that came twice with one is not."""
+    ask(client, "order-1", "yellow")
+    ask(client, "order-1", "red")
+    response = say(client, "order-1", "quince", teach=True)
+    assert response.status_code == 422
+    assert "send each with an X-Request-ID of its own" in response.json()["detail"]
+    assert client.get("/pantry").json()["items"] == []
+    ask(client, "order-1", "yellow")
+    assert say(client, "order-1", "quince").status_code == 422
+    ask(client, "frames", "yellow", "yellow")
+    ask(client, "frames", "yellow")
+    assert say(client, "frames", "quince").status_code == 422
+    for _ in range(2):
+        ask(client, "sent-again", "yellow")
+    assert say(client, "sent-again", "quince").status_code == 200
+
+
+def test_an_id_that_the_service_made_is_for_one_answer(client):
+    """Without an id of the caller's, the answer's header names it."""
+    ids = [
+        client.post("/process-image", json={"image_data": as_base64(picture(colour))}).headers["x-request-id"]
+        for colour in ("red", "blue")
+    ]
+    assert [say(client, each, "quince").json()["answered"] for each in ids] == ["red", "blue"]
+
+
+def test_a_request_id_that_comes_back_later_replaces_no_correction(start):
+    """Corrections are stored under ids of the service's own; a second one of the same answer replaces the first."""
+    client = start()
+    service = client.app.state.service
+    ask(client, "order-1", "yellow")
+    say(client, "order-1", "quince")
+    say(client, "order-1", "lemon")
+    service.answers._forget("order-1")
+    ask(client, "order-1", "red")
+    say(client, "order-1", "cherry")
+    assert [each.item for each in service.feedback.corrections()] == ["lemon", "cherry"]
+
+
 def test_feedback_without_teaching_changes_nothing(client):
     """It is kept for a training to come."""
     ask(client, "r1", "yellow")
