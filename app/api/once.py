@@ -1,6 +1,9 @@
 """The `Idempotency-Key` header: a change that is sent again, because its answer was lost, happens once."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Annotated
 
 from fastapi import Header
@@ -20,6 +23,19 @@ KeyHeader = Annotated[
 ]
 
 
+_caller: ContextVar[str] = ContextVar("caller", default="")
+
+
+@contextmanager
+def acting_for(api_key: bytes) -> Iterator[None]:
+    """Take the idempotency keys of the request that is handled inside for those of the caller with this API key."""
+    token = _caller.set(hashlib.sha256(api_key).hexdigest()[:16])
+    try:
+        yield
+    finally:
+        _caller.reset(token)
+
+
 def key_of(header: str | None, request: str) -> Key | None:
     """The key of a change, None where the caller sent none; `request` is all that makes the request what it is."""
-    return Key(header, hashlib.sha256(request.encode()).hexdigest()) if header else None
+    return Key(header, hashlib.sha256(request.encode()).hexdigest(), _caller.get()) if header else None

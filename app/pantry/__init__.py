@@ -32,6 +32,13 @@ class Key:
 
     text: str
     request: str
+    caller: str = ""
+    """Whose text it is, empty where the service does not know: equal texts of two callers are two keys."""
+
+    @property
+    def id(self) -> str:
+        """What names the key among those of all callers."""
+        return f"{self.caller} {self.text}" if self.caller else self.text
 
 
 @dataclass(frozen=True)

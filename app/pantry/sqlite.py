@@ -14,7 +14,7 @@ from app.pantry.examples import Example, check_room, chosen, from_bytes, to_byte
 from app.sqlite_file import TIMEOUT_S, SQLiteFile
 from app.text import normalise
 
-KEYS_KEPT = 100_000
+KEYS_KEPT = 100_000  # of each caller, so that none can push out the keys of another
 KEYS_KEPT_S = 24 * 3600
 
 _SCHEMA = """
@@ -44,8 +44,9 @@ _FIND = "SELECT item, count FROM items WHERE item = ?"
 _ALIKE = "SELECT item, count FROM items WHERE item = ? OR item GLOB '*[^ -~]*' ORDER BY item"
 _PUT = "INSERT INTO items VALUES (:item, :count) ON CONFLICT (item) DO UPDATE SET count = :count"
 _EXPIRE_KEYS = "DELETE FROM keys WHERE at < ?"
-_EVICT_KEYS = "DELETE FROM keys WHERE number <= (SELECT max(number) FROM keys) - ?"
-_KEEP_KEY = "INSERT INTO keys (key, request, item, count, removed, at) VALUES (?, ?, ?, ?, ?, ?)"
+_EVICT_KEYS = """DELETE FROM keys WHERE caller = :caller AND number <=
+                 (SELECT number FROM keys WHERE caller = :caller ORDER BY number DESC LIMIT 1 OFFSET :kept)"""
+_KEEP_KEY = "INSERT INTO keys (key, request, item, count, removed, at, caller) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _EXAMPLES_VERSION = "SELECT (SELECT count(*) FROM examples), (SELECT seq FROM sqlite_sequence WHERE name = 'examples')"
 _EXAMPLES = "SELECT id, item, model, vector, at FROM examples ORDER BY number"
 _KEEP_EXAMPLE = "INSERT INTO examples (id, item, model, vector, at) VALUES (?, ?, ?, ?, ?)"
@@ -54,9 +55,15 @@ _KEEP_EXAMPLE = "INSERT INTO examples (id, item, model, vector, at) VALUES (?, ?
 class SQLitePantry:
     """A PantryStore in one file. A change is one transaction, and on the disk before the call returns."""
 
-    def __init__(self, path: Path, *, max_bytes: int | None = None, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self, path: Path, *, max_bytes: int | None = None, timeout_s: float = TIMEOUT_S, keys_kept: int = KEYS_KEPT
+    ) -> None:
         """Opens the file, and makes it where there is none; raises StoreUnavailable."""
         self._file = SQLiteFile("the pantry", path, _SCHEMA, max_bytes=max_bytes, timeout_s=timeout_s)
+        self._keys_kept = keys_kept
+        if not _has_callers(self._file.writer):  # a file of an earlier release, or a new one
+            with self._file.transaction() as writer:
+                _add_callers(writer)
         if _other_spellings(self.items()):  # an earlier release took them for several items
             with self._file.transaction() as writer:
                 _unite_spellings(writer)
@@ -152,8 +159,10 @@ class SQLitePantry:
             else:
                 writer.execute(_PUT, {"item": item.item, "count": item.count})
             if key:
-                writer.execute(_KEEP_KEY, (key.text, key.request, item.item, item.count, item.removed, now))
-                writer.execute(_EVICT_KEYS, (KEYS_KEPT,))
+                row = (key.id, key.request, item.item, item.count, item.removed, now, key.caller)
+                number = writer.execute(_KEEP_KEY, row).lastrowid or 0
+                if number % max(1, self._keys_kept // 1000) == 0:  # it reads all keys of the caller
+                    writer.execute(_EVICT_KEYS, {"caller": key.caller, "kept": self._keys_kept})
             return item
 
 
@@ -206,9 +215,20 @@ def _example_ids(connection: sqlite3.Connection, item: str) -> list[str]:
     return [id for (id,) in connection.execute("SELECT id FROM examples WHERE item = ? ORDER BY number", (item,))]
 
 
+def _has_callers(connection: sqlite3.Connection) -> bool:
+    return any(column[1] == "caller" for column in connection.execute("PRAGMA table_info(keys)"))
+
+
+def _add_callers(connection: sqlite3.Connection) -> None:
+    """Add the column of keys that says whose they are, unless another process was faster."""
+    if not _has_callers(connection):
+        connection.execute("ALTER TABLE keys ADD COLUMN caller TEXT NOT NULL DEFAULT ''")
+        connection.execute("CREATE INDEX keys_caller ON keys (caller, number)")
+
+
 def _first_answer(connection: sqlite3.Connection, key: Key) -> Item | None:
     """The answer that the key's change got, or None when it is new; raises InvalidRequest for another request."""
-    row = connection.execute("SELECT request, item, count, removed FROM keys WHERE key = ?", (key.text,)).fetchone()
+    row = connection.execute("SELECT request, item, count, removed FROM keys WHERE key = ?", (key.id,)).fetchone()
     if row is None:
         return None
     check_same(key, row[0])

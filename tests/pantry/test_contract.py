@@ -141,6 +141,15 @@ def test_two_processes_count_to_exactly_the_sum(store, kind, tmp_path):
     wait_until(lambda: acknowledged <= store.get("rice").count <= 1000)
 
 
+def test_equal_keys_of_two_callers_are_two_keys(store):
+    """A caller gets no answer, and no error, that belongs to another."""
+    assert store.add("rice", 1, Key("k", "r", caller="one")).count == 1
+    assert store.add("rice", 1, Key("k", "another", caller="other")).count == 2
+    assert store.add("rice", 1, Key("k", "r")).count == 3
+    for caller, request, count in (("one", "r", 1), ("other", "another", 2), ("", "r", 3)):
+        assert store.add("rice", 1, Key("k", request, caller)).count == count
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -218,7 +227,8 @@ def test_any_other_name_is_stored_as_it_is(store, opened, name):
 
 def examples(item, *numbers, model="a model"):
     """Examples whose vectors tell them apart."""
-    return [new_example(item, model, np.float32([number, 0.6, -0.8])) for number in numbers]
+    vectors = [np.float32([number, 0.6, -0.8]) for number in numbers]
+    return [new_example(item, model, vector / np.linalg.norm(vector)) for vector in vectors]
 
 
 def seen(store):

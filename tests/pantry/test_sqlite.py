@@ -101,53 +101,45 @@ def test_a_key_is_good_for_a_day_and_no_longer(store):
         store.add("rice", 2, key)
 
 
-def test_old_keys_are_forgotten(store, monkeypatch):
-    """Keys are kept for a day and up to a number, so that the file does not grow for ever."""
-    monkeypatch.setattr(sqlite, "KEYS_KEPT", 3)
+def kept_keys(store):
+    return [row[0] for row in store._file.writer.execute("SELECT key FROM keys ORDER BY number")]
+
+
+def test_old_keys_are_forgotten(tmp_path):
+    """Keys are kept for a day and up to a number of each caller, so that the file does not grow for ever."""
+    store = SQLitePantry(tmp_path / "bounded.sqlite", keys_kept=3)
     for number in range(10):
         store.add("rice", 1, Key(f"k{number}", "r"))
-    count = store._file.writer.execute("SELECT count(*) FROM keys").fetchone()[0]
-    assert count == 3
+    assert kept_keys(store) == ["k7", "k8", "k9"]
     store._file.writer.execute("UPDATE keys SET at = ?", (time.time() - sqlite.KEYS_KEPT_S - 1,))
     store.add("rice", 1, Key("new", "r"))
-    assert store._file.writer.execute("SELECT key FROM keys").fetchall() == [("new",)]
+    assert kept_keys(store) == ["new"]
+    store.close()
 
 
-def test_spellings_that_were_items_of_their_own_are_united(tmp_path):
-    """Opened again, a file of an earlier release has one item of each name, with all counts and examples."""
-    path = tmp_path / "pantry.sqlite"
-    SQLitePantry(path).close()
-    connection = sqlite3.connect(path)
-    rows = {
-        "cre\u0300me": 2,
-        "crème": 3,
-        "ｂａｎａｎａ": 4,
-        "lay’s": 1,
-        "weissbier": 5,
-        "weißbier": 6,
-        "half/half": 7,
-        "tea": 8,
-    }
-    connection.executemany("INSERT INTO items VALUES (?, ?)", rows.items())
-    keep = "INSERT INTO examples (id, item, model, vector, at) VALUES (?, ?, 'seen', x'0000803f', 0)"
-    connection.executemany(keep, [("a", "cre\u0300me"), ("b", "crème"), ("c", "weißbier"), ("d", "ｂａｎａｎａ")])
-    connection.commit()
+def test_a_caller_cannot_push_out_the_keys_of_another(tmp_path):
+    """However many changes one makes, the other's change that comes again happens once."""
+    store = SQLitePantry(tmp_path / "bounded.sqlite", keys_kept=3)
+    quiet = Key("k", "r", caller="quiet")
+    assert store.add("rice", 1, quiet).count == 1
+    for number in range(20):
+        store.add("beans", 1, Key(f"k{number}", "r", caller="busy"))
+    assert store.add("rice", 1, quiet).count == 1
+    assert len(kept_keys(store)) == 4
+    store.close()
+
+
+def test_keys_of_an_earlier_release_go_on(tmp_path):
+    """A file whose keys have no caller is brought up to date, by two processes at once too, and its keys count."""
+    path = tmp_path / "old.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            "CREATE TABLE keys (number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, request TEXT NOT NULL, "
+            "item TEXT NOT NULL, count INTEGER NOT NULL, removed INTEGER NOT NULL, at REAL NOT NULL) STRICT"
+        )
+        connection.execute("INSERT INTO keys VALUES (1, 'k', 'r', 'rice', 7, 0, ?)", (time.time(),))
     connection.close()
-    for _ in range(2):
-        store = SQLitePantry(path)
-        expected = {"crème": 5, "banana": 4, "lay's": 1, "weissbier": 11, "half/half": 7, "tea": 8}
-        assert store.items() == expected
-        found = {example.id: example.item for example in store.examples()}
-        assert found == {"a": "crème", "b": "crème", "c": "weissbier", "d": "banana"}
+    stores = [SQLitePantry(path) for _ in range(2)]
+    assert [store.add("rice", 1, Key("k", "r")).count for store in stores] == [7, 7]
+    for store in stores:
         store.close()
-
-
-def test_another_program_that_changes_names_is_seen(store, tmp_path):
-    """The stamp is kept by the file itself: an item that is inserted, renamed or deleted by hand changes it."""
-    stamps = [store.stamp()]
-    connection = sqlite3.connect(tmp_path / "pantry.sqlite", isolation_level=None)
-    for change in ("INSERT INTO items VALUES ('tea', 1)", "UPDATE items SET item = 'oats'", "DELETE FROM items"):
-        connection.execute(change)
-        stamps.append(store.stamp())
-    connection.close()
-    assert len(set(stamps)) == 4

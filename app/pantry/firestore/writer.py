@@ -162,7 +162,7 @@ class Writer:
 
     def _key_name(self, key: Key) -> str:
         """A key's document: any text becomes an id."""
-        return self._connection.document(f"{self._collection}_keys", hashlib.sha256(key.text.encode()).hexdigest())
+        return self._connection.document(f"{self._collection}_keys", hashlib.sha256(key.id.encode()).hexdigest())
 
     @contextmanager
     def _deadline(self) -> Iterator[float]:
