@@ -225,10 +225,14 @@ def test_any_other_name_is_stored_as_it_is(store, opened, name):
     assert store.items() == {}
 
 
+def unit(number):
+    """A unit vector for each number."""
+    return np.float32([np.cos(number), np.sin(number), 0])
+
+
 def examples(item, *numbers, model="a model"):
     """Examples whose vectors tell them apart."""
-    vectors = [np.float32([number, 0.6, -0.8]) for number in numbers]
-    return [new_example(item, model, vector / np.linalg.norm(vector)) for vector in vectors]
+    return [new_example(item, model, unit(number)) for number in numbers]
 
 
 def seen(store):
@@ -245,7 +249,7 @@ def test_examples_are_kept_as_they_are(store, opened):
         wait_until(lambda: len(client.examples()) == 3)  # noqa: B023 - asked before the next round
         kept = client.examples()
         assert [(each.id, each.at) for each in kept] == [(each.id, each.at) for each in first + second]
-        assert seen(client)[0] == ("rice", "a model", np.float32([1 / 3, 0.6, -0.8]).tolist())
+        assert seen(client)[0] == ("rice", "a model", unit(1 / 3).tolist())
         assert [each.vector.dtype for each in kept] == [np.float32] * 3
 
 
@@ -261,7 +265,7 @@ def test_an_example_that_is_sent_again_is_kept_once(store):
     """An answer that was lost may be asked for again."""
     store.teach("rice", examples("rice", 1, 2))
     store.teach("rice", examples("rice", 2, 3))
-    assert [vector[0] for _, _, vector in seen(store)] == [1, 2, 3]
+    assert [vector for _, _, vector in seen(store)] == [unit(number).tolist() for number in (1, 2, 3)]
 
 
 def test_examples_are_forgotten(store):
@@ -270,7 +274,8 @@ def test_examples_are_forgotten(store):
     store.teach("oats", examples("oats", 1))
     names = [each.id for each in store.examples() if each.item == "rice"]
     assert store.forget("rice", names[:1]) == 1
-    assert [vector[0] for item, _, vector in seen(store) if item == "rice"] == [2, 3]
+    left = [vector for item, _, vector in seen(store) if item == "rice"]
+    assert left == [unit(number).tolist() for number in (2, 3)]
     assert store.forget("rice") == 2
     assert store.forget("rice") == 0
     assert seen(store) == [("oats", "a model", examples("oats", 1)[0].vector.tolist())]
