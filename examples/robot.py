@@ -46,7 +46,7 @@ def frames_of_camera(number: int) -> Iterator[tuple[str, Any]]:
 
 def sure(found: Recognition) -> str | None:
     """The item, when the answer is good enough to act on."""
-    return found.item if found.confident and found.known is not False else None
+    return found.stored_as if found.confident and found.known is not False else None
 
 
 def watch(larder: Larder, frames: Iterator[tuple[str, Any]], agree: int) -> dict[str, int]:

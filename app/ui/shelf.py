@@ -55,7 +55,8 @@ def counting(things: list[Found], number: int) -> None:
         st.header("In the pantry")
         with st.grid(min_column_width=150):
             quantities = {
-                thing.item: st.number_input(plain(thing.item), min_value=0, value=thing.count) for thing in things
+                thing.stored_as: st.number_input(plain(thing.stored_as), min_value=0, value=thing.count)
+                for thing in things
             }
         with st.container(horizontal=True):
             add = st.form_submit_button("Add all to the pantry", icon=":material/add:", type="primary")

@@ -1,6 +1,6 @@
 """The service's answers as frozen dataclasses, under the names of the wire."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar
 
 T = TypeVar("T")
@@ -32,10 +32,26 @@ class Frames:
 
 
 @dataclass(frozen=True)
-class Found:
-    """An item that was found in a picture, so many times."""
+class Countable:
+    """A label with the pantry's name of it."""
 
     item: str
+    """The label."""
+    pantry_item: str | None = field(default=None, kw_only=True)
+    """The pantry's name of it, where that is another one: a synonym, for instance."""
+    pantry_refused: str | None = field(default=None, kw_only=True)
+    """Why the pantry cannot have it as an item, where an update was asked for."""
+
+    @property
+    def stored_as(self) -> str:
+        """The name under which the pantry has it, or would have it."""
+        return self.pantry_item or self.item
+
+
+@dataclass(frozen=True)
+class Found(Countable):
+    """An item that was found in a picture, with a box for each piece."""
+
     count: int
     boxes: list[list[int]]
     """Left, top, right, bottom in pixels."""
@@ -73,11 +89,9 @@ class Correction:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a picture or a box of it shows, and how sure that is."""
+class Seen(Countable):
+    """What a picture or a box of it shows, and how sure that is; `item` is the best label."""
 
-    item: str
-    """The best label."""
     confident: bool
     known: bool | None
     """Whether the picture shows any of the labels at all; None where the model is not calibrated."""

@@ -1,5 +1,7 @@
 """The label file, here or in S3."""
 
+import os
+
 import pytest
 
 from app.errors import InvalidLabels
@@ -100,3 +102,41 @@ def test_a_service_follows_the_object(bucket, start):
     assert served() == ["red", "green"]
     bucket.put("labels.txt", b"red\nblue\n")
     wait_until(lambda: served() == ["red", "blue"])
+
+
+def test_a_file_that_is_written_in_place_is_not_read_in_pieces(tmp_path, clock):
+    """Truncated and filled again, it is taken once it has been the same for a while; until then the text stays."""
+    path = tmp_path / "labels.txt"
+    path.write_text("red\nblue\n")
+    labels = LocalLabels(path, settle_s=0.3, clock=clock)
+    before = labels.stamp()
+    for piece in ("", "gre", "green\nyel", "green\nyellow\n"):
+        path.write_text(piece)
+        for _ in range(2):
+            assert (labels.stamp(), labels.read()) == (before, "red\nblue\n")
+            clock.now += 0.1
+    clock.now += 0.15
+    assert labels.stamp() != before
+    assert labels.read() == "green\nyellow\n"
+
+
+def test_a_new_text_of_the_same_size_and_time_is_noticed(tmp_path):
+    """A program that puts the time back cannot put back the time of the change of the file's entry."""
+    path = tmp_path / "labels.txt"
+    path.write_text("red\n")
+    labels, stat = LocalLabels(path, settle_s=0), path.stat()
+    before = labels.stamp()
+    path.write_text("tan\n")
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert labels.stamp() != before
+    assert labels.read() == "tan\n"
+
+
+def test_the_text_stays_the_stamps_while_the_file_changes(tmp_path, clock):
+    """What is read belongs to the stamp, whatever stands in the file by now; byte order marks are left out."""
+    path = tmp_path / "labels.txt"
+    path.write_bytes(b"\xef\xbb\xbfred\n\xef\xbb\xbfblue\n")
+    labels = LocalLabels(path, clock=clock)
+    labels.stamp()
+    path.write_text("half a fi")
+    assert labels.read() == "red\nblue\n"

@@ -5,6 +5,7 @@ import io
 import pytest
 from PIL import Image
 
+from tests.conftest import wait_until
 from tests.fakes import as_bytes, picture
 from tests.nectar import nectar
 from tests.shelves import shelf
@@ -189,3 +190,18 @@ def test_every_picture_of_several_is_a_shelf(larder, open_page):
     page = search(open_page("recognise"), shelf("lime", "carrots"), b"nothing", shelf("orange"))
     assert "2.jpg: the bytes are not a picture" in said(page)
     assert [each.value["Item"].tolist() for each in page.table] == [["lime", "carrots"], ["orange"]]
+
+
+def test_the_item_that_the_pantry_has_is_offered(larder, open_page):
+    """The label is carrots; the pantry that has it as carrot gets more of carrot, in one picture and on a shelf."""
+    for item in larder.items():  # what other tests have left
+        larder.delete(item.item)
+    larder.set_count("carrot", 5)
+    wait_until(lambda: larder.recognise(sample("carrots")).pantry_item == "carrot")
+    page = several(open_page("recognise"), sample("carrots"))
+    assert named(page.text_input, "Item").value == "carrot"
+    button(page, "Add to the pantry")
+    assert (larder.item("carrot").count, [each.item for each in larder.items()]) == (6, ["carrot"])
+    found = larder.recognise_shelf(sample("carrots"))
+    assert {each.stored_as for each in found if each.item == "carrots"} == {"carrot"}
+    larder.delete("carrot")

@@ -100,7 +100,7 @@ def one_thing(pictures: list[Picked]) -> None:
         if found.frames:
             agreement(found.frames)
         ranking(found)
-        counting(found.item)
+        counting(found.stored_as)
 
 
 def page() -> None:
