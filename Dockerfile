@@ -14,8 +14,11 @@ ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 WORKDIR /larder
 COPY models models
 COPY requirements.txt requirements-model.txt ./
+# one index for torch alone: were it an extra one, either could answer for any name
 RUN test -f "models/${BUNDLE}/config.json" \
- || pip install --no-cache-dir --extra-index-url "${TORCH_INDEX}" -r requirements-model.txt
+ || { grep -E '^torch==' requirements-model.txt > torch.txt \
+   && pip install --no-cache-dir --no-deps --index-url "${TORCH_INDEX}" -r torch.txt \
+   && pip install --no-cache-dir -r requirements-model.txt; }
 COPY app app
 RUN test -f "models/${BUNDLE}/config.json" || python -m app models export "${MODEL}" "${PRETRAINED}"
 # a checkout may be its owner's alone to read; the service runs as somebody else

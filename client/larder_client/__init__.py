@@ -39,6 +39,8 @@ from larder_client.errors import (
     UnsupportedImage,
 )
 
+__version__ = "0.1.0"
+
 __all__ = [
     "AsyncLarder",
     "Busy",
