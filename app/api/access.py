@@ -8,6 +8,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api import failures
+from app.api.once import acting_for
 from app.errors import Forbidden, Unauthorized
 from app.serving.keys import Keys
 
@@ -30,36 +31,40 @@ class AccessMiddleware:
         self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        api_key = b""
         if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
             try:
-                self._check(scope)
+                api_key = self._check(scope)
             except (Unauthorized, Forbidden) as error:
                 await failures.answer(error, scope["state"]["request_id"])(scope, receive, send)
                 return
-        await self._app(scope, receive, send)
+        with acting_for(api_key):
+            await self._app(scope, receive, send)
 
-    def _check(self, scope: Scope) -> None:
+    def _check(self, scope: Scope) -> bytes:
+        """Return the API key of the request, empty where none is needed; raise Unauthorized or Forbidden."""
         headers = Headers(scope=scope)
         if self._keys.needed:
-            check_key(headers, self._keys)
-            return
+            return check_key(headers, self._keys)
         host = headers.get("host")  # only programs that speak HTTP/1.0 send none
         if host is not None and (self._hosts or _is_loopback(scope)):
             check_host(host, self._hosts)
         if scope["method"] not in _SAFE_METHODS:
             check_origin(headers, self._origins)
+        return b""
 
 
-def check_key(headers: Headers, keys: Keys) -> None:
-    """Raise Unauthorized unless `Authorization: Bearer` or `X-API-Key` is a key.
+def check_key(headers: Headers, keys: Keys) -> bytes:
+    """Return the key that `X-API-Key` or `Authorization: Bearer` has; raise Unauthorized when neither is a key.
 
     Either will do: a gateway may use the other one for itself.
     """
     scheme, _, bearer = headers.get("authorization", "").partition(" ")
     sent = [headers.get("x-api-key", ""), bearer.strip() if scheme.lower() == "bearer" else ""]
-    right = [keys.have(key.encode("latin-1")) for key in sent]  # both are compared, in constant time
-    if not any(right):
+    right = [key for key in (text.encode("latin-1") for text in sent) if keys.have(key)]  # both: in constant time
+    if not right:
         raise Unauthorized("a key is needed: send Authorization: Bearer KEY or X-API-Key: KEY")
+    return right[0]
 
 
 def check_host(host: str, allowed: Sequence[str]) -> None:

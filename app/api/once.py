@@ -28,8 +28,8 @@ _caller: ContextVar[str] = ContextVar("caller", default="")
 
 @contextmanager
 def acting_for(api_key: bytes) -> Iterator[None]:
-    """Take the idempotency keys of the request that is handled inside for those of the caller with this API key."""
-    token = _caller.set(hashlib.sha256(api_key).hexdigest()[:16])
+    """Handle a request of the caller with this API key, empty where none is needed: its idempotency keys are its own."""
+    token = _caller.set(hashlib.sha256(api_key).hexdigest()[:16] if api_key else "")
     try:
         yield
     finally:

@@ -131,6 +131,22 @@ def test_a_key_that_is_none_is_422(client, key):
     assert client.get("/pantry").json() == {"items": []}
 
 
+def test_callers_with_different_api_keys_share_no_idempotency_key(start):
+    """Neither gets the other's answer, whichever header their API keys come in; each one's own change happens once."""
+    client = start(api_keys="one,other")
+    callers = [{"X-API-Key": "one"}, {"Authorization": "Bearer other"}, {"Authorization": "Bearer one"}]
+    counts = [
+        client.post("/pantry/rice/add", json={"quantity": 2}, headers=caller | KEY).json()["count"]
+        for caller in (*callers, *callers)
+    ]
+    assert counts == [2, 4, 2, 2, 4, 2]
+    body = {"image_data": as_base64(picture()), "pantry_update": {"operation": "add"}}
+    answers = [
+        client.post("/process-image", json=body, headers=caller | {"Idempotency-Key": "p"}) for caller in callers[:2]
+    ]
+    assert [answer.json()["pantry"]["count"] for answer in (*answers, *answers)] == [1, 2, 1, 2]
+
+
 def test_without_a_pantry_changes_are_404(start):
     """A service that keeps no pantry has no items, and says why it takes none."""
     client = start(pantry="none")
