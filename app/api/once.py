@@ -28,7 +28,7 @@ _caller: ContextVar[str] = ContextVar("caller", default="")
 
 @contextmanager
 def acting_for(api_key: bytes) -> Iterator[None]:
-    """Handle a request of the caller with this API key, empty where none is needed: its idempotency keys are its own."""
+    """Handle a request of the caller with this API key, empty where none is needed."""
     token = _caller.set(hashlib.sha256(api_key).hexdigest()[:16] if api_key else "")
     try:
         yield

@@ -10,6 +10,7 @@ from app.pantry.examples import Example
 from app.text import first_invisible, lower_name
 
 MAX_COUNT = 1_000_000_000
+MAX_ITEMS = 100_000  # each is a label, which every picture is compared with
 MAX_NAME = 200
 _MAX_RAW = 10 * MAX_NAME  # before cleaning, which may shorten a name: HTML entities, spaces
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.errors import InvalidRequest, NotFound
-from app.pantry import MAX_COUNT, Item, Key
+from app.pantry import MAX_COUNT, MAX_ITEMS, Item, Key
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,14 @@ class Change:
 def not_there(item: str) -> NotFound:
     """The error for an item that the pantry does not have."""
     return NotFound(f"the pantry has no item {item!r}")
+
+
+def check_room_for_item(item: str, have: int, most: int = MAX_ITEMS) -> None:
+    """Raises InvalidRequest when a pantry of `have` items can take no new one."""
+    if have >= most:
+        raise InvalidRequest(
+            f"the pantry has {have:,} items, the most that it takes: delete some before adding {item!r}"
+        )
 
 
 def check_same(key: Key, request: str) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from app.errors import InvalidRequest
 from app.log import get_logger
-from app.pantry import MAX_COUNT, Item, Key, Status, item_name
-from app.pantry.changes import Change, check_same, not_there
+from app.pantry import MAX_COUNT, MAX_ITEMS, Item, Key, Status, item_name
+from app.pantry.changes import Change, check_room_for_item, check_same, not_there
 from app.pantry.examples import Example, check_room, chosen, from_bytes, to_bytes
 from app.sqlite_file import TIMEOUT_S, SQLiteFile
 from app.text import normalise
@@ -56,11 +56,18 @@ class SQLitePantry:
     """A PantryStore in one file. A change is one transaction, and on the disk before the call returns."""
 
     def __init__(
-        self, path: Path, *, max_bytes: int | None = None, timeout_s: float = TIMEOUT_S, keys_kept: int = KEYS_KEPT
+        self,
+        path: Path,
+        *,
+        max_bytes: int | None = None,
+        timeout_s: float = TIMEOUT_S,
+        keys_kept: int = KEYS_KEPT,
+        max_items: int = MAX_ITEMS,
     ) -> None:
         """Opens the file, and makes it where there is none; raises StoreUnavailable."""
         self._file = SQLiteFile("the pantry", path, _SCHEMA, max_bytes=max_bytes, timeout_s=timeout_s)
         self._keys_kept = keys_kept
+        self._max_items = max_items
         if not _has_callers(self._file.writer):  # a file of an earlier release, or a new one
             with self._file.transaction() as writer:
                 _add_callers(writer)
@@ -118,6 +125,8 @@ class SQLitePantry:
             have = _example_ids(writer, item)
             new = {each.id: each for each in examples if each.id not in have}
             check_room(item, len(have), len(new))
+            if _find(writer, item) is None:
+                check_room_for_item(item, _item_count(writer), self._max_items)
             writer.execute("INSERT OR IGNORE INTO items VALUES (?, 0)", (item,))
             rows = [(id, item, each.model, to_bytes(each.vector), each.at) for id, each in new.items()]
             writer.executemany(_KEEP_EXAMPLE, rows)
@@ -154,6 +163,8 @@ class SQLitePantry:
             found = _find(writer, change.item)
             change = replace(change, item=found.item if found else change.item)
             item = change.applied(found.count if found else None)
+            if found is None:
+                check_room_for_item(item.item, _item_count(writer), self._max_items)
             if change.operation == "delete":
                 writer.execute("DELETE FROM items WHERE item = ?", (item.item,))
             else:
@@ -173,6 +184,10 @@ def _find(connection: sqlite3.Connection, item: str) -> Item | None:
     key = normalise(item)  # which is also how a name in ASCII is spelled
     rows = connection.execute(_ALIKE, (key,))
     return next((Item(*row) for row in rows if normalise(row[0]) == key), None)
+
+
+def _item_count(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT count(*) FROM items").fetchone()[0])
 
 
 def _own_name(connection: sqlite3.Connection, item: str) -> str:

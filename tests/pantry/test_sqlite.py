@@ -6,10 +6,12 @@ import sys
 import threading
 import time
 
+import numpy as np
 import pytest
 
 from app.errors import InvalidRequest, StoreUnavailable
 from app.pantry import Key, sqlite
+from app.pantry.examples import new_example
 from app.pantry.sqlite import SQLitePantry
 
 
@@ -143,3 +145,23 @@ def test_keys_of_an_earlier_release_go_on(tmp_path):
     assert [store.add("rice", 1, Key("k", "r")).count for store in stores] == [7, 7]
     for store in stores:
         store.close()
+
+
+def test_a_pantry_has_only_so_many_items(tmp_path):
+    """A new item is refused once the pantry is full; those that are there go on, and one deleted makes room."""
+    store = SQLitePantry(tmp_path / "small.sqlite", max_items=2)
+    store.put("rice", 1)
+    store.add("oats", 1)
+    example = new_example("beans", "model", np.float32([1, 0]))
+    for change in (
+        lambda: store.put("beans", 1),
+        lambda: store.add("beans", 1),
+        lambda: store.teach("beans", [example]),
+    ):
+        with pytest.raises(InvalidRequest, match="the pantry has 2 items, the most that it takes"):
+            change()
+    assert store.add("rice", 1).count == 2
+    store.teach("rice", [new_example("rice", "model", np.float32([1, 0]))])
+    store.delete("oats")
+    assert store.put("beans", 1).count == 1
+    store.close()

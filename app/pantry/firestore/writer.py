@@ -20,7 +20,7 @@ from google.api_core import exceptions
 from app.deadline import seconds_left
 from app.errors import StoreUnavailable
 from app.pantry import MAX_COUNT, Item, Key
-from app.pantry.changes import Change, check_same, not_there
+from app.pantry.changes import Change, check_room_for_item, check_same, not_there
 from app.pantry.examples import Example, check_room, chosen
 from app.pantry.firestore.connection import Connection, left
 from app.pantry.firestore.documents import COUNT, Version, check_id, number, read_count, version_of, whole
@@ -55,6 +55,8 @@ class Writer:
         with self._deadline() as deadline:
             document_id, entry = self._memory.document(change.item)
             change = replace(change, item=entry.item if entry and entry.item else change.item)
+            if entry is None and change.operation in ("put", "add"):
+                check_room_for_item(change.item, len(self._memory))
             reaches_the_most = change.quantity + (entry.count if entry else 0) > MAX_COUNT // 2
             if key is None and not reaches_the_most and not (entry and entry.odd):
                 return self._unconditional(change, document_id, deadline)
@@ -69,6 +71,8 @@ class Writer:
         check_room(item, len(have), len(new))
         document_id, entry = self._memory.document(item)
         item = entry.item if entry and entry.item else item
+        if entry is None:
+            check_room_for_item(item, len(self._memory))
         writes = [{"update": {"name": self._example(each.id), "fields": written(each)}} for each in new]
         writes.append(_transform(self._connection.document(self._collection, document_id), increment=0))
         with self._deadline() as deadline:
