@@ -61,7 +61,7 @@ def shrunk(file: bytes, enough: int | None) -> Image.Image:
     if enough is None:
         return open_picture(file, ImageLimits())
     header = read_header(file, ImageLimits())
-    return decode(header, lambda size: reduction(header, min(size), enough))
+    return decode(header, lambda size: reduction(header, min(size), enough)).picture
 
 
 def main() -> None:

@@ -13,8 +13,15 @@ _SAME = 2  # grey levels within which a profile is sRGB by another name
 Convert = Callable[[Image.Image], Image.Image]
 
 
+def unchanged(picture: Image.Image) -> Image.Image:
+    """Convert what is in sRGB."""
+    return picture
+
+
 def to_srgb(profile: bytes, mode: str) -> Convert | None:
-    """A function that converts pictures of this mode ("RGB", "L" or "CMYK") from a profile to RGB in sRGB.
+    """A function from pictures in the colours of a profile to RGB in sRGB, for files of this mode.
+
+    The mode is "RGB", "CMYK", or "L", for which the function takes an RGB picture of greys.
 
     None where nothing is to be done: there is no profile, it cannot be read, it is for other modes, or it is sRGB.
     """
@@ -37,7 +44,8 @@ def _build(profile: bytes, mode: str) -> Convert | None:
         return None
 
     def convert(picture: Image.Image) -> Image.Image:
-        return ImageCms.applyTransform(picture, transform) or picture
+        source = picture.getchannel(0) if mode == "L" else picture
+        return ImageCms.applyTransform(source, transform) or picture
 
     return convert
 

@@ -6,12 +6,13 @@ Only `prepare` decodes for the service and its commands: there is the bound on h
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from app.errors import InvalidImage
-from app.images.colour import Convert, to_srgb
+from app.images.colour import Convert, to_srgb, unchanged
 from app.images.header import Header, ImageLimits, read_header
 
 _BLOCK = 1_000_000  # pixels that are flattened at a time
@@ -31,12 +32,20 @@ _UPRIGHT = {
 _TURNED = {5, 6, 7, 8}  # orientations that swap width and height
 
 
+class Decoded(NamedTuple):
+    """An upright RGB picture, and what converts it, or any piece of it, to sRGB."""
+
+    picture: Image.Image
+    convert: Convert
+
+
 def open_picture(data: bytes, limits: ImageLimits) -> Image.Image:
     """Decode the picture in `data` in full: first frame, upright, sRGB, transparency flattened on white.
 
     For pictures of one's own, such as training data. Raises InvalidImage, UnsupportedImage or ImageTooLarge.
     """
-    return decode(read_header(data, limits), lambda _size: 1)
+    picture, convert = decode(read_header(data, limits), lambda _size: 1)
+    return convert(picture)
 
 
 def reduction(header: Header, side: int, enough: int) -> int:
@@ -51,9 +60,10 @@ def reduction(header: Header, side: int, enough: int) -> int:
     return times if header.format == "JPEG" else 1
 
 
-def decode(header: Header, times_of: Callable[[tuple[int, int]], int]) -> Image.Image:
+def decode(header: Header, times_of: Callable[[tuple[int, int]], int]) -> Decoded:
     """Decode a picture, 1, 2, 4 or 8 times smaller, rounded up, as `times_of` says for its upright width and height.
 
+    Its colours are those of its profile, since converting takes 20 ms a megapixel: convert what is cut or resized.
     Raises InvalidImage, and what `times_of` raises.
     """
     picture, jpeg = header.picture, header.format == "JPEG"
@@ -67,8 +77,8 @@ def decode(header: Header, times_of: Callable[[tuple[int, int]], int]) -> Image.
         if jpeg and times > 1:
             picture.draft(None, (max(1, width // times), max(1, height // times)))
         picture.load()
-        flat = _srgb(header, 1 if jpeg else times)
-        return flat.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else flat
+        flat, convert = _rgb(header, 1 if jpeg else times)
+        return Decoded(flat.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else flat, convert)
 
 
 @contextmanager
@@ -88,17 +98,17 @@ def _orientation(picture: Image.Image) -> int | None:
         return None
 
 
-def _srgb(header: Header, times: int) -> Image.Image:
-    """A loaded picture of any mode to sRGB as viewers show it, `times` smaller."""
-    picture = header.picture
-    converted = to_srgb(header.profile, picture.mode) if picture.mode == "CMYK" else None
-    flat = _flat(picture, times, converted)
+def _rgb(header: Header, times: int) -> Decoded:
+    """A loaded picture of any mode to RGB as viewers show it, `times` smaller."""
+    picture: Image.Image = header.picture
+    if header.format == "BMP" and picture.mode == "RGBA" and picture.getchannel("A").getextrema() == (0, 0):
+        picture = _opaque(picture)
+    from_cmyk = to_srgb(header.profile, "CMYK") if picture.mode == "CMYK" else None
+    flat = _flat(picture, times, from_cmyk)
     if header.frame:
         flat = _on_white(flat, [side // times for side in header.frame])
-    if picture.mode in ("L", "LA") and (convert := to_srgb(header.profile, "L")):
-        return convert(flat.getchannel(0))
-    convert = None if converted else to_srgb(header.profile, "RGB")
-    return convert(flat) if convert else flat
+    convert = unchanged if from_cmyk else to_srgb(header.profile, "L" if picture.mode in ("L", "LA") else "RGB")
+    return Decoded(flat, convert or unchanged)
 
 
 def _flat(picture: Image.Image, times: int, from_cmyk: Convert | None) -> Image.Image:
@@ -124,6 +134,12 @@ def _block(picture: Image.Image, from_cmyk: Convert | None) -> Image.Image:
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, rgba).convert("RGB")
     return from_cmyk(picture) if from_cmyk else picture.convert("RGB")
+
+
+def _opaque(picture: Image.Image) -> Image.Image:
+    """Without its alpha channel: what writes a BMP with an alpha mask often leaves it 0, and viewers ignore it then."""
+    picture.putalpha(255)
+    return picture
 
 
 def _on_white(picture: Image.Image, box: Sequence[int]) -> Image.Image:

@@ -181,9 +181,8 @@ def _check_size(size: tuple[int, int], limits: ImageLimits, name: str, memory: f
     width, height = size
     most = int(limits.max_pixels / memory)
     if width * height > most:
-        raise ImageTooLarge(
-            f"the picture has {width} x {height} pixels; at most {most:,} in all are accepted of {name}"
-        )
+        of = f" of a {name}" if most < limits.max_pixels else ""
+        raise ImageTooLarge(f"the picture has {width} x {height} pixels; at most {most:,} in all are accepted{of}")
 
 
 def _identify(data: bytes, name: str, limits: ImageLimits) -> ImageFile:

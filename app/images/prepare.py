@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from app.images.decode import decode, reduction
+from app.images.decode import Decoded, decode, reduction
 from app.images.header import Header, ImageLimits, decode_base64, read_header
 from app.images.preprocess import ImageForm, preprocessor
 
@@ -32,7 +32,7 @@ class Preparer:
     Every method raises InvalidImage, UnsupportedImage or ImageTooLarge. Giants are decoded one at a time.
     """
 
-    def __init__(self, form: ImageForm, limits: ImageLimits, decode: Callable[..., Image.Image] = decode) -> None:
+    def __init__(self, form: ImageForm, limits: ImageLimits, decode: Callable[..., Decoded] = decode) -> None:
         self.limits = limits
         self._decode = decode
         self._preprocess = preprocessor(form)
@@ -47,15 +47,15 @@ class Preparer:
 
     def pixels(self, picture: Picture) -> Pixels:
         """The model's input of a picture."""
-        return self._preprocess(self._whole(self.read_header(picture)))
+        return self._preprocess(*self._whole(self.read_header(picture)))
 
     def pixels_and_thumbnail(self, picture: Picture) -> tuple[Pixels, bytes]:
         """The model's input, and a JPEG of at most THUMBNAIL pixels a side, from one decode."""
-        whole = self._whole(self.read_header(picture))
-        pixels = self._preprocess(whole)
+        whole, convert = self._whole(self.read_header(picture))
+        pixels = self._preprocess(whole, convert)
         whole.thumbnail((THUMBNAIL, THUMBNAIL))
         file = io.BytesIO()
-        whole.save(file, "JPEG", quality=80)
+        convert(whole).save(file, "JPEG", quality=80)
         return pixels, file.getvalue()
 
     def crops(self, picture: Picture, boxes_in: BoxesIn) -> tuple[Sequence[Box], list[Pixels]]:
@@ -75,16 +75,16 @@ class Preparer:
             return times
 
         with self._turn(header):
-            whole = self._decode(header, times_of)
+            whole, convert = self._decode(header, times_of)
         levels = _pyramid(whole, times) if header.is_giant else {1: whole}
         everything = 0, 0, whole.width * times, whole.height * times
-        return boxes, [self._preprocess(_cut(levels, box, self._enough)) for box in (everything, *boxes)]
+        return boxes, [self._preprocess(_cut(levels, box, self._enough), convert) for box in (everything, *boxes)]
 
     def give_up_giant(self) -> None:
         """Let the next giant be decoded though the one before it has not come back."""
         self._giants = threading.Lock()
 
-    def _whole(self, header: Header) -> Image.Image:
+    def _whole(self, header: Header) -> Decoded:
         with self._turn(header):
             return self._decode(header, lambda size: reduction(header, min(size), self._enough))
 

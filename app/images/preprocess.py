@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from app.images.colour import Convert, unchanged
+
 _FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 _WIDEST = 20  # beyond this ratio of the sides the far ends, which the centre crop drops, are cut before resizing
 
@@ -27,8 +29,8 @@ class ImageForm:
     std: tuple[float, float, float]
 
 
-def preprocessor(form: ImageForm) -> Callable[[Image.Image], npt.NDArray[np.float32]]:
-    """A function from an RGB picture to a (3, size, size) float32 array.
+def preprocessor(form: ImageForm) -> Callable[..., npt.NDArray[np.float32]]:
+    """A function from an RGB picture to a (3, size, size) float32 array, and from what converts its colours to sRGB.
 
     Raises ValueError when the form is none that this file knows.
     """
@@ -41,8 +43,8 @@ def preprocessor(form: ImageForm) -> Callable[[Image.Image], npt.NDArray[np.floa
     mean, std = (np.array(values)[:, None, None] for values in (form.mean, form.std))  # (3, 1, 1)
     scale, offset = (1 / (255 * std)).astype(np.float32), (-mean / std).astype(np.float32)
 
-    def preprocess(picture: Image.Image) -> npt.NDArray[np.float32]:
-        pixels = np.asarray(fit(picture, form.size, resample))  # (size, size, 3) uint8
+    def preprocess(picture: Image.Image, convert: Convert = unchanged) -> npt.NDArray[np.float32]:
+        pixels = np.asarray(convert(fit(picture, form.size, resample)))  # (size, size, 3) uint8
         values: npt.NDArray[np.float32] = np.multiply(pixels.transpose(2, 0, 1), scale, order="C")  # (3, size, size)
         values += offset
         return values

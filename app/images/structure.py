@@ -24,7 +24,7 @@ _SOS, _EOI, _SOI, _TEM = 0xDA, 0xD9, 0xD8, 0x01
 _FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
 _DECODABLE = {0xC0, 0xC1, 0xC2, 0xC9}  # baseline, extended, progressive, arithmetic: ITU T.81, table B.1
 _FRAME_NAMES = {0xC3: "lossless", 0xCA: "progressive arithmetic", 0xCB: "lossless arithmetic"}
-_PNG_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"eXIf"}  # what decides how a picture looks
+_PNG_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"eXIf"}  # with tRNS and iCCP, what decides how a picture looks
 
 
 def jpeg_frame(data: bytes) -> tuple[int, int]:
@@ -78,7 +78,9 @@ def png_essentials(data: bytes) -> tuple[bytes, bytes]:
     for number, (kind, start, end) in enumerate(_chunks(data)):
         if number == MAX_CHUNKS:
             raise ImageTooLarge(f"the PNG has more than {MAX_CHUNKS:,} chunks, the most that are accepted")
-        if kind in _PNG_CHUNKS:
+        if kind == b"tRNS":
+            kept.append(_chunk(kind, _eight_bit_key(data, data[start + 8 : end - 4])))
+        elif kind in _PNG_CHUNKS:
             kept.append(data[start:end])
         elif kind == b"iCCP" and not profile:
             profile = _inflated(data[start + 8 : end - 4].partition(b"\0")[2][1:])
@@ -96,6 +98,20 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
             return
         yield kind, start, start + 12 + length
         start += 12 + length
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def _eight_bit_key(data: bytes, key: bytes) -> bytes:
+    """The colour that a PNG's tRNS chunk makes transparent, scaled as Pillow scales the pixels but not this colour."""
+    depth_and_colour = data[24:26]
+    if depth_and_colour in (b"\2\0", b"\4\0") and len(key) == 2:  # 2 or 4 bits of grey
+        return struct.pack(">H", key[1] * (255 // (2 ** depth_and_colour[0] - 1)))
+    if depth_and_colour == b"\x10\2" and len(key) == 6:  # 16 bits of each colour
+        return bytes([0, key[0], 0, key[2], 0, key[4]])
+    return key
 
 
 def _inflated(data: bytes) -> bytes:

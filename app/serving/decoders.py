@@ -38,7 +38,7 @@ class Decoders:
     def __init__(
         self, threads: int, *, deadline_s: float = DEADLINE_S, on_lost: Callable[[], None] = lambda: None
     ) -> None:
-        self._deadline_s = deadline_s
+        self.deadline_s = deadline_s
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
         self._free = asyncio.Semaphore(threads)
@@ -60,7 +60,7 @@ class Decoders:
             self._free.release()
             raise Overloaded(f"{self.lost} pictures have not come back from their decoders")
         job = _Job(work, self._loop.create_future())
-        job.deadline = self._loop.call_later(self._deadline_s, self._write_off, job)
+        job.deadline = self._loop.call_later(self.deadline_s, self._write_off, job)
         self._jobs.put(job)
         result: T = await asyncio.shield(job.result)  # a thread is not free because its caller has gone
         return result
@@ -101,11 +101,11 @@ class Decoders:
             job.result.exception()  # taken note of: the caller may have gone
 
     def _write_off(self, job: _Job) -> None:
-        get_logger().error("a picture does not come back from its decoder", seconds=self._deadline_s)
+        get_logger().error("a picture does not come back from its decoder", seconds=self.deadline_s)
         job.lost = True
         self.lost += 1
         self._on_lost()
         self._start()
         self._free.release()
-        job.result.set_exception(ImageTooLarge(f"the picture was not decoded within {self._deadline_s:g} s"))
+        job.result.set_exception(ImageTooLarge(f"the picture was not decoded within {self.deadline_s:g} s"))
         job.result.exception()

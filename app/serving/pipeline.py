@@ -135,7 +135,8 @@ class Pipeline:
 
         def quickly() -> A | Header:
             header = self._preparer.read_header(picture)
-            return header if _cost(header, weight) > QUICK else self._timed(make, header)
+            large = header.is_giant or _cost(header, weight) > QUICK
+            return header if large else self._timed(make, header)
 
         with span("decode"):
             made = await self._decoders.run(quickly)

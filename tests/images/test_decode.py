@@ -1,6 +1,7 @@
 """Untrusted pictures become upright RGB, or a clear error."""
 
 import base64
+import io
 import struct
 import zlib
 from contextlib import suppress
@@ -14,6 +15,7 @@ from app.images.decode import decode, open_picture, reduction
 from app.images.header import ImageLimits, decode_base64, read_header
 from benchmarks import hostile
 from tests.fakes import as_bytes, picture
+from tests.images import files
 
 LIMITS = ImageLimits()
 
@@ -31,7 +33,7 @@ def opened(data: bytes, limits: ImageLimits = LIMITS) -> np.ndarray:
 def shrunk(data: bytes, enough: int, limits: ImageLimits = LIMITS) -> Image.Image:
     """The picture, smaller where it may be so that its shorter side keeps `enough` pixels."""
     header = read_header(data, limits)
-    return decode(header, lambda size: reduction(header, min(size), enough))
+    return decode(header, lambda size: reduction(header, min(size), enough)).picture
 
 
 def apart(one: np.ndarray, other: np.ndarray) -> int:
@@ -296,3 +298,44 @@ def test_a_giant_comes_out_smaller_in_any_format():
         assert full.size == (480, 640)
         assert small.size == (120, 160)
         assert abs(np.asarray(full.reduce(4)).astype(int) - np.asarray(small)).max() <= 1
+
+
+@pytest.mark.parametrize("alpha", [0, 255])
+def test_a_bmp_with_nothing_in_its_alpha_channel_is_opaque(alpha):
+    """What writes 32 bits a pixel often leaves the alpha bytes 0; viewers show the colours."""
+    image = gradient(40, 30)
+    data = files.bmp_with_alpha(image, alpha)
+    assert Image.open(io.BytesIO(data)).mode == "RGBA"
+    assert apart(opened(data), np.asarray(image).astype(int)) == 0
+
+
+def test_a_bmp_with_alpha_is_flattened():
+    """Where some of its alpha is not 0, it counts."""
+    data = bytearray(files.bmp_with_alpha(picture("blue", (4, 1)), 0))
+    data[-1] = 255  # the last pixel of the row
+    assert opened(bytes(data))[0].tolist() == [[255] * 3] * 3 + [[0, 0, 255]]
+
+
+@pytest.mark.parametrize("transparent", [False, True])
+@pytest.mark.parametrize("giant", [False, True])
+def test_a_gif_frame_smaller_than_its_canvas_stands_on_white(transparent, giant):
+    """What the first frame does not cover is transparent in viewers."""
+    image = Image.new("P", (40, 40), 1)
+    image.putpalette([9, 9, 9, 200, 0, 0])
+    data = bytearray(as_bytes(image, "GIF", **({"transparency": 0} if transparent else {})))
+    data[6:10] = struct.pack("<HH", 80, 80)
+    frame = data.index(b",", 13)
+    data[frame + 1 : frame + 5] = struct.pack("<HH", 16, 24)
+    limits = ImageLimits(giant=100 if giant else 10**6)
+    times = 2 if giant else 1
+    expected = np.full((80 // times, 80 // times, 3), 255)
+    expected[24 // times : 64 // times, 16 // times : 56 // times] = (200, 0, 0)
+    assert apart(np.asarray(shrunk(bytes(data), 40, limits)).astype(int), expected) == 0
+
+
+def test_a_long_thin_giant_takes_little_memory():
+    """It is flattened block by block along both sides."""
+    limits = ImageLimits(giant=100_000)
+    data = as_bytes(Image.new("RGBA", (300_000, 3), (255, 0, 0, 128)))
+    assert shrunk(data, 1, limits).size == (150_000, 2)
+    assert apart(np.asarray(shrunk(data, 1, limits)).astype(int)[:, 7::9999], np.full((2, 16, 3), (255, 127, 127))) <= 1

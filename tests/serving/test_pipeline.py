@@ -1,10 +1,12 @@
 """From bytes to vectors, many at a time, bounded."""
 
 import asyncio
+import threading
 
 import pytest
 
-from app.errors import InvalidImage, Overloaded
+from app.errors import ImageTooLarge, InvalidImage, Overloaded
+from app.images.decode import decode
 from app.images.header import ImageLimits
 from app.images.prepare import Preparer
 from app.metrics import Metrics
@@ -12,14 +14,15 @@ from app.serving.pipeline import blank, open_pipeline
 from tests.fakes import FORM, ColourEncoder, as_base64, as_bytes, picture
 
 
-def run(scenario, encoder=None, **options):
+def run(scenario, encoder=None, limits=None, decode=decode, **options):
     """Run `scenario(pipeline)` in a loop of its own."""
+    preparer = Preparer(FORM, limits or ImageLimits(), decode=decode)
     options = {"threads": 2, "max_batch": 4, "max_queue": 4} | options
 
     async def main():
         async with (
-            asyncio.timeout(10),
-            open_pipeline(encoder or ColourEncoder(), Preparer(FORM, ImageLimits()), Metrics(), **options) as opened,
+            asyncio.timeout(60),
+            open_pipeline(encoder or ColourEncoder(), preparer, Metrics(), **options) as opened,
         ):
             await scenario(opened)
 
@@ -107,3 +110,114 @@ def test_an_encoder_that_hangs_is_no_proof():
         encoder.open.set()
 
     run(scenario, encoder)
+
+
+def large(size=(400, 300)):
+    return as_bytes(picture(size=size))
+
+
+def test_a_small_picture_does_not_wait_for_a_large_one():
+    """Large ones are decoded in a thread of their own, one at a time; small ones go on beside them."""
+    inside, leave, most = [], threading.Event(), []
+
+    def slow(header, *arguments):
+        if header.is_giant:
+            inside.append(1)
+            most.append(len(inside))
+            assert leave.wait(20)
+            inside.pop()
+        return decode(header, *arguments)
+
+    async def scenario(pipeline):
+        giants = [asyncio.create_task(pipeline.vector(large((3000, 1100)))) for _ in range(3)]
+        while not inside:
+            await asyncio.sleep(0.001)
+        for _ in range(10):
+            await pipeline.vector(as_bytes(picture()))
+        assert not any(giant.done() for giant in giants)
+        leave.set()
+        await asyncio.gather(*giants)
+        assert max(most) == 1
+
+    run(scenario, limits=ImageLimits(giant=100_000), decode=slow, threads=1)
+
+
+@pytest.mark.parametrize("count", [5, 1000])
+def test_more_pixels_than_a_request_may_have_are_refused_before_decoding(count):
+    """The headers of all its pictures are added up, and none is decoded."""
+    decoded = []
+
+    def counted(*arguments):
+        decoded.append(1)
+        return decode(*arguments)
+
+    async def scenario(pipeline):
+        with pytest.raises(ImageTooLarge, match="at most 480,000 are accepted in a request"):
+            await pipeline.vectors([large()] * count)
+        assert not decoded
+        assert len(await pipeline.vectors([large()] * 4)) == 4
+
+    run(scenario, limits=ImageLimits(max_pixels=120_000), decode=counted, max_queue=16)
+
+
+def test_pixels_in_hand_are_bounded_over_all_requests():
+    """Four pictures of the largest size; a fifth is refused at once, and welcome when there is room."""
+    leave = threading.Event()
+
+    def slow(*arguments):
+        assert leave.wait(20)
+        return decode(*arguments)
+
+    async def scenario(pipeline):
+        size = (2000, 2000)
+        tasks = [asyncio.create_task(pipeline.vector(large(size))) for _ in range(4)]
+        while pipeline._cost < 4 * 4_000_000:
+            await asyncio.sleep(0.001)
+        with pytest.raises(Overloaded, match="16,000,000 pixels are in hand"):
+            await pipeline.vector(large(size))
+        leave.set()
+        await asyncio.gather(*tasks)
+        await pipeline.vector(large(size))
+
+    run(scenario, limits=ImageLimits(max_pixels=4_000_000), decode=slow, max_queue=16)
+
+
+def test_a_decoder_that_does_not_come_back_shows_and_gives_its_place_back():
+    """For small pictures and for giants; those behind it are answered."""
+    leave, first = threading.Event(), []
+
+    def hanging(*arguments):
+        if not first:
+            first.append(1)
+            leave.wait(30)
+        return decode(*arguments)
+
+    for giant in (10**6, 100):
+
+        async def scenario(pipeline):
+            with pytest.raises(ImageTooLarge, match="not decoded within"):
+                await pipeline.vector(large())
+            assert pipeline.lost_decoders == 1
+            await pipeline.vector(large())
+
+        first.clear()
+        run(scenario, limits=ImageLimits(giant=giant), decode=hanging, threads=1, deadline_s=2)
+    leave.set()
+
+
+def test_a_picture_is_decoded_once_for_all_its_crops_and_its_thumbnail():
+    """One decode, one place in hand."""
+    decoded = []
+
+    def counted(*arguments):
+        decoded.append(1)
+        return decode(*arguments)
+
+    async def scenario(pipeline):
+        await pipeline.crops(large(), lambda _size: [(0, 0, 9, 9)] * 20)
+        assert len(decoded) == 1
+        _, thumbnail = await pipeline.vector_and_thumbnail(large())
+        assert (len(decoded), thumbnail[:2]) == (2, b"\xff\xd8")
+        assert pipeline.in_hand == 0
+
+    run(scenario, decode=counted)

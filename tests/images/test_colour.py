@@ -1,0 +1,120 @@
+"""ICC profiles: colours come out as viewers show them."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from app.images.colour import to_srgb
+from app.images.decode import open_picture
+from app.images.header import ImageLimits
+from app.images.prepare import Preparer
+from app.images.preprocess import ImageForm
+from tests.fakes import as_bytes
+from tests.images import files
+
+FORM = ImageForm(size=64, resize_mode="squash", interpolation="bilinear", mean=(0, 0, 0), std=(1, 1, 1))
+PREPARER = Preparer(FORM, ImageLimits())
+
+
+def colours(width=64, height=64):
+    """Every hue, at many levels, in smooth steps."""
+    y, x = np.mgrid[0:height, 0:width]
+    return Image.fromarray(
+        np.stack([x * 255 // width, y * 255 // height, 255 - x * 255 // width], axis=-1).astype(np.uint8)
+    )
+
+
+def viewed(picture, profile):
+    """The picture by LittleCMS alone, without anything of ours."""
+    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    return np.asarray(ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB"), int)
+
+
+def opened(data):
+    return np.asarray(open_picture(data, ImageLimits()), int)
+
+
+@pytest.mark.parametrize("profile", [files.DISPLAY_P3, files.ADOBE_RGB, files.WIDE], ids=["P3", "Adobe", "wide"])
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "JPEG"])
+def test_colours_of_a_profile_come_out_as_viewers_show_them(profile, kind):
+    """Display P3, Adobe RGB and a space as wide as ProPhoto are within 2 grey levels of LittleCMS's own rendering."""
+    more = {"lossless": True} if kind == "WEBP" else {}
+    data = as_bytes(colours(), kind, icc_profile=profile, **more)
+    shown = viewed(files.opened_by_pillow(data).convert("RGB"), profile)
+    assert abs(shown - np.asarray(colours(), int)).max() > 15, "the profile changes something"
+    assert abs(opened(data) - shown).max() <= 2
+
+
+@pytest.mark.parametrize("profile", [files.DISPLAY_P3, files.WIDE], ids=["P3", "wide"])
+def test_the_models_input_is_converted_too(profile):
+    """At the model's size, in full and where a large JPEG is decoded smaller."""
+    for size in (64, 1024):
+        data = as_bytes(colours(size, size), "JPEG", quality=98, subsampling=0, icc_profile=profile)
+        plain = as_bytes(colours(size, size), "JPEG", quality=98, subsampling=0)
+        levels = 255 * PREPARER.pixels(plain).transpose(1, 2, 0)
+        shown = viewed(Image.fromarray(levels.round().clip(0, 255).astype(np.uint8)), profile)
+        assert abs(255 * PREPARER.pixels(data).transpose(1, 2, 0) - shown).max() <= 2
+
+
+def test_a_thumbnail_and_a_crop_are_converted():
+    """Whatever is made of a picture has its colours."""
+    data = as_bytes(Image.new("RGB", (300, 300), (200, 100, 50)), "PNG", icc_profile=files.WIDE)
+    shown = viewed(Image.new("RGB", (1, 1), (200, 100, 50)), files.WIDE)[0, 0]
+    pixels, thumbnail = PREPARER.pixels_and_thumbnail(data)
+    _, (_, crop) = PREPARER.crops(data, lambda _size: [(10, 10, 60, 60)])
+    assert abs(255 * pixels[:, 0, 0] - shown).max() <= 2
+    assert abs(255 * crop[:, 0, 0] - shown).max() <= 2
+    assert abs(np.asarray(Image.open(io.BytesIO(thumbnail)), int)[5, 5] - shown).max() <= 4
+
+
+def test_srgb_by_another_name_changes_nothing():
+    """An sRGB profile is told by what it does; the picture stays as it is, to the last bit."""
+    assert to_srgb(files.SRGB, "RGB") is None
+    data = as_bytes(colours(), "PNG", icc_profile=files.SRGB)
+    assert (opened(data) == np.asarray(colours(), int)).all()
+
+
+def test_grey_follows_its_profile():
+    """A linear grey of 128 is shown as 188; the profile of another colour space is ignored."""
+    grey = Image.new("L", (4, 4), 128)
+    assert opened(as_bytes(grey, icc_profile=files.grey_profile(1.0)))[0, 0].tolist() == [188] * 3
+    assert opened(as_bytes(grey, icc_profile=files.WIDE))[0, 0].tolist() == [128] * 3
+    colour = Image.new("RGB", (4, 4), (200, 100, 50))
+    assert opened(as_bytes(colour, icc_profile=files.grey_profile(1.0)))[0, 0].tolist() == [200, 100, 50]
+
+
+def test_palettes_and_transparency_are_converted():
+    """Palette and half-transparent pictures go through their profile as well."""
+    shown = viewed(Image.new("RGB", (1, 1), (200, 100, 50)), files.WIDE)[0, 0]
+    palette = Image.new("RGB", (8, 8), (200, 100, 50)).convert("P", palette=Image.Palette.ADAPTIVE)
+    assert abs(opened(as_bytes(palette, icc_profile=files.WIDE))[0, 0] - shown).max() <= 2
+    clear = Image.new("RGBA", (8, 8), (200, 100, 50, 255))
+    assert abs(opened(as_bytes(clear, icc_profile=files.WIDE))[0, 0] - shown).max() <= 2
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        b"not a profile",
+        files.DISPLAY_P3[:200],
+        files.DISPLAY_P3[:128] + b"\xff" * 360,
+        files.DISPLAY_P3.replace(b"rXYZ", b"zXYZ"),
+        b"\0" * 128,
+    ],
+    ids=["text", "cut", "wrong table", "missing tag", "zeros"],
+)
+def test_a_broken_profile_is_ignored(profile):
+    """The picture is shown as if it had none, as viewers do."""
+    for kind in ("PNG", "JPEG", "WEBP"):
+        data, plain = (as_bytes(colours(), kind, **more) for more in ({"icc_profile": profile}, {}))
+        assert (opened(data) == opened(plain)).all()
+
+
+def test_a_profile_larger_than_a_megabyte_is_used_and_one_larger_than_four_is_left_out():
+    """Profiles of monitors have tables; a PNG with one is a picture all the same."""
+    padded = files.WIDE + bytes(1_500_000)
+    size = len(padded).to_bytes(4, "big")
+    assert abs(opened(as_bytes(colours(), icc_profile=size + padded[4:])) - viewed(colours(), files.WIDE)).max() <= 2
+    assert (opened(as_bytes(colours(), icc_profile=files.WIDE + bytes(4_500_000))) == np.asarray(colours(), int)).all()

@@ -1,0 +1,140 @@
+"""Threads that decode: a place is given back whatever becomes of the work."""
+
+import asyncio
+import threading
+from contextlib import closing
+
+import pytest
+
+from app.errors import ImageTooLarge, InvalidImage, Overloaded
+from app.serving.decoders import MAX_LOST, Decoders
+
+
+def run(scenario, threads=1, **options):
+    """Run `scenario(decoders)` in a loop of its own."""
+
+    async def main():
+        async with asyncio.timeout(30):
+            with closing(Decoders(threads, **options)) as decoders:
+                await scenario(decoders)
+
+    asyncio.run(main())
+
+
+async def until(condition):
+    """Wait until the condition holds."""
+    while not condition():
+        await asyncio.sleep(0.001)
+
+
+def fail():
+    raise InvalidImage("damaged")
+
+
+def test_work_is_done_and_errors_are_raised():
+    """The result, or what the work raised, in as many threads as there are."""
+
+    async def scenario(decoders):
+        assert await asyncio.gather(*(decoders.run(lambda n=n: n * n) for n in range(20))) == [n * n for n in range(20)]
+        for _ in range(3):
+            with pytest.raises(InvalidImage):
+                await decoders.run(fail)
+        both = threading.Barrier(2)
+        await asyncio.gather(*(decoders.run(lambda: both.wait(20)) for _ in range(2)))
+
+    run(scenario, threads=2)
+
+
+def test_a_thread_that_does_not_come_back_is_replaced():
+    """Its caller gets an error, the next work is done, and the loss shows until it comes back."""
+    release, lost = threading.Event(), []
+
+    async def scenario(decoders):
+        with pytest.raises(ImageTooLarge, match="not decoded within 0.05 s"):
+            await decoders.run(lambda: release.wait(30))
+        assert (decoders.lost, lost) == (1, [1])
+        decoders.deadline_s = 30
+        assert await decoders.run(lambda: "next") == "next"
+        release.set()
+        await until(lambda: decoders.lost == 0)
+        busy, most, lock = [], [], threading.Lock()
+
+        def alone():
+            with lock:
+                busy.append(1)
+                most.append(len(busy))
+            with lock:
+                busy.pop()
+
+        await asyncio.gather(*(decoders.run(alone) for _ in range(50)))
+        assert max(most) == 1, "one of the two threads has ended"
+
+    run(scenario, deadline_s=0.05, on_lost=lambda: lost.append(1))
+
+
+def test_a_caller_that_has_gone_does_not_free_a_thread_that_works():
+    """Its place is given back when the work is done, and not before."""
+    started, release = threading.Event(), threading.Event()
+
+    async def scenario(decoders):
+        first = asyncio.create_task(decoders.run(lambda: started.set() or release.wait(20)))
+        await until(started.is_set)
+        first.cancel()
+        second = asyncio.create_task(decoders.run(lambda: release.is_set()))
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert not second.done()
+        release.set()
+        assert await second
+
+    run(scenario)
+
+
+def test_waiting_callers_that_have_gone_are_skipped():
+    """What nobody waits for is not begun."""
+    release, begun = threading.Event(), []
+
+    async def scenario(decoders):
+        first = asyncio.create_task(decoders.run(lambda: release.wait(20)))
+        await asyncio.sleep(0)
+        gone = asyncio.create_task(decoders.run(lambda: begun.append("gone")))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        release.set()
+        await first
+        await decoders.run(lambda: begun.append("next"))
+        assert begun == ["next"]
+
+    run(scenario)
+
+
+def test_too_many_lost_threads_are_an_end():
+    """Beyond a few, nothing more is decoded: each may take a processor and its memory."""
+    release = threading.Event()
+
+    async def scenario(decoders):
+        for _ in range(MAX_LOST):
+            with pytest.raises(ImageTooLarge):
+                await decoders.run(lambda: release.wait(30))
+        with pytest.raises(Overloaded, match="have not come back"):
+            await decoders.run(lambda: 1)
+        release.set()
+        await until(lambda: decoders.lost == 0)
+        decoders.deadline_s = 30
+        assert await decoders.run(lambda: 1) == 1
+
+    run(scenario, deadline_s=0.01)
+
+
+def test_a_thread_that_is_lost_does_not_hold_the_end():
+    """Closing does not wait for it, and what it answers later goes nowhere."""
+    release, answered = threading.Event(), threading.Event()
+
+    async def scenario(decoders):
+        with pytest.raises(ImageTooLarge):
+            await decoders.run(lambda: release.wait(30) and answered.set())
+
+    run(scenario, deadline_s=0.01)
+    release.set()
+    assert answered.wait(30)
