@@ -1,4 +1,4 @@
-"""A checkpoint file to named tensors, without running anything that is written in it."""
+"""Read a checkpoint file as named tensors, without running any code in it."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""The engines that a bundle is asked with: one at export, every installed one at a check."""
+"""The engines that verify a bundle: one at export, every installed one at a check."""
 
 import importlib.util
 from collections.abc import Callable

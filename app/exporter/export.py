@@ -1,4 +1,4 @@
-"""From a recipe to a bundle in its place, whole and proved, or to nothing at all."""
+"""Export a recipe as a verified bundle, atomically: the whole bundle or nothing."""
 
 import ctypes
 import os
@@ -17,7 +17,7 @@ _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux's renameat2
 
 
 def export(recipe: Recipe, models: Path, engine: EngineFactory, say: Say) -> tuple[Path, Row]:
-    """Write the bundle of a recipe under `models`; an older one of its name gives way to it at the very end.
+    """Write the bundle of a recipe under `models`, replacing an older one of the same name at the very end.
 
     Raises ExportError when the weights cannot be had or the bundle fails the gate; `models` is as it was then.
     """

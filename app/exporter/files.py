@@ -1,4 +1,4 @@
-"""The files of a bundle, written from open_clip's model: graphs, tokenizer, card, and config.json last."""
+"""Write the files of a bundle from open_clip's model: graphs, tokenizer, card, and config.json last."""
 
 import json
 import math
@@ -48,7 +48,7 @@ def _write_tower(tower: torch.nn.Module, example: torch.Tensor, name: str, path:
 
 
 def _proof(original: Original, size: int) -> Proof:
-    """What open_clip answers to the probes."""
+    """The reference embeddings of the probes, computed by open_clip."""
     with torch.no_grad():
         picture = original.model.encode_image(torch.from_numpy(probe_pixels(size)))  # (1, D)
         prompt = original.model.encode_text(original.tokenizer([PROBE_PROMPT]))  # (1, D)
@@ -75,7 +75,7 @@ def describe(recipe: Recipe, original: Original) -> dict[str, Any]:
 
 
 def _picture_form(form: dict[str, Any]) -> dict[str, Any]:
-    """open_clip's preprocessing in a bundle's words."""
+    """open_clip's preprocessing as fields of config.json."""
     size = form["size"] if isinstance(form["size"], (tuple, list)) else (form["size"], form["size"])
     if size[0] != size[1]:
         raise ExportError(f"this model takes pictures of {size[0]} x {size[1]}; a bundle holds square ones only")

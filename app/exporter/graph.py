@@ -1,4 +1,4 @@
-"""A torch module to an ONNX file."""
+"""Write a torch module as an ONNX file."""
 
 import warnings
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which bundles there are, without opening what is in them."""
+"""List the bundles by their config.json alone."""
 
 from dataclasses import dataclass
 from pathlib import Path

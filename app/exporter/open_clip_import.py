@@ -1,4 +1,4 @@
-"""open_clip, imported so that a torchvision built for CUDA beside a torch without it does no harm."""
+"""Import open_clip also where torchvision is built for CUDA and torch is not."""
 
 import importlib
 from types import ModuleType

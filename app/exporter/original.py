@@ -1,4 +1,4 @@
-"""An open_clip model that is served as it is, without a bundle."""
+"""Serve an open_clip model directly, without a bundle."""
 
 import hashlib
 from dataclasses import dataclass

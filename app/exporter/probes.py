@@ -1,4 +1,4 @@
-"""Pictures and prompts that the gate asks with: drawn and written by code, the same each time."""
+"""Probe pictures and prompts of the gate, generated deterministically."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Silence for libraries that warn on the standard logging of what was asked for, or is told better at the end."""
+"""Suppress third-party log noise."""
 
 import logging
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A bundle that lies there, held against its original again."""
+"""Re-verify an existing bundle against open_clip."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A recipe to an open_clip model with its weights, in float32 on the processor, ready to be asked."""
+"""Build the open_clip model of a recipe with its weights, in float32 on the CPU."""
 
 import re
 import tempfile
@@ -21,7 +21,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Original:
-    """The model that a bundle has to equal."""
+    """The reference model that a bundle must reproduce."""
 
     model: Any
     """open_clip's model, in evaluation mode."""

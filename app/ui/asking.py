@@ -1,4 +1,4 @@
-"""Several pictures that are asked about together."""
+"""Recognise several pictures of one thing together."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

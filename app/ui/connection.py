@@ -1,4 +1,4 @@
-"""The service that the pages ask, as the environment names it."""
+"""Settings of the pages, and the client that they share."""
 
 import os
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What an answer should have been, said below it."""
+"""The correction form below an answer."""
 
 import time
 
@@ -31,7 +31,7 @@ def correct(found: Recognition) -> bool:
 
 
 def told(made: Correction) -> None:
-    """Say what came of it."""
+    """Report what the service did with the correction."""
     item, answered = plain(made.item), plain(made.answered)
     noted = f"Noted: **{item}**, as was answered." if made.right else f"Noted: **{item}**, not {answered}."
     if made.taught:

@@ -1,4 +1,4 @@
-"""Changes of the pantry, with what came of them said in a sentence."""
+"""Change the pantry and report the result in a sentence."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from app.ui.sentences import plain, said
 
 
 def add(item: str, quantity: int) -> None:
-    """Add so many of an item."""
+    """Add a quantity of an item."""
     if not is_name(item):
         return
     with said():
@@ -20,7 +20,7 @@ def add(item: str, quantity: int) -> None:
 
 
 def take_out(item: str, quantity: int) -> None:
-    """Take so many of an item, or as many as there are."""
+    """Remove a quantity of an item, or as many as there are."""
     with said():
         now = larder().remove(item, quantity)
         st.success(
@@ -29,14 +29,14 @@ def take_out(item: str, quantity: int) -> None:
 
 
 def delete(item: str) -> None:
-    """Have the pantry forget an item."""
+    """Delete an item from the pantry."""
     with said():
         larder().delete(item)
         st.success(f"{plain(item)} is no longer in the pantry.", icon=":material/delete:")
 
 
 def change_all(quantities: Mapping[str, int], put_in: bool) -> None:
-    """Put so many of each item in, or take as many as there are; what was done is said, also where the rest fails."""
+    """Add or remove a quantity of each item; report what was done even when a later change fails."""
     after: list[Item] = []
     with said():
         try:

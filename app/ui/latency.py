@@ -1,4 +1,4 @@
-"""How long the service takes, read from its own histograms."""
+"""Response times from the service's Prometheus histograms."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ def routes(metrics: str) -> list[Route]:
 
 
 def quantile(edges: Sequence[tuple[float, float]], share: float) -> float:
-    """The value under which a share of a histogram lies, within a bucket on a straight line, as Prometheus does.
+    """A quantile of a histogram, interpolated linearly within a bucket, as Prometheus does.
 
     `edges` are upper bounds and how many lie under each, ascending, the last one without bound.
 

@@ -1,4 +1,4 @@
-"""An item that a person names: one of the labels that there are, or a new one."""
+"""Let a person name an item: an existing label or a new one."""
 
 from contextlib import suppress
 

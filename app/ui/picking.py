@@ -1,4 +1,4 @@
-"""Pictures that a person picks: from files, from the camera, or a drawn sample."""
+"""Let a person choose pictures: files, the camera, or a drawn sample."""
 
 import io
 from dataclasses import dataclass
@@ -59,14 +59,14 @@ def pictures_from(source: str, most: int = 1) -> list[Picked]:
 
 
 def few_enough(found: list[Picked], most: int) -> bool:
-    """Whether they are at most so many; where not, that is said."""
+    """Whether there are at most `most`; warns otherwise."""
     if len(found) > most:
         st.warning(f"{len(found)} pictures were chosen: take some away, up to {most} go.", icon=":material/warning:")
     return len(found) <= most
 
 
 def hint(source: str, found: list[Picked], empty: str) -> None:
-    """Where there is no picture, say what is to be done, ending in `empty`."""
+    """Say what to do while there is no picture, ending in `empty`."""
     if not found:
         what = "Take a photo" if source == "Camera" else "Choose a picture file"
         st.info(f"{what} {empty}", icon=":material/add_photo_alternate:")

@@ -1,4 +1,4 @@
-"""What the service remarks on examples, in plain words."""
+"""Warnings about examples, in words for people."""
 
 from larder_client import Example
 

@@ -1,4 +1,4 @@
-"""What went wrong, in sentences that a person can act on."""
+"""Error messages for people: what happened and what to do."""
 
 import re
 import time
@@ -66,7 +66,7 @@ def _look_again(since: float) -> None:
 
 
 def plain(text: str) -> str:
-    r"""A text whose signs Markdown shall not take for its own.
+    r"""Escape Markdown in a text.
 
     >>> plain("*soy* [sauce]")
     '\\*soy\\* \\[sauce\\]'

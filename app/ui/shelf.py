@@ -1,4 +1,4 @@
-"""The things in a picture of several, with boxes over it and the list beside it."""
+"""Show the things found on a shelf: boxes over the picture, a list beside it."""
 
 import streamlit as st
 from larder_client import Found

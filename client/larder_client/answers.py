@@ -1,4 +1,4 @@
-"""The service's answers as frozen dataclasses, under the names of the wire."""
+"""The service's answers as frozen dataclasses with the field names of the API."""
 
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar
@@ -155,7 +155,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Content:
-    """A text or a picture as it is kept."""
+    """A stored entry: a text or a picture."""
 
     id: str
     type: Literal["text", "image"]
@@ -168,12 +168,12 @@ class Content:
 
 @dataclass(frozen=True)
 class Hit:
-    """A content that was found."""
+    """A search hit: a stored entry."""
 
     id: str
     type: Literal["text", "image"]
     score: float
-    """Its cosine with what was looked for."""
+    """The cosine similarity with the query."""
     metadata: dict[str, Any]
 
 

@@ -1,4 +1,4 @@
-"""The client of programs that run on asyncio."""
+"""The asyncio client."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

@@ -1,4 +1,4 @@
-"""What each call sends, and how its answer is read; how it travels is not said here."""
+"""What each call sends and how its answer is parsed, independent of the transport."""
 
 import uuid
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Call(Generic[T]):
-    """One request. Every call may be sent twice: what changes counts carries a key by which the service knows it."""
+    """One request. Every call may be retried: those that change counts carry an Idempotency-Key."""
 
     method: str
     path: str
@@ -33,12 +33,12 @@ class Call(Generic[T]):
 
 
 def health() -> Call[Health]:
-    """How the service is (`GET /`); one that is not ready is no error here."""
+    """Readiness of the service (`GET /`); not being ready is an answer here, not an error."""
     return Call("GET", "/", lambda data: read(Health, data), also=(503,))
 
 
 def metrics() -> Call[str]:
-    """The service's numbers in Prometheus' text form (`GET /metrics`)."""
+    """The service's metrics in Prometheus' text format (`GET /metrics`)."""
     return Call("GET", "/metrics", bytes.decode, media="text/plain")
 
 
@@ -48,12 +48,12 @@ def labels() -> Call[list[Label]]:
 
 
 def embed_texts(texts: Sequence[str]) -> Call[Vectors]:
-    """The unit vectors (N, D) of texts (`POST /v1/embeddings`)."""
+    """The embeddings (N, D) of texts, unit vectors (`POST /v1/embeddings`)."""
     return _embed(list(texts), "text")
 
 
 def embed_pictures(pictures: Sequence[Picture], *, shrink: bool = True) -> Call[Vectors]:
-    """The unit vectors (N, D) of pictures (`POST /v1/embeddings`)."""
+    """The embeddings (N, D) of pictures, unit vectors (`POST /v1/embeddings`)."""
     return _embed([as_base64(picture, shrink) for picture in pictures], "image")
 
 
@@ -78,7 +78,7 @@ def add(name: str, quantity: int = 1) -> Call[Item]:
 
 
 def remove(name: str, quantity: int = 1) -> Call[RemovedItem]:
-    """Take from an item's count, which never goes below 0 (`POST /pantry/{item}/remove`)."""
+    """Subtract from an item's count, which never goes below 0 (`POST /pantry/{item}/remove`)."""
     body = {"quantity": quantity}
     return Call("POST", item_path(name) + "/remove", lambda data: read(RemovedItem, data), body, new_key())
 
@@ -110,5 +110,5 @@ def item_path(name: str) -> str:
 
 
 def new_key() -> str:
-    """A key by which the service knows a change that is sent again."""
+    """A new Idempotency-Key: the service applies a change with it once, however often it is sent."""
     return uuid.uuid4().hex

@@ -1,4 +1,4 @@
-"""The client of programs that wait for each answer."""
+"""The synchronous client."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""The command `larder`: a service's answers on the terminal."""
+"""The command line `larder`."""
 
 import argparse
 import dataclasses
@@ -27,9 +27,9 @@ def parser() -> argparse.ArgumentParser:
     recognise = commands.add_parser("recognise", help="say what pictures show")
     recognise.add_argument("pictures", nargs="+", metavar="PICTURE")
     change = recognise.add_mutually_exclusive_group()
-    change.add_argument("--add", type=int, metavar="N", help="add so many to the pantry where the answer is sure")
-    change.add_argument("--remove", type=int, metavar="N", help="take so many from it")
-    search = commands.add_parser("search", help="find contents by a text or a picture")
+    change.add_argument("--add", type=int, metavar="N", help="add N to the pantry when the answer is confident")
+    change.add_argument("--remove", type=int, metavar="N", help="remove N from the pantry likewise")
+    search = commands.add_parser("search", help="search stored entries by a text or a picture")
     search.add_argument("text", nargs="?")
     search.add_argument("--picture", metavar="PICTURE", help="instead of a text")
     search.add_argument("-k", type=int, default=10, metavar="N", help="how many (10)")
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(larder: Larder, options: argparse.Namespace) -> int:
-    """Carry out the command."""
+    """Run the command; returns the exit status."""
     if options.command == "recognise":
         return recognise(larder, options)
     if options.command == "search":
@@ -75,7 +75,7 @@ def run(larder: Larder, options: argparse.Namespace) -> int:
 
 
 def recognise(larder: Larder, options: argparse.Namespace) -> int:
-    """One line a picture; what is wrong with one does not keep the others from being asked for."""
+    """Print one line per picture; an error with one does not stop the others."""
     failed = 0
     change: dict[str, Any] = {"update": "add", "quantity": options.add} if options.add is not None else {}
     change = {"update": "remove", "quantity": options.remove} if options.remove is not None else change
@@ -90,7 +90,7 @@ def recognise(larder: Larder, options: argparse.Namespace) -> int:
 
 
 def sentence(found: Recognition) -> str:
-    """An answer for people."""
+    """Format an answer for people."""
     sure = "" if found.confident else ", not sure"
     doubt = ", perhaps none of the labels" if found.known is False else ""
     counted = f"; {found.pantry.count} of it now" if found.pantry else ""

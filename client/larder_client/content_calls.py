@@ -1,4 +1,4 @@
-"""The calls of contents: texts and pictures that are kept, and found."""
+"""Calls that store and search entries: texts and pictures."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -14,7 +14,7 @@ COLLECTION = "default"
 def put_text(
     id: str, text: str, *, metadata: Mapping[str, Any] | None = None, collection: str = COLLECTION
 ) -> Call[Content]:
-    """Keep a text under an id of yours, in place of the content that has it (`PUT /contents/{id}`)."""
+    """Create or replace the entry with this id: a text (`PUT /contents/{id}`)."""
     return _put(id, {"type": "text", "text": text}, metadata, collection)
 
 
@@ -27,23 +27,23 @@ def put_picture(
     thumbnail: bool = True,
     shrink: bool = True,
 ) -> Call[Content]:
-    """Keep a picture under an id of yours, in place of the content that has it (`PUT /contents/{id}`)."""
+    """Create or replace the entry with this id: a picture (`PUT /contents/{id}`)."""
     body = {"type": "image", "image_data": as_base64(picture, shrink), "thumbnail": thumbnail}
     return _put(id, body, metadata, collection)
 
 
 def content(id: str) -> Call[Content]:
-    """One content as it is kept (`GET /contents/{id}`)."""
+    """One stored entry (`GET /contents/{id}`)."""
     return Call("GET", _path(id), lambda data: read(Content, data))
 
 
 def delete_content(id: str) -> Call[None]:
-    """Forget a content (`DELETE /contents/{id}`)."""
+    """Delete an entry (`DELETE /contents/{id}`)."""
     return Call("DELETE", _path(id), lambda _: None, gone=lambda: None)
 
 
 def count_contents(collection: str | None = None) -> Call[int]:
-    """How many contents there are, in all or in a collection (`GET /contents`)."""
+    """Count the entries, of all collections or of one (`GET /contents`)."""
     query = f"?{urlencode({'collection': collection})}" if collection else ""
     return Call("GET", f"/contents{query}", lambda data: int(data["count"]))
 
@@ -65,7 +65,7 @@ def search(
     filter: Mapping[str, Any] | None = None,
     shrink: bool = True,
 ) -> Call[list[Hit]]:
-    """The contents nearest to a text, a picture, or one or several others, best first (`POST /contents/search`).
+    """Find the entries most similar to a text, a picture, or stored entries, best first (`POST /contents/search`).
 
     `filter` is on the metadata: `{"shelf": 2, "year": {"gte": 2020}, "kind": {"in": ["a", "b"]}}`.
     """

@@ -1,4 +1,4 @@
-"""Everything that the client raises.
+"""The client's exceptions.
 
 LarderError
 ├── Unreachable          nothing answers there, the connection broke, or it is no address
@@ -11,7 +11,7 @@ LarderError
     ├── InvalidImage     not a picture, or a truncated one
     ├── UnsupportedImage a format that is not accepted
     ├── ImageTooLarge    too many bytes or pixels
-    ├── NotFound         no such item, content, model or path
+    ├── NotFound         no such item, entry, model or path
     └── Unauthorized     a key is needed and was wrong or missing
 """
 
@@ -73,7 +73,7 @@ class ImageTooLarge(Refused):
 
 
 class NotFound(Refused):
-    """No such item, content, model or path."""
+    """No such item, entry, model or path."""
 
 
 class Unauthorized(Refused):

@@ -29,7 +29,7 @@ _FIRST_WAIT = 0.2
 
 
 def named(method: F, make: Callable[..., Call[Any]]) -> F:
-    """A client's method with the name, the arguments and the documentation of the call that it sends."""
+    """Give a client's method the name, signature and docstring of the call that it sends."""
     functools.update_wrapper(method, make)
     own, (answered,) = inspect.signature(make), get_args(make.__annotations__["return"])
     itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)

@@ -1,4 +1,4 @@
-"""The calls that recognise what pictures show."""
+"""Recognition calls."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar

@@ -1,4 +1,4 @@
-"""The calls that teach: examples of items, and what answers should have been."""
+"""Few-shot calls: examples of items, and feedback on answers."""
 
 from collections.abc import Sequence
 

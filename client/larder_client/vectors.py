@@ -1,4 +1,4 @@
-"""Vectors from the wire, as numpy has them where it is installed."""
+"""Decode embeddings; numpy arrays where numpy is installed."""
 
 import base64
 import struct

@@ -34,7 +34,7 @@ def settled(page, path):
 
 def in_the_end(look):
     """What is found once a page had its time to draw itself: nothing, it is hoped."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while (found := look()) and time.monotonic() < deadline:
         time.sleep(0.2)
     return found

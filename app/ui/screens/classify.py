@@ -1,4 +1,4 @@
-"""How probable labels of one's own are, as a page."""
+"""The page Classify: labels of your own."""
 
 import streamlit as st
 from larder_client import Classification

@@ -1,4 +1,4 @@
-"""How good CLIP is beside a CNN, as the evaluation found, as a page."""
+"""The page Compare: CLIP against a CNN, from the evaluation reports."""
 
 import json
 import re

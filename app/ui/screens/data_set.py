@@ -1,4 +1,4 @@
-"""The pictures of a data set, as a page."""
+"""The page Data set: its pictures, recognised and indexed."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -84,7 +84,7 @@ def find(data: DataSet, name: str) -> None:
 
 
 def index(data: DataSet, name: str, done: int) -> None:
-    """Keep all pictures as contents of a collection; one that was left half-way goes on where it was."""
+    """Store all pictures as entries of a collection; an interrupted run resumes where it stopped."""
     bar = st.progress(0.0, "Indexing")
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         for start in range(done - done % CHUNK, len(data.files), CHUNK):

@@ -1,4 +1,4 @@
-"""The items of the pantry with their counts, as a page."""
+"""The page Pantry: items and counts."""
 
 import streamlit as st
 from larder_client import Item, Refused

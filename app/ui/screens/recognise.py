@@ -1,4 +1,4 @@
-"""What pictures show among the live labels, as a page."""
+"""The page Recognise: pictures against the live labels."""
 
 import streamlit as st
 from larder_client import Frames, Recognition

@@ -1,4 +1,4 @@
-"""Texts and pictures that are found by each other, as a page."""
+"""The page Search: find entries by text or picture, and add some."""
 
 import hashlib
 from textwrap import shorten
@@ -11,7 +11,7 @@ from app.ui.connection import larder, ready
 from app.ui.picking import KINDS, pick
 from app.ui.sentences import plain, said, sentence
 
-LONGEST = 300  # characters of a text, or of what is known of a content, on its card
+LONGEST = 300  # characters of a text, or of what is known of an entry, on its card
 TYPES = {"Texts and pictures": None, "Pictures": "image", "Texts": "text"}
 
 
@@ -99,7 +99,7 @@ def add() -> None:
 
 
 def put(name: str, data: bytes, collection: str) -> None:
-    """Keep a picture under its digest: the same one twice is one content."""
+    """Store a picture under its digest: the same one twice is one entry."""
     larder().put_picture(f"{collection}/{digest(data)}", data, metadata={"file": name}, collection=collection)
 
 
@@ -109,7 +109,7 @@ def digest(data: bytes) -> str:
 
 
 def page() -> None:
-    """Find contents, and add some."""
+    """Find entries, and add some."""
     st.caption(
         "Find what is kept by describing it, or by showing something like it. Texts and pictures lie in one space."
     )

@@ -1,4 +1,4 @@
-"""The state of the service, as a page."""
+"""The page Service: state, speed and labels."""
 
 import time
 from statistics import median

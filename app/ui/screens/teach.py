@@ -1,4 +1,4 @@
-"""What an item was taught by pictures, as a page."""
+"""The page Teach: few-shot examples of an item."""
 
 from datetime import datetime, timedelta, timezone
 
@@ -16,7 +16,7 @@ MOST = 32  # pictures at once
 
 
 def choose_pictures() -> tuple[list[Picked], bool]:
-    """Pictures that are to teach, and whether they shall do so now; they stay chosen until they have."""
+    """The chosen pictures, and whether Teach was pressed; they stay chosen until they were taught."""
     st.header("New pictures")
     source = choose_source()
     with st.form(f"teach {st.session_state.setdefault('turn', 0)}"):
@@ -24,7 +24,7 @@ def choose_pictures() -> tuple[list[Picked], bool]:
 
 
 def teach(item: str, pictures: list[Picked]) -> None:
-    """Teach an item, and begin anew with an empty form."""
+    """Teach an item, then show an empty form."""
     if not pictures:
         st.warning("Choose or take a picture first.", icon=":material/warning:")
     elif few_enough(pictures, MOST):
