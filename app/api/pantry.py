@@ -1,8 +1,9 @@
 """The pantry: items with counts."""
 
 from fastapi import APIRouter
+from fastapi.responses import Response
 
-from app.api.dependencies import KEYS, ServiceDep
+from app.api.dependencies import KEYS, Service, ServiceDep
 from app.api.once import KeyHeader, key_of
 from app.api.schemas import Change, Count, Error, ItemCount, ItemRemoved, Items
 from app.errors import StoreUnavailable
@@ -23,13 +24,18 @@ def _wire(item: Item) -> ItemCount:
     return ItemCount(item=item.item, count=item.count)
 
 
-@router.get("")
-async def items(service: ServiceDep) -> Items:
+@router.get("", response_model=Items)
+async def items(service: ServiceDep) -> Response:
     """All items, by name."""
-    found = await service.pantry_threads.read(service.pantry.items)
+    return Response(await service.pantry_threads.read(_serialised, service), media_type="application/json")
+
+
+def _serialised(service: Service) -> str:
+    """All items as JSON, written in the store's thread: tens of thousands of them would hold up the event loop."""
+    found = service.pantry.items()
     if not found and service.pantry.status().status == "stale":
         raise StoreUnavailable("the pantry is away, and no item of it is known")
-    return Items(items=[ItemCount(item=item, count=count) for item, count in found.items()])
+    return Items(items=[ItemCount(item=item, count=count) for item, count in found.items()]).model_dump_json()
 
 
 @router.get("/{item}")

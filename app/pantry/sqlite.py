@@ -47,8 +47,8 @@ _EXPIRE_KEYS = "DELETE FROM keys WHERE at < ?"
 _EVICT_KEYS = """DELETE FROM keys WHERE caller = :caller AND number <=
                  (SELECT number FROM keys WHERE caller = :caller ORDER BY number DESC LIMIT 1 OFFSET :kept)"""
 _KEEP_KEY = "INSERT INTO keys (key, request, item, count, removed, at, caller) VALUES (?, ?, ?, ?, ?, ?, ?)"
-_EXAMPLES_VERSION = "SELECT (SELECT count(*) FROM examples), (SELECT seq FROM sqlite_sequence WHERE name = 'examples')"
-_EXAMPLES = "SELECT id, item, model, vector, at FROM examples ORDER BY number"
+_REVISION = "SELECT coalesce(max(number), 0) FROM revision"
+_EXAMPLES = "SELECT number, id, item, model, vector, at FROM examples WHERE number > ? ORDER BY number"
 _KEEP_EXAMPLE = "INSERT INTO examples (id, item, model, vector, at) VALUES (?, ?, ?, ?, ?)"
 
 
@@ -74,7 +74,7 @@ class SQLitePantry:
         if _other_spellings(self.items()):  # an earlier release took them for several items
             with self._file.transaction() as writer:
                 _unite_spellings(writer)
-        self._examples: tuple[Hashable, list[Example]] = (None, [])  # version, and the examples of that version
+        self._examples: tuple[int, dict[int, Example]] = (-1, {})  # revision, and the examples of it by number
 
     def items(self) -> dict[str, int]:
         """All items by name, in the order of their names."""
@@ -106,17 +106,23 @@ class SQLitePantry:
         self._change(Change("delete", item), key)
 
     def examples(self) -> list[Example]:
-        """All examples, in the order in which they were taught; read again only when they have changed."""
+        """All examples, in the order in which they were taught; only new ones are read."""
         with self._file.reader() as reader:
             reader.execute("BEGIN")
-            version = reader.execute(_EXAMPLES_VERSION).fetchone()
+            revision = reader.execute(_REVISION).fetchone()[0]
             known, examples = self._examples
-            if version != known:
-                rows = reader.execute(_EXAMPLES)
-                examples = [Example(id, item, model, from_bytes(data), at) for id, item, model, data, at in rows]
-                self._examples = (version, examples)
+            if revision != known:
+                items = dict(reader.execute("SELECT number, item FROM examples ORDER BY number").fetchall())
+                if any(each.item != items.get(number, each.item) for number, each in examples.items()):
+                    examples = {}  # another program has renamed items
+                rows = reader.execute(_EXAMPLES, (max(examples, default=0),))
+                examples = examples | {
+                    number: Example(id, item, model, from_bytes(data), at) for number, id, item, model, data, at in rows
+                }
+                examples = {number: examples[number] for number in items}
+                self._examples = (revision, examples)
             reader.execute("COMMIT")
-        return list(examples)
+        return list(examples.values())
 
     def teach(self, item: str, examples: Sequence[Example]) -> None:
         """Keep examples of an item, which is made where it is not there; raises InvalidRequest."""
@@ -142,7 +148,7 @@ class SQLitePantry:
     def stamp(self) -> Hashable:
         """The revision of names and examples, which triggers keep in the file."""
         with self._file.reader() as reader:
-            return int(reader.execute("SELECT coalesce(max(number), 0) FROM revision").fetchone()[0])
+            return int(reader.execute(_REVISION).fetchone()[0])
 
     def status(self) -> Status:
         """Always fresh: the file is read at every change."""

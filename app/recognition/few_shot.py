@@ -20,6 +20,7 @@ from app.model.engines import Floats
 KAPPA = 15.0  # concentration of the kernels: the larger, the more the nearest example alone counts
 KNOWN_BY_EXAMPLES = 0.9  # similarity above which a match with the examples alone counts as known
 LEAD = 1.2  # times the estimated scale: an example is nearer to itself than new images of its label are to it
+SCALE_SAMPLE = 256  # examples that the scale is estimated from at most
 MIN_SCALE = 0.1  # of cosines with texts, for a model whose examples resemble no text
 
 
@@ -145,7 +146,8 @@ def fit_few_shot(
     vectors = np.stack([vector for _, vector in examples])  # (M, D)
     indices, starts, counts = np.unique([index for index, _ in examples], return_index=True, return_counts=True)
     if alignment is None:
-        scale = LEAD * max(float((vectors @ prototypes.T).max(axis=1).mean()), MIN_SCALE)
+        some = vectors[:: -(-len(vectors) // SCALE_SAMPLE)]  # up to (SCALE_SAMPLE, D): enough for a mean
+        scale = LEAD * max(float((some @ prototypes.T).max(axis=1).mean()), MIN_SCALE)
         return FewShotIndex(indices, starts, vectors, prototypes / np.float32(scale), scale)
     aligned, texts = apply_affine(vectors, alignment.images), apply_affine(prototypes, alignment.texts)
     if alignment.means:

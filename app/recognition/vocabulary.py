@@ -39,6 +39,17 @@ class LabelSet:
         return None if index is None else self.labels[index]
 
 
+@dataclass(frozen=True)
+class _Merged:
+    """The labels of a label file and of items, and what is computed from these alone."""
+
+    file_labels: list[Label]
+    items: tuple[str, ...]
+    labels: tuple[Label, ...]
+    indices: Mapping[str, int]
+    digest: str
+
+
 class Vocabulary:
     """The live label set: `current` is swapped whole by `refresh`, so a reader never sees half a change."""
 
@@ -67,6 +78,7 @@ class Vocabulary:
         self._alignment = alignment
         self._file_stamp: Hashable = None
         self._file_labels: list[Label] = []
+        self._merged: _Merged | None = None
         self._stamp: Hashable = None
         self.current: LabelSet | None = None
         """None until the first `refresh` is through."""
@@ -80,12 +92,12 @@ class Vocabulary:
         stamp = (self._file_stamp, self._pantry.stamp())
         if stamp == self._stamp:
             return False
-        labels, examples = merge(self._file_labels, self._pantry.items()), self._examples()
-        version = _version(labels, examples)
+        merged, examples = self._merge(), self._examples()
+        version = _digest([merged.digest, *(each.id for each in examples)])
         changed = self.current is None or self.current.version != version
         if changed:
-            self.current = self._encoded(labels, examples, version)
-        self._stamp = stamp
+            self.current = self._encoded(merged, examples, version)
+        self._merged, self._stamp = merged, stamp
         return changed
 
     def read_file(self) -> None:
@@ -108,11 +120,18 @@ class Vocabulary:
             self._file_labels = labels
         self._file_stamp = stamp
 
-    def _encoded(self, labels: tuple[Label, ...], examples: Sequence[Example], version: str) -> LabelSet:
-        prototypes = self._prototypes(labels)
-        indices = name_indices(labels)
-        few_shot = fit_few_shot(label_indices(examples, indices), prototypes, self._alignment)
-        return LabelSet(labels, prototypes, version, few_shot, indices)
+    def _merge(self) -> "_Merged":
+        """The merged labels; those of the last time when neither the file's labels nor the items' names changed."""
+        items, before = tuple(self._pantry.items()), self._merged
+        if before and before.file_labels is self._file_labels and before.items == items:
+            return before
+        labels = merge(self._file_labels, items)
+        return _Merged(self._file_labels, items, labels, name_indices(labels), _digest(map(_line, labels)))
+
+    def _encoded(self, merged: "_Merged", examples: Sequence[Example], version: str) -> LabelSet:
+        prototypes = self._prototypes(merged.labels)
+        few_shot = fit_few_shot(label_indices(examples, merged.indices), prototypes, self._alignment)
+        return LabelSet(merged.labels, prototypes, version, few_shot, merged.indices)
 
     def _examples(self) -> list[Example]:
         """The examples that the model understands."""
@@ -122,6 +141,8 @@ class Vocabulary:
     def _prototypes(self, labels: Sequence[Label]) -> Floats:
         """Unit prototypes (N, D); those of the present set are kept, only new names are encoded."""
         before = self.current
+        if before and before.labels is labels:
+            return before.prototypes
         have = dict(zip((label.names for label in before.labels), before.prototypes, strict=True)) if before else {}
         new = [label.names for label in labels if label.names not in have]
         longest = max(self._templates, key=len)
@@ -152,7 +173,7 @@ def encode(labels: Sequence[tuple[str, ...]], templates: Sequence[str], encoder:
 def label_set(labels: Sequence[Label], templates: Sequence[str], encoder: Encoder) -> LabelSet:
     """A label set that stays as it is."""
     prototypes = encode([label.names for label in labels], templates, encoder)
-    return LabelSet(tuple(labels), prototypes, _version(labels), indices=name_indices(labels))
+    return LabelSet(tuple(labels), prototypes, _digest(map(_line, labels)), indices=name_indices(labels))
 
 
 def read_prompts(path: Path) -> list[str]:
@@ -179,9 +200,9 @@ def read_templates(path: Path) -> list[str]:
     return templates
 
 
-def _version(labels: Sequence[Label], examples: Iterable[Example] = ()) -> str:
-    text = "\n".join(
-        ["|".join([*label.names, *label.sources, label.item or ""]) for label in labels]
-        + [each.id for each in examples]
-    )
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _line(label: Label) -> str:
+    return "|".join([*label.names, *label.sources, label.item or ""])
+
+
+def _digest(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
