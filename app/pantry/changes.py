@@ -1,4 +1,4 @@
-"""What each change makes of an item's count: the arithmetic that all stores share."""
+"""Changes of an item's count: the arithmetic that all stores share."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Examples: vectors of pictures that show an item, by which it is taught."""
+"""Examples of items: embeddings of pictures, the support set of few-shot recognition."""
 
 import hashlib
 import time
@@ -28,7 +28,7 @@ class Example:
 
 
 def new_example(item: str, model: str, vector: Vector) -> Example:
-    """An example of this moment; its id is made of all but the time, so that one that is sent again is the same."""
+    """An example taught now; its id is a checksum of all but the time, so that one that is sent again is the same."""
     text = f"{item}\n{model}\n".encode()
     return Example(hashlib.sha256(text + to_bytes(vector)).hexdigest()[:32], item, model, vector, time.time())
 
@@ -39,7 +39,7 @@ def to_bytes(vector: Vector) -> bytes:
 
 
 def from_bytes(data: bytes) -> Vector:
-    """What `to_bytes` gave."""
+    """The inverse of `to_bytes`."""
     return np.frombuffer(data, "<f4").astype(np.float32)
 
 
@@ -52,7 +52,7 @@ def check_room(item: str, have: int, more: int) -> None:
 
 
 def chosen(item: str, have: Sequence[str], ids: Sequence[str] | None) -> list[str]:
-    """Those of an item's examples that are meant: the ones named, or all. Raises NotFound for one that is not there."""
+    """The ids of an item's examples that are named, or all. Raises NotFound for one that does not exist."""
     if missing := [each for each in ids or () if each not in have]:
         raise NotFound(f"{item!r} has no example {missing[0][:100]!r}")
     return list(have if ids is None else ids)

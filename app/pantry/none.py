@@ -1,4 +1,4 @@
-"""No pantry at all: recognition without counts."""
+"""The store of a service without a pantry: recognition without counts."""
 
 from collections.abc import Hashable
 from typing import NoReturn
@@ -9,7 +9,7 @@ from app.pantry.examples import Example
 
 
 class NoPantry:
-    """A store with no items; whatever would look at one or change it raises NotFound."""
+    """A store without items; every call for one raises NotFound."""
 
     def items(self) -> dict[str, int]:
         """No items."""
@@ -25,11 +25,11 @@ class NoPantry:
         return []
 
     def stamp(self) -> Hashable:
-        """Nothing ever changes."""
+        """A constant: nothing ever changes."""
         return None
 
     def status(self) -> Status:
-        """None, by choice."""
+        """The status "none"."""
         return Status("none", 0.0)
 
     def close(self) -> None:

@@ -46,7 +46,7 @@ def transfer(
     said: Form | None,
     as_json: bool,
 ) -> int:
-    """Run one action and say what came of it; returns 1 when some lines could not be imported, 0 otherwise.
+    """Run one action and report its result; returns 1 when some lines could not be imported, 0 otherwise.
 
     Raises InvalidRequest, StoreUnavailable, or NotFound where there is no pantry.
     """
@@ -92,7 +92,7 @@ def form_of(path: Path | None, said: Form | None) -> Form:
 
 
 def export_items(store: PantryStore, path: Path | None, form: Form) -> int:
-    """Write all items, by name, to a file, which is there whole or not at all, or to standard output; returns how many.
+    """Write all items, by name, to a file, atomically, or to standard output; returns their number.
 
     Raises InvalidRequest when the file cannot be written.
     """

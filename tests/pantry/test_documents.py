@@ -16,7 +16,7 @@ def entry(document_id="rice", **fields):
 def test_a_document_is_an_item():
     """The id is the item, the integer `count` its count; other fields are not looked at."""
     found = entry(count={"integer_value": 3}, shelf={"string_value": "top"})
-    assert (found.item, found.count, found.version, found.odd) == ("rice", 3, (5, 7), None)
+    assert (found.item, found.count, found.version, found.warning) == ("rice", 3, (5, 7), None)
 
 
 @pytest.mark.parametrize(
@@ -41,20 +41,20 @@ def test_an_odd_count_is_read_as_well_as_can_be(value, count):
     """A fraction counts as its whole part, what is no number or below 0 as 0; and it is said to be odd."""
     found = entry(count=value)
     assert (found.item, found.count) == ("rice", count)
-    assert "`count`" in found.odd
-    assert "counts" in found.odd
+    assert "`count`" in found.warning
+    assert "counts" in found.warning
 
 
 def test_no_count_is_0():
     """A document without the field is an item that there is none of, and odd."""
-    assert (entry().count, entry().odd) == (0, "it has no field `count`, so it counts 0")
+    assert (entry().count, entry().warning) == (0, "it has no field `count`, so it counts 0")
 
 
 @pytest.mark.parametrize("document_id", [" ", "x" * 201, "a\0b", "tab\there\x07"])
 def test_an_id_that_is_no_name_is_left_out(document_id):
     """Blank, huge and unprintable ids are no items."""
     assert entry(document_id, count={"integer_value": 3}).item is None
-    assert "not a valid item name" in entry(document_id).odd
+    assert "not a valid item name" in entry(document_id).warning
 
 
 @pytest.mark.parametrize("document_id", ["Rice", " rice", "RICE "])
@@ -62,7 +62,7 @@ def test_an_id_in_another_spelling_is_the_item(document_id):
     """Capitals and stray spaces are forgiven, and said to be odd."""
     found = entry(document_id, count={"integer_value": 3})
     assert (found.item, found.count) == ("rice", 3)
-    assert "counts as 'rice'" in found.odd
+    assert "counts as 'rice'" in found.warning
 
 
 @pytest.mark.parametrize("item", [".", "..", "__x__", "____"])

@@ -1,4 +1,4 @@
-"""One Firestore database: its channel, and the two calls that changes need, with what failed said honestly."""
+"""Connection to one Firestore database: channel, commit and read, with errors mapped to StoreUnavailable."""
 
 import time
 from collections.abc import Iterator
@@ -70,13 +70,13 @@ class Connection:
 
 
 def left(deadline: float) -> float:
-    """Seconds until `deadline`, and never none at all."""
+    """Seconds until `deadline` (monotonic), at least 0.01: gRPC takes no 0."""
     return max(deadline - time.monotonic(), 0.01)
 
 
 @contextmanager
 def _failures(outcome: str) -> Iterator[None]:
-    """Firestore's failures as ours; `outcome` is said of those that do not prove that nothing happened."""
+    """Map Firestore's errors to StoreUnavailable; `outcome` is for those that do not prove that nothing was stored."""
     try:
         yield
     except _FOR_CALLERS:

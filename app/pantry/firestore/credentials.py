@@ -18,7 +18,7 @@ _OF_AWS = "urn:ietf:params:aws:token-type:aws4_request"
 
 
 class TaskRole(aws.AwsSecurityCredentialsSupplier):
-    """The keys of an ECS task's role, asked for anew whenever a token is needed; they are good for hours."""
+    """The keys of an ECS task's role, fetched whenever a token is needed; they are valid for hours."""
 
     def __init__(self, url: str, region: str) -> None:
         self._url = url
@@ -27,7 +27,7 @@ class TaskRole(aws.AwsSecurityCredentialsSupplier):
     def get_aws_security_credentials(self, context: Any, request: Any) -> Any:  # noqa: ARG002 - Google's signature
         response = request(url=self._url, method="GET")
         if response.status != 200:
-            raise RefreshError(f"the ECS task's keys cannot be had: {response.status}")  # type: ignore[no-untyped-call]
+            raise RefreshError(f"the ECS task's keys cannot be fetched: {response.status}")  # type: ignore[no-untyped-call]
         keys = json.loads(response.data)
         return aws.AwsSecurityCredentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys["Token"])
 

@@ -17,15 +17,15 @@ Version = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A document as an item: None where its id is not a valid item name; `odd` says what is wrong, if anything is."""
+    """A document as an item, None where its id is not a valid item name; `warning` says what is wrong."""
 
     item: str | None
     count: int
     version: Version
-    odd: str | None = None
+    warning: str | None = None
 
     @property
-    def facts(self) -> str | None:
+    def visible_state(self) -> str | None:
         """What of it is a label."""
         return self.item
 

@@ -1,4 +1,4 @@
-"""Examples in Firestore: documents of the collection `<collection>_examples`, heard as the items are."""
+"""Examples in Firestore: documents of the collection `<collection>_examples`, cached as the items are."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ import numpy as np
 from app.errors import InvalidRequest
 from app.pantry import item_name
 from app.pantry.examples import Example, Vector, from_bytes, to_bytes
+from app.pantry.firestore.document_cache import DocumentCache
 from app.pantry.firestore.documents import Version, number, version_of
-from app.pantry.firestore.views import Views
 from app.text import normalise
 
 Fields = dict[str, Any]
@@ -19,19 +19,19 @@ LATEST = 253402300799.0  # the end of the year 9999, in seconds since 1970: the 
 
 @dataclass(frozen=True, slots=True)
 class ExampleEntry:
-    """A document as an example: None where it is none; `odd` says why."""
+    """A document as an example, None where it cannot be one; `warning` says what is wrong."""
 
     example: Example | None
     version: Version
-    odd: str | None = None
+    warning: str | None = None
 
     @property
-    def facts(self) -> Version:
-        """An example that is written again may be another one."""
+    def visible_state(self) -> Version:
+        """The version: an example that is written again may have another vector."""
         return self.version
 
 
-class Examples(Views[ExampleEntry]):
+class Examples(DocumentCache[ExampleEntry]):
     """The collection of examples."""
 
     def __init__(self, report: Callable[[str, str], None]) -> None:
@@ -69,10 +69,10 @@ def read(document_id: str, document: Any) -> ExampleEntry:
         return ExampleEntry(None, version, "its vector is not a unit vector of float32, so it is left out")
     model = fields["model"].string_value if "model" in fields else ""
     at = number(fields["at"]) if "at" in fields else 0.0
-    odd = None
+    warning = None
     if not 0 <= at <= LATEST:
-        at, odd = 0.0, "its time is not in seconds since 1970, so it counts as the oldest"
-    return ExampleEntry(Example(document_id, item, model, vector, at), version, odd)
+        at, warning = 0.0, "its time is not in seconds since 1970, so it counts as the oldest"
+    return ExampleEntry(Example(document_id, item, model, vector, at), version, warning)
 
 
 def _is_unit(vector: Vector) -> bool:

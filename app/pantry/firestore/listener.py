@@ -1,4 +1,4 @@
-"""Listens to a collection for ever: a stream that is lost or has gone silent is opened anew, with a growing pause.
+"""Listens to a collection until it is closed; a lost or silent stream is reopened, with exponential backoff.
 
 The library's own `on_snapshot` makes the same call, but gives no sign of a stream that has gone silent, reopens a
 broken one without a pause, and needs time for each change that grows with the collection: docs/firestore.md has the
@@ -14,18 +14,18 @@ import grpc  # type: ignore[import-untyped]
 
 from app.log import get_logger
 from app.pantry.firestore.connection import Connection
+from app.pantry.firestore.document_cache import DocumentCache
 from app.pantry.firestore.stream import Position, Stream, StreamError
-from app.pantry.firestore.views import Views
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds before a lost stream is opened anew, doubled each time
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds of backoff, doubled each time
 _MAY_GO_ON = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "ABORTED", "RESOURCE_EXHAUSTED", "UNAUTHENTICATED")
-"""What a stream ends with that says nothing against going on where it was."""
+"""Statuses after which the stream may resume where it was."""
 
 
 class Listener:
-    """Keeps what is known of a collection current with a thread of its own, from `start` to `close`."""
+    """Keeps a document cache current with a thread of its own, from `start` to `close`."""
 
-    def __init__(self, connection: Connection, collection: str, memory: Views[Any]) -> None:
+    def __init__(self, connection: Connection, collection: str, memory: DocumentCache[Any]) -> None:
         self._connection = connection
         self._collection = collection
         self._memory = memory

@@ -1,14 +1,14 @@
-"""The items as last heard from Firestore."""
+"""Cache of the items in Firestore, by name."""
 
 from collections.abc import Callable
 
 from app.pantry import Item
+from app.pantry.firestore.document_cache import DocumentCache
 from app.pantry.firestore.documents import Entry, Version, read
-from app.pantry.firestore.views import Views
 from app.text import normalise
 
 
-class Memory(Views[Entry]):
+class Memory(DocumentCache[Entry]):
     """The collection of items: what its documents come to, by the items' names."""
 
     def __init__(self, report: Callable[[str, str], None]) -> None:
@@ -36,8 +36,8 @@ class Memory(Views[Entry]):
         return normalise(item) in self._view()
 
     def wrote(self, document_id: str, item: str, count: int | None, version: Version) -> None:
-        """Take in a change of ours that Firestore has acknowledged; a count of None for a document that is gone."""
-        self.ours(document_id, None if count is None else Entry(item, count, version), version)
+        """Apply an acknowledged write of this process; a count of None for a delete."""
+        self.apply_write(document_id, None if count is None else Entry(item, count, version), version)
 
     def _changed(self) -> None:
         self._items = None

@@ -1,4 +1,4 @@
-"""One call of Firestore's Listen: a collection's changes, and heartbeats on the same stream that prove it works."""
+"""One Listen call of Firestore: a collection's changes, and heartbeats on the same stream that prove it alive."""
 
 import threading
 import time
@@ -10,7 +10,7 @@ import grpc  # type: ignore[import-untyped]
 from google.cloud.firestore_v1 import types
 
 from app.pantry.firestore.connection import Connection
-from app.pantry.firestore.views import View, Views
+from app.pantry.firestore.document_cache import CachedDocument, DocumentCache
 
 HEARTBEAT = 10.0  # seconds between questions on the stream itself
 SILENCE = 5.0  # seconds without any answer to one, after which the stream is given up
@@ -37,13 +37,13 @@ class Position:
 class Stream:
     """One Listen call, which goes on where `position` is, and moves it."""
 
-    def __init__(self, connection: Connection, collection: str, memory: Views[Any], position: Position) -> None:
+    def __init__(self, connection: Connection, collection: str, memory: DocumentCache[Any], position: Position) -> None:
         self._connection = connection
         self._prefix = connection.document(collection, "")
         self._collection = collection
         self._memory = memory
         self._position = position
-        self._changes: dict[str, View | None] = {}  # since the last snapshot; None: gone
+        self._changes: dict[str, CachedDocument | None] = {}  # since the last snapshot; None: gone
         self._whole = not position.token
         self._current = False
         self._silent = False
@@ -85,7 +85,7 @@ class Stream:
             self._call.cancel()
 
     def _requests(self) -> Iterator[types.ListenRequest]:
-        """What we say: the collection first, then heartbeats. gRPC takes them in a thread of its own."""
+        """The requests of the stream: the collection first, then heartbeats. gRPC reads them in a thread of its own."""
         parent, source = f"{self._connection.database}/documents", [{"collection_id": self._collection}]
         query = {"parent": parent, "structured_query": {"from_": source}}
         yield self._request(add_target={"query": query, "target_id": _ITEMS, "resume_token": self._position.token})
@@ -105,7 +105,7 @@ class Stream:
         return types.ListenRequest(database=self._connection.database, **what)
 
     def _changed(self, change: Any) -> None:
-        """A document that is new or changed, or sent once more; a heartbeat's is none of ours."""
+        """A document is new or changed, or sent once more; a heartbeat's is ignored."""
         document = change.document
         if _ITEMS not in change.target_ids:
             return
@@ -117,7 +117,7 @@ class Stream:
             self._changes[document_id] = self._memory.read(document_id, document)
 
     def _gone(self, name: str) -> None:
-        """A document that is no longer there; a heartbeat's never was."""
+        """A document was deleted, or has left the collection; a heartbeat's is ignored."""
         if name.startswith(self._prefix):
             self._changes[name.removeprefix(self._prefix)] = None
 
@@ -148,7 +148,7 @@ class Stream:
             at = (change.read_time.seconds, change.read_time.nanos)
             if self._whole or self._changes:
                 self._position.ids = self._ids()
-                self._memory.heard(self._changes, at, self._whole)
+                self._memory.apply_snapshot(self._changes, at, self._whole)
             self._position.token = change.resume_token
             self._changes, self._whole = {}, False
             return True

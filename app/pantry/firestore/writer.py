@@ -58,7 +58,7 @@ class Writer:
             if entry is None and change.operation in ("put", "add"):
                 check_room_for_item(change.item, len(self._memory))
             reaches_the_most = change.quantity + (entry.count if entry else 0) > MAX_COUNT // 2
-            if key is None and not reaches_the_most and not (entry and entry.odd):
+            if key is None and not reaches_the_most and not (entry and entry.warning):
                 return self._unconditional(change, document_id, deadline)
             with self._document_lock(document_id, deadline):
                 return self._compare_and_set(change, key, document_id, deadline)
@@ -80,7 +80,7 @@ class Writer:
         *taught, put = response.write_results
         for each, result in zip(new, taught, strict=True):
             version = version_of(result.update_time)
-            self._examples.ours(each.id, ExampleEntry(each, version), version)
+            self._examples.apply_write(each.id, ExampleEntry(each, version), version)
         version = version_of(put.update_time if put.HasField("update_time") else response.commit_time)
         self._memory.wrote(document_id, item, whole(put.transform_results[0]), version)
 
@@ -151,7 +151,7 @@ class Writer:
 
     def _forgot(self, ids: Iterable[str], at: Version) -> None:
         for each in ids:
-            self._examples.ours(each, None, at)
+            self._examples.apply_write(each, None, at)
 
     def _example(self, id: str) -> str:
         return self._connection.document(f"{self._collection}_examples", id)

@@ -1,4 +1,4 @@
-"""A collection's documents as last heard, brought forward by our own acknowledged changes."""
+"""Cache of a collection's documents: the last snapshot of the listener, and this process's acknowledged writes."""
 
 import threading
 from collections.abc import Callable, Hashable, Mapping
@@ -7,54 +7,54 @@ from typing import Any, Generic, Protocol, TypeVar
 from app.pantry.firestore.documents import Version
 
 
-class View(Protocol):
-    """What a document means to us; `odd` says what is wrong with it, if anything is."""
+class CachedDocument(Protocol):
+    """What a document means to the pantry; `warning` says what is wrong with it, None where nothing is."""
 
     @property
     def version(self) -> Version: ...
 
     @property
-    def odd(self) -> str | None: ...
+    def warning(self) -> str | None: ...
 
     @property
-    def facts(self) -> Hashable:
-        """What has to differ for a change of the document to be one to the labels."""
+    def visible_state(self) -> Hashable:
+        """What of it matters to the labels: where it stays equal, a change of the document is none to them."""
         ...
 
 
-V = TypeVar("V", bound=View)
+V = TypeVar("V", bound=CachedDocument)
 
 
-class Views(Generic[V]):
-    """Documents by id; of two views of one document the one that Firestore dates later counts.
+class DocumentCache(Generic[V]):
+    """Documents by id; of two versions of one document the one with Firestore's later time counts.
 
-    So an acknowledged change of ours shows at once, and a snapshot that was on its way meanwhile does not undo it.
+    So a write shows as soon as it is acknowledged, and a snapshot that was on its way meanwhile does not undo it.
     """
 
     def __init__(self, read: Callable[[str, Any], V], report: Callable[[str, str], None]) -> None:
-        """`read` tells what a document means; `report` is told once of each odd one: its id and what is odd."""
+        """`read` converts a document; `report` gets the id and the warning of each document that has one, once."""
         self.read = read
         self._report = report
         self._reported: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
         self._entries: dict[str, V] = {}
-        self._deleted: dict[str, Version] = {}  # by us, while snapshots from before may still come
+        self._deleted: dict[str, Version] = {}  # tombstones of own deletes, until no older snapshot can come
         self._stamp = 0
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def stamp(self) -> int:
-        """Grows when the facts change; what is asked for after it is at least as new."""
+        """Grows when a visible state changes; what is read after it is at least as new."""
         with self._lock:
             return self._stamp
 
     def known(self, document_id: str) -> V | None:
-        """What is remembered of a document."""
+        """The cached document, None where there is none."""
         return self._entries.get(document_id)
 
-    def heard(self, changes: Mapping[str, V | None], at: Version, whole: bool) -> None:
-        """Take in a snapshot of `at`: changed documents, None for those that are gone; `whole` when it has all."""
+    def apply_snapshot(self, changes: Mapping[str, V | None], at: Version, whole: bool) -> None:
+        """Apply a snapshot of time `at`: changed documents, None for deleted ones; `whole` when it has all."""
         with self._lock:
             before = self._stamp
             for document_id, entry in changes.items():
@@ -69,8 +69,8 @@ class Views(Generic[V]):
             if self._stamp != before:
                 self._changed()
 
-    def ours(self, document_id: str, entry: V | None, version: Version) -> None:
-        """Take in a change of ours that Firestore has acknowledged; an entry of None for a document that is gone."""
+    def apply_write(self, document_id: str, entry: V | None, version: Version) -> None:
+        """Apply an acknowledged write of this process; an entry of None for a delete."""
         with self._lock:
             before = self._stamp
             if entry:
@@ -82,18 +82,18 @@ class Views(Generic[V]):
                 self._changed()
 
     def _changed(self) -> None:
-        """Called, under the lock, after a change: what was made of the documents has to be made anew."""
+        """Hook, called under the lock after a change: discard what was computed from the documents."""
 
     def _set(self, document_id: str, entry: V) -> None:
         have = self._entries.get(document_id)
         if have and have.version > entry.version:
             return
         self._entries[document_id] = entry
-        if not have or have.facts != entry.facts:
+        if not have or have.visible_state != entry.visible_state:
             self._stamp += 1
-        if entry.odd and (document_id, entry.odd) not in self._reported:
-            self._reported.add((document_id, entry.odd))
-            self._report(document_id, entry.odd)
+        if entry.warning and (document_id, entry.warning) not in self._reported:
+            self._reported.add((document_id, entry.warning))
+            self._report(document_id, entry.warning)
 
     def _drop(self, document_id: str, at: Version) -> None:
         have = self._entries.get(document_id)
