@@ -20,11 +20,11 @@ RETRAIN_GROWTH = 2  # lists are rebuilt when there are more than this many times
 
 @dataclass(frozen=True)
 class IndexOptions:
-    """How many vectors the tail takes, how many are searched exactly, and what recall the lists are calibrated for."""
+    """How many vectors the tail takes, how many are searched exactly, and how far beyond them the lists are probed."""
 
     tail: int = 8192  # compared one by one in half a millisecond
     exact_up_to: int = 20_000  # one list of this size is read in some 2 ms
-    target_recall: float = 0.995
+    deviations: float = 4.25  # see segment.py
 
 
 class Tail:
@@ -210,5 +210,5 @@ class VectorIndex:
 
         every = view.numbers()
         if len(every) > self._options.exact_up_to:
-            return inverted_file(every, chunks, self._size, self._options.target_recall), kept
+            return inverted_file(every, chunks, self._size, self._options.deviations), kept
         return flat(every, chunks(), self._size) if len(every) else None, kept

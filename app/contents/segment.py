@@ -18,9 +18,10 @@ from app.model.engines import Floats
 
 CHUNK = 50_000  # vectors
 CALIBRATION_QUERIES, NEIGHBOURS = 100, 10
-TARGET_RECALL = 0.995  # of the calibration, and of the results that a search may still gain when it stops
+TARGET_RECALL = 0.995
 MIN_CANDIDATES = 20  # alive vectors compared for each result, at least
-WATCHED = 40  # nearest vectors that must stop changing before a search stops
+DEVIATIONS = 4.25  # by which a vector's score may exceed its centroid's before a search would miss it
+SPREAD_SAMPLE = 50_000  # vectors
 POINTS_PER_LIST, KMEANS_ROUNDS = 64, 10
 
 
@@ -37,16 +38,39 @@ class Alive:
         return int(self.per_list.sum())
 
 
+@dataclass(frozen=True)
+class Spread:
+    """How far vectors lie from their centroids: the covariance (D, D) of all, and each list's size relative to it."""
+
+    covariance: Floats
+    scale: Floats
+
+    def along(self, query: Floats) -> Floats:
+        """Return by list (nlist,) the standard deviation of scores for a query (D,) around the centroid's."""
+        deviations: Floats = self.scale * np.sqrt(query @ self.covariance @ query)
+        return deviations
+
+
 class Segment:
     """N vectors at positions 0 to N - 1, each with its number; numbers ascend, and nothing ever changes.
 
     FAISS works in the calling thread alone.
     """
 
-    def __init__(self, index: Any, numbers: Numbers, trained_on: int) -> None:
+    def __init__(
+        self,
+        index: Any,
+        numbers: Numbers,
+        trained_on: int = 0,
+        spread: Spread | None = None,
+        deviations: float = DEVIATIONS,
+    ) -> None:
+        """`spread` may be missing where there is one list."""
         self.index = index
         self.numbers = numbers
         self.trained_on = trained_on
+        self._spread = spread
+        self._deviations = deviations
         self._centroids: Floats = index.quantizer.reconstruct_n(0, index.nlist)  # (nlist, D)
         self._norms = (self._centroids**2).sum(axis=1)
         self._list_of = _list_of(index)
@@ -88,28 +112,34 @@ class Segment:
         return self._scan(query, k, alive.bits & pack(flags), np.arange(self.index.nlist))
 
     def _probe(self, query: Floats, k: int, alive: Alive) -> tuple[Numbers, Floats]:
-        """Probe the nearest lists until twice as many alive vectors bring nothing new.
+        """Compare the nearest lists, then every list that may hold a better vector than the k-th best so far.
 
-        The first step compares as many vectors as the calibration asks for. Each further step doubles what was seen,
-        until it changes less of the nearest `WATCHED` vectors (or k, if more) than TARGET_RECALL allows. So a query far
-        from the stored vectors, or from a region that was deleted, probes as many lists as it needs.
+        The first step has as many alive vectors as the calibration asks for. A list may hold a better one when its
+        centroid's score and some standard deviations of its vectors' scores exceed the k-th best. So a query far from
+        the stored vectors, or from a region that was deleted, probes as many lists as it needs.
         """
-        order = np.argsort(self._norms - 2 * (self._centroids @ query))
+        scores_of_lists = self._centroids @ query
+        order = np.argsort(self._norms - 2 * scores_of_lists)  # by distance
         order = order[alive.per_list[order] > 0]
-        seen, watched = np.cumsum(alive.per_list[order]), max(k, WATCHED)
-        numbers, scores = np.empty(0, np.int64), np.empty(0, np.float32)
-        start, wanted = 0, max(self.index.nprobe * len(self) / self.index.nlist, MIN_CANDIDATES * k)
-        while start < len(order):
-            end = min(int(np.searchsorted(seen, wanted)) + 1, len(order))
-            more, their_scores = self._scan(query, watched, alive.bits, order[start:end])
-            best = np.argsort(-np.concatenate([scores, their_scores]), kind="stable")[:watched]
-            new = int((best >= len(numbers)).sum())
-            numbers = np.concatenate([numbers, more])[best]
-            scores = np.concatenate([scores, their_scores])[best]
-            if len(best) == watched and new <= (1 - TARGET_RECALL) * watched:
-                break
-            start, wanted = end, 2 * seen[end - 1]
-        return numbers[:k], scores[:k]
+        seen = np.cumsum(alive.per_list[order])
+        enough = max(self.index.nprobe * len(self) / self.index.nlist, MIN_CANDIDATES * k)
+        step = int(np.searchsorted(seen, enough)) + 1
+        numbers, scores = self._scan(query, k, alive.bits, order[:step])
+        if self._spread is None:
+            return numbers, scores
+        bounds = scores_of_lists + self._deviations * self._spread.along(query)
+        rest = order[step:]
+        rest = rest[np.argsort(-bounds[rest])]
+        while True:
+            if len(scores) == k:
+                rest = rest[: np.searchsorted(-bounds[rest], -scores[-1])]
+            if not len(rest):
+                return numbers, scores
+            more, their_scores = self._scan(query, k, alive.bits, rest[:step])
+            rest, step = rest[step:], 2 * step
+            both = np.concatenate([scores, their_scores])
+            best = np.argsort(-both, kind="stable")[:k]
+            numbers, scores = np.concatenate([numbers, more])[best], both[best]
 
     def _scan(self, query: Floats, k: int, bits: Bits, lists: Numbers) -> tuple[Numbers, Floats]:
         """Compare a query with the vectors of these lists whose bit is set."""
@@ -134,16 +164,17 @@ class Segment:
         faiss.omp_set_num_threads(1)
         index = faiss.clone_index(self.index)
         index.add(vectors)
-        return Segment(index, np.concatenate([self.numbers, numbers]), self.trained_on)
+        every = np.concatenate([self.numbers, numbers])
+        return Segment(index, every, self.trained_on, self._spread, self._deviations)
 
 
 def flat(numbers: Numbers, chunks: Iterable[Floats], size: int) -> Segment:
     """Build a segment of vectors (n, size), given in chunks, with one list: searched exactly."""
-    return _filled(np.zeros((1, size), np.float32), numbers, chunks, trained_on=0)
+    return Segment(_filled(np.zeros((1, size), np.float32), chunks), numbers)
 
 
 def inverted_file(
-    numbers: Numbers, chunks: Callable[[], Iterable[Floats]], size: int, target_recall: float = TARGET_RECALL
+    numbers: Numbers, chunks: Callable[[], Iterable[Floats]], size: int, deviations: float = DEVIATIONS
 ) -> Segment:
     """Build a segment of vectors (n, size) in about 2 sqrt(N) lists; `chunks` is called several times."""
     count = len(numbers)
@@ -152,12 +183,13 @@ def inverted_file(
     kmeans = faiss.Kmeans(size, lists, niter=KMEANS_ROUNDS, max_points_per_centroid=POINTS_PER_LIST, seed=1)
     faiss.omp_set_num_threads(1)
     kmeans.train(_rows(chunks(), np.sort(chosen)))
-    segment = _filled(kmeans.centroids, numbers, chunks(), trained_on=count)
-    _calibrate(segment.index, _rows(chunks(), np.sort(chosen[:CALIBRATION_QUERIES])), target_recall)
-    return segment
+    index = _filled(kmeans.centroids, chunks())
+    _calibrate(index, _rows(chunks(), np.sort(chosen[:CALIBRATION_QUERIES])))
+    spread = _spread(index, _rows(chunks(), np.sort(chosen[:SPREAD_SAMPLE])))
+    return Segment(index, numbers, count, spread, deviations)
 
 
-def _filled(centroids: Floats, numbers: Numbers, chunks: Iterable[Floats], trained_on: int) -> Segment:
+def _filled(centroids: Floats, chunks: Iterable[Floats]) -> Any:
     lists, size = centroids.shape
     quantizer = faiss.IndexFlatL2(size)
     quantizer.add(centroids)
@@ -168,18 +200,30 @@ def _filled(centroids: Floats, numbers: Numbers, chunks: Iterable[Floats], train
     faiss.omp_set_num_threads(1)
     for chunk in chunks:
         index.add(chunk)
-    return Segment(index, numbers, trained_on)
+    return index
 
 
-def _calibrate(index: Any, queries: Floats, target_recall: float) -> None:
-    """Set nprobe to the lists that find the neighbours of queries (n, D) with the target recall, a power of two."""
+def _spread(index: Any, vectors: Floats) -> Spread:
+    """Measure on some vectors (n, D) how far they lie from their centroids; lists with few of them count as average."""
+    centroids, lists = index.quantizer.reconstruct_n(0, index.nlist), index.quantizer.search(vectors, 1)[1][:, 0]
+    vectors = vectors - centroids[lists]
+    squares = (vectors**2).sum(axis=1)
+    prior, average = 3, max(float(squares.mean()), 1e-12)
+    sums = np.bincount(lists, squares, minlength=index.nlist) + prior * average
+    counts = np.bincount(lists, minlength=index.nlist) + prior
+    covariance = (vectors.T @ vectors / len(vectors)).astype(np.float32)
+    return Spread(covariance, np.sqrt(sums / counts / average).astype(np.float32))
+
+
+def _calibrate(index: Any, queries: Floats) -> None:
+    """Set nprobe to the lists that find the neighbours of queries (n, D) with TARGET_RECALL, a power of two."""
     exhaustive = faiss.SearchParametersIVF(nprobe=index.nlist)
     wanted = index.search(queries, NEIGHBOURS, params=exhaustive)[1]
     nprobe = 1
     while nprobe < index.nlist:
         found = index.search(queries, NEIGHBOURS, params=faiss.SearchParametersIVF(nprobe=nprobe))[1]
         recall = np.mean([len(np.intersect1d(*pair)) / NEIGHBOURS for pair in zip(found, wanted, strict=True)])
-        if recall >= target_recall:
+        if recall >= TARGET_RECALL:
             break
         nprobe *= 2
     index.nprobe = min(nprobe, index.nlist)
