@@ -23,6 +23,7 @@ from pathlib import Path
 import httpx2 as httpx
 from PIL import Image
 
+from benchmarks import hostile
 from benchmarks.photo import photo
 from benchmarks.rows import Row
 from benchmarks.server import Server, memory
@@ -282,6 +283,12 @@ def tiny_giants(server: Server) -> str:
     return statuses(server, encoded, 13)
 
 
+def costly_pictures(server: Server) -> str:
+    """Pictures that cost far more than they weigh, at every call that takes one, eight at a time."""
+    model = server.client.get("/").json()["model"]
+    return statuses(server, [call for _, data in hostile.costly() for call in hostile.calls(data, model)])
+
+
 def foreign_origins(server: Server) -> str:
     """Changes that pages of other sites send without a preflight, and names that are rebound to this machine."""
     client, answers = server.client, Counter[int]()
@@ -373,5 +380,6 @@ def attacks(model: str, folder: Path) -> Iterator[Row]:
             "wrong elements by the million": wrong_elements,
             "JPEGs of many scans": many_scans,
             "giants in few bytes": tiny_giants,
+            "costly pictures at every call": costly_pictures,
         }.items():
             yield attacked(server, what, attack)

@@ -71,6 +71,63 @@ def pictures(seed: int = 0) -> Iterator[tuple[str, bytes]]:
     yield "PNG of 49 clear megapixels", png([(b"IDAT", clear)], 7000, 7000, colours=6)
 
 
+def costly() -> Iterator[tuple[str, bytes]]:
+    """Pictures that ask for far more work or memory than they weigh, and what each asks for."""
+
+    def saved(mode: str, size: tuple[int, int], form: str, **options: Any) -> bytes:
+        file = io.BytesIO()
+        Image.new(mode, size).save(file, form, **options)
+        return file.getvalue()
+
+    grey = saved("L", (2000, 2000), "JPEG", progressive=True, quality=10)
+    last, small = grey.rfind(b"\xff\xda"), saved("RGB", (8, 8), "JPEG")
+    yield "JPEG of 20,000 scans", grey[:last] + grey[last:-2] * 20_000 + grey[-2:]
+    yield "JPEG of a million empty segments", small[:2] + b"\xff\xe5\0\2" * 1_000_000 + small[2:]
+    yield "JPEG of 50 progressive megapixels", saved("RGB", (7071, 7071), "JPEG", progressive=True, quality=10)
+    yield "JPEG of 50 megapixels of print", saved("CMYK", (7071, 7071), "JPEG", progressive=True, quality=10)
+    yield "PNG of 300,000 chunks", png([(b"abCd", b"")] * 300_000)
+    yield "PNG of 50,000,000 x 1", png([(b"IDAT", zlib.compress(bytes(50_000_001), 9))], 50_000_000, 1, colours=0)
+    clear = zlib.compress(bytes(7000 * (7000 * 4 + 1)), 9)
+    yield "PNG of 49 clear megapixels", png([(b"IDAT", clear)], 7000, 7000, colours=6)
+    yield (
+        "WebP of 50 megapixels",
+        bytes.fromhex("524946461e000000574542505650384c110000002ffebffa020750da2297a2ff8188e87f0000"),
+    )
+    yield "WebP of 16 megapixels", saved("RGB", (4080, 4080), "WEBP", lossless=True, quality=0, method=0)
+    gif = saved("L", (8, 8), "GIF")
+    frame = gif.index(b",")
+    yield "GIF of a million sub-blocks", gif[:frame] + b"\x21\xfe" + b"\1a" * 1_000_000 + b"\0" + gif[frame:]
+    yield "GIF of 50 megapixels", saved("L", (7071, 7071), "GIF")
+    yield "BMP of 50 megapixels", saved("1", (7071, 7071), "BMP")
+    coded = bytearray(saved("L", (8, 8), "BMP"))
+    coded[18:26], coded[30:34] = struct.pack("<ii", 2000, 2000), struct.pack("<I", 2)
+    yield "BMP of 4 run-length encoded megapixels", bytes(coded[:1078]) + b"\xff\x12" * 20_000 + b"\0\1"
+
+
+def calls(data: bytes, model: str) -> Iterator[tuple[str, str, bytes]]:
+    """Every call that takes a picture, with this one: method, path and body."""
+    text = base64.b64encode(data).decode()
+    uri = f"data:image/png;base64,{text}"
+    boxes = [[number, 0, number + 1, 1] for number in range(16)] + [[0, 0, 1000, 1000]] * 16
+    bodies: list[tuple[str, str, Any]] = [
+        ("POST", "/process-image", {"image_data": text}),
+        ("POST", "/process-image", {"image_data": text, "tiles": "auto"}),
+        ("POST", "/process-image", {"image_data": text, "regions": boxes}),
+        ("POST", "/process-image", {"images": [text] * 4 if len(text) < 500_000 else [text, text]}),
+        ("POST", "/classify", {"image_data": text, "labels": ["a", "b"]}),
+        ("POST", "/v1/embeddings", {"input": [uri] * (200 if len(text) < 5_000 else 1)}),
+        ("POST", f"/models/{model}", {"inputs": text, "parameters": {"candidate_labels": ["a", "b"]}}),
+        ("PUT", "/contents/hostile", {"type": "image", "image_data": text}),
+        ("PUT", "/contents/hostile", {"type": "image", "image_data": text, "thumbnail": True}),
+        ("POST", "/contents/search", {"image_data": text}),
+        ("POST", "/pantry/hostile/examples", {"images": [text]}),
+    ]
+    for method, path, body in bodies:
+        yield method, path, json.dumps(body).encode()
+    yield "POST", "/mv_retrieval/v0.1/add_content?id=hostile&type=image", data
+    yield "POST", "/mv_retrieval/v0.1/retrieve_contents?k=1&type=image", data
+
+
 def turned(data: bytes, dice: np.random.Generator) -> bytes:
     """The bytes with eight bits turned over, anywhere."""
     changed = bytearray(data)

@@ -104,3 +104,13 @@ def test_draining_lets_nothing_new_in(client):
         assert response.headers["connection"] == "close"
         assert int(response.headers["retry-after"]) >= 1
     assert client.get("/livez").status_code == 200
+
+
+def test_a_decoder_that_does_not_come_back_is_not_ready(client):
+    """A thread that is lost takes a processor with it until the service is started again: that is 503, and says so."""
+    client.app.state.service.pipeline._large_decoder.lost = 1
+    response = client.get("/")
+    assert (response.status_code, response.json()["status"]) == (503, "failing")
+    assert "1 decoders have not come back" in response.json()["message"]
+    client.app.state.service.pipeline._large_decoder.lost = 0
+    assert client.get("/").json()["message"] == "OK"
