@@ -8,7 +8,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api import failures
-from app.api.once import acting_for
+from app.api.idempotency import acting_for
 from app.errors import Forbidden, Unauthorized
 from app.serving.keys import Keys
 

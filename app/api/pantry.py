@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from app.api.dependencies import KEYS, Service, ServiceDep
-from app.api.once import KeyHeader, key_of
+from app.api.idempotency import KeyHeader, idempotency_key
 from app.api.schemas import Change, Count, Error, ItemCount, ItemRemoved, Items
 from app.errors import StoreUnavailable
 from app.pantry import Item, item_name
@@ -48,7 +48,7 @@ async def get(item: str, service: ServiceDep) -> ItemCount:
 async def put(item: str, body: Count, service: ServiceDep, key: KeyHeader = None) -> ItemCount:
     """Set an item's count; a new item becomes a label."""
     name = item_name(item)
-    once = key_of(key, f"put {name} {body.count}")
+    once = idempotency_key(key, f"put {name} {body.count}")
     return _wire(await service.pantry_threads.change(service.pantry.put, name, body.count, once))
 
 
@@ -56,7 +56,7 @@ async def put(item: str, body: Count, service: ServiceDep, key: KeyHeader = None
 async def delete(item: str, service: ServiceDep, key: KeyHeader = None) -> ItemCount:
     """Take the item out of the pantry, and out of the labels unless the label file has it."""
     name = item_name(item)
-    await service.pantry_threads.change(service.pantry.delete, name, key_of(key, f"delete {name}"))
+    await service.pantry_threads.change(service.pantry.delete, name, idempotency_key(key, f"delete {name}"))
     return ItemCount(item=name, count=0)
 
 
@@ -64,7 +64,7 @@ async def delete(item: str, service: ServiceDep, key: KeyHeader = None) -> ItemC
 async def add(item: str, service: ServiceDep, body: Change | None = None, key: KeyHeader = None) -> ItemCount:
     """Add to an item's count; an item that is not there starts from 0."""
     name, quantity = item_name(item), (body or Change()).quantity
-    once = key_of(key, f"add {name} {quantity}")
+    once = idempotency_key(key, f"add {name} {quantity}")
     return _wire(await service.pantry_threads.change(service.pantry.add, name, quantity, once))
 
 
@@ -72,6 +72,6 @@ async def add(item: str, service: ServiceDep, body: Change | None = None, key: K
 async def remove(item: str, service: ServiceDep, body: Change | None = None, key: KeyHeader = None) -> ItemRemoved:
     """Take from an item's count, down to 0 at most; `removed` says how many there were to take."""
     name, quantity = item_name(item), (body or Change()).quantity
-    once = key_of(key, f"remove {name} {quantity}")
+    once = idempotency_key(key, f"remove {name} {quantity}")
     after = await service.pantry_threads.change(service.pantry.remove, name, quantity, once)
     return ItemRemoved(item=after.item, count=after.count, removed=after.removed)

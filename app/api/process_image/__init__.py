@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 
 from app.api.dependencies import KEYS, ServiceDep
 from app.api.failures import PICTURE
-from app.api.once import KeyHeader
+from app.api.idempotency import KeyHeader
 from app.api.process_image.one_thing import frames, picture
 from app.api.process_image.several_things import regions, tiles
 from app.api.process_image.task import Task

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from app.api.once import key_of
+from app.api.idempotency import idempotency_key
 from app.api.process_image.task import Counted, Task
 from app.api.recognition_schemas import PantryUpdate
 from app.api.schemas import ItemCount
@@ -41,7 +41,9 @@ def _change(task: Task, request: str, name: str, quantity: int, update: PantryUp
         header = f"{header} {name}"  # one request, several changes, each of which happens once
     pantry = task.service.pantry
     try:
-        after = (pantry.add if update.operation == "add" else pantry.remove)(name, quantity, key_of(header, request))
+        after = (pantry.add if update.operation == "add" else pantry.remove)(
+            name, quantity, idempotency_key(header, request)
+        )
     except NotFound:
         if update.operation == "add":
             raise

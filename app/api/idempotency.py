@@ -36,6 +36,6 @@ def acting_for(api_key: bytes) -> Iterator[None]:
         _caller.reset(token)
 
 
-def key_of(header: str | None, request: str) -> Key | None:
+def idempotency_key(header: str | None, request: str) -> Key | None:
     """The key of a change, None where the caller sent none; `request` is all that makes the request what it is."""
     return Key(header, hashlib.sha256(request.encode()).hexdigest(), _caller.get()) if header else None
