@@ -24,6 +24,7 @@ OWNERS = {
     "open_clip": ["exporter.open_clip_import"],
     "tokenizers": ["model.bundle", "training", "exporter"],
     "ftfy": ["text"],
+    "pybase64": ["images"],
     "PIL": ["images", "training", "exporter", "evaluation", "ui.picking", "ui.boxes"],
     "openvino": ["model.engines.openvino"],
     "sqlite3": ["sqlite_file", "pantry.sqlite"],

@@ -1,6 +1,8 @@
 """Threads that decode: a place is given back whatever becomes of the work."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 from contextlib import closing
 
@@ -138,3 +140,29 @@ def test_a_thread_that_is_lost_does_not_hold_the_end():
     run(scenario, deadline_s=0.01)
     release.set()
     assert answered.wait(30)
+
+
+def test_a_thread_that_is_lost_does_not_hold_the_process():
+    """A process whose decoder spins for ever ends when its event loop has."""
+    script = """
+import asyncio
+import subprocess
+import sys
+from app.serving.decoders import Decoders
+
+def spin():
+    while True:
+        pass
+
+async def main():
+    decoders = Decoders(1, deadline_s=0.01)
+    try:
+        await decoders.run(spin)
+    except Exception as error:
+        print(error)
+    decoders.close()
+
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, "not decoded within" in done.stdout) == (0, True)
