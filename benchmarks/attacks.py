@@ -140,10 +140,10 @@ def connections(server: Server, number: int) -> Iterator[list[socket.socket]]:
 def upgrades(server: Server) -> str:
     """Requests that ask for another protocol, with a body in which another request is hidden."""
     for protocol in ("h2c", "websocket", "TLS/1.0"):
-        hidden = b"PUT /pantry/smuggled HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n"
+        hidden = b"PUT /pantry/smuggled HTTP/1.1\r\nHost: localhost\r\nContent-Length: 11\r\n\r\n"
         for body in (b'{"quantity": 9}', hidden + b'{"count":1}'):
             head = (
-                f"POST /pantry/upgraded/add HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n"
+                f"POST /pantry/upgraded/add HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n"
                 f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
             )
             with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
@@ -164,7 +164,7 @@ def header_flood(server: Server) -> str:
     def flood(line: bytes, times: int) -> int:
         sent = 0
         with suppress(OSError), socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
-            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
             for _ in range(times):
                 connection.sendall(line)
                 sent += len(line)
@@ -205,7 +205,7 @@ def slow_bodies(server: Server) -> str:
     """Two hundred bodies that come a byte at a time."""
     with connections(server, 200) as made:
         for each in made:
-            each.sendall(b"POST /process-image HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n")
+            each.sendall(b"POST /process-image HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n")
             each.sendall(b"Content-Type: application/json\r\n\r\n")
         for _ in range(20):
             for each in made:
