@@ -143,7 +143,8 @@ def upgrades(server: Server) -> str:
         hidden = b"PUT /pantry/smuggled HTTP/1.1\r\nHost: localhost\r\nContent-Length: 11\r\n\r\n"
         for body in (b'{"quantity": 9}', hidden + b'{"count":1}'):
             head = (
-                f"POST /pantry/upgraded/add HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n"
+                f"POST /pantry/upgraded/add HTTP/1.1\r\nHost: localhost\r\n"
+                f"Connection: Upgrade\r\nUpgrade: {protocol}\r\n"
                 f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
             )
             with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
