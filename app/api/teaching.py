@@ -11,7 +11,8 @@ from app.api.schemas import Error
 from app.api.teaching_schemas import ExampleEntry, ExampleList, Examples, Forgotten
 from app.pantry import item_name
 from app.pantry.examples import Example, new_example
-from app.recognition.review import Remark, review
+from app.recognition.review import ExampleWarning, check_examples
+from app.text import normalise
 
 _AWAY = {"model": Error, "description": "overloaded, or the pantry is away; the message says what became of a change"}
 router = APIRouter(
@@ -33,15 +34,15 @@ async def teach(item: str, body: Examples, service: ServiceDep) -> ExampleList:
     _ = service.recogniser.label_set  # while starting, refuse before a picture is decoded
     vectors = await service.pipeline.vectors(body.images)
     new = [new_example(name, service.checksum, vector) for vector in vectors]
-    remarks = await service.pantry_threads.change(keep, service, name, new)
-    return wire(service, name, new, remarks)
+    warnings = await service.pantry_threads.change(keep, service, name, new)
+    return wire(service, name, new, warnings)
 
 
-def keep(service: Service, item: str, new: list[Example]) -> dict[str, Remark]:
+def keep(service: Service, item: str, new: list[Example]) -> dict[str, ExampleWarning]:
     """Store examples of an item; what is to be said of each, by id, before they are in force."""
-    remarks = _remarks(service, new, new)
+    warnings = _warnings(service, new, new)
     service.pantry.teach(item, new)
-    return remarks
+    return warnings
 
 
 @router.get("")
@@ -51,9 +52,9 @@ async def examples(item: str, service: ServiceDep) -> ExampleList:
 
 
 def _examples(service: Service, item: str) -> ExampleList:
-    service.pantry.get(item)
-    found = [each for each in service.pantry.examples() if each.item == item]
-    return wire(service, item, found, _remarks(service, found))
+    item = service.pantry.get(item).item  # as the pantry spells it
+    found = [each for each in service.pantry.examples() if normalise(each.item) == normalise(item)]
+    return wire(service, item, found, _warnings(service, found))
 
 
 @router.delete("")
@@ -71,13 +72,13 @@ async def forget_one(item: str, id: str, service: ServiceDep) -> Forgotten:
     return Forgotten(item=name, deleted=await service.pantry_threads.change(service.pantry.forget, name, [id]))
 
 
-def _remarks(service: Service, examples: list[Example], new: Sequence[Example] = ()) -> dict[str, Remark]:
+def _warnings(service: Service, examples: list[Example], new: Sequence[Example] = ()) -> dict[str, ExampleWarning]:
     """What is to be said of examples, by id; of those of another model there is nothing."""
 
     def ours(some: Sequence[Example]) -> list[Example]:
         return list({each.id: each for each in some if _is_used(each, service)}.values())
 
-    return review(ours(examples), ours([*service.pantry.examples(), *new]), service.recogniser)
+    return check_examples(ours(examples), ours([*service.pantry.examples(), *new]), service.recogniser)
 
 
 def _is_used(example: Example, service: Service) -> bool:
@@ -85,16 +86,16 @@ def _is_used(example: Example, service: Service) -> bool:
     return example.model == service.checksum and example.vector.shape == (service.embedding_size,)
 
 
-def wire(service: Service, item: str, examples: list[Example], remarks: dict[str, Remark]) -> ExampleList:
+def wire(service: Service, item: str, examples: list[Example], warnings: dict[str, ExampleWarning]) -> ExampleList:
     """Examples of an item, and what is to be said of each."""
-    nothing = Remark(None, None)
+    nothing = ExampleWarning(None, None)
     entries = [
         ExampleEntry(
             id=each.id,
             taught_at=datetime.fromtimestamp(each.at, UTC),
             used=_is_used(each, service),
-            near_duplicate_of=remarks.get(each.id, nothing).near_duplicate_of,
-            contradicts=remarks.get(each.id, nothing).contradicts,
+            near_duplicate_of=warnings.get(each.id, nothing).near_duplicate_of,
+            contradicts=warnings.get(each.id, nothing).contradicts,
         )
         for each in examples
     ]

@@ -1,4 +1,4 @@
-"""What speaks against an example: one like it is there already, or it looks like something else."""
+"""Warnings for new examples: near-duplicates and label conflicts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,15 +11,13 @@ from app.pantry.examples import Example
 from app.recognition.recogniser import Recogniser
 from app.text import normalise
 
-NEAR_DUPLICATE = (
-    0.997  # cosine: of larder-small, 99 % of pictures saved anew are nearer, 5 % of other ones of a new thing
-)
-SURE = 0.8  # an answer above this is a confident one
+NEAR_DUPLICATE = 0.997  # cosine; with larder-small 99 % of re-encoded copies and 5 % of distinct photos exceed it
+CONFIDENT = 0.8  # threshold of an answer that contradicts an example
 
 
 @dataclass(frozen=True)
-class Remark:
-    """What is to be said of an example; None where there is nothing."""
+class ExampleWarning:
+    """What speaks against an example; None where nothing does."""
 
     near_duplicate_of: str | None
     """The id of the earlier example that is nearly the same."""
@@ -27,26 +25,28 @@ class Remark:
     """The item or label that the picture looks like instead."""
 
 
-def review(examples: Sequence[Example], among: Sequence[Example], recogniser: Recogniser) -> dict[str, Remark]:
-    """A remark on each of the examples, by id, as it stands to the live labels and `among` all examples of its model.
+def check_examples(
+    examples: Sequence[Example], among: Sequence[Example], recogniser: Recogniser
+) -> dict[str, ExampleWarning]:
+    """The warning for each example, by id, compared with the live labels and `among` all examples of its model.
 
     Of two that are nearly the same the later one is the duplicate.
     """
     if not examples:
         return {}
-    places = {each.id: place for place, each in enumerate(among)}
+    indices = {each.id: index for index, each in enumerate(among)}
     cosines = np.stack([each.vector for each in examples]) @ np.stack([each.vector for each in among]).T  # (M, A)
     items = np.array([each.item for each in among])
-    remarks = {}
+    warnings = {}
     for example, near in zip(examples, cosines, strict=True):
-        place = places[example.id]
-        near[place] = -1
-        twin = int(np.where((items == example.item) & (np.arange(len(near)) < place), near, -1).argmax())
-        remarks[example.id] = Remark(
-            near_duplicate_of=among[twin].id if near[twin] > NEAR_DUPLICATE and twin < place else None,
+        index = indices[example.id]
+        near[index] = -1
+        twin = int(np.where((items == example.item) & (np.arange(len(near)) < index), near, -1).argmax())
+        warnings[example.id] = ExampleWarning(
+            near_duplicate_of=among[twin].id if near[twin] > NEAR_DUPLICATE and twin < index else None,
             contradicts=_other_item(example, items, near) or _other_label(example, recogniser),
         )
-    return remarks
+    return warnings
 
 
 def _other_item(example: Example, items: npt.NDArray[np.str_], near: Floats) -> str | None:
@@ -59,7 +59,7 @@ def _other_item(example: Example, items: npt.NDArray[np.str_], near: Floats) -> 
 
 def _other_label(example: Example, recogniser: Recogniser) -> str | None:
     """The label that the picture is taken for, where that is another one and beyond doubt."""
-    answer = recogniser.recognise(example.vector, top_k=1, threshold=SURE)
+    answer = recogniser.recognise(example.vector, top_k=1, threshold=CONFIDENT)
     label = answer.labels[0]
     doubtful = not answer.ranking.confident or answer.known is False
     return None if doubtful or normalise(example.item) in map(normalise, label.names) else label.name

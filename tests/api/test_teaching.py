@@ -140,3 +140,10 @@ def test_without_a_pantry_there_is_no_teaching(start):
     """And the answer says why."""
     answer = teach(start(pantry="none"), "quince", "yellow")
     assert (answer.status_code, "LARDER_PANTRY=none" in answer.json()["detail"]) == (404, True)
+
+
+def test_examples_are_listed_under_any_spelling_of_the_item(client):
+    """The answer has the name that the pantry has."""
+    teach(client, "weißwurst", "yellow")
+    answer = client.get("/pantry/WEISSWURST/examples").json()
+    assert (answer["item"], len(answer["examples"])) == ("weißwurst", 1)
