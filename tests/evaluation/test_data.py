@@ -107,3 +107,10 @@ def test_pictures_without_labels_lie_at_any_depth(tmp_path, parquet):
     assert read_files(parquet("a.parquet", 1))[1] == speckled("green", 97)
     with pytest.raises(EvaluationError, match="there are no pictures"):
         read_files(folders(tmp_path / "q", red=0))
+
+
+def test_a_byte_order_mark_is_no_part_of_a_class_list(tmp_path):
+    """Spreadsheets write one in front of the heading."""
+    path = tmp_path / "classes.csv"
+    path.write_bytes(b"\xef\xbb\xbflabel,name\r\n0,Granny-Smith\r\n1,Leek\r\n")
+    assert [label.name for label in read_classes(path)] == ["granny smith", "leek"]
