@@ -1,7 +1,9 @@
 """Admission: what is refused unread, because too much is in hand or the service is ending."""
 
+from dataclasses import dataclass
+
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import failures
 from app.api.access import OPEN_PATHS
@@ -10,17 +12,27 @@ from app.errors import Draining, LarderError, Overloaded
 SMALL = 4096  # bytes of a body that are no load: counts to change, a few labels
 
 
-class AdmissionMiddleware:
-    """Lets at most so many large bodies in at a time, and so many bytes of them; nobody once the service is draining.
+@dataclass(eq=False)
+class _Request:
+    """A request with a large body."""
 
-    One body alone is always let in: how large it may be is another layer's rule.
+    received: int = 0
+    """Bytes of the body so far."""
+    complete: bool = False
+
+
+class AdmissionMiddleware:
+    """Limits the large bodies in hand by number and bytes; refuses everything once the service is draining.
+
+    Only bodies that have arrived whole count by number, and the others only by the bytes that have come: senders that
+    are slow keep nobody out. One body alone is always let in: how large it may be is another layer's rule.
     """
 
     def __init__(self, app: ASGIApp, most: int, most_bytes: int) -> None:
         self._app = app
         self._most = most
         self._most_bytes = most_bytes
-        self._in_hand: list[int] = []
+        self._requests: list[_Request] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in OPEN_PATHS and scope["state"]["service"].draining:
@@ -30,15 +42,37 @@ class AdmissionMiddleware:
         if size <= SMALL:
             await self._app(scope, receive, send)
             return
-        if len(self._in_hand) >= self._most or (self._in_hand and sum(self._in_hand) + size > self._most_bytes):
-            error = Overloaded(f"{len(self._in_hand)} requests are in hand already")
-            await self._refuse(error, scope, receive, send)
-            return
-        self._in_hand.append(size)
+        request = _Request()
+        self._requests.append(request)
         try:
-            await self._app(scope, receive, send)
+            self._check(size)
+            await self._app(scope, self._counted(request, receive), send)
+        except Overloaded as error:
+            await self._refuse(error, scope, receive, send)
         finally:
-            self._in_hand.remove(size)
+            self._requests.remove(request)
+
+    def _counted(self, request: _Request, receive: Receive) -> Receive:
+        """A `receive` that counts what arrives; raises Overloaded for the body that is too much."""
+
+        async def counted() -> Message:
+            message = await receive()
+            if message["type"] == "http.request" and not request.complete:
+                request.received += len(message.get("body", b""))
+                self._check(0)
+                request.complete = not message.get("more_body", False)
+            return message
+
+        return counted
+
+    def _check(self, more: int) -> None:
+        """Raises Overloaded when there are too many requests, or too many bytes with `more` of them."""
+        complete = sum(request.complete for request in self._requests)
+        if complete >= self._most:
+            raise Overloaded(f"{complete} requests are in hand already")
+        received = sum(request.received for request in self._requests)
+        if len(self._requests) > 1 and received + more > self._most_bytes:
+            raise Overloaded(f"requests of {received:,} bytes are in hand already")
 
     async def _refuse(self, error: LarderError, scope: Scope, receive: Receive, send: Send) -> None:
         await failures.answer(error, scope["state"]["request_id"])(scope, receive, send)
