@@ -43,6 +43,11 @@ class Milvus:
         self.process.kill()
         self.process.wait()
 
+    def pause(self) -> None:
+        """Returns when not one of its threads runs any more."""
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitpid(self.process.pid, os.WUNTRACED)
+
     def _answers(self) -> bool:
         assert self.process.poll() is None, "Milvus has ended"
         try:
@@ -110,7 +115,7 @@ def test_milvus_may_start_again(store, milvus):
 
 def test_a_milvus_that_hangs_is_given_up_at_the_deadline(store, milvus, monkeypatch):
     """Whatever gRPC raises is StoreUnavailable; a change says that it may have been stored."""
-    os.kill(milvus.process.pid, signal.SIGSTOP)
+    milvus.pause()
     for call in (store.count, lambda: store.search(VECTOR, 1), lambda: store.get("some"), lambda: store.delete("some")):
         with deadline_in(0.5), pytest.raises(StoreUnavailable, match="Milvus cannot be used"):
             call()
@@ -118,7 +123,7 @@ def test_a_milvus_that_hangs_is_given_up_at_the_deadline(store, milvus, monkeypa
     with deadline_in(0.5), pytest.raises(StoreUnavailable, match="not known whether the change was stored"):
         store.put(MORE, VECTOR)
     monkeypatch.undo()
-    os.kill(milvus.process.pid, signal.SIGCONT)
+    milvus.process.send_signal(signal.SIGCONT)
     wait_until(lambda: store.get("some") == SOME, seconds=60)
 
 
@@ -129,14 +134,14 @@ def test_the_service_goes_on_while_milvus_hangs(start, milvus, monkeypatch):
     client = start(contents=f"milvus://127.0.0.1:{milvus.port}/entries")
     client.put("/contents/there", json={"type": "text", "text": "blue"}).raise_for_status()
     wait_until(lambda: "larder_contents 1.0" in client.get("/metrics").text, seconds=60)
-    os.kill(milvus.process.pid, signal.SIGSTOP)
+    milvus.pause()
     for path in ("/", "/livez", "/metrics", "/labels", "/pantry"):
         assert client.get(path).status_code == 200, path
     assert client.post("/process-image", json={"image_data": as_base64(picture())}).status_code == 200
     refused = client.post("/contents/search", json={"text": "blue"})
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "store_unavailable")
     wait_until(lambda: "larder_contents NaN" in client.get("/metrics").text, seconds=60)
-    os.kill(milvus.process.pid, signal.SIGCONT)
+    milvus.process.send_signal(signal.SIGCONT)
     wait_until(lambda: client.post("/contents/search", json={"text": "blue"}).status_code == 200, seconds=60)
     wait_until(lambda: "larder_contents 1.0" in client.get("/metrics").text, seconds=60)
 

@@ -1,6 +1,7 @@
 """Firestore's bad days: away, slow, denied, and back again. Recognition goes on, and nothing is lost in silence."""
 
 import json
+import os
 import signal
 import time
 import urllib.request
@@ -90,6 +91,7 @@ def test_a_firestore_that_is_paused(start, own_emulator, project, monkeypatch):
     client = start(pantry=f"firestore://{project}/pantry")
     client.put("/pantry/rice", json={"count": 1}).raise_for_status()
     own_emulator._process.send_signal(signal.SIGSTOP)
+    os.waitpid(own_emulator._process.pid, os.WUNTRACED)  # until not one of its threads runs any more
     try:
         with ThreadPoolExecutor(50) as pool:
             waiting = [pool.submit(client.post, "/pantry/rice/add") for _ in range(50)]
