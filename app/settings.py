@@ -109,7 +109,10 @@ class Settings(BaseSettings):
     )
     max_body: int = Field(default=10 * MIB, ge=1024, le=1024 * MIB, description="the largest request body, in bytes")
     max_pixels: int = Field(
-        default=50_000_000, ge=1, le=500_000_000, description="the largest picture, width times height"
+        default=50_000_000,
+        ge=1,
+        le=500_000_000,
+        description="the largest picture, width times height; for WebP a third of it",
     )
     formats: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("JPEG", "PNG", "WEBP", "GIF", "BMP"),

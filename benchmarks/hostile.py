@@ -100,8 +100,9 @@ def costly() -> Iterator[tuple[str, bytes]]:
     yield "GIF of 50 megapixels", saved("L", (7071, 7071), "GIF")
     yield "BMP of 50 megapixels", saved("1", (7071, 7071), "BMP")
     coded = bytearray(saved("L", (8, 8), "BMP"))
-    coded[18:26], coded[30:34] = struct.pack("<ii", 2000, 2000), struct.pack("<I", 2)
-    yield "BMP of 4 run-length encoded megapixels", bytes(coded[:1078]) + b"\xff\x12" * 20_000 + b"\0\1"
+    coded[18:26], coded[30:34] = struct.pack("<ii", 1400, 1400), struct.pack("<I", 1)
+    rows = (b"\1\x12" * 1400 + b"\0\0") * 1400
+    yield "BMP of two million runs of one pixel", bytes(coded[:1078]) + rows + b"\0\1"
 
 
 def calls(data: bytes, model: str) -> Iterator[tuple[str, str, bytes]]:

@@ -26,7 +26,7 @@ from app.images.structure import (
 )
 
 _WEBP_MEMORY = 3  # times: libwebp and Pillow hold 16 bytes for each pixel at once, where other formats take 4 to 6
-_RUN_LENGTH_COST = 10  # times: Pillow decodes them in Python
+_RUN_LENGTH_COST = 30  # times: Pillow decodes them in Python
 
 _DATA_PREFIX = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 

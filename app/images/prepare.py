@@ -112,4 +112,6 @@ def _cut(levels: dict[int, Image.Image], box: Box, enough: int) -> Image.Image:
     side = min(box[2] - box[0], box[3] - box[1])
     times = max((times for times in levels if side // times >= enough), default=min(levels))
     left, top, right, bottom = box
+    if right - left >= levels[times].width * times and bottom - top >= levels[times].height * times:
+        return levels[times]  # all of it: no copy
     return levels[times].crop((left // times, top // times, -(-right // times), -(-bottom // times)))

@@ -16,7 +16,7 @@ MAX_SEGMENTS = 4096  # of a JPEG, its scans not counted
 MAX_JUNK = 65_536  # bytes between the segments before a JPEG's first scan
 MAX_CHUNKS = 50_000  # of a PNG; libpng writes one for 8 KiB
 MAX_BLOCKS = 65_536  # of a GIF before its first frame
-MAX_RUN_LENGTH_PIXELS = 4_000_000  # of a run-length encoded BMP, which Pillow decodes in Python
+MAX_RUN_LENGTH_PIXELS = 2_100_000  # of a run-length encoded BMP, which Pillow decodes in Python
 MAX_PROFILE = 4 * 1024 * 1024  # bytes of an ICC profile
 
 _MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")  # neither stuffing nor a restart
