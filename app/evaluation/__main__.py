@@ -143,6 +143,15 @@ def add_baseline(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     baseline.add_argument("--weights", type=Path, metavar="FILE", help="where the weights go, when they are wanted")
     baseline.add_argument("--threads", type=int, default=0, metavar="N", help="processor threads (0: all)")
     baseline.add_argument("--pretrained", action="store_true", help="start from ImageNet's weights, downloaded by timm")
+    baseline.add_argument(
+        "--tuned",
+        type=Path,
+        metavar="FILE",
+        help="tune EfficientNet-Lite0 instead, as larder-small is; FILE: a parquet file of pictures for backgrounds",
+    )
+    baseline.add_argument(
+        "--keep", type=Path, default=DATA / "training/cnn", metavar="DIR", help="of --tuned (%(default)s)"
+    )
     for field in fields(Options):
         if field.name != "pretrained":
             name = "--" + field.name.replace("_", "-")
@@ -236,8 +245,13 @@ def baseline(options: argparse.Namespace) -> int:
     if options.threads:
         torch.set_num_threads(options.threads)
     splits = read_splits(options.train, options.val, options.test, options.classes)
-    chosen = Options(**{field.name: getattr(options, field.name) for field in fields(Options)})
-    predictions, weights = train_baseline(chosen, splits, options.typed)
+    if options.tuned:
+        from app.evaluation.tuned import tune_baseline
+
+        predictions, weights = tune_baseline(splits, options.tuned, options.keep, options.typed, options.seed)
+    else:
+        chosen = Options(**{field.name: getattr(options, field.name) for field in fields(Options)})
+        predictions, weights = train_baseline(chosen, splits, options.typed)
     predictions.save(options.out)
     if options.weights:
         options.weights.parent.mkdir(parents=True, exist_ok=True)

@@ -29,6 +29,12 @@ def timm() -> Any:
 
 def build(architecture: str, classes: int, size: int, pretrained: bool = False) -> tuple[nn.Module, bool]:
     """The network, and whether its weights are ImageNet's; without a download it starts from scratch and says so."""
+    if architecture == "efficientnet_lite0":
+        from app.training.tower.network import pretrained as network_of
+
+        network = network_of("lite0")
+        network._fc = nn.Linear(network._fc.in_features, classes)
+        return network, True
     if pretrained:
         try:
             return _small(timm().create_model(architecture, pretrained=True, num_classes=classes), size), True

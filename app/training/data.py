@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,9 +53,13 @@ def read_pictures(path: Path, size: int, rows: slice = slice(None)) -> Pictures:
     """Decode the chosen rows of a parquet file and bring every picture to one size."""
     table = pq.read_table(path, columns=["image", "label"])
     chunks = table.column("image").combine_chunks().field("bytes")[rows]
-    pixels = [square(Image.open(io.BytesIO(chunk.as_py())), size) for chunk in chunks]
     labels = table.column("label").to_numpy()[rows]
-    return Pictures(np.stack(pixels), labels.astype(np.int64))
+    return Pictures(decoded([chunk.as_py() for chunk in chunks], size), labels.astype(np.int64))
+
+
+def decoded(files: Sequence[bytes], size: int) -> np.ndarray:
+    """Picture files, decoded and brought to one size: [N, 3, size, size] uint8."""
+    return np.stack([square(Image.open(io.BytesIO(file)), size) for file in files])
 
 
 def read_classes(path: Path) -> Classes:

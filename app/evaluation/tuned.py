@@ -1,0 +1,69 @@
+"""The CNN that starts from ImageNet's weights: EfficientNet-Lite0, tuned as the tower of larder-small is."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from app.evaluation.data import Pictures, Splits
+from app.evaluation.predictions import Predictions
+from app.images.header import ImageLimits
+from app.images.prepare import Preparer
+from app.model.engines import Floats
+from app.training.data import Classes, decoded, read_pictures
+from app.training.data import Pictures as Stored
+from app.training.tower.features import image_form
+from app.training.tower.network import FROZEN, SIZES, Front, pretrained
+from app.training.tower.options import Stage, TowerOptions
+from app.training.tower.pictures import STORED, Source
+from app.training.tower.train import Trainer, run
+
+OPTIONS = TowerOptions(network="lite0", stages=(Stage(630, 224, 2, 0.0),), coarse=0.0)
+BATCH = 32
+
+
+def tune_baseline(
+    splits: Splits, backgrounds: Path, keep: Path, command: str, seed: int = 0
+) -> tuple[Predictions, dict[str, Tensor]]:
+    """One run in the folder `keep`, or the rest of one, to predictions, and the weights.
+
+    `backgrounds` is a parquet file of everyday pictures, which groceries are laid on.
+    """
+    began = time.process_time()
+    options, count = replace(OPTIONS, seed=seed), len(splits.classes)
+    classes = Classes(np.arange(count), [label.name for label in splits.classes], np.zeros(count, np.int64), [""])
+    groceries = Stored(decoded(splits.train.files, STORED), splits.train.labels)
+    source = Source(groceries, read_pictures(backgrounds, 32, slice(0, None, 25)), classes, options)
+    trainer = Trainer(options, source)
+    keep.mkdir(parents=True, exist_ok=True)
+    run(trainer, keep)
+    epochs = options.steps // source.per_epoch
+    predictions = Predictions(
+        architecture=f"efficientnet_{options.network}",
+        pretrained=True,
+        size=SIZES[options.network],
+        train_size=options.stages[0].size,
+        epochs=epochs,
+        cpu_minutes=round((time.process_time() - began) / 60, 1),
+        command=command,
+        digest=splits.digest(),
+        val=answers(trainer, splits.val),
+        test=answers(trainer, splits.test),
+    )
+    return predictions, trainer.average.state_dict()
+
+
+@torch.no_grad()
+def answers(trainer: Trainer, pictures: Pictures) -> Floats:
+    """Logits (N, C) of the averaged weights."""
+    name = trainer.options.network
+    front, preparer = Front(pretrained(name), FROZEN[name]), Preparer(image_form(name), ImageLimits())
+    parts = []
+    for start in range(0, len(pictures.files), BATCH):
+        pixels = np.stack([preparer.pixels(file) for file in pictures.files[start : start + BATCH]])
+        parts.append(trainer.average.names(trainer.average.tail(front(torch.from_numpy(pixels)))))
+    logits: Floats = torch.cat(parts).numpy()
+    return logits

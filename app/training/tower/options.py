@@ -1,0 +1,54 @@
+"""What a run is told, as a dataclass that is saved beside its checkpoint."""
+
+import json
+from dataclasses import asdict, dataclass
+from itertools import accumulate
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Some steps on end."""
+
+    steps: int
+    size: int  # pixels
+    others: int  # everyday pictures in a step
+    keeping: float  # weight of the loss that holds ImageNet's logits where they were
+
+
+@dataclass(frozen=True)
+class TowerOptions:
+    """Every number that shapes a run; two runs with equal options give equal weights on one machine."""
+
+    network: str = "lite2"
+    seed: int = 0
+    stages: tuple[Stage, ...] = (Stage(210, 224, 12, 1.0), Stage(300, 224, 6, 0.25), Stage(120, 260, 6, 0.25))
+    cooldown: float = 0.3  # share of the steps in which the rate falls to 0
+    groceries: int = 32  # in a step
+    rate: float = 6e-4
+    head_rate: float = 1.8e-3
+    warmup: int = 60
+    decay: float = 0.02
+    smoothing: float = 0.1
+    coarse: float = 0.5  # weight of the loss of the kinds
+    average: float = 0.997
+
+    @property
+    def steps(self) -> int:
+        """Of all stages."""
+        return sum(stage.steps for stage in self.stages)
+
+    def stage(self, step: int) -> Stage:
+        """The stage of a step, counted from 0."""
+        ends = accumulate(stage.steps for stage in self.stages)
+        return next(stage for stage, end in zip(self.stages, ends, strict=True) if step < end)
+
+    def save(self, path: Path) -> None:
+        """Write the options as JSON."""
+        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> "TowerOptions":
+        """Read what `save` wrote."""
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return cls(**values | {"stages": tuple(Stage(**stage) for stage in values["stages"])})

@@ -1,0 +1,83 @@
+"""The pictures of each step: groceries with their targets, and everyday pictures that keep the tower what it was.
+
+What a step shows follows from the seed and the number of the step alone, so a run goes on from its weights.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from app.training.augment import enlarge, mix
+from app.training.data import Classes, Pictures, read_classes, read_pictures
+from app.training.losses import smooth
+from app.training.tower.changes import change, change_others
+from app.training.tower.options import TowerOptions
+
+STORED = 320  # pixels: what crops are cut from
+HALVES = 2  # of a step: one for each processor
+SHARED = {
+    1: 948, 6: 954, 8: 951, 16: 950, 23: 953, 25: 957, 61: 936, 63: 943, 67: 947, 69: 945, 70: 945, 71: 945, 72: 945,
+    80: 939,
+}  # fmt: skip  # grocery class: the class of ImageNet's that is the same thing
+MIXED = 0.4  # share of the steps whose groceries are mixed
+
+
+@dataclass(frozen=True)
+class Half:
+    """Half of a step: pictures, and what the first of them, the groceries, show."""
+
+    pixels: Tensor  # [n + m, 3, S, S] float32, changed and normalised
+    fine: Tensor  # [n, 81] rows sum to 1
+    coarse: Tensor  # [n, 43]
+    same: Tensor  # [n + m, 1000]: ImageNet's name of the thing, in half of the targets; 0 where it has none
+
+
+class Source:
+    """Draws the halves of every step."""
+
+    def __init__(self, groceries: Pictures, others: Pictures, classes: Classes, options: TowerOptions) -> None:
+        self.groceries, self.others, self.classes, self.options = groceries, others, classes, options
+        self.per_epoch = len(groceries.labels) // options.groceries
+
+    def half(self, step: int, which: int) -> Half:
+        """Half `which` of a step."""
+        options, stage = self.options, self.options.stage(step)
+        epoch, place = divmod(step, self.per_epoch)
+        order = np.random.default_rng([options.seed, epoch]).permutation(len(self.groceries.labels))
+        rows = order[place * options.groceries : (place + 1) * options.groceries][which::HALVES]
+        numbers = np.random.default_rng([options.seed, step, which, 1])
+        dice = torch.Generator().manual_seed(int(numbers.integers(2**62)))
+        more = numbers.integers(len(self.others.labels), size=stage.others // HALVES)
+        small = torch.from_numpy(self.others.pixels[more])
+        everyday = torch.cat([enlarge(one[None], stage.size, dice) for one in small])
+        shown = change(torch.from_numpy(self.groceries.pixels[rows]), everyday, stage.size, dice)
+        shown, fine, coarse, same = self.targets(shown, torch.from_numpy(self.groceries.labels[rows]), dice)
+        pixels = torch.cat([shown, change_others(everyday, stage.size, dice)])
+        return Half(pixels, fine, coarse, torch.cat([same, torch.zeros(len(everyday), 1000)]))
+
+    def targets(self, pixels: Tensor, labels: Tensor, dice: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The pictures, mixed by chance, and their targets."""
+        coarse_of = torch.from_numpy(self.classes.coarse_of)
+        fine_count, coarse_count = len(coarse_of), len(self.classes.coarse_names)
+        fine = smooth(labels, fine_count, fine_count, self.options.smoothing)
+        coarse = smooth(coarse_of[labels], coarse_count, coarse_count, self.options.smoothing)
+        same = torch.zeros(len(labels), 1000)
+        for row, label in enumerate(labels.tolist()):
+            if label in SHARED:
+                same[row, SHARED[label]] = 0.5
+        if float(torch.rand(1, generator=dice)) < MIXED:
+            pixels, (fine, coarse, same) = mix(pixels, [fine, coarse, same], dice)
+        return pixels, fine, coarse, same
+
+
+def open_source(data: Path, options: TowerOptions) -> Source:
+    """The pictures in `data`: grocery/train.parquet, and cifar10/train.parquet without its labels."""
+    return Source(
+        read_pictures(data / "grocery/train.parquet", STORED),
+        read_pictures(data / "cifar10/train.parquet", 32, slice(0, None, 4)),
+        read_classes(data / "grocery/classes.csv"),
+        options,
+    )
