@@ -51,7 +51,7 @@ def test_front_and_tail_together_are_the_pretrained_network(name):
 
 
 def test_the_served_graph_gives_the_features_of_both_tails(tmp_path):
-    """ONNX Runtime gives what the module gives: the features of the untouched and the tuned network, but for rounding."""
+    """ONNX Runtime gives what the module gives: the features of both networks, but for rounding."""
     network, frozen, size = pretrained("lite0"), FROZEN["lite0"], SIZES["lite0"]
     other = pretrained("lite0")
     other._conv_head.weight.data *= 0.5
