@@ -82,6 +82,14 @@ def costly() -> Iterator[tuple[str, bytes]]:
     grey = saved("L", (2000, 2000), "JPEG", progressive=True, quality=10)
     last, small = grey.rfind(b"\xff\xda"), saved("RGB", (8, 8), "JPEG")
     yield "JPEG of 20,000 scans", grey[:last] + grey[last:-2] * 20_000 + grey[-2:]
+    restart, length = (
+        b"\xff\xdd\0\4\0\1",
+        b"\xff\x02\xfe\xfe",
+    )  # what the decoder discards at a restart, marker and no more
+    yield (
+        "JPEG of 20,000 hidden scans",
+        grey[:last] + restart + grey[last:-2] + length + grey[last:-2] * 20_000 + grey[-2:],
+    )
     yield "JPEG of a million empty segments", small[:2] + b"\xff\xe5\0\2" * 1_000_000 + small[2:]
     yield "JPEG of 50 progressive megapixels", saved("RGB", (7071, 7071), "JPEG", progressive=True, quality=10)
     yield "JPEG of 50 megapixels of print", saved("CMYK", (7071, 7071), "JPEG", progressive=True, quality=10)

@@ -19,8 +19,9 @@ MAX_BLOCKS = 65_536  # of a GIF before its first frame
 MAX_RUN_LENGTH_PIXELS = 2_100_000  # of a run-length encoded BMP, which Pillow decodes in Python
 MAX_PROFILE = 4 * 1024 * 1024  # bytes of an ICC profile
 
-_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")  # neither stuffing nor a restart
-_SOS, _EOI, _SOI, _TEM = 0xDA, 0xD9, 0xD8, 0x01
+# Not stuffing, a restart or a reserved marker: libjpeg discards the last two within a scan, without any length
+_MARKER = re.compile(rb"\xff([\xc0-\xcf\xd8-\xfe])")
+_SOS, _EOI, _SOI = 0xDA, 0xD9, 0xD8
 _FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
 _DECODABLE = {0xC0, 0xC1, 0xC2, 0xC9}  # baseline, extended, progressive, arithmetic: ITU T.81, table B.1
 _FRAME_NAMES = {0xC3: "lossless", 0xCA: "progressive arithmetic", 0xCB: "lossless arithmetic"}
@@ -42,7 +43,7 @@ def jpeg_frame(data: bytes) -> tuple[int, int]:
         if marker == _EOI:
             break
         position = found.end()
-        if marker in (_SOI, _TEM):
+        if marker == _SOI:
             continue
         if marker in _FRAMES:
             components = max(components, _components(data, position, marker))

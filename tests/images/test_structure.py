@@ -1,5 +1,6 @@
 """What a file asks of its decoder is bounded before the decoder starts."""
 
+import io
 import os
 import struct
 import zlib
@@ -46,6 +47,18 @@ def test_scans_cannot_be_hidden(hide):
     data = as_bytes(Image.new("L", (64, 64), 128), "JPEG", progressive=True)
     scan = data.rfind(b"\xff\xda")
     hidden = data[:scan] + b"".join([hide(data[scan:-2])] * 60) + data[-2:]
+    with pytest.raises(ImageTooLarge, match="scans"):
+        jpeg_frame(hidden)
+
+
+@pytest.mark.parametrize("reserved", [0x01, 0x02, 0x7F, 0xBF])
+def test_scans_behind_a_reserved_marker_are_counted(reserved):
+    """What libjpeg discards at a restart, marker and no more, hides nothing: the decoder sees the scans behind it."""
+    data = files.scans(64, 0)
+    scan = data.rfind(b"\xff\xda")
+    restarts = data[:scan] + b"\xff\xdd\0\4\0\1"
+    hidden = restarts + data[scan : scan + 11] + bytes([0xFF, reserved, 0xFE, 0xFE]) + data[scan:-2] * 60 + data[-2:]
+    Image.open(io.BytesIO(hidden)).load()  # it is a picture to the decoder
     with pytest.raises(ImageTooLarge, match="scans"):
         jpeg_frame(hidden)
 
