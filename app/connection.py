@@ -56,6 +56,13 @@ class Refused(Exception):
         self.status = status
 
 
+def _parser_for(protocol: HttpToolsProtocol) -> Any:
+    """A parser as uvicorn makes it; what follows a last request on a connection is no error."""
+    parser = httptools.HttpRequestParser(protocol)
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    return parser
+
+
 class Connection(HttpToolsProtocol):
     """One connection of a client.
 
@@ -120,6 +127,7 @@ class Connection(HttpToolsProtocol):
             except httptools.HttpParserUpgrade as pause:
                 self._upgrade_asked = False
                 data = self._head_without_upgrade() + bytes(data[pause.args[0] :])
+                self.parser = _parser_for(self)  # this one may be done: after a last request it drops what comes
         self._overhead = 0 if self._progressed else self._overhead + length
         if self._overhead > self._limits.head_bytes:
             raise self._too_large()

@@ -154,6 +154,19 @@ def test_a_request_for_an_upgrade_keeps_its_body(connect, upgrade, pieces):
     assert client.answer()[1]["path"] == "/next"
 
 
+@pytest.mark.parametrize(
+    ("version", "connection"), [(b"1.0", b"Upgrade"), (b"1.1", b"Upgrade, close"), (b"1.1", b"close, Upgrade")]
+)
+def test_the_last_request_of_a_connection_may_ask_for_an_upgrade(connect, version, connection):
+    """A request with `Upgrade` that ends its connection, as HTTP/1.0 proxies send it, is answered, then it closes."""
+    head, body = post(b"a", b"hello", b"Connection: " + connection, b"Upgrade: h2c")
+    client = connect()
+    client.send(head.replace(b"1.1", version, 1) + body)
+    status, seen = client.answer()
+    assert (status, seen["body"]) == (200, "hello")
+    assert client.is_closed()
+
+
 def test_nothing_is_smuggled_in_the_body_of_an_upgrade(serve, connect):
     """A request inside the body of a request with `Upgrade` is body."""
     running = serve()
