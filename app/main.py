@@ -15,20 +15,18 @@ from app.api import (
     contents,
     embeddings,
     failures,
-    feedback,
-    health,
     hugging_face,
-    labels,
-    metrics,
     mv_retrieval,
     pantry,
     process_image,
+    status,
     teaching,
 )
 from app.api.access import OPEN_PATHS, AccessMiddleware
 from app.api.admission import AdmissionMiddleware
-from app.api.names import EncodedSlashMiddleware
-from app.api.requests import BodyMiddleware, RequestMiddleware
+from app.api.bodies import BodyMiddleware
+from app.api.pantry import EncodedSlashMiddleware
+from app.api.requests import RequestMiddleware
 from app.components import Model, open_parts
 from app.errors import LarderError
 from app.lifespan import lifespan_of
@@ -94,7 +92,7 @@ def create_app(
         telemetry=TELEMETRY | {"tracing": bool(tracing), "exclude": _not_traced},
     )
     recognition = (process_image, classify, embeddings, hugging_face)
-    for routes in (health, *recognition, labels, pantry, teaching, feedback, contents, mv_retrieval, metrics):
+    for routes in (status, *recognition, pantry, teaching, contents, mv_retrieval):
         app.include_router(routes.router)
     failures.add_handlers(app)
     return app

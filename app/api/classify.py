@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from app.api.dependencies import KEYS, Service, ServiceDep
 from app.api.failures import PICTURE
-from app.api.recognition_schemas import Classify, ClassifyAnswer
+from app.api.schemas.recognition import Classify, ClassifyAnswer
 from app.model.engines import Floats
 from app.recognition.request_labels import RequestLabels, read_labels
 

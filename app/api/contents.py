@@ -6,7 +6,10 @@ from dataclasses import replace
 from fastapi import APIRouter, Response
 from fastapi.concurrency import run_in_threadpool
 
-from app.api.content_schemas import (
+from app.api.dependencies import KEYS, Service, ServiceDep
+from app.api.failures import PICTURE
+from app.api.schemas.base import Error
+from app.api.schemas.contents import (
     ContentCount,
     ContentDeleted,
     ContentEntry,
@@ -15,9 +18,6 @@ from app.api.content_schemas import (
     HitEntry,
     Hits,
 )
-from app.api.dependencies import KEYS, Service, ServiceDep
-from app.api.failures import PICTURE
-from app.api.schemas import Error
 from app.contents import Content, Where, content_id
 from app.errors import NotFound
 from app.images.header import decode_base64

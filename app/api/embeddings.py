@@ -9,8 +9,8 @@ from fastapi import APIRouter
 
 from app.api.dependencies import KEYS, ServiceDep
 from app.api.failures import PICTURE
-from app.api.foreign_schemas import Embedding, Embeddings, EmbeddingsAnswer, Usage
-from app.api.schemas import Error
+from app.api.schemas.base import Error
+from app.api.schemas.foreign import Embedding, Embeddings, EmbeddingsAnswer, Usage
 from app.errors import InvalidRequest
 from app.model.engines import Floats
 from app.recognition.request_labels import LONGEST_TEXT, Each, TextLimits

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from app import errors
-from app.api.schemas import Error
+from app.api.schemas.base import Error
 
 TABLE: dict[type[errors.LarderError], tuple[int, str]] = {
     errors.InvalidRequest: (422, "invalid_request"),

@@ -5,8 +5,8 @@ from fastapi import APIRouter
 from app.api.classify import vectors
 from app.api.dependencies import KEYS, ServiceDep
 from app.api.failures import PICTURE
-from app.api.foreign_schemas import LabelScore, ZeroShot
-from app.api.schemas import Error
+from app.api.schemas.base import Error
+from app.api.schemas.foreign import LabelScore, ZeroShot
 from app.recognition.request_labels import read_labels
 
 router = APIRouter(tags=["foreign forms"], dependencies=KEYS)

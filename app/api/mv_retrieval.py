@@ -5,11 +5,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from app.api.content_schemas import MAX_TEXT, Added, Retrieved
 from app.api.contents import vector_of
 from app.api.dependencies import KEYS, Service, ServiceDep
 from app.api.failures import PICTURE
-from app.api.schemas import Error
+from app.api.schemas.base import Error
+from app.api.schemas.contents import MAX_TEXT, Added, Retrieved
 from app.contents import MAX_ID, MAX_K, Content, ContentType, content_id
 from app.errors import InvalidRequest
 from app.model.engines import Floats

@@ -1,19 +1,14 @@
-"""Request ids, logging, metrics and error answers; bounded bodies and deadlines."""
+"""Request ids, logging, metrics, security headers, and the answer to exceptions that nobody handled."""
 
-import asyncio
 import random
 import re
 import time
-from collections.abc import Awaitable
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import failures
 from app.api.access import OPEN_PATHS
-from app.api.deadline import HEADER, Deadline, DeadlineExceeded, seconds_of
-from app.api.json_bodies import check_structure
-from app.errors import ImageTooLarge, InvalidRequest, Overloaded, RequestTimeout
 from app.log import bind_request, get_logger
 from app.metrics import Metrics
 from app.tracing import note
@@ -89,80 +84,3 @@ def prefix_of(scope: Scope) -> str:
 def route_of(scope: Scope) -> str:
     """Return the template of the matched route, such as /pantry/{item}, or "none"."""
     return getattr(scope.get("route"), "path", "none")
-
-
-class BodyMiddleware:
-    """Read the whole body, at most `max_bytes` of it, before the app sees the request; keep the request's deadline."""
-
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
-        self._app = app
-        self._max_bytes = max_bytes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        headers = Headers(scope=scope)
-        try:
-            check_coding(headers.get("content-encoding", "identity"))
-            deadline = Deadline(seconds_of(headers.get(HEADER)))
-            body = await self._read(scope, receive, deadline)
-            if body is not None:
-                await check_structure(headers.get("content-type", ""), body)
-                await self._run(self._app(scope, _replay(body), send), deadline, receive)
-        except (InvalidRequest, ImageTooLarge, Overloaded, RequestTimeout) as error:
-            await failures.answer(error, scope["state"]["request_id"])(scope, receive, send)
-
-    async def _read(self, scope: Scope, receive: Receive, deadline: Deadline) -> bytes | None:
-        """Return the body, None when the client left. Raise ImageTooLarge or RequestTimeout."""
-        body = bytearray()
-        try:
-            complete = await deadline.run(self._fill(body, scope, receive))
-        except DeadlineExceeded as error:
-            found = f"{len(body):,} bytes of the body arrived within {deadline.seconds:g} s, not the whole body"
-            raise RequestTimeout(f"{found}; nothing was carried out") from error
-        return bytes(body) if complete else None
-
-    async def _fill(self, body: bytearray, scope: Scope, receive: Receive) -> bool:
-        """Append all of the request to `body`, return False when the client left. Raise ImageTooLarge."""
-        declared = Headers(scope=scope).get("content-length", "")
-        size = int(declared) if declared.isdecimal() and len(declared) < 20 else 0
-        more = True
-        while more and max(size, len(body)) <= self._max_bytes:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return False
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-        if max(size, len(body)) > self._max_bytes:
-            raise ImageTooLarge(f"the body has more than {self._max_bytes:,} bytes, the most that is accepted")
-        return True
-
-    async def _run(self, work: Awaitable[None], deadline: Deadline, receive: Receive) -> None:
-        """Run the app until it has answered or the client left. Raise Overloaded on timeout."""
-        try:
-            await deadline.run(work, disconnect=receive)
-        except DeadlineExceeded as error:
-            message = f"timed out after {deadline.seconds:g} s; the change may still have been applied"
-            raise Overloaded(message) from error
-
-
-def check_coding(coding: str) -> None:
-    """Raise InvalidRequest for a compressed body.
-
-    >>> check_coding("gzip")
-    Traceback (most recent call last):
-    app.errors.InvalidRequest: Content-Encoding: 'gzip' was found; a body is sent as it is, not compressed
-    """
-    if coding.strip().lower() not in ("", "identity"):
-        raise InvalidRequest(f"Content-Encoding: {coding[:100]!r} was found; a body is sent as it is, not compressed")
-
-
-def _replay(body: bytes) -> Receive:
-    """Return a `receive` that gives the whole body and then waits for ever; BodyMiddleware watches for disconnects."""
-    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def receive() -> Message:
-        return messages.pop() if messages else await asyncio.Future()
-
-    return receive

@@ -7,23 +7,20 @@ from fastapi import APIRouter
 
 from app.api.dependencies import KEYS, Service, ServiceDep
 from app.api.failures import PICTURE
-from app.api.schemas import Error
-from app.api.teaching_schemas import ExampleEntry, ExampleList, Examples, Forgotten
+from app.api.schemas.base import Error
+from app.api.schemas.pantry import ExampleEntry, ExampleList, Examples, Feedback, FeedbackAnswer, Forgotten
 from app.pantry import item_name
 from app.pantry.examples import Example, new_example
 from app.recognition.review import ExampleWarning, check_examples
 from app.text import normalise
 
-_AWAY = {"model": Error, "description": "overloaded, or the pantry is away; the message says what became of a change"}
-router = APIRouter(
-    prefix="/pantry/{item}/examples",
-    tags=["teaching"],
-    dependencies=KEYS,
-    responses={404: {"model": Error, "description": "no such item or example"}, 503: _AWAY},
-)
+_AWAY = {"model": Error, "description": "overloaded, or the store is away; the message says what became of a change"}
+_MISSING = {"model": Error, "description": "no such item, example or answer"}
+EXAMPLES = "/pantry/{item}/examples"
+router = APIRouter(tags=["teaching"], dependencies=KEYS, responses={404: _MISSING, 503: _AWAY})
 
 
-@router.post("", responses=PICTURE)
+@router.post(EXAMPLES, responses=PICTURE)
 async def teach(item: str, body: Examples, service: ServiceDep) -> ExampleList:
     """Teach an item by pictures of it: within a second it is recognised by them too, in every service of the pantry.
 
@@ -45,7 +42,7 @@ def keep(service: Service, item: str, new: list[Example]) -> dict[str, ExampleWa
     return warnings
 
 
-@router.get("")
+@router.get(EXAMPLES)
 async def examples(item: str, service: ServiceDep) -> ExampleList:
     """An item's examples, and what speaks against them."""
     return await service.pantry_threads.read(_examples, service, item_name(item))
@@ -57,7 +54,7 @@ def _examples(service: Service, item: str) -> ExampleList:
     return wire(service, item, found, _warnings(service, found))
 
 
-@router.delete("")
+@router.delete(EXAMPLES)
 async def forget(item: str, service: ServiceDep) -> Forgotten:
     """Delete all examples of an item; the item stays."""
     name = item_name(item)
@@ -65,7 +62,7 @@ async def forget(item: str, service: ServiceDep) -> Forgotten:
     return Forgotten(item=name, deleted=await service.pantry_threads.change(service.pantry.forget, name))
 
 
-@router.delete("/{id}")
+@router.delete(EXAMPLES + "/{id}")
 async def forget_one(item: str, id: str, service: ServiceDep) -> Forgotten:
     """Delete one example of an item."""
     name = item_name(item)
@@ -100,3 +97,31 @@ def wire(service: Service, item: str, examples: list[Example], warnings: dict[st
         for each in examples
     ]
     return ExampleList(item=item, model=service.model, examples=entries)
+
+
+@router.post("/feedback")
+async def feedback(body: Feedback, service: ServiceDep) -> FeedbackAnswer:
+    """Say what an answer of `/process-image` should have been; with `teach` the item is taught at once.
+
+    What was shown is kept with it: its vector, and the picture itself where LARDER_KEEP_PICTURES is set.
+    """
+    name, answer = item_name(body.item), service.answers.of(body.request_id)
+    label = service.recogniser.label_set.find(name)
+    answered = normalise(answer.item)
+    right = answered in map(normalise, (name, *(label.names if label else ())))
+    if label and label.item:
+        name = label.item  # the pantry may have it under a synonym
+    keep_feedback = service.feedback_threads.change
+    await keep_feedback(service.feedback.keep, answer.id, answer, name, service.checksum)
+    taught = None
+    if body.teach:
+        new = [new_example(name, service.checksum, vector) for vector in answer.vectors]
+        taught = wire(service, name, new, await service.pantry_threads.change(keep, service, name, new)).examples
+    return FeedbackAnswer(
+        request_id=body.request_id,
+        item=name,
+        answered=answer.item,
+        right=right,
+        pictures_kept=len(answer.pictures),
+        taught=taught,
+    )

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from app.api.deadline import Deadline, DeadlineExceeded, seconds_of
+from app.api.bodies import Deadline, DeadlineExceeded, seconds_of
 from app.errors import InvalidRequest
 from tests.api.test_process_image import post, problem
 from tests.conftest import wait_until

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.json_bodies import MAX_ELEMENTS, has_too_many_elements
+from app.api.bodies import MAX_ELEMENTS, has_too_many_elements
 from tests.api.test_process_image import problem
 from tests.fakes import as_base64, picture
 

@@ -1,10 +1,10 @@
-"""The forms of requests and answers that others have defined: OpenAI's and Hugging Face's."""
+"""Schemas that others have defined: OpenAI's and Hugging Face's."""
 
 from typing import Annotated, Literal
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
-from app.api.schemas import NullIsAbsent, Texts
+from app.api.schemas.base import NullIsAbsent, Texts
 
 
 class Foreign(NullIsAbsent):

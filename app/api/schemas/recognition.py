@@ -1,20 +1,11 @@
-"""The forms of what recognises: `POST /process-image` and `POST /classify`."""
+"""Schemas of `POST /process-image` and `POST /classify`."""
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from app.api.schemas import ItemCount, Picture, Quantity, Request, TextMap, Texts, needs_one_of
-
-
-def _box(value: list[int]) -> list[int]:
-    left, top, right, bottom = value
-    if not (0 <= left < right and 0 <= top < bottom):
-        raise ValueError("0 <= left < right and 0 <= top < bottom are needed of [left, top, right, bottom]")
-    return value
-
-
-Box = Annotated[list[Annotated[int, Field(lt=2**31)]], Field(min_length=4, max_length=4), AfterValidator(_box)]
+from app.api.schemas.base import Box, Picture, Request, TextMap, Texts, needs_one_of
+from app.api.schemas.pantry import ItemCount, PantryUpdate
 
 
 def _is_none(value: object) -> bool:
@@ -23,13 +14,6 @@ def _is_none(value: object) -> bool:
 
 _PANTRY_ITEM = "the pantry's name of the item; only where it is another than `item`, a synonym for instance"
 _REFUSED = "why the pantry cannot have this label as an item; only where an update was asked for"
-
-
-class PantryUpdate(Request):
-    """What to do to the pantry's count of the recognised item."""
-
-    operation: Literal["add", "remove"]
-    quantity: Quantity = 1
 
 
 class ProcessImage(Request):

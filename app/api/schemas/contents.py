@@ -1,4 +1,4 @@
-"""The forms of requests and answers about contents."""
+"""Schemas of the contents: stored texts and pictures."""
 
 import json
 from typing import Annotated, Any
@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from app.api.schemas import Request, needs_one_of
+from app.api.schemas.base import Picture, Request, needs_one_of
 from app.contents import COLLECTION, MAX_ID, MAX_K, ContentType
 from app.contents.conditions import Condition, Operator, Scalar
 
@@ -52,7 +52,6 @@ Integer = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Collection = Annotated[Text, Field(min_length=1, max_length=MAX_ID)]
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID)]
 Metadata = Annotated[dict[str, JsonValue], AfterValidator(_metadata)]
-Picture = Annotated[str, Field(min_length=1, description="in base64, with or without a `data:` prefix")]
 
 
 class ContentPut(Request):

@@ -1,12 +1,57 @@
-"""The forms of requests and answers about examples."""
+"""Schemas of the pantry: items with counts, examples, feedback."""
 
 from datetime import datetime
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.schemas import Picture, Request
+from app.api.schemas.base import Picture, Request
+from app.pantry import MAX_COUNT
 
 MAX_PICTURES = 32
+Quantity = Annotated[int, Field(ge=1, le=MAX_COUNT)]
+
+
+class ItemCount(BaseModel):
+    """An item of the pantry and its count."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"item": "banana", "count": 3}]})
+
+    item: str
+    count: int
+
+
+class ItemRemoved(ItemCount):
+    """An item of the pantry, its count after a removal, and how many that took: fewer when there were fewer."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"item": "banana", "count": 0, "removed": 3}]})
+
+    removed: int
+
+
+class Items(BaseModel):
+    """All items of the pantry, by name."""
+
+    items: list[ItemCount]
+
+
+class Count(Request):
+    """A count to set."""
+
+    count: int = Field(ge=0, le=MAX_COUNT)
+
+
+class Change(Request):
+    """A quantity to add or to take."""
+
+    quantity: Quantity = 1
+
+
+class PantryUpdate(Request):
+    """What to do to the pantry's count of the recognised item."""
+
+    operation: Literal["add", "remove"]
+    quantity: Quantity = 1
 
 
 class Examples(Request):

@@ -1,16 +1,31 @@
-"""Request and response schemas: what all of them share, and those of the pantry, the labels and health."""
+"""What all request and response schemas share: absent fields, unknown fields, aliases, the error."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from app.pantry import MAX_COUNT
-
-Quantity = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 Picture = Annotated[str, Field(min_length=1, description="in base64, with or without a `data:` prefix")]
+
+
+def _box(value: list[int]) -> list[int]:
+    left, top, right, bottom = value
+    if not (0 <= left < right and 0 <= top < bottom):
+        raise ValueError("0 <= left < right and 0 <= top < bottom are needed of [left, top, right, bottom]")
+    return value
+
+
+Box = Annotated[list[Annotated[int, Field(lt=2**31)]], Field(min_length=4, max_length=4), AfterValidator(_box)]
 
 
 def _only_texts(value: Any) -> Any:
@@ -91,78 +106,6 @@ def needs_one_of(*names: str) -> Callable[[Any], Any]:
         return body
 
     return check
-
-
-class ItemCount(BaseModel):
-    """An item of the pantry and its count."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"item": "banana", "count": 3}]})
-
-    item: str
-    count: int
-
-
-class ItemRemoved(ItemCount):
-    """An item of the pantry, its count after a removal, and how many that took: fewer when there were fewer."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"item": "banana", "count": 0, "removed": 3}]})
-
-    removed: int
-
-
-class PantryHealth(BaseModel):
-    """How the pantry is: `ok`, `stale` or `none`; `age_s` is the age of what is served."""
-
-    status: str
-    age_s: float
-
-
-class Health(BaseModel):
-    """How the service is."""
-
-    message: str
-    status: Literal["ready", "starting", "draining", "failing"]
-    model: str
-    labels: int
-    pantry: PantryHealth
-    version: str
-
-
-class LabelEntry(BaseModel):
-    """A label, its other names, and where it comes from."""
-
-    label: str
-    synonyms: list[str]
-    sources: list[str]
-    item: str | None = Field(
-        None, exclude_if=lambda value: value is None, description="the pantry's name of it, where that is another one"
-    )
-
-
-class Labels(BaseModel):
-    """The merged label set; `version` changes with it."""
-
-    version: str
-    count: int
-    labels: list[LabelEntry]
-
-
-class Items(BaseModel):
-    """All items of the pantry, by name."""
-
-    items: list[ItemCount]
-
-
-class Count(Request):
-    """A count to set."""
-
-    count: int = Field(ge=0, le=MAX_COUNT)
-
-
-class Change(Request):
-    """A quantity to add or to take."""
-
-    quantity: Quantity = 1
 
 
 class ErrorBody(BaseModel):

@@ -1,0 +1,172 @@
+"""Request bodies: bounded in bytes and in structure, read whole before a deadline that also bounds the handler."""
+
+import asyncio
+import math
+import re
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api import failures
+from app.errors import ImageTooLarge, InvalidRequest, Overloaded, RequestTimeout
+
+HEADER = "X-Request-Timeout"
+MAX_S = 60.0  # also the default
+MAX_ELEMENTS = 100_000  # of a JSON body: parsing and validating them takes some 20 ms of the event loop
+# a string, which may lack its end, or a comma outside of strings; possessive, so that no body makes it backtrack
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|,', re.DOTALL)
+T = TypeVar("T")
+
+
+class DeadlineExceeded(Exception):
+    """The work did not end before the deadline, and was cancelled."""
+
+
+def seconds_of(header: str | None) -> float:
+    """Return the seconds that a client is willing to wait. Raise InvalidRequest.
+
+    >>> seconds_of("2.5"), seconds_of(None)
+    (2.5, 60.0)
+    """
+    try:
+        seconds = MAX_S if header is None else float(header)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= MAX_S:
+        raise InvalidRequest(f"{HEADER}: {header!r} was found; seconds above 0, at most {MAX_S:g}, are allowed")
+    return seconds
+
+
+class Deadline:
+    """The time by which all work on one request has to end, counted from now."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._at = asyncio.get_running_loop().time() + seconds
+
+    async def run(self, work: Awaitable[T], disconnect: Callable[[], Awaitable[object]] = asyncio.Future) -> T | None:
+        """Return the result of `work`, or None when `disconnect` returns first; then `work` is cancelled.
+
+        Raise DeadlineExceeded, and whatever `work` raises.
+        """
+        remaining = max(0.0, self._at - asyncio.get_running_loop().time())
+        working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(disconnect())
+        try:
+            done, _ = await asyncio.wait({working, leaving}, timeout=remaining, return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                raise DeadlineExceeded
+            return working.result() if working in done else None
+        finally:
+            working.cancel()
+            leaving.cancel()
+            await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+class BodyMiddleware:
+    """Read the whole body, at most `max_bytes` of it, before the app sees the request; keep the request's deadline."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        try:
+            check_coding(headers.get("content-encoding", "identity"))
+            deadline = Deadline(seconds_of(headers.get(HEADER)))
+            body = await self._read(scope, receive, deadline)
+            if body is not None:
+                await check_structure(headers.get("content-type", ""), body)
+                await self._run(self._app(scope, _replay(body), send), deadline, receive)
+        except (InvalidRequest, ImageTooLarge, Overloaded, RequestTimeout) as error:
+            await failures.answer(error, scope["state"]["request_id"])(scope, receive, send)
+
+    async def _read(self, scope: Scope, receive: Receive, deadline: Deadline) -> bytes | None:
+        """Return the body, None when the client left. Raise ImageTooLarge or RequestTimeout."""
+        body = bytearray()
+        try:
+            complete = await deadline.run(self._fill(body, scope, receive))
+        except DeadlineExceeded as error:
+            found = f"{len(body):,} bytes of the body arrived within {deadline.seconds:g} s, not the whole body"
+            raise RequestTimeout(f"{found}; nothing was carried out") from error
+        return bytes(body) if complete else None
+
+    async def _fill(self, body: bytearray, scope: Scope, receive: Receive) -> bool:
+        """Append all of the request to `body`, return False when the client left. Raise ImageTooLarge."""
+        declared = Headers(scope=scope).get("content-length", "")
+        size = int(declared) if declared.isdecimal() and len(declared) < 20 else 0
+        more = True
+        while more and max(size, len(body)) <= self._max_bytes:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return False
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        if max(size, len(body)) > self._max_bytes:
+            raise ImageTooLarge(f"the body has more than {self._max_bytes:,} bytes, the most that is accepted")
+        return True
+
+    async def _run(self, work: Awaitable[None], deadline: Deadline, receive: Receive) -> None:
+        """Run the app until it has answered or the client left. Raise Overloaded on timeout."""
+        try:
+            await deadline.run(work, disconnect=receive)
+        except DeadlineExceeded as error:
+            message = f"timed out after {deadline.seconds:g} s; the change may still have been applied"
+            raise Overloaded(message) from error
+
+
+def check_coding(coding: str) -> None:
+    """Raise InvalidRequest for a compressed body.
+
+    >>> check_coding("gzip")
+    Traceback (most recent call last):
+    app.errors.InvalidRequest: Content-Encoding: 'gzip' was found; a body is sent as it is, not compressed
+    """
+    if coding.strip().lower() not in ("", "identity"):
+        raise InvalidRequest(f"Content-Encoding: {coding[:100]!r} was found; a body is sent as it is, not compressed")
+
+
+def _replay(body: bytes) -> Receive:
+    """Return a `receive` that gives the whole body and then never returns; BodyMiddleware watches for disconnects."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Message:
+        return messages.pop() if messages else await asyncio.Future()
+
+    return receive
+
+
+async def check_structure(content_type: str, body: bytes) -> None:
+    """Raise InvalidRequest for a JSON body whose parsing and validation would hold up the event loop."""
+    if "json" not in content_type.lower() or not may_have_too_many_elements(body):
+        return
+    if await asyncio.to_thread(has_too_many_elements, body):
+        raise InvalidRequest(f"the JSON body has more than {MAX_ELEMENTS:,} elements, the most that is accepted")
+
+
+def may_have_too_many_elements(body: bytes, most: int = MAX_ELEMENTS) -> bool:
+    """Return whether there are `most` commas or more, wherever they are: fast, and rarely true.
+
+    >>> may_have_too_many_elements(b'["a,b,c"]', most=2), may_have_too_many_elements(b'["a,b,c"]', most=3)
+    (True, False)
+    """
+    return body.count(b",") >= most
+
+
+def has_too_many_elements(body: bytes, most: int = MAX_ELEMENTS) -> bool:
+    """Return whether lists and objects have more than `most` elements together; stops counting there.
+
+    >>> has_too_many_elements(b'["a,b,c"]', most=2), has_too_many_elements(b'[1, {"a": 2, "b": 3}]', most=2)
+    (False, True)
+    """
+    commas = 0
+    for tokens, token in enumerate(_TOKEN.finditer(body), start=1):
+        commas += token.end() - token.start() == 1 and body[token.start()] == ord(",")
+        if commas >= most or tokens > 4 * most:  # JSON has at most two strings for each comma
+            return True
+    return False

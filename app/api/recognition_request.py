@@ -1,0 +1,114 @@
+"""A request to `/process-image`: what recognises its pictures, updates the pantry, and maps results to the response."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi.concurrency import run_in_threadpool
+
+from app.api.dependencies import Service
+from app.api.idempotency import idempotency_key
+from app.api.schemas.pantry import ItemCount, PantryUpdate
+from app.api.schemas.recognition import ProcessImage, ProcessImageAnswer
+from app.errors import InvalidRequest, NotFound
+from app.model.engines import Floats
+from app.recognition.labels import Label
+from app.recognition.recogniser import Recognition
+
+
+@dataclass(frozen=True)
+class ItemUpdate:
+    """An item and its count after the update; or why the pantry cannot have the label as an item."""
+
+    after: ItemCount | None = None
+    refused: str | None = None
+
+
+@dataclass(frozen=True)
+class RecognitionRequest:
+    """The context of one request; `key` is its `Idempotency-Key`."""
+
+    service: Service
+    body: ProcessImage
+    key: str | None
+    request_id: str
+
+    def recognise(self, vector: Floats) -> Recognition:
+        """Recognise what an embedding (D,) shows."""
+        with self.service.ranking():
+            return self.service.recogniser.recognise(vector, top_k=self.body.top_k, threshold=self.body.threshold)
+
+    async def recognise_all(self, vectors: Sequence[Floats]) -> list[Recognition]:
+        """Recognise several embeddings off the event loop: among thousands of labels each takes milliseconds."""
+        return await run_in_threadpool(lambda: [self.recognise(vector) for vector in vectors])
+
+    def answer(self, recognition: Recognition, update: ItemUpdate | None = None, **more: Any) -> ProcessImageAnswer:
+        """Make the response of a recognition and of the update of its item."""
+        facts: dict[str, Any] = {"label_count": recognition.label_count, "model": self.service.model}
+        return ProcessImageAnswer(**response_fields(recognition), **facts, **pantry_fields(update), **more)
+
+    async def update_pantry(self, recognised: Mapping[Label, int]) -> dict[str, ItemUpdate]:
+        """Update the pantry for each label as often as it was recognised; return the results by the labels' names.
+
+        The result is empty when no update was asked for. A label that the pantry cannot have as an item is refused,
+        and the others are updated. Raises StoreUnavailable.
+        """
+        update = self.body.pantry_update
+        if update is None or not recognised:
+            return {}
+        return await self.service.pantry_threads.change(self._update_items, recognised, update)
+
+    def _update_items(self, recognised: Mapping[Label, int], update: PantryUpdate) -> dict[str, ItemUpdate]:
+        request = self.body.model_dump_json() if self.key else ""  # the request that an idempotency key stands for
+        updates = {}
+        for label, times in recognised.items():
+            try:
+                name = label.item_name
+            except InvalidRequest as error:
+                updates[label.name] = ItemUpdate(refused=str(error))
+            else:
+                updates[label.name] = ItemUpdate(self._update_item(request, name, times * update.quantity, update))
+        return updates
+
+    def _update_item(self, request: str, name: str, quantity: int, update: PantryUpdate) -> ItemCount:
+        """Change one item's count; removing from an item that is not there leaves 0."""
+        header = self.key
+        if header and (self.body.regions or self.body.tiles):
+            header = f"{header} {name}"  # one request, several changes, each of which happens once
+        pantry = self.service.pantry
+        change = pantry.add if update.operation == "add" else pantry.remove
+        try:
+            after = change(name, quantity, idempotency_key(header, request))
+        except NotFound:
+            if update.operation == "add":
+                raise
+            return ItemCount(item=name, count=0)
+        return ItemCount(item=after.item, count=after.count)
+
+
+def response_fields(recognition: Recognition) -> dict[str, Any]:
+    """Map a recognition to the response fields that one picture and each region have in common."""
+    ranking = recognition.ranking
+    return {
+        "item": recognition.item,
+        "pantry_item": item_name_beside(recognition.label),
+        "message": 1 if ranking.confident else 0,
+        "similarity_score": ranking.probabilities[0],
+        "calibrated_probability": ranking.calibrated_probability,
+        "top_k_items": [label.name for label in recognition.labels],
+        "top_k_scores": ranking.scores,
+        "confident": ranking.confident,
+        "known": recognition.known,
+        "top_k_probabilities": ranking.probabilities,
+        "top_k_cosines": ranking.cosines,
+    }
+
+
+def item_name_beside(label: Label) -> str | None:
+    """Return the pantry's name of a label's item where it differs from the label's, None where it does not."""
+    return label.item if label.item != label.name else None
+
+
+def pantry_fields(update: ItemUpdate | None) -> dict[str, Any]:
+    """Map an update to response fields, None where there was no update."""
+    return {"pantry": update and update.after, "pantry_refused": update and update.refused}
