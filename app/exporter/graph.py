@@ -12,18 +12,23 @@ from app.exporter.quiet import quiet
 OPSET = 20  # the first with Gelu as one operator
 
 
-def write_graph(tower: nn.Module, example: Tensor, name: str, path: Path, external: bool | None = None) -> None:
-    """Write `tower` as a graph from `name` to `embedding` whose first axis is free.
+def write_graph(
+    tower: nn.Module, example: Tensor, name: str, path: Path, external: bool | None = None, longest: int | None = None
+) -> None:
+    """Write `tower` as a graph from `name` to `embedding` whose first axis is free; with `longest` the second as well.
 
     One file; weights of more than 1.5 GB go to a second one, `path` with `.data` added, since an ONNX file ends at
     2 GB. `external` puts them there whatever their size.
     """
+    free = {0: torch.export.Dim("batch", min=1)}
+    if longest:
+        free[1] = torch.export.Dim("length", min=1, max=longest)
     with torch.no_grad(), quiet(), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # torch's exporter warns of torch's own parts
         warnings.simplefilter("ignore", FutureWarning)
         program = torch.onnx.export(
             tower, (example,), dynamo=True, input_names=[name], opset_version=OPSET, verbose=False,
-            dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+            dynamic_shapes=(free,),
         )  # fmt: skip
     if program is None:
         raise RuntimeError("torch gave no graph")

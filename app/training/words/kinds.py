@@ -16,10 +16,11 @@ import scipy.sparse.linalg
 
 from app.errors import TrainingError
 from app.model.engines import Floats
-from app.training.wordnet import Synset, WordNet
+from app.training.words.wordnet import Synset, WordNet
 
 FOODS = {"n00021265", "n07555863", "n07570720"}  # "food" as substance, as solid, and "nutriment"
 SPECIFIC = 130  # a kind with more classes below it says little of what it looks like
+TWIN = 0.6  # what a grocery's own pictures count beside its half of what ImageNet's weights say of the same thing
 FADE = 0.6  # how much less each step up the tree says
 SHOP_NAMES = {"pepper": "sweet pepper", "oatghurt": "yogurt", "soyghurt": "yogurt"}  # where the food's name misleads
 
@@ -62,6 +63,16 @@ class Kinds:
         self._shares[synset] = shares
         return shares
 
+    def own(self, place: int) -> Floats:
+        """The classes (C,) of which the class at a place consists: mostly itself, somewhat those of the same synset."""
+        shares = (1 - TWIN) * self.shares(self.synsets[place])
+        shares[place] += TWIN
+        return shares
+
+    def usual(self, name: str, synset: str) -> bool:
+        """Whether a name's first meaning is this one, or a class has it."""
+        return synset in self.at or self.wordnet.senses.get(name.lower(), [synset])[0] == synset
+
     @cached_property
     def _shares(self) -> dict[str, Floats]:
         return {}
@@ -80,7 +91,12 @@ class Kinds:
         shares = sum(FADE**steps * each for steps, each in found)
         return np.asarray(shares / np.sum(shares), np.float32), float(FADE ** min(steps for steps, _ in found))
 
-    def tree(self, size: int) -> Floats:
+    @cached_property
+    def food(self) -> Floats:
+        """1 for classes that are food, 0 for others (C,)."""
+        return np.array([bool(FOODS & self.wordnet.above(synset).keys()) for synset in self.synsets], np.float32)
+
+    def tree(self, size: int = 128) -> Floats:
         """Embeddings (C, size) whose inner products say how much of their ancestry two classes share, 1 for all."""
         above = {synset: place for place, synset in enumerate(sorted(self.below))}
         marks = np.zeros((len(self.synsets), len(above)), np.float32)

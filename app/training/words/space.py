@@ -1,0 +1,146 @@
+"""The space that pictures and texts share: what a picture looks like, which of the shop's goods it is like, its kind.
+
+A picture's features (N, 2 F), of the untouched tail and of the one tuned on groceries, become z = unit([looks, goods,
+kinds]), each part weighed by the root of its share:
+
+- looks: the centred features of the untouched tail, projected where ImageNet's classes differ, of length 1;
+- goods: those of the tuned tail, whitened within the groceries and projected where these differ, as long as the picture
+  is likely to show food: what a dog has in common with a leek there means nothing;
+- kinds: the mean embedding of all classes in WordNet's tree, weighed by the picture's posterior: short where that is
+  undecided. A word such as "dog" names no direction of looks, since 118 breeds differ there, but one of kinds.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from app.model.encoder import unit
+from app.model.engines import Floats
+
+LOOKS, GOODS, KINDS = 256, 128, 128  # dimensions of the parts
+SHARES = (0.2, 0.6, 0.2)  # what each has of the squared length
+SHRINK = 1.0  # of the covariance within groceries towards a sphere
+FADED = 0.5  # how much shorter the looks of groceries' names are: goods tell these apart better
+SCALE, THRESHOLD = 25.0, 1.0  # the logit of a grocery: SCALE x (its cosines of looks and of goods - THRESHOLD)
+
+
+@dataclass(frozen=True)
+class Space:
+    """What `fit_space` found; F features a tail, I classes of ImageNet, G groceries."""
+
+    centres: Floats
+    """Mean features of everyday pictures (2, F)."""
+    looks: Floats
+    """(F, LOOKS)"""
+    goods: Floats
+    """(F, GOODS)"""
+    classifier: Floats
+    """ImageNet's weights (I, F)."""
+    bias: Floats
+    """(I,)"""
+    class_looks: Floats
+    """Unit looks of all classes (I + G, LOOKS): ImageNet's as their weights say, the groceries' as their pictures do."""
+    class_goods: Floats
+    """Mean goods of the groceries (G, GOODS), of length 1."""
+    kinds: Floats
+    """All classes in the tree (I + G, KINDS)."""
+    food: Floats
+    """1 for classes that are food, 0 for others (I + G,)."""
+
+    def save(self, path: Path) -> None:
+        """Write it to an .npz file."""
+        np.savez(path, **vars(self))
+
+    @classmethod
+    def load(cls, path: Path) -> "Space":
+        """Read what `save` wrote."""
+        with np.load(path, allow_pickle=False) as kept:
+            return cls(**{name: kept[name] for name in kept.files})
+
+    def pictures(self, features: Floats) -> Floats:
+        """Features (N, 2 F) to unit embeddings (N, D)."""
+        with torch.inference_mode():
+            made: Floats = Head(self)(torch.from_numpy(np.asarray(features, np.float32))).numpy()
+        return unit(made)
+
+    def names(self, shares: Floats) -> Floats:
+        """Unit embeddings (N, D) of kinds that consist of classes in some shares (N, I + G).
+
+        What is no grocery has no goods; what is one partly, a kind of them, has as much as it consists of them.
+        """
+        grocery = shares[:, len(self.classifier) :]
+        goods = unit(grocery @ self.class_goods) * np.sqrt(grocery.sum(1, keepdims=True))
+        parts = (unit(shares @ self.class_looks) * (1 - FADED * grocery.sum(1, keepdims=True)), goods, unit(shares @ self.kinds))
+        return unit(np.concatenate([share**0.5 * part for share, part in zip(SHARES, parts, strict=True)], axis=1))
+
+
+class Head(nn.Module):
+    """The last layers of the picture tower: features (N, 2 F) to embeddings (N, D), not yet of unit length."""
+
+    def __init__(self, space: Space) -> None:
+        super().__init__()
+        self.looks = _linear(space.looks.T, -(space.centres[0] @ space.looks))
+        self.goods = _linear(space.goods.T, -(space.centres[1] @ space.goods))
+        self.imagenet = _linear(space.classifier, space.bias)
+        groceries = np.concatenate([space.class_looks[len(space.classifier) :], space.class_goods], axis=1)
+        self.groceries = _linear(SCALE * groceries, np.full(len(groceries), -SCALE * THRESHOLD))
+        self.kinds = _linear(space.kinds.T, np.zeros(space.kinds.shape[1]))
+        self.food = _linear(space.food[None], np.zeros(1))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """See the head of this file."""
+        untouched, tuned = features.chunk(2, dim=-1)  # (N, F) each
+        looks = functional.normalize(self.looks(untouched), dim=-1)
+        goods = functional.normalize(self.goods(tuned), dim=-1)
+        logits = torch.cat([self.imagenet(untouched), self.groceries(torch.cat([looks, goods], dim=-1))], dim=-1)  # (N, I + G)
+        posterior = logits.softmax(-1)  # (N, I + G)
+        parts = (looks, goods * self.food(posterior), self.kinds(posterior))
+        return torch.cat([share**0.5 * part for share, part in zip(SHARES, parts, strict=True)], dim=-1)
+
+
+def _linear(weight: Floats, bias: npt.NDArray[np.floating]) -> nn.Linear:
+    layer = nn.Linear(weight.shape[1], weight.shape[0])
+    state = {"weight": np.ascontiguousarray(weight, np.float32), "bias": bias.astype(np.float32)}
+    layer.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
+    return layer
+
+
+def fit_space(
+    features: Floats, labels: npt.NDArray[np.int64], everyday: Floats, classifier: Floats, bias: Floats, kinds: Floats,
+    food: Floats,
+) -> Space:  # fmt: skip
+    """The space of groceries' features (N, 2 F) and labels (N,), the mean features of everyday pictures (2 F,),
+    ImageNet's classifier, the classes' tree (I + G, KINDS) and which of them are food (I + G,)."""
+    means = np.stack([features[labels == label].mean(0) for label in np.unique(labels)])  # (G, 2 F)
+    centres = ((means.mean(0) + everyday) / 2).reshape(2, -1)
+    size = len(centres[0])
+    untouched, tuned = features[:, :size], features[:, size:]
+    weights = unit(classifier - classifier.mean(0))  # (I, F)
+    looks = _axes(np.concatenate([weights, unit(means[:, :size] - centres[0])]), LOOKS)
+    whiten = _whitening(tuned - means[labels, size:])
+    between, rest = ((some - centres[1]) @ whiten for some in (means[:, size:], tuned[:: max(1, len(tuned) // 500)]))
+    goods = whiten @ _axes(np.concatenate([5 * unit(between), unit(rest)]), GOODS)  # the means' own space comes first
+    shown = unit((untouched - centres[0]) @ looks), unit((tuned - centres[1]) @ goods)
+    by_label = [np.stack([some[labels == label].mean(0) for label in np.unique(labels)]) for some in shown]
+    class_looks = unit(np.concatenate([weights @ looks, by_label[0]]))
+    every = (centres, looks, goods, classifier, bias, class_looks, unit(by_label[1]), kinds, food)
+    return Space(*(each.astype(np.float32) for each in every))
+
+
+def _axes(vectors: Floats, size: int) -> Floats:
+    """The axes (F, size) in which vectors (N, F) are longest."""
+    axes: Floats = np.linalg.svd(vectors, full_matrices=False)[2][:size].T
+    return axes
+
+
+def _whitening(apart: Floats) -> Floats:
+    """The map (F, F) that makes features' differences from their class means (N, F) spherical, shrunk."""
+    scatter = (apart.T @ apart / len(apart)).astype(np.float64)
+    values, axes = np.linalg.eigh(scatter * (len(scatter) / np.trace(scatter)) + SHRINK * np.eye(len(scatter)))
+    whitening: Floats = axes * values**-0.5 @ axes.T
+    return whitening

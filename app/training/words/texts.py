@@ -1,0 +1,55 @@
+"""Texts and the points of the space that they should land at: names of all kinds of things, from WordNet and the shop.
+
+A class lands where its weights or pictures are, a kind of them where the mean of its classes is, and another noun near
+the kinds that it is most like, the less surely the further these are. Texts count by their weight in the fit.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.model.engines import Floats
+from app.training.words.kinds import Kinds
+
+PHYSICAL = "n00001930"  # what can be seen
+LEAST = 0.3  # how surely a noun has to be like some kinds
+BROAD = 600  # classes below a kind that names next to nothing one can see
+NEIGHBOUR = 0.1  # weight of a noun that no class is a kind of
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Texts, the classes that each stands for in shares (N, C), and how much each counts (N,)."""
+
+    texts: list[str]
+    shares: Floats
+    weights: Floats
+
+
+Row = tuple[str, Floats, float]
+
+
+def collect(kinds: Kinds, labels: Sequence[Sequence[str]]) -> Texts:
+    """All texts to fit; `labels` are the names of the groceries, the kinds' last classes, in their order."""
+    texts, shares, weights = zip(*_groceries(kinds, labels), *_nouns(kinds), strict=True)
+    return Texts(list(texts), np.stack(shares).astype(np.float32), np.array(weights, np.float32))
+
+
+def _groceries(kinds: Kinds, labels: Sequence[Sequence[str]]) -> Iterator[Row]:
+    for place, names in enumerate(labels, start=len(kinds.synsets) - len(labels)):
+        yield from ((name, kinds.own(place), 1.0) for name in names)
+
+
+def _nouns(kinds: Kinds) -> Iterator[Row]:
+    for synset, one in kinds.wordnet.synsets.items():
+        shares, sure = kinds.near(synset)
+        known = synset in kinds.below
+        if sure < LEAST or (known and len(kinds.below[synset]) > BROAD) or PHYSICAL not in kinds.wordnet.above(synset):
+            continue
+        names = [name for name in one.names if kinds.usual(name, synset)]
+        if known:
+            yield from ((name, shares, 1.0) for name in names)
+        else:
+            simple = [name for name in names if name.islower() and name.count(" ") < 2]
+            yield from ((name, shares, NEIGHBOUR * sure) for name in simple)
