@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from app.errors import LarderError, TrainingError
 from app.model.engines import Floats
 from app.recognition.vocabulary import parse_labels
 from app.training.words.kinds import Kinds, read_kinds
-from app.training.words.minilm import open_minilm
+from app.training.words.minilm import MiniLM, open_minilm
 from app.training.words.space import Space, fit_space
 from app.training.words.text_tower import Embedder, fit_tower, write_text
 from app.training.words.texts import collect
@@ -104,8 +105,19 @@ def make_texts(space: Space, kinds: Kinds, names: Sequence[Sequence[str]], folde
     groceries = len(kinds.synsets) - len(space.classifier)
     texts = collect(kinds, names[:groceries])
     encoder, tokenizer = open_minilm()
-    found = Embedder(encoder, tokenizer)(texts.texts)
+    found = embedded(texts.texts, encoder, tokenizer, folder / "embeddings.npz")
     write_text(fit_tower(encoder, found, texts, space.names(texts.shares)), tokenizer, folder)
+
+
+def embedded(texts: list[str], encoder: MiniLM, tokenizer: Tokenizer, path: Path) -> Floats:
+    """The encoder's embeddings (N, W) of some texts, which take minutes: kept in a file for another fit."""
+    if path.exists():
+        with np.load(path) as kept:
+            if kept["texts"].tolist() == texts:
+                return np.asarray(kept["embeddings"], np.float32)
+    found = Embedder(encoder, tokenizer)(texts)
+    np.savez(path, texts=np.array(texts), embeddings=found)
+    return found
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from app.model.encoder import unit
 from app.model.engines import Floats
 
 LOOKS, GOODS, KINDS = 256, 128, 128  # dimensions of the parts
-SHARES = (0.2, 0.6, 0.2)  # what each has of the squared length
+SHARES = (0.25, 0.6, 0.15)  # what each has of the squared length
 SHRINK = 1.0  # of the covariance within groceries towards a sphere
 FADED = 0.5  # how much shorter the looks of groceries' names are: goods tell these apart better
 SCALE, THRESHOLD = 25.0, 1.0  # the logit of a grocery: SCALE x (its cosines of looks and of goods - THRESHOLD)
