@@ -7,7 +7,15 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from app.components import Model, open_model, open_pantry, open_preparer, open_recogniser, open_vocabulary
+from app.components import (
+    Model,
+    open_background,
+    open_model,
+    open_pantry,
+    open_preparer,
+    open_recogniser,
+    open_vocabulary,
+)
 from app.errors import InvalidLabels, InvalidRequest, LarderError
 from app.recognition.labels import parse_labels
 from app.recognition.recogniser import Recogniser, Recognition
@@ -44,12 +52,12 @@ def recogniser_for(settings: Settings, model: Model, labels: str | None) -> Reco
     if labels is None:
         vocabulary = open_vocabulary(settings, model, open_pantry(settings))
         vocabulary.refresh()
-        return open_recogniser(settings, model, lambda: vocabulary.current)
+        return open_recogniser(model, lambda: vocabulary.current)
     parsed = parse_labels(labels.replace(",", "\n"), settings.max_label_length)
     if not parsed:
         raise InvalidLabels("--labels names no label: give them as a,b,c")
-    fixed = label_set(parsed, read_templates(settings.templates), model.encoder)
-    return open_recogniser(settings, model, lambda: fixed)
+    fixed = label_set(parsed, read_templates(settings.templates), model.encoder, open_background(settings, model))
+    return open_recogniser(model, lambda: fixed)
 
 
 def _facts(answer: Recognition) -> dict[str, object]:

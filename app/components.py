@@ -17,7 +17,7 @@ from app.images.preprocess import ImageForm
 from app.log import get_logger
 from app.model.bundle import Bundle, find_bundle, open_bundle
 from app.model.encoder import Encoder
-from app.model.engines import Engine, Floats
+from app.model.engines import Engine
 from app.model.engines.choice import open_engine
 from app.model.prompt_cache import PromptCache
 from app.model.remote_bundle import fetch_bundle
@@ -25,6 +25,7 @@ from app.optional import need
 from app.pantry import PantryStore
 from app.pantry.none import NoPantry
 from app.pantry.sqlite import SQLitePantry
+from app.recognition.background import Background
 from app.recognition.classifier import Classifier
 from app.recognition.few_shot import ImageAlignment
 from app.recognition.label_file import open_labels
@@ -58,6 +59,8 @@ class Model:
     temperature: float | None
     checksum: str
     alignment: ImageAlignment | None = None
+    background: Background | None = None
+    """What the bundle brings of it; the settings' prompts come on top."""
 
     @property
     def vectors(self) -> VectorModel:
@@ -114,6 +117,7 @@ def _model(settings: Settings, source: "Bundle | OpenedOriginal", engine: Engine
         temperature=config.calibration.temperature if config.calibration else None,
         checksum=source.checksum,
         alignment=ImageAlignment.load(source.likeness) if source.likeness else None,
+        background=Background.load(source.background) if source.background else None,
     )
 
 
@@ -155,27 +159,30 @@ def open_vocabulary(settings: Settings, model: Model, store: PantryStore) -> Voc
         model.checksum,
         model.alignment,
         text_limits(settings, model).fits,
+        open_background(settings, model),
     )
     with naming("LARDER_LABELS"):
         vocabulary.read_file()
     return vocabulary
 
 
-def open_recogniser(settings: Settings, model: Model, current: Callable[[], LabelSet | None]) -> Recogniser:
-    """The recogniser over a label set; encodes the background prompts."""
-    background = _background(settings, model)
-    return Recogniser(current, background, model.logit_scale, model.known_margin, model.temperature)
+def open_recogniser(model: Model, current: Callable[[], LabelSet | None]) -> Recogniser:
+    """The recogniser over a label set."""
+    return Recogniser(current, model.logit_scale, model.known_margin, model.temperature)
 
 
 def open_classifier(settings: Settings, model: Model) -> Classifier:
     """The classifier of labels that come with requests; encodes the background prompts."""
-    background = _background(settings, model)
-    return Classifier(background, model.logit_scale, model.label_cosine, model.known_margin)
+    return Classifier(
+        open_background(settings, model).embeddings, model.logit_scale, model.label_cosine, model.known_margin
+    )
 
 
-def _background(settings: Settings, model: Model) -> Floats:
+def open_background(settings: Settings, model: Model) -> Background:
+    """What pictures may show instead of the labels: encodes the prompts of the settings' file."""
     with naming("LARDER_BACKGROUND"):
-        return model.encoder.prompts(read_prompts(settings.background))
+        prompts = model.encoder.prompts(read_prompts(settings.background))
+    return model.background.with_prompts(prompts) if model.background else Background(prompts)
 
 
 def image_limits(settings: Settings) -> ImageLimits:
@@ -210,6 +217,6 @@ def open_parts(settings: Settings, model: Model | None = None, store: PantryStor
     model = model or open_model(settings)
     store = store or open_pantry(settings)
     vocabulary = open_vocabulary(settings, model, store)
-    recogniser = open_recogniser(settings, model, lambda: vocabulary.current)
+    recogniser = open_recogniser(model, lambda: vocabulary.current)
     classifier = open_classifier(settings, model)
     return Parts(model, store, vocabulary, recogniser, classifier, open_contents(settings, model))

@@ -25,7 +25,7 @@ DRAWN_NAME = "drawn noise, colours and patterns"
 
 @dataclass(frozen=True)
 class Words:
-    """What pictures are compared with: unit prototypes (L, D) of all labels, unit vectors (B, D) of the background."""
+    """What pictures are compared with: unit prototypes (L, D) of all labels, unit vectors (B, D) of its rivals."""
 
     prototypes: Floats
     background: Floats
@@ -73,7 +73,8 @@ class Confidence:
 
 def words(model: Measured, labels: Sequence[Label], templates: Sequence[str], background: Sequence[str]) -> Words:
     """Encode labels and prompts as the service does."""
-    return Words(encode([label.names for label in labels], templates, model.encoder), model.encoder.prompts(background))
+    prototypes = encode([label.names for label in labels], templates, model.encoder)
+    return Words(prototypes, model.background(background).beside(prototypes))
 
 
 def drawn_pictures(seed: int) -> list[bytes]:

@@ -14,6 +14,7 @@ from app.model.bundle import Bundle, BundleConfig, find_bundle, open_bundle
 from app.model.encoder import Encoder
 from app.model.engines import Floats
 from app.model.engines.choice import open_engine
+from app.recognition.background import Background
 from app.settings import available_processors
 
 BATCH = 64
@@ -33,6 +34,11 @@ class Measured:
     def config(self) -> BundleConfig:
         """The bundle's."""
         return self.bundle.config
+
+    def background(self, prompts: Sequence[str]) -> Background:
+        """What pictures may show instead of the labels: the bundle's own and these prompts."""
+        embeddings, path = self.encoder.prompts(prompts), self.bundle.background
+        return Background.load(path).with_prompts(embeddings) if path else Background(embeddings)
 
     def vectors(self, files: Sequence[bytes], what: str) -> Floats:
         """Unit vectors (N, D) of N picture files; raises what `Preparer.pixels` does."""

@@ -76,9 +76,12 @@ def recogniser_of(
     model: Measured, labels: Sequence[Label], templates: Sequence[str], background: Sequence[str]
 ) -> Recogniser:
     """A recogniser over these labels, as the service has it."""
-    fixed, calibration = label_set(labels, templates, model.encoder), model.config.calibration
+    fixed, calibration = (
+        label_set(labels, templates, model.encoder, model.background(background)),
+        model.config.calibration,
+    )
     margin = calibration.known_margin if calibration else None
-    return Recogniser(lambda: fixed, model.encoder.prompts(background), model.config.logit_scale, margin)
+    return Recogniser(lambda: fixed, model.config.logit_scale, margin)
 
 
 def frames(

@@ -27,6 +27,7 @@ class OpenedOriginal:
     engine: Engine
     tokenizer: Any
     likeness: None = None
+    background: None = None
 
     @property
     def checksum(self) -> str:

@@ -1,8 +1,8 @@
 """A model bundle on disk: config, tokenizer, two graphs, checksums.
 
-A bundle is a folder with `config.json`, `visual.onnx`, `text.onnx`, `tokenizer.json`, `MODEL_CARD.md` and, where it was
-fitted, `likeness.npz`. The graphs map `pixels` float32 (N, 3, S, S) and `tokens` int64 (N, L) to `embedding` float32
-(N, D), not yet of unit length.
+A bundle is a folder with `config.json`, `visual.onnx`, `text.onnx`, `tokenizer.json`, `MODEL_CARD.md` and, where they
+were fitted, `likeness.npz` and `background.npz`. The graphs map `pixels` float32 (N, 3, S, S) and `tokens` int64 (N, L)
+to `embedding` float32 (N, D), not yet of unit length.
 """
 
 import hashlib
@@ -28,6 +28,7 @@ LIKENESS = (
     "likeness.npz"  # how its pictures are compared with examples, where that was fitted: `app.recognition.few_shot`
 )
 _EXTERNAL = b"\x0a\x08location\x12"  # protobuf: the key of a tensor's external_data, then the tag of a file's name
+BACKGROUND = "background.npz"  # embeddings of things that pictures may show instead of the labels
 PROBE_PROMPT = "a photo of a green apple."
 
 
@@ -109,7 +110,7 @@ class Bundle:
     def checksum(self) -> str:
         """Names the vectors: two bundles with the same checksum give the same ones."""
         config = self.config
-        beside = sorted(config.sha256.keys() - {*FILES, LIKENESS})  # weights too large for one file
+        beside = sorted(config.sha256.keys() - {*FILES, LIKENESS, BACKGROUND})  # weights too large for one file
         form = [config.sha256[name] for name in (*GRAPHS, *beside)] + [repr(config.image_form)]
         return hashlib.sha256("\n".join(form).encode()).hexdigest()
 
@@ -117,6 +118,11 @@ class Bundle:
     def likeness(self) -> Path | None:
         """The file that says how its pictures are compared with examples, where it has one."""
         return self.folder / LIKENESS if LIKENESS in self.config.sha256 else None
+
+    @property
+    def background(self) -> Path | None:
+        """The file with embeddings of things that pictures may show instead of the labels, where it has one."""
+        return self.folder / BACKGROUND if BACKGROUND in self.config.sha256 else None
 
     def tokenize(self, texts: list[str]) -> npt.NDArray[np.int64]:
         """Texts to token ids (N, L), cut and padded to the context length as the tokenizer file says."""

