@@ -68,3 +68,10 @@ def test_it_is_read_as_it_was_written(tmp_path: Path):
 def test_prompts_come_on_top():
     """The prompts of the background file join what the model brings."""
     assert len(THINGS.with_prompts(DOG[None]).embeddings) == 4
+
+
+def test_a_part_alone_says_what_is_named():
+    """Things that differ in what they look like are named by a label of their kind."""
+    things = Background(np.float32([[0.8, 0, 0.6, 0], [0, 0.8, 0.6, 0], [0.8, 0, 0, 0.6]]), near=0.9, part=2)
+    assert things.beside(np.float32([[0, 0, 1, 0]])).tolist() == [things.embeddings[2].tolist()]
+    assert things.with_prompts(DOG[None]).part == 2

