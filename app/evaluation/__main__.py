@@ -104,14 +104,13 @@ def add_several(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def add_unseen(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """The command `unseen`."""
-    unseen = commands.add_parser("unseen", help="teach classes that were left out of the training: trains a model each")
+    unseen = commands.add_parser("unseen", help="teach classes that were left out of the training: tunes a tower each")
     unseen.add_argument("data", type=Path, metavar="FOLDER", help="has grocery/ and cifar10/ in it")
     unseen.add_argument("--keep", type=Path, default=Path("data/unseen"), metavar="DIR", help="the runs (%(default)s)")
     unseen.add_argument("--labels", type=Path, default=Path("labels"), metavar="FOLDER", help="the label files")
     unseen.add_argument("--splits", type=int, default=5, metavar="N", help="(%(default)s)")
     unseen.add_argument("--leave", type=int, default=20, metavar="N", help="classes left out (%(default)s)")
-    unseen.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="options of the training")
-    add_blend(unseen)
+    unseen.add_argument("--steps", type=int, default=300, metavar="N", help="of each training (%(default)s)")
     unseen.add_argument("--test", choices=["val", "test_sample"], default="val", help="the pictures (%(default)s)")
     unseen.add_argument("--out", type=Path, metavar="FILE", help="where the figures go, as JSON")
     unseen.add_argument("--json", action="store_true", help="print JSON")

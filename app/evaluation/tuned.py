@@ -21,7 +21,7 @@ from app.training.tower.options import Stage, TowerOptions
 from app.training.tower.pictures import STORED, Source
 from app.training.tower.train import Trainer, run
 
-OPTIONS = TowerOptions(network="lite0", stages=(Stage(630, 224, 2, 0.0),), coarse=0.0)
+OPTIONS = TowerOptions(network="lite0", stages=(Stage(441, 224, 2, 0.0), Stage(189, 224, 2, 0.0, 1.0, 0.0)), coarse=0.0)
 BATCH = 32
 
 
@@ -40,7 +40,7 @@ def tune_baseline(
     trainer = Trainer(options, source)
     keep.mkdir(parents=True, exist_ok=True)
     run(trainer, keep)
-    epochs = options.steps // source.per_epoch
+    epochs = round(options.steps / source.per_epoch)
     predictions = Predictions(
         architecture=f"efficientnet_{options.network}",
         pretrained=True,

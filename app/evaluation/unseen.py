@@ -1,7 +1,8 @@
-"""The command `unseen`: groceries that a model never saw are taught to it, and what it makes of them afterwards.
+"""The command `unseen`: groceries that a tower never saw are taught to it, and what it makes of them afterwards.
 
-For each split some classes are left out, a small CLIP is trained on the rest, and the others are taught by a few of
-their training pictures. Runs that are there already are measured again without training.
+For each split some classes are left out, a tower is tuned on the rest, and the others are taught by a few of their
+training pictures. Runs that are there already are measured again without training. The margins of taught labels are
+fitted on `val`: for each number of examples the largest at which the other classes lose no more than LOSS.
 """
 
 import argparse
@@ -12,16 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
-from app.errors import TrainingError
 from app.evaluation.data import Numbers
 from app.evaluation.heads import SHOTS, Vectors
 from app.evaluation.left_out import Split, draw_split, write_split
-from app.evaluation.likeness import fit
+from app.model.encoder import unit
 from app.model.engines import Floats
 from app.recognition.few_shot import ImageAlignment, fit_few_shot
 
-DRAWS = 5  # of the pictures that teach
+DRAWS = 3  # of the pictures that teach
 KEPT_BACK = max(SHOTS)  # pictures of a class that teach at most; the rest of its training pictures tests too
+LOSS = 0.008  # share of the other classes' pictures of `val` that one taught label may take
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Shares:
     """Shares of pictures that get the right one of all labels; means over draws, and over the classes taught."""
 
     shots: int
+    margin: float
     unseen: float
     """Of classes that were taught, on the test pictures."""
     same_shop: float
@@ -39,40 +41,36 @@ class Shares:
 
 @dataclass(frozen=True)
 class Measured:
-    """One split: nothing taught (0 shots), all left-out classes taught together, and each taught alone."""
+    """One split: nothing taught (0 shots), and each left-out class taught alone."""
 
     seed: int
-    minutes: float
     nothing: Shares
-    together: list[Shares]
     alone: list[Shares]
 
 
 @dataclass(frozen=True)
 class Views:
-    """Vectors of one split's model, all with the numbers of the whole data's classes, and how it compares pictures."""
+    """Vectors of one split's tower; the prototypes of classes left out are zeros: no picture placed their names."""
 
     prototypes: Floats
     train: Vectors
+    val: Vectors
     test: Vectors
     split: Split
-    alignment: ImageAlignment
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the splits, train what is not trained, measure; returns the exit status."""
     from app.training.data import read_classes
 
-    labels = options.labels
     count = len(read_classes(options.data / "grocery/classes.csv").coarse_of)
     found = []
     for seed in range(options.splits):
         folder = options.keep / str(seed)
         if not (folder / "split.json").exists():
-            write_split(draw_split(seed, count, options.leave), options.data, labels, folder)
-        train(folder, seed, options)
-        views, minutes = encode(folder, options)
-        found.append(measure(seed, minutes, views))
+            write_split(draw_split(seed, count, options.leave), options.data, options.labels, folder)
+        train(folder, seed, options.steps)
+        found.append(measure(seed, encode(folder, options.data, options.test)))
         print(table(found[-1:]) if not options.json else json.dumps(asdict(found[-1])), flush=True)
     if options.out:
         options.out.write_text(json.dumps([asdict(each) for each in found], indent=1) + "\n", encoding="utf-8")
@@ -82,57 +80,87 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def train(folder: Path, seed: int, options: argparse.Namespace) -> None:
-    """Train on a split, or go on with the run that was stopped; raises TrainingError."""
-    from app.training.__main__ import main
+def train(folder: Path, seed: int, steps: int) -> None:
+    """Tune a tower on a split, or go on with the run that was stopped."""
+    from app.training.tower.options import Stage, TowerOptions
+    from app.training.tower.pictures import open_source
+    from app.training.tower.train import Trainer
+    from app.training.tower.train import run as go
 
-    words = ["train", str(folder / "data"), "--keep", str(folder / "run"), "--labels", str(folder / "labels")]
-    words += ["--recipe", "groceries", "--seed", str(seed), *(f"--set={each}" for each in options.set)]
-    if not (folder / "run/run.json").exists() and main(words):
-        raise TrainingError(f"{folder} could not be trained")
-
-
-def encode(folder: Path, options: argparse.Namespace) -> tuple[Views, float]:
-    """The vectors of a split's model, and how long it was trained, in minutes."""
-    from app.training.data import read_classes
-    from app.training.finish import prompts_of, read_vectors
-    from app.training.runs import open_run
-
-    split, trained = Split.load(folder), open_run(folder / "run")
-    classes = read_classes(folder / "data/grocery/classes.csv")
-    prompts = prompts_of(trained.model, trained.tokenizer, classes, folder / "labels").pantry
-    prototypes = prompts[np.argsort(split.kept + split.left_out)]
-
-    def vectors(name: str) -> Vectors:
-        found = read_vectors(trained.model, options.data / f"grocery/{name}.parquet", trained.options.image_size)
-        return Vectors(found.pictures, found.labels)
-
-    every = vectors("train")
-    seen = np.isin(every.labels, split.kept)
-    alignment = fit(every.vectors[seen], every.labels[seen], prototypes, options.margin, options.scale)
-    return Views(prototypes, every, vectors(options.test), split, alignment), trained.minutes
-
-
-def measure(seed: int, minutes: float, views: Views) -> Measured:
-    """All figures of one split."""
-    left = views.split.left_out
-    return Measured(
-        seed,
-        minutes,
-        nothing=share(views, left, 0, 0),
-        together=[mean([share(views, left, shots, draw) for draw in range(DRAWS)]) for shots in SHOTS],
-        alone=[mean([share(views, [one], shots, draw) for one in left for draw in range(DRAWS)]) for shots in SHOTS],
+    options = TowerOptions(
+        seed=seed, stages=(Stage(steps * 7 // 10, 224, 6, 0.25), Stage(steps - steps * 7 // 10, 224, 6, 0.25, 1.0, 0.0))
     )
+    options.save(folder / "options.json")
+    go(Trainer(options, open_source(folder / "data", options)), folder)
 
 
-def share(views: Views, taught: Sequence[int], shots: int, draw: int) -> Shares:
-    """Teach some classes by `shots` pictures each and see; the names of all classes are labels, taught or not."""
-    dice, examples, rest = np.random.default_rng(draw), [], []
-    for one in taught:
-        order = dice.permutation(np.flatnonzero(views.train.labels == one))
-        examples += [(one, vector) for vector in views.train.vectors[order[:shots]]]
-        rest += order[KEPT_BACK:].tolist()
-    index = fit_few_shot(examples, views.prototypes, views.alignment)
+def encode(folder: Path, data: Path, test: str) -> Views:
+    """The vectors of a split's tower, in a space that was fitted without the classes left out."""
+    from app.training.tower.features import EVERYDAY, Eyes
+    from app.training.words.__main__ import make_space
+    from app.training.words.kinds import read_kinds
+    from app.training.words.wordnet import FOLDER, read_wordnet
+
+    split, path = Split.load(folder), folder / "features.npz"
+    if not path.exists():
+        eyes = Eyes("lite2", folder / "checkpoint.pt")
+        files = {name: eyes.read(data / f"grocery/{name}.parquet") for name in ("train", "val", "test_sample")}
+        seen: dict[str, np.ndarray] = {f"all_{name}": each.features for name, each in files.items()}
+        seen |= {f"all_{name}_labels": each.labels for name, each in files.items()}
+        kept = np.isin(files["train"].labels, split.kept)
+        seen |= {
+            "train": files["train"].features[kept],
+            "train_labels": np.searchsorted(split.kept, files["train"].labels[kept]),
+        }
+        seen["everyday"] = eyes.read(data / "cifar10/train.parquet", EVERYDAY).features
+        np.savez(path, **seen)  # type: ignore[arg-type]  # no name is "allow_pickle"
+    space = make_space(path, read_kinds(read_wordnet(FOLDER), folder / "data/grocery/classes.csv"))
+    things, groceries = len(space.classifier), len(split.kept)
+    shares = np.eye(things + groceries, dtype=np.float32)[things:]  # (G, I + G): each grocery is itself alone
+    prototypes = np.zeros((groceries + len(split.left_out), space.names(shares).shape[1]), np.float32)
+    prototypes[split.kept] = space.names(shares)
+    with np.load(path) as kept_file:
+        views = {
+            name: Vectors(space.pictures(kept_file[f"all_{name}"]), kept_file[f"all_{name}_labels"])
+            for name in ("train", "val", test)
+        }
+    return Views(prototypes, views["train"], views["val"], views[test], split)
+
+
+def measure(seed: int, views: Views) -> Measured:
+    """All figures of one split."""
+    left, found = views.split.left_out, []
+    for shots in SHOTS:
+        margin = fit_margin(views, shots)
+        found.append(mean([share(views, one, shots, draw, margin) for one in left for draw in range(DRAWS)]))
+    return Measured(seed, mean([share(views, one, 0, 0, 0.0) for one in left]), found)
+
+
+def fit_margin(views: Views, shots: int) -> float:
+    """The margin at which a label taught by `shots` pictures takes LOSS of the other classes' pictures of `val`."""
+    cosines = views.val.vectors @ views.prototypes.T  # (P, C)
+    old = np.isin(views.val.labels, views.split.kept)
+    right = old & (cosines.argmax(axis=1) == views.val.labels)
+    best = cosines[right].max(axis=1)
+    leads = []
+    for one in views.split.left_out:
+        for draw in range(DRAWS):
+            chosen, _ = drawn(views, one, shots, draw)
+            leads.append(views.val.vectors[right] @ unit(views.train.vectors[chosen].sum(axis=0)) - best)
+    return float(-np.quantile(np.concatenate(leads), 1 - LOSS * old.sum() / right.sum()))
+
+
+def drawn(views: Views, one: int, shots: int, draw: int) -> tuple[Numbers, Numbers]:
+    """The rows of `shots` training pictures that teach a class, and of those that never do."""
+    order = np.random.default_rng(draw).permutation(np.flatnonzero(views.train.labels == one))
+    return order[:shots], order[KEPT_BACK:]
+
+
+def share(views: Views, one: int, shots: int, draw: int, margin: float) -> Shares:
+    """Teach a class by `shots` pictures and see; the names of all kept classes are labels."""
+    chosen, rest = drawn(views, one, shots, draw)
+    alignment = ImageAlignment(None, None, margins=(margin,), means=True)
+    index = fit_few_shot([(one, vector) for vector in views.train.vectors[chosen]], views.prototypes, alignment)
 
     def right(pictures: Floats, labels: Numbers) -> float:
         if not len(labels):
@@ -142,9 +170,10 @@ def share(views: Views, taught: Sequence[int], shots: int, draw: int) -> Shares:
             cosines = np.stack([index.adjusted_similarities(*each) for each in zip(cosines, pictures, strict=True)])
         return float((cosines.argmax(axis=1) == labels).mean())
 
-    new, old = np.isin(views.test.labels, taught), np.isin(views.test.labels, views.split.kept)
+    new, old = views.test.labels == one, np.isin(views.test.labels, views.split.kept)
     return Shares(
         shots,
+        margin,
         unseen=right(views.test.vectors[new], views.test.labels[new]),
         same_shop=right(views.train.vectors[rest], views.train.labels[rest]),
         seen=right(views.test.vectors[old], views.test.labels[old]),
@@ -153,41 +182,32 @@ def share(views: Views, taught: Sequence[int], shots: int, draw: int) -> Shares:
 
 def mean(shares: Sequence[Shares]) -> Shares:
     """The mean of shares with equal shots; what has no pictures counts for nothing."""
-    names = ("unseen", "same_shop", "seen")
+    names = ("margin", "unseen", "same_shop", "seen")
     return Shares(shares[0].shots, *(float(np.nanmean([getattr(each, name) for each in shares])) for name in names))
 
 
 def draw(found: Sequence[Measured], path: Path) -> None:
-    """The curve over the number of examples, the mean of all splits, from names alone."""
+    """The curve over the number of examples, the mean of all splits."""
     from app.evaluation.plots import by_examples
 
-    def line(how: str, what: str) -> list[float]:
+    def line(what: str) -> list[float]:
         rows = [mean([each.nothing for each in found])]
-        rows += [mean([getattr(each, how)[place] for each in found]) for place in range(len(SHOTS))]
+        rows += [mean([each.alone[place] for each in found]) for place in range(len(SHOTS))]
         return [getattr(row, what) for row in rows]
 
-    by_name = [mean([each.nothing for each in found]).unseen] * (len(SHOTS) + 1)
     lines = {
-        "one new class, test pictures": line("alone", "unseen"),
-        "one new class, other pictures of the same shoots": line("alone", "same_shop"),
-        "all new classes, test pictures": line("together", "unseen"),
-        "old classes, one new class": line("alone", "seen"),
-        "old classes, all new classes": line("together", "seen"),
-        "new classes by their names alone": by_name,
+        "one new class, test pictures": line("unseen"),
+        "one new class, other pictures of the same shoots": line("same_shop"),
+        "old classes": line("seen"),
     }
     by_examples([0, *SHOTS], lines, path)
 
 
 def table(found: Sequence[Measured]) -> str:
     """Lines of figures, the mean of some splits."""
-    lines = [f"{'':<18}shots  unseen  same shop  seen"]
-    nothing = mean([each.nothing for each in found])
-    lines.append(_line("names alone", nothing))
-    for name in ("together", "alone"):
-        shares = [mean([getattr(each, name)[place] for each in found]) for place in range(len(SHOTS))]
-        lines += [_line(f"taught {name}", each) for each in shares]
-    return "\n".join(lines)
-
-
-def _line(name: str, shares: Shares) -> str:
-    return f"{name:<18}{shares.shots:5}  {shares.unseen:6.1%}  {shares.same_shop:9.1%}  {shares.seen:5.1%}"
+    rows = [mean([each.nothing for each in found])]
+    rows += [mean([each.alone[place] for each in found]) for place in range(len(SHOTS))]
+    lines = ["examples  margin  unseen  same shop  seen"]
+    return "\n".join(
+        lines + [f"{r.shots:8}  {r.margin:6.3f}  {r.unseen:6.1%}  {r.same_shop:9.1%}  {r.seen:5.1%}" for r in rows]
+    )

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,7 @@ class Classes:
     coarse_names: list[str]  # in plain words
     group_of: np.ndarray  # [fine] int64: index into groups
     groups: list[str]
+    names: list[str] = field(default_factory=list)  # of the fine classes, in plain words
 
 
 def square(picture: Image.Image, size: int) -> np.ndarray:
@@ -73,6 +74,7 @@ def read_classes(path: Path) -> Classes:
         coarse_names=[coarse[number] for number in range(len(coarse))],
         group_of=np.array([groups.index(row["group"]) for row in rows]),
         groups=[group.lower() for group in groups],
+        names=[plain(row["name"]) for row in rows],
     )
 
 

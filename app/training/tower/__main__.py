@@ -1,4 +1,4 @@
-"""The command: `python -m app.training.tower DATA --keep DIR`."""
+"""The commands: `python -m app.training.tower train DATA` and `... bundle RUN TEXTS BUNDLE`."""
 
 import argparse
 import sys
@@ -8,40 +8,60 @@ from pathlib import Path
 from app.errors import LarderError, TrainingError
 from app.optional import need
 
+RUN = Path("data/training/tower")
+
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    about = "Tune the picture tower of larder-small, or go on with a run that was stopped; then write its features."
+    about = "Tune the picture tower of larder-small, and make a bundle of it."
     top = argparse.ArgumentParser(prog="python -m app.training.tower", description=about)
-    top.add_argument("data", type=Path, metavar="DATA", help="the folder with grocery/ and cifar10/ in it")
-    top.add_argument("--keep", type=Path, default=Path("data/training/tower"), metavar="DIR", help="(%(default)s)")
-    top.add_argument("--seed", type=int, default=0, help="same seed, same weights (%(default)s)")
-    top.add_argument("--every", type=float, default=60, metavar="SECONDS", help="between checkpoints (%(default)s)")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    tune = commands.add_parser("train", help="train, or go on with a run that was stopped; then write its features")
+    tune.add_argument("data", type=Path, metavar="DATA", help="the folder with grocery/ and cifar10/ in it")
+    tune.add_argument("--keep", type=Path, default=RUN, metavar="DIR", help="(%(default)s)")
+    tune.add_argument("--seed", type=int, default=0, help="same seed, same weights (%(default)s)")
+    tune.add_argument("--every", type=float, default=60, metavar="SECONDS", help="between checkpoints (%(default)s)")
+    bundle = commands.add_parser("bundle", help="make a bundle of a run and of what app.training.words made of it")
+    bundle.add_argument("run", type=Path, metavar="RUN", help="the folder of `train`")
+    bundle.add_argument("texts", type=Path, metavar="TEXTS", help="the folder that app.training.words wrote")
+    bundle.add_argument("bundle", type=Path, metavar="BUNDLE", help="the folder to write, such as models/larder-small")
+    bundle.add_argument("--labels", type=Path, default=Path("labels"), metavar="DIR", help="label files (%(default)s)")
+    bundle.add_argument("--card", type=Path, metavar="FILE", help="the model card (the one that the bundle has)")
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train and write `features.npz`; returns the exit status."""
+    """Run one command; returns the exit status."""
     told = parser().parse_args(arguments)
     try:
         need("training", ("torch", "efficientnet_lite_pytorch"), "requirements-model.txt")
-        from app.training.tower.features import write_features
-        from app.training.tower.options import TowerOptions
-        from app.training.tower.pictures import open_source
-        from app.training.tower.train import Trainer, run
+        if told.command == "train":
+            train(told)
+        else:
+            from app.training.tower.bundle import write_bundle
 
-        options = TowerOptions(seed=told.seed)
-        saved = told.keep / "options.json"
-        if saved.exists() and TowerOptions.load(saved) != options:
-            raise TrainingError(f"{told.keep} holds a run with other options: remove it, or take another folder")
-        told.keep.mkdir(parents=True, exist_ok=True)
-        options.save(saved)
-        run(Trainer(options, open_source(told.data, options)), told.keep, told.every)
-        write_features(options.network, told.keep, told.data)
+            write_bundle(told.run, told.texts, told.labels, told.card or told.bundle / "MODEL_CARD.md", told.bundle)
     except LarderError as error:
         print(f"larder: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def train(told: argparse.Namespace) -> None:
+    """Train and write `features.npz`; raises TrainingError where the folder holds another run."""
+    from app.training.tower.features import write_features
+    from app.training.tower.options import TowerOptions
+    from app.training.tower.pictures import open_source
+    from app.training.tower.train import Trainer, run
+
+    options = TowerOptions(seed=told.seed)
+    saved = told.keep / "options.json"
+    if saved.exists() and TowerOptions.load(saved) != options:
+        raise TrainingError(f"{told.keep} holds a run with other options: remove it, or take another folder")
+    told.keep.mkdir(parents=True, exist_ok=True)
+    options.save(saved)
+    run(Trainer(options, open_source(told.data, options)), told.keep, told.every)
+    write_features(options.network, told.keep, told.data)
 
 
 if __name__ == "__main__":

@@ -3,20 +3,27 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 import torch
 from tokenizers import Tokenizer
-from torch import nn
 
 from app.exporter.checkpoint import sha256_of
-from app.model.bundle import PROBE_PROMPT, BundleConfig, Proof, make_proof, probe_pixels
+from app.images.preprocess import ImageForm
+from app.model.bundle import PROBE_PROMPT, BundleConfig, Proof, make_proof, open_bundle, probe_pixels
+from app.model.encoder import Encoder
+from app.model.engines.onnxruntime import OnnxRuntimeEngine
+from app.recognition.calibration import fit_temperature
 from app.recognition.few_shot import ImageAlignment
+from app.recognition.labels import parse_labels
+from app.recognition.vocabulary import encode, read_prompts
 from app.text import clean
 from app.training.tower.export import Served, write_visual
 from app.training.tower.features import image_form, tower
 from app.training.tower.options import TowerOptions
+from app.training.words.space import Head, Space
 
 ORIGIN = "tuned from pretrained EfficientNet-Lite2 and MiniLM by `make train`: see MODEL_CARD.md"
 LICENCE = (
@@ -26,19 +33,40 @@ LICENCE = (
 )
 MARGINS = (0.155, 0.13, 0.115, 0.1, 0.095, 0.093, 0.09, 0.088, 0.086, 0.085)  # docs/decisions/teaching.md
 KNOWN = 0.7
+START = 20.0  # a scale of the right order, from which the temperature is fitted
 
 
-def write_bundle(run: Path, texts: Path, head: nn.Module, scale: float, card: str, out: Path) -> None:
-    """Write every file but the calibration; `texts` has text.onnx, tokenizer.json and whatever else belongs to it."""
-    name = TowerOptions.load(run / "options.json").network
-    served, form = tower(name, run / "checkpoint.pt", head), image_form(name)
+def write_bundle(run: Path, texts: Path, labels: Path, card: Path, out: Path) -> None:
+    """Write every file but the calibration from a run of the tower and what `app.training.words` made of its features.
+
+    `labels` has the label files as they are served; the scale of the logits is fitted on the run's `val`.
+    """
+    name, space = TowerOptions.load(run / "options.json").network, Space.load(texts / "space.npz")
+    served, form = tower(name, run / "checkpoint.pt", Head(space)), image_form(name)
     out.mkdir(parents=True, exist_ok=True)
     write_visual(served, form.size, out / "visual.onnx")
-    for path in sorted(texts.iterdir()):
-        shutil.copyfile(path, out / path.name)
+    shutil.copytree(texts / "bundle", out, dirs_exist_ok=True)
     ImageAlignment(None, None, margins=MARGINS, means=True, known=KNOWN).save(out / "likeness.npz")
-    (out / "MODEL_CARD.md").write_text(card, encoding="utf-8")
+    if card != out / "MODEL_CARD.md":
+        shutil.copyfile(card, out / "MODEL_CARD.md")
     proof = proof_of(served, form.size, out)
+    write_config(form, proof, 1.0, out)
+    write_config(form, proof, fit_scale(run / "features.npz", space, labels, out), out)
+
+
+def fit_scale(features: Path, space: Space, labels: Path, folder: Path) -> float:
+    """What cosines with the labels are multiplied by so that the softmax over them is a calibrated probability."""
+    bundle = open_bundle(folder)
+    encoder = Encoder(bundle.tokenize, OnnxRuntimeEngine(bundle, threads=2), bundle.config.embedding_size)
+    names = [label.names for label in parse_labels((labels / "pantry.txt").read_text(encoding="utf-8"), longest=200)]
+    prototypes = encode(names, read_prompts(labels / "templates.txt"), encoder)
+    with np.load(features) as seen:
+        cosines, shown = space.pictures(seen["val"]) @ prototypes.T, seen["val_labels"]
+    return round(START / fit_temperature(START * cosines, shown), 2)
+
+
+def write_config(form: ImageForm, proof: Proof, scale: float, out: Path) -> None:
+    """Write config.json last, because it holds the checksums of the other files."""
     config = BundleConfig(
         format_version=1,
         name=out.name,
@@ -49,7 +77,7 @@ def write_bundle(run: Path, texts: Path, head: nn.Module, scale: float, card: st
         interpolation="bicubic",
         mean=form.mean,
         std=form.std,
-        context_length=len(Tokenizer.from_file(str(out / "tokenizer.json")).encode("").ids),
+        context_length=tokenizer_of(out).truncation["max_length"],
         embedding_size=len(proof.picture),
         logit_scale=scale,
         proof=proof,
@@ -63,6 +91,11 @@ def proof_of(served: Served, size: int, folder: Path) -> Proof:
     """What the towers answer to the probes, in 32 bits."""
     with torch.no_grad():
         picture = served.eval()(torch.from_numpy(probe_pixels(size))).numpy()
-    tokens = Tokenizer.from_file(str(folder / "tokenizer.json")).encode(clean(PROBE_PROMPT)).ids
+    tokens = tokenizer_of(folder).encode(clean(PROBE_PROMPT)).ids
     session = onnxruntime.InferenceSession(str(folder / "text.onnx"), providers=["CPUExecutionProvider"])
     return make_proof(picture, session.run(None, {"tokens": np.array([tokens], np.int64)})[0])
+
+
+def tokenizer_of(folder: Path) -> Any:
+    """The tokenizer of a bundle, which says itself where it cuts."""
+    return Tokenizer.from_file(str(folder / "tokenizer.json"))

@@ -18,7 +18,7 @@ SIXTEEN_BITS, EIGHT_BITS = 1024, 1 << 15  # numbers: smaller weights stay in mor
 
 
 class Served(nn.Module):
-    """Normalised pictures [N, 3, S, S] to embeddings [N, D], not yet of unit length.
+    """Normalised pictures (N, 3, S, S) to embeddings (N, D), not yet of unit length.
 
     Two tails share the front: what the untouched one knows of everything stays, the tuned one knows the groceries.
     """
@@ -56,7 +56,7 @@ def served(weight: Tensor, coarse: bool) -> Tensor:
 
 
 def steps_of(weight: Tensor) -> Tensor:
-    """The least power of two for each row, in whole multiples of which its numbers fit into 8 bits: [rows, 1, ...].
+    """The least power of two for each row, in whole multiples of which its numbers fit into 8 bits: (rows, 1, ...).
 
     >>> steps_of(torch.tensor([[0.5, -127.0], [0.0, 0.9]])).flatten().tolist()
     [1.0, 0.0078125]

@@ -33,7 +33,7 @@ def pretrained(name: str) -> Any:
 
 
 class Front(nn.Module):
-    """Normalised pictures [N, 3, S, S] to the maps [N, C, h, w] behind the first blocks."""
+    """Normalised pictures (N, 3, S, S) to the maps (N, C, h, w) behind the first blocks."""
 
     def __init__(self, network: Any, frozen: int) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class Front(nn.Module):
 
 
 class Tail(nn.Module):
-    """Maps [N, C, h, w] by the other blocks and the last convolution to features [N, F].
+    """Maps (N, C, h, w) by the other blocks and the last convolution to features (N, F).
 
     Its normalisations keep ImageNet's statistics, because a step shows too few pictures for its own.
     """
@@ -59,10 +59,10 @@ class Tail(nn.Module):
         self.blocks = network._blocks[frozen:]
         self.head, self.norm = network._conv_head, network._bn1
 
-    def forward(self, maps: Tensor, dice: torch.Generator | None = None, drop: float = 0.05) -> Tensor:
-        """The mean over the places of the last map; with `dice` a residual block is left out by chance `drop`."""
+    def forward(self, maps: Tensor, rng: torch.Generator | None = None, drop: float = 0.05) -> Tensor:
+        """The mean over the places of the last map; with `rng` a residual block is left out by chance `drop`."""
         for block in self.blocks:
-            maps = through(block, maps, dice, drop)
+            maps = through(block, maps, rng, drop)
         return functional.relu6(convolved(maps, self.head, self.norm)).float().mean((2, 3))
 
 
@@ -79,8 +79,8 @@ class Untouched(nn.Module):
         return maps, self.tail(maps)
 
 
-def through(block: Any, maps: Tensor, dice: torch.Generator | None = None, drop: float = 0.0) -> Tensor:
-    """One inverted residual block; with `dice` it is left out of some pictures by chance `drop`."""
+def through(block: Any, maps: Tensor, rng: torch.Generator | None = None, drop: float = 0.0) -> Tensor:
+    """One inverted residual block; with `rng` it is left out of some pictures by chance `drop`."""
     change = maps
     if block._block_args.expand_ratio != 1:
         change = functional.relu6(convolved(change, block._expand_conv, block._bn0))
@@ -88,8 +88,8 @@ def through(block: Any, maps: Tensor, dice: torch.Generator | None = None, drop:
     change = convolved(change, block._project_conv, block._bn2)
     if change.shape != maps.shape:
         return change
-    if dice is not None:
-        change = change * ((torch.rand(len(maps), 1, 1, 1, generator=dice) >= drop) / (1 - drop))
+    if rng is not None:
+        change = change * ((torch.rand(len(maps), 1, 1, 1, generator=rng) >= drop) / (1 - drop))
     return maps + change
 
 
@@ -117,7 +117,7 @@ def convolved(maps: Tensor, layer: Any, norm: Any) -> Tensor:
 
 
 def compiled(module: nn.Module, size: int, precision: str = "bf16") -> Run:
-    """The module in OpenVINO, a core for each caller: pictures [N, 3, size, size] to its outputs."""
+    """The module in OpenVINO, a core for each caller: pictures (N, 3, size, size) to its outputs."""
     with torch.no_grad(), warnings.catch_warnings(action="ignore"):  # of torch's tracer, which sizes do not concern
         model = ov.convert_model(module.eval(), example_input=torch.zeros(1, 3, size, size))
     model.reshape([-1, 3, size, size])

@@ -8,12 +8,25 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Stage:
-    """Some steps on end."""
+    """Some steps on end; the rate goes straight from one share of its peak to another."""
 
     steps: int
     size: int  # pixels
     others: int  # everyday pictures in a step
     keeping: float  # weight of the loss that holds ImageNet's logits where they were
+    first: float = 1.0
+    last: float = 1.0
+
+
+CYCLES = (
+    Stage(210, 224, 12, 1.0),
+    Stage(231, 224, 6, 0.25),
+    Stage(69, 224, 6, 0.25, 1.0, 120 / 189),
+    Stage(120, 260, 6, 0.25, 120 / 189, 0.0),
+    Stage(20, 224, 6, 0.25, 0.0, 0.5),
+    Stage(200, 224, 6, 0.25, 0.5, 0.2),
+    Stage(130, 260, 6, 0.25, 0.2, 0.0),
+)
 
 
 @dataclass(frozen=True)
@@ -22,8 +35,7 @@ class TowerOptions:
 
     network: str = "lite2"
     seed: int = 0
-    stages: tuple[Stage, ...] = (Stage(210, 224, 12, 1.0), Stage(300, 224, 6, 0.25), Stage(120, 260, 6, 0.25))
-    cooldown: float = 0.3  # share of the steps in which the rate falls to 0
+    stages: tuple[Stage, ...] = CYCLES
     groceries: int = 32  # in a step
     rate: float = 6e-4
     head_rate: float = 1.8e-3
@@ -40,8 +52,23 @@ class TowerOptions:
 
     def stage(self, step: int) -> Stage:
         """The stage of a step, counted from 0."""
+        return self._find(step)[0]
+
+    def pace(self, step: int) -> float:
+        """The rate's share of its peak, with a rise at the start.
+
+        >>> options = TowerOptions(stages=(Stage(500, 224, 6, 1.0), Stage(500, 224, 6, 1.0, 1.0, 0.0)))
+        >>> [round(options.pace(step), 2) for step in (0, 59, 500, 750, 999)]
+        [0.02, 1.0, 1.0, 0.5, 0.0]
+        """
+        stage, begun = self._find(step)
+        share = stage.first + (stage.last - stage.first) * (step - begun) / stage.steps
+        return min((step + 1) / self.warmup, share)
+
+    def _find(self, step: int) -> tuple[Stage, int]:
+        """The stage of a step, and the step with which it begins."""
         ends = accumulate(stage.steps for stage in self.stages)
-        return next(stage for stage, end in zip(self.stages, ends, strict=True) if step < end)
+        return next((stage, end - stage.steps) for stage, end in zip(self.stages, ends, strict=True) if step < end)
 
     def save(self, path: Path) -> None:
         """Write the options as JSON."""

@@ -19,9 +19,10 @@ from app.training.tower.options import TowerOptions
 STORED = 320  # pixels: what crops are cut from
 HALVES = 2  # of a step: one for each processor
 SHARED = {
-    1: 948, 6: 954, 8: 951, 16: 950, 23: 953, 25: 957, 61: 936, 63: 943, 67: 947, 69: 945, 70: 945, 71: 945, 72: 945,
-    80: 939,
-}  # fmt: skip  # grocery class: the class of ImageNet's that is the same thing
+    "granny smith": 948, "banana": 954, "lemon": 951, "orange": 950, "pineapple": 953, "pomegranate": 957,
+    "cabbage": 936, "cucumber": 943, "zucchini": 939, "brown cap mushroom": 947, "green bell pepper": 945,
+    "orange bell pepper": 945, "red bell pepper": 945, "yellow bell pepper": 945,
+}  # fmt: skip  # groceries: the class of ImageNet's that is the same thing
 MIXED = 0.4  # share of the steps whose groceries are mixed
 
 
@@ -29,10 +30,10 @@ MIXED = 0.4  # share of the steps whose groceries are mixed
 class Half:
     """Half of a step: pictures, and what the first of them, the groceries, show."""
 
-    pixels: Tensor  # [n + m, 3, S, S] float32, changed and normalised
-    fine: Tensor  # [n, 81] rows sum to 1
-    coarse: Tensor  # [n, 43]
-    same: Tensor  # [n + m, 1000]: ImageNet's name of the thing, in half of the targets; 0 where it has none
+    pixels: Tensor  # (n + m, 3, S, S) float32, changed and normalised
+    fine: Tensor  # (n, 81) rows sum to 1
+    coarse: Tensor  # (n, 43)
+    same: Tensor  # (n + m, 1000): ImageNet's name of the thing, in half of the targets; 0 where it has none
 
 
 class Source:
@@ -40,6 +41,7 @@ class Source:
 
     def __init__(self, groceries: Pictures, others: Pictures, classes: Classes, options: TowerOptions) -> None:
         self.groceries, self.others, self.classes, self.options = groceries, others, classes, options
+        self.shared = {label: SHARED[name] for label, name in enumerate(classes.names) if name in SHARED}
         self.per_epoch = len(groceries.labels) // options.groceries
 
     def half(self, step: int, which: int) -> Half:
@@ -49,16 +51,16 @@ class Source:
         order = np.random.default_rng([options.seed, epoch]).permutation(len(self.groceries.labels))
         rows = order[place * options.groceries : (place + 1) * options.groceries][which::HALVES]
         numbers = np.random.default_rng([options.seed, step, which, 1])
-        dice = torch.Generator().manual_seed(int(numbers.integers(2**62)))
+        rng = torch.Generator().manual_seed(int(numbers.integers(2**62)))
         more = numbers.integers(len(self.others.labels), size=stage.others // HALVES)
         small = torch.from_numpy(self.others.pixels[more])
-        everyday = torch.cat([enlarge(one[None], stage.size, dice) for one in small])
-        shown = change(torch.from_numpy(self.groceries.pixels[rows]), everyday, stage.size, dice)
-        shown, fine, coarse, same = self.targets(shown, torch.from_numpy(self.groceries.labels[rows]), dice)
-        pixels = torch.cat([shown, change_others(everyday, stage.size, dice)])
+        everyday = torch.cat([enlarge(one[None], stage.size, rng) for one in small])
+        shown = change(torch.from_numpy(self.groceries.pixels[rows]), everyday, stage.size, rng)
+        shown, fine, coarse, same = self.targets(shown, torch.from_numpy(self.groceries.labels[rows]), rng)
+        pixels = torch.cat([shown, change_others(everyday, stage.size, rng)])
         return Half(pixels, fine, coarse, torch.cat([same, torch.zeros(len(everyday), 1000)]))
 
-    def targets(self, pixels: Tensor, labels: Tensor, dice: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def targets(self, pixels: Tensor, labels: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The pictures, mixed by chance, and their targets."""
         coarse_of = torch.from_numpy(self.classes.coarse_of)
         fine_count, coarse_count = len(coarse_of), len(self.classes.coarse_names)
@@ -66,10 +68,10 @@ class Source:
         coarse = smooth(coarse_of[labels], coarse_count, coarse_count, self.options.smoothing)
         same = torch.zeros(len(labels), 1000)
         for row, label in enumerate(labels.tolist()):
-            if label in SHARED:
-                same[row, SHARED[label]] = 0.5
-        if float(torch.rand(1, generator=dice)) < MIXED:
-            pixels, (fine, coarse, same) = mix(pixels, [fine, coarse, same], dice)
+            if label in self.shared:
+                same[row, self.shared[label]] = 0.5
+        if float(torch.rand(1, generator=rng)) < MIXED:
+            pixels, (fine, coarse, same) = mix(pixels, [fine, coarse, same], rng)
         return pixels, fine, coarse, same
 
 

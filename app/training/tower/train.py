@@ -34,8 +34,8 @@ class Learner(nn.Module):
         self.tail.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stub
 
     def coarse(self, fine: Tensor) -> Tensor:
-        """Fine logits [N, 81] to those of their kinds [N, 43]: the logarithm of the sum of their powers."""
-        kinds = functional.one_hot(self.coarse_of).T.bool()  # [43, 81]
+        """Fine logits (N, 81) to those of their kinds (N, 43): the logarithm of the sum of their powers."""
+        kinds = functional.one_hot(self.coarse_of).T.bool()  # (43, 81)
         return fine.unsqueeze(1).masked_fill(~kinds, -torch.inf).logsumexp(2)
 
 
@@ -104,7 +104,7 @@ class Trainer:
             weight.grad = sum((gradients[place] for gradients, _ in halves), torch.zeros_like(weight)) / HALVES
         nn.utils.clip_grad_norm_(self.trained, 5.0)
         for group in self.optimiser.param_groups:
-            group["lr"] = group["peak"] * pace(self.done, options)
+            group["lr"] = group["peak"] * options.pace(self.done)
         self.optimiser.step()
         self.done += 1
         follow = min(options.average, self.done / (self.done + 10))
@@ -117,18 +117,18 @@ class Trainer:
         stage = self.options.stage(step)
         half = self.source.half(step, which)
         maps, before = self.untouched[stage.size](half.pixels)
-        dice = torch.Generator().manual_seed(step * HALVES + which)
+        rng = torch.Generator().manual_seed(step * HALVES + which)
         with torch.autocast("cpu", torch.bfloat16):
-            features = self.model.tail(maps.contiguous(memory_format=torch.channels_last), dice)
-        losses = self.losses(features, self.classifier(before), half, dice)
+            features = self.model.tail(maps.contiguous(memory_format=torch.channels_last), rng)
+        losses = self.losses(features, self.classifier(before), half, rng)
         total = losses["fine"] + self.options.coarse * losses["coarse"] + stage.keeping * losses["kept"]
         gradients = torch.autograd.grad(total, self.trained)
         return gradients, {name: float(loss.detach()) for name, loss in losses.items()}
 
-    def losses(self, features: Tensor, before: Tensor, half: Half, dice: torch.Generator) -> dict[str, Tensor]:
-        """What features [n + m, F] and the untouched network's logits [n + m, 1000] cost."""
+    def losses(self, features: Tensor, before: Tensor, half: Half, rng: torch.Generator) -> dict[str, Tensor]:
+        """What features (n + m, F) and the untouched network's logits (n + m, 1000) cost."""
         groceries = features[: len(half.fine)]
-        kept = (torch.rand(groceries.shape, generator=dice) >= 0.2) / 0.8  # drop-out
+        kept = (torch.rand(groceries.shape, generator=rng) >= 0.2) / 0.8  # drop-out
         fine = self.model.names(groceries * kept)
         ours = functional.log_softmax(self.classifier(features) / TEMPERATURE, dim=1)
         wanted = functional.softmax(before / TEMPERATURE, dim=1)
@@ -141,7 +141,7 @@ class Trainer:
 
 
 def discriminant(features: Tensor, labels: Tensor, shrink: float = 0.3, lead: float = 8.0) -> tuple[Tensor, Tensor]:
-    """Weights [K, F] and biases [K] of a linear discriminant analysis; right logits lead by `lead` on average."""
+    """Weights (K, F) and biases (K) of a linear discriminant analysis; right logits lead by `lead` on average."""
     means = torch.stack([features[labels == label].mean(0) for label in range(int(labels.max()) + 1)])
     rest = features - means[labels]
     spread = rest.T @ rest / len(rest)
@@ -151,17 +151,6 @@ def discriminant(features: Tensor, labels: Tensor, shrink: float = 0.3, lead: fl
     logits = features @ weight.T + bias
     sharpness = lead / float((logits.gather(1, labels[:, None])[:, 0] - logits.mean(1)).mean())
     return sharpness * weight, sharpness * bias
-
-
-def pace(step: int, options: TowerOptions) -> float:
-    """The rate's share of its peak: a rise, a plain, and a straight fall to 0 at the end.
-
-    >>> options = TowerOptions(stages=(Stage(1000, 224, 6, 1.0),))
-    >>> [round(pace(step, options), 2) for step in (0, 59, 500, 850, 999)]
-    [0.02, 1.0, 1.0, 0.5, 0.0]
-    """
-    left = (options.steps - step) / (options.cooldown * options.steps)
-    return min((step + 1) / options.warmup, 1.0, left)
 
 
 def run(trainer: Trainer, folder: Path, every: float = 60) -> None:
