@@ -66,8 +66,7 @@ def make_space(path: Path, kinds: Kinds) -> Space:
     with np.load(path) as seen:
         features, labels = seen["train"].astype(np.float32), seen["train_labels"]
         everyday = seen["everyday"].astype(np.float32).mean(0)
-    size = len(everyday) // 2
-    everyday[:size] = (everyday[:size] + mean_feature(state)) / 2
+    everyday = (everyday[: len(everyday) // 2] + mean_feature(state)) / 2
     classifier, bias = (state[f"_fc.{name}"].numpy() for name in ("weight", "bias"))
     return fit_space(features, labels, everyday, classifier, bias, kinds.tree(), kinds.food)
 

@@ -4,8 +4,8 @@ A picture's features (N, 2 F), of the untouched tail and of the one tuned on gro
 kinds]), each part weighed by the root of its share:
 
 - looks: the centred features of the untouched tail, projected where ImageNet's classes differ, of length 1;
-- goods: those of the tuned tail, whitened within the groceries and projected where these differ, as long as the picture
-  is likely to show food: what a dog has in common with a leek there means nothing;
+- goods: those of the tuned tail, centred on the groceries, whitened within them and projected where they differ, as
+  long as the picture is likely to show food: what a dog has in common with a leek there means nothing;
 - kinds: the mean embedding of all classes in WordNet's tree, weighed by the picture's posterior: short where that is
   undecided. A word such as "dog" names no direction of looks, since 118 breeds differ there, but one of kinds.
 """
@@ -26,7 +26,7 @@ LOOKS, GOODS, KINDS = 256, 128, 128  # dimensions of the parts
 SHARES = (0.25, 0.6, 0.15)  # what each has of the squared length
 SHRINK = 1.0  # of the covariance within groceries towards a sphere
 FADED = 0.5  # how much shorter the looks of groceries' names are: goods tell these apart better
-SCALE, THRESHOLD = 25.0, 1.0  # the logit of a grocery: SCALE x (its cosines of looks and of goods - THRESHOLD)
+SCALE, THRESHOLD = 25.0, 0.8  # the logit of a grocery: SCALE x (its cosines of looks and of goods - THRESHOLD)
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Space:
     """What `fit_space` found; F features a tail, I classes of ImageNet, G groceries."""
 
     centres: Floats
-    """Mean features of everyday pictures (2, F)."""
+    """Mean features (2, F): of everyday pictures in the untouched tail, of groceries in the tuned one."""
     looks: Floats
     """(F, LOOKS)"""
     goods: Floats
@@ -75,11 +75,10 @@ class Space:
         """
         grocery = shares[:, len(self.classifier) :]
         goods = unit(grocery @ self.class_goods) * np.sqrt(grocery.sum(1, keepdims=True))
-        parts = (
-            unit(shares @ self.class_looks) * (1 - FADED * grocery.sum(1, keepdims=True)),
-            goods,
-            unit(shares @ self.kinds),
-        )
+        looks = shares @ self.class_looks  # the shorter, the more the classes differ in them
+        looks /= np.sqrt(np.maximum(np.linalg.norm(looks, axis=1, keepdims=True), 1e-12))
+        looks *= 1 - FADED * grocery.sum(1, keepdims=True)
+        parts = (looks, goods, unit(shares @ self.kinds))
         return unit(np.concatenate([share**0.5 * part for share, part in zip(SHARES, parts, strict=True)], axis=1))
 
 
@@ -122,12 +121,12 @@ def fit_space(
 ) -> Space:  # fmt: skip
     """Fit the space to groceries' features (N, 2 F) and labels (N,).
 
-    `everyday` are the mean features of other pictures (2 F,), `kinds` the classes in the tree (I + G, KINDS), `food`
-    which of them are food (I + G,).
+    `everyday` are the mean features of other pictures in the untouched tail (F,), `kinds` the classes in the tree
+    (I + G, KINDS), `food` which of them are food (I + G,).
     """
     means = np.stack([features[labels == label].mean(0) for label in np.unique(labels)])  # (G, 2 F)
-    centres = ((means.mean(0) + everyday) / 2).reshape(2, -1)
-    size = len(centres[0])
+    size = means.shape[1] // 2
+    centres = np.stack([(means[:, :size].mean(0) + everyday) / 2, means[:, size:].mean(0)])  # (2, F)
     untouched, tuned = features[:, :size], features[:, size:]
     weights = unit(classifier - classifier.mean(0))  # (I, F)
     looks = _axes(np.concatenate([weights, unit(means[:, :size] - centres[0])]), LOOKS)

@@ -32,7 +32,7 @@ Row = tuple[str, Floats, float]
 
 def collect(kinds: Kinds, labels: Sequence[Sequence[str]]) -> Texts:
     """All texts to fit; `labels` are the names of the groceries, the kinds' last classes, in their order."""
-    texts, shares, weights = zip(*_groceries(kinds, labels), *_nouns(kinds), strict=True)
+    texts, shares, weights = zip(*_groceries(kinds, labels), *_nouns(kinds, labels), strict=True)
     return Texts(list(texts), np.stack(shares).astype(np.float32), np.array(weights, np.float32))
 
 
@@ -41,13 +41,14 @@ def _groceries(kinds: Kinds, labels: Sequence[Sequence[str]]) -> Iterator[Row]:
         yield from ((name, kinds.own(place), 1.0) for name in names)
 
 
-def _nouns(kinds: Kinds) -> Iterator[Row]:
+def _nouns(kinds: Kinds, labels: Sequence[Sequence[str]]) -> Iterator[Row]:
+    taken = {name.lower() for names in labels for name in names}  # a kiwi is a fruit here, no bird
     for synset, one in kinds.wordnet.synsets.items():
         shares, sure = kinds.near(synset)
         known = synset in kinds.below
         if sure < LEAST or (known and len(kinds.below[synset]) > BROAD) or PHYSICAL not in kinds.wordnet.above(synset):
             continue
-        names = [name for name in one.names if kinds.usual(name, synset)]
+        names = [name for name in one.names if kinds.usual(name, synset) and name.lower() not in taken]
         if known:
             yield from ((name, shares, 1.0) for name in names)
         else:

@@ -64,7 +64,7 @@ def space(kinds: Kinds, monkeypatch: pytest.MonkeyPatch) -> Space:
     labels = np.arange(30) % 3
     features = rng.normal(size=(3, 16))[labels] * 3 + rng.normal(size=(30, 16)) * 0.3
     return fit_space(
-        features.astype(np.float32), labels, np.zeros(16, np.float32), classifier, np.zeros(3, np.float32),
+        features.astype(np.float32), labels, np.zeros(8, np.float32), classifier, np.zeros(3, np.float32),
         kinds.tree(4), kinds.food,
     )  # fmt: skip
 

@@ -1,0 +1,117 @@
+"""The command `things`: what a bundle makes of sharp photographs of everyday things that it was not trained on.
+
+The pictures are a parquet file with `image`, `synset` (WordNet's) and `name`. They are named by all their names, by
+everyday words (`everyday_words.txt`), and by the labels of the service, which they should not be known by.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet
+
+from app.evaluation.data import read_classes
+from app.evaluation.model import open_measured
+from app.model.engines import Floats
+from app.recognition.recogniser import Recogniser, Recognition
+from app.recognition.vocabulary import encode, label_set, read_prompts
+from app.training.words.kinds import FOODS
+from app.training.words.wordnet import WordNet, read_wordnet
+
+WORDS = Path(__file__).with_name("everyday_words.txt")
+HALVES = {"first": 0, "second": 1}  # of every two pictures: to choose by, to report
+
+
+@dataclass(frozen=True)
+class Things:
+    """Shares of pictures."""
+
+    pictures: int
+    named: float
+    """Named right among the names of all pictures of the file."""
+    with_words: int
+    """How many pictures an everyday word applies to."""
+    in_words: float
+    """The share of these whose best word applies."""
+    others: int
+    """Pictures without food."""
+    others_known: float
+    others_counted: float
+    """Known and confident."""
+    food: int
+    food_known: float
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Pictures and what they show."""
+
+    embeddings: Floats
+    """(N, D)"""
+    synsets: list[str]
+    names: list[str]
+
+
+def run(options: argparse.Namespace, data: Path) -> int:
+    """Measure and print; `data` is where compiled models are kept. Returns the exit status."""
+    model, wordnet = open_measured(options.bundle, data), read_wordnet(options.wordnet)
+    templates = read_prompts(options.templates)
+    rows = pyarrow.parquet.read_table(options.data, columns=["image", "synset", "name"]).to_pylist()
+    names = [row["name"] for row in rows]
+    rows = rows[HALVES[options.half] :: 2] if options.half else rows
+    embeddings = model.vectors([row["image"]["bytes"] for row in rows], "things")
+    shown = Shown(embeddings, [row["synset"] for row in rows], [row["name"] for row in rows])
+    labels = label_set(
+        read_classes(options.classes), templates, model.encoder, model.background(read_prompts(options.background))
+    )
+    margin = model.config.calibration.known_margin if model.config.calibration else None
+    recogniser = Recogniser(lambda: labels, model.config.logit_scale, margin)
+    answers = [recogniser.recognise(picture, top_k=5, threshold=0.8) for picture in embeddings]
+
+    def name(texts: Sequence[str]) -> list[str]:
+        """The nearest of some texts to each picture."""
+        prototypes = encode([(text,) for text in texts], templates, model.encoder)
+        return [texts[place] for place in (embeddings @ prototypes.T).argmax(axis=1)]
+
+    found = measure(shown, name, names, wordnet, answers)
+    lines = (f"{field.replace('_', ' '):<16}{value:8.4g}" for field, value in asdict(found).items())
+    print(json.dumps(asdict(found)) if options.json else "\n".join(lines))
+    return 0
+
+
+def measure(
+    shown: Shown,
+    name: Callable[[Sequence[str]], list[str]],
+    names: Sequence[str],
+    wordnet: WordNet,
+    answers: Sequence[Recognition],
+) -> Things:
+    """All figures; `name` chooses among texts for each picture, `answers` are by the labels of the service."""
+    kinds = [wordnet.above(synset).keys() for synset in shown.synsets]
+    every = {synset for kind in kinds for synset in kind}
+    words = {word: _meaning(word, wordnet, every) for word in read_prompts(WORDS)}
+    words = {word: synset for word, synset in words.items() if synset}
+    worded = [any(synset in kind for synset in words.values()) for kind in kinds]
+    right = [words[word] in kind for word, kind in zip(name(list(words)), kinds, strict=True)]
+    food = np.array([bool(FOODS & kind) for kind in kinds])
+    known = np.array([answer.known is True for answer in answers])
+    counted = known & [answer.ranking.confident for answer in answers]
+    return Things(
+        pictures=len(kinds),
+        named=float(np.mean([found == own for found, own in zip(name(names), shown.names, strict=True)])),
+        with_words=sum(worded),
+        in_words=float(np.mean(np.array(right)[worded])),
+        others=int((~food).sum()),
+        others_known=float(known[~food].mean()),
+        others_counted=float(counted[~food].mean()),
+        food=int(food.sum()),
+        food_known=float(known[food].mean()),
+    )
+
+
+def _meaning(word: str, wordnet: WordNet, among: Collection[str]) -> str | None:
+    """The most usual meaning of a word that is among some synsets."""
+    return next((synset for synset in wordnet.senses[word] if synset in among), None)
