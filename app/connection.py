@@ -74,7 +74,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._limits = limits or Limits()
         self._deadline: asyncio.TimerHandle | None = None
-        self._idle_since = self.loop.time()
+        self._waiting_since = self.loop.time()
         self._in_head = False
         self._in_body = False
         self._upgrade_asked = False
@@ -86,6 +86,12 @@ class Connection(HttpToolsProtocol):
     def answering(self) -> bool:
         """Whether the app is still working on a request of this connection."""
         return self.cycle is not None and not self.cycle.response_complete
+
+    @property
+    def waiting(self) -> bool:
+        """Whether nothing happens here until the client sends more: a request, its head or its body."""
+        late = self._in_body and not (self.pipeline or self.flow.read_paused or self.cycle.response_started)
+        return late or not self.answering
 
     # called by the event loop
 
@@ -103,6 +109,7 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refusal is not None:
             return
+        self._waiting_since = self.loop.time()
         self._unset_keepalive_if_required()
         if not self.answering and not self._in_body:
             self._start_deadline(self._limits.head_s)
@@ -181,7 +188,7 @@ class Connection(HttpToolsProtocol):
     # called when the app has answered
 
     def on_response_complete(self) -> None:
-        self._idle_since = self.loop.time()
+        self._waiting_since = self.loop.time()
         last = not self.pipeline
         super().on_response_complete()
         if last and self._refusal is not None:
@@ -245,12 +252,14 @@ class Connection(HttpToolsProtocol):
         self.transport.close()
 
     def _make_room(self) -> None:
-        """Close the connection that has been idle longest; without an idle one, this new one."""
-        idle = [each for each in self.connections if isinstance(each, Connection) and not each.answering]
-        oldest = min(idle, key=lambda each: each._idle_since, default=self)
+        """Close the connection that has waited longest for its client; where none waits, this new one."""
+        waiting = [each for each in self.connections if isinstance(each, Connection) and each.waiting]
+        oldest = min(waiting, key=lambda each: each._waiting_since, default=self)
         limits, now = self._limits, self.loop.time()
         if now >= limits.warned_at + limits.warning_interval_s:
             limits.warned_at = now
-            get_logger().warning("too many connections, the longest idle ones are closed", limit=limits.connections)
+            get_logger().warning(
+                "too many connections, those that wait longest for their client are closed", limit=limits.connections
+            )
         self.connections.discard(oldest)
         oldest.transport.close()

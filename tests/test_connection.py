@@ -408,6 +408,37 @@ def test_the_longest_idle_connection_gives_way(serve, connect):
     assert busy.answer()[1]["path"] == "/gate"
 
 
+@pytest.mark.parametrize("headers", [[], [b"Connection: Upgrade", b"Upgrade: h2c"]])
+def test_bodies_that_do_not_arrive_keep_nobody_out(serve, connect, headers):
+    """Above the limit a connection gives way whose body is awaited; one that is sending it is spared."""
+    running = serve(connections=2)
+    silent, sending = connect(running), connect(running)
+    for client, path in ((silent, b"a"), (sending, b"b")):
+        head, body = post(path, b"hello", *headers)
+        client.send(head + body[:1])
+        wait_until(lambda path=path: f"/{path.decode()}" in running.echo.paths, HANG)
+    sending.send(b"e")
+    new = connect(running)
+    new.send(GET % b"c")
+    assert new.answer()[0] == 200
+    assert silent.is_closed()
+    sending.send(b"llo")
+    assert sending.answer()[1]["body"] == "hello"
+
+
+def test_a_body_behind_a_request_in_progress_is_waited_for(serve, connect):
+    """A pipelined request without its body does not take away the answer to the one before it."""
+    running = serve(connections=1)
+    busy = connect(running)
+    busy.send(GET % b"gate" + post(b"b", b"x")[0])
+    wait_until(lambda: "/gate" in running.echo.paths, HANG)
+    assert connect(running).is_closed()
+    running.open_gate()
+    assert busy.answer()[1]["path"] == "/gate"
+    busy.send(b"x")
+    assert busy.answer()[1]["body"] == "x"
+
+
 def test_without_an_idle_connection_a_new_one_is_closed(serve, connect):
     """Requests in progress are never given up for new clients."""
     running = serve(connections=1)
