@@ -74,7 +74,7 @@ def test_openai_raises_its_own_errors(client, request_, error, message):
 def test_openai_with_a_wrong_key_is_an_authentication_error(url):
     """The key goes as a bearer token."""
     client = openai.OpenAI(base_url=f"{url}/v1", api_key="wrong", max_retries=0)
-    with client, pytest.raises(openai.AuthenticationError, match="a key is needed"):
+    with client, pytest.raises(openai.AuthenticationError, match="an API key is needed"):
         client.embeddings.create(model="tiny", input="red")
 
 

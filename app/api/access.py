@@ -1,4 +1,4 @@
-"""Access control: API keys, or, where none are set, no changes by web pages of other origins, and no DNS rebinding."""
+"""Access control: API keys; without keys, protection against cross-site requests and DNS rebinding."""
 
 import ipaddress
 import re
@@ -12,16 +12,16 @@ from app.api.idempotency import acting_for
 from app.errors import Forbidden, Unauthorized
 from app.serving.keys import Keys
 
-OPEN_PATHS = ("/", "/livez")  # load balancers ask these, without a key and often
+OPEN_PATHS = ("/", "/livez")  # probes: load balancers call them often and without a key
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?")
 
 
 class AccessMiddleware:
-    """Let a request through when it has one of the keys, or, without keys, when no page of a stranger sent it."""
+    """Require one of the API keys; without keys, refuse changes by web pages of other origins."""
 
     def __init__(self, app: ASGIApp, keys: Keys, origins: Sequence[str], hosts: Sequence[str]) -> None:
-        """Take the origins whose pages may change things, and the host names to answer to, `*` for any name.
+        """Take the origins whose pages may make changes, and the host names to answer to, `*` for any name.
 
         Without host names, requests to a loopback address need `localhost` or an address, others any name.
         """
@@ -63,7 +63,7 @@ def check_key(headers: Headers, keys: Keys) -> bytes:
     sent = [headers.get("x-api-key", ""), bearer.strip() if scheme.lower() == "bearer" else ""]
     right = [key for key in (text.encode("latin-1") for text in sent) if keys.have(key)]  # both: in constant time
     if not right:
-        raise Unauthorized("a key is needed: send Authorization: Bearer KEY or X-API-Key: KEY")
+        raise Unauthorized("an API key is needed: send Authorization: Bearer KEY or X-API-Key: KEY")
     return right[0]
 
 

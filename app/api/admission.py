@@ -1,4 +1,4 @@
-"""Admission: what is refused unread, because too much is in hand or the service is ending."""
+"""Admission control: back-pressure on request bodies, and refusal of all requests while draining."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from app.api import failures
 from app.api.access import OPEN_PATHS
 from app.errors import Draining, LarderError, Overloaded
 
-SMALL = 4096  # bytes of a body that are no load: counts to change, a few labels
+SMALL = 4096  # bytes of a body that need no admission: counts to change, a few labels
 
 
 @dataclass(eq=False)
@@ -22,10 +22,10 @@ class _Request:
 
 
 class AdmissionMiddleware:
-    """Limits the large bodies in hand by number and bytes; refuses everything once the service is draining.
+    """Limit the large bodies in progress by number and bytes; refuse everything once the service is draining.
 
-    Only bodies that have arrived whole count by number, and the others only by the bytes that have come: senders that
-    are slow keep nobody out. One body alone is always let in: how large it may be is another layer's rule.
+    Only complete bodies count by number; incomplete ones count by the bytes that have arrived, so slow senders keep
+    nobody out. A single body is always admitted: BodyMiddleware bounds its size.
     """
 
     def __init__(self, app: ASGIApp, most: int, most_bytes: int) -> None:
@@ -53,7 +53,7 @@ class AdmissionMiddleware:
             self._requests.remove(request)
 
     def _counted(self, request: _Request, receive: Receive) -> Receive:
-        """A `receive` that counts what arrives; raises Overloaded for the body that is too much."""
+        """Wrap `receive` to count what arrives; raises Overloaded when a body exceeds the limits."""
 
         async def counted() -> Message:
             message = await receive()
@@ -66,7 +66,7 @@ class AdmissionMiddleware:
         return counted
 
     def _check(self, more: int) -> None:
-        """Raises Overloaded when there are too many requests, or too many bytes with `more` of them."""
+        """Raise Overloaded when there are too many requests, or too many bytes with `more` added."""
         complete = sum(request.complete for request in self._requests)
         if complete >= self._most:
             raise Overloaded(f"{complete} requests are in hand already")
@@ -79,7 +79,7 @@ class AdmissionMiddleware:
 
 
 def _size(headers: Headers) -> int:
-    """The bytes that a request declares; one that comes in pieces of unknown number counts as a mebibyte."""
+    """Return the bytes that a request declares; a chunked body counts as a mebibyte."""
     declared = headers.get("content-length", "")
     if "transfer-encoding" in headers:
         return 1024 * 1024

@@ -109,7 +109,7 @@ class BodyMiddleware:
             body += message.get("body", b"")
             more = message.get("more_body", False)
         if max(size, len(body)) > self._max_bytes:
-            raise ImageTooLarge(f"the body has more than {self._max_bytes:,} bytes, the most that is accepted")
+            raise ImageTooLarge(f"the body is too large: at most {self._max_bytes:,} bytes are accepted")
         return True
 
     async def _run(self, work: Awaitable[None], deadline: Deadline, receive: Receive) -> None:
@@ -126,10 +126,10 @@ def check_coding(coding: str) -> None:
 
     >>> check_coding("gzip")
     Traceback (most recent call last):
-    app.errors.InvalidRequest: Content-Encoding: 'gzip' was found; a body is sent as it is, not compressed
+    app.errors.InvalidRequest: Content-Encoding: 'gzip' was found; compressed bodies are not supported
     """
     if coding.strip().lower() not in ("", "identity"):
-        raise InvalidRequest(f"Content-Encoding: {coding[:100]!r} was found; a body is sent as it is, not compressed")
+        raise InvalidRequest(f"Content-Encoding: {coding[:100]!r} was found; compressed bodies are not supported")
 
 
 def _replay(body: bytes) -> Receive:
@@ -147,7 +147,7 @@ async def check_structure(content_type: str, body: bytes, most: int = MAX_ELEMEN
     if "json" not in content_type.lower() or not may_have_too_many_elements(body, most):
         return
     if await asyncio.to_thread(has_too_many_elements, body, most):
-        raise InvalidRequest(f"the JSON body has more than {most:,} elements, the most that is accepted")
+        raise InvalidRequest(f"the JSON body has too many elements: at most {most:,} are accepted")
 
 
 def may_have_too_many_elements(body: bytes, most: int = MAX_ELEMENTS) -> bool:

@@ -1,4 +1,4 @@
-"""A picture in, a probability for each of the labels that came with it out."""
+"""`POST /classify`: zero-shot classification among labels that are sent with the request."""
 
 import asyncio
 
@@ -15,10 +15,10 @@ router = APIRouter(tags=["recognition"], dependencies=KEYS)
 
 @router.post("/classify", responses=PICTURE)
 async def classify(body: Classify, service: ServiceDep) -> ClassifyAnswer:
-    """Classify a picture among labels sent with the request: prompts, used word for word, or labels with a template.
+    """Classify an image among labels sent with the request.
 
-    Two labels are one when they differ in case or spacing only. A prompt that exceeds the model's context length is
-    refused. Prompts are cached in memory.
+    Labels are prompts, used word for word, unless a `template` makes prompts of them. Labels that differ only in case
+    or spacing count as one. A prompt that exceeds the model's context length is refused. Prompts are cached in memory.
     """
     labels = await read_labels(body.labels, body.template, service.limits, service.pipeline.for_each_text)
     picture, prompts = await vectors(service, body.image_data, labels)
@@ -42,5 +42,5 @@ async def classify(body: Classify, service: ServiceDep) -> ClassifyAnswer:
 
 
 async def vectors(service: Service, picture: str, labels: RequestLabels) -> tuple[Floats, Floats]:
-    """The unit vectors of a picture (D,) and of its labels' prompts (N, D), encoded side by side."""
+    """Encode a picture (D,) and its labels' prompts (N, D) concurrently."""
     return await asyncio.gather(service.pipeline.vector(picture), service.pipeline.texts(labels.prompts))

@@ -1,4 +1,4 @@
-"""Contents: texts and pictures that are kept, and found by text, by picture or by each other."""
+"""Contents: stored texts and images, searched by text, by image or by other entries."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,25 +24,25 @@ from app.images.header import decode_base64
 from app.model.encoder import unit
 from app.model.engines import Floats
 
-_AWAY = {"model": Error, "description": "overloaded, draining, or the contents are away"}
+_AWAY = {"model": Error, "description": "overloaded, draining, or the contents are unavailable"}
 router = APIRouter(
     tags=["contents"],
     dependencies=KEYS,
-    responses={404: {"model": Error, "description": "no such content"}, 503: _AWAY},
+    responses={404: {"model": Error, "description": "no such entry"}, 503: _AWAY},
 )
 
 
 @router.get("/contents")
 async def count(service: ServiceDep, collection: str | None = None) -> ContentCount:
-    """How many contents there are, in all or in a collection."""
+    """Count the entries, in all or in one collection."""
     return ContentCount(count=await service.contents_threads.read(service.contents.count, collection))
 
 
 @router.post("/contents/search", responses=PICTURE)
 async def search(body: ContentSearch, service: ServiceDep) -> Hits:
-    """The contents nearest to a text, to a picture or to other contents, of those that the filter lets through."""
+    """Search for the entries nearest to a text, an image or other entries, among those that pass the filter."""
     near = [body.id] if body.id is not None else body.ids or []
-    vector = await _wanted(body, near, service)
+    vector = await _query(body, near, service)
     where = Where(body.type, body.collection, body.conditions(), tuple(near))
     with service.ranking():
         hits = await service.contents_threads.read(service.contents.search, vector, body.k, where)
@@ -51,13 +51,13 @@ async def search(body: ContentSearch, service: ServiceDep) -> Hits:
 
 @router.get("/contents/{id:path}")
 async def get(id: str, service: ServiceDep) -> ContentEntry:
-    """One content as it is kept."""
+    """Get one entry."""
     return _wire(await service.contents_threads.read(service.contents.get, content_id(id)))
 
 
-@router.put("/contents/{id:path}", responses=PICTURE | {201: {"model": ContentEntry, "description": "it is new"}})
+@router.put("/contents/{id:path}", responses=PICTURE | {201: {"model": ContentEntry, "description": "created"}})
 async def put(id: str, body: ContentPut, service: ServiceDep, response: Response) -> ContentEntry:
-    """Keep a content under an id of yours, in place of the one that has it; a slash may be in it."""
+    """Create or replace the entry with this id (slashes allowed)."""
     picture: str | bytes = body.image_data or ""
     if picture and service.keep_pictures:
         picture = await run_in_threadpool(decode_base64, body.image_data or "")
@@ -81,27 +81,27 @@ async def put(id: str, body: ContentPut, service: ServiceDep, response: Response
 
 @router.delete("/contents/{id:path}")
 async def delete(id: str, service: ServiceDep) -> ContentDeleted:
-    """Forget a content."""
+    """Delete one entry."""
     await service.contents_threads.change(service.contents.delete, content_id(id))
     return ContentDeleted(id=id)
 
 
 @router.get("/thumbnails/{id:path}", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
 async def thumbnail(id: str, service: ServiceDep) -> Response:
-    """A picture's thumbnail, where one was asked for with `PUT`: JPEG, at most 256 pixels a side."""
+    """Get an image's thumbnail, if `PUT` asked for one: a JPEG of at most 256 pixels a side."""
     content = await service.contents_threads.read(service.contents.get, content_id(id))
     if content.thumbnail is None:
-        raise NotFound(f"the content {id!r} was put without `thumbnail`")
+        raise NotFound(f"the entry {id!r} has no thumbnail: it was put without `thumbnail`")
     return Response(content.thumbnail, media_type="image/jpeg")
 
 
 async def vector_of(service: Service, text: str | None, picture: str | bytes) -> Floats:
-    """The vector (D,) of a text, or of a picture where there is no text."""
+    """Embed (D,) a text, or a picture where there is no text."""
     return await service.pipeline.vector(picture) if text is None else (await service.pipeline.texts([text]))[0]
 
 
-async def _wanted(body: ContentSearch, near: Sequence[str], service: Service) -> Floats:
-    """What to look near: a text, a picture, or the middle of other contents."""
+async def _query(body: ContentSearch, near: Sequence[str], service: Service) -> Floats:
+    """Return the query vector (D,): of a text, of an image, or the mean of stored entries."""
     if not near:
         return await vector_of(service, body.text, body.image_data or "")
     ids = [content_id(each) for each in near]

@@ -1,4 +1,4 @@
-"""Unit vectors of texts and pictures in OpenAI's form: the `openai` client works unchanged."""
+"""Embeddings of texts and pictures in OpenAI's form: the `openai` client works unchanged."""
 
 import base64
 import re
@@ -20,9 +20,9 @@ router = APIRouter(tags=["foreign forms"], dependencies=KEYS)
 _DATA_URI = re.compile(r"data:[^,]{0,100};base64,", re.IGNORECASE)
 
 
-@router.post("/v1/embeddings", responses=PICTURE | {404: {"model": Error, "description": "a model that is not served"}})
+@router.post("/v1/embeddings", responses=PICTURE | {404: {"model": Error, "description": "unknown model"}})
 async def embeddings(body: Embeddings, service: ServiceDep) -> EmbeddingsAnswer:
-    """The unit vectors of texts and pictures, which may be mixed: the cosine of two is their dot product."""
+    """Embed texts and images, which may be mixed; the embeddings have unit length, so the cosine is the dot product."""
     if body.model is not None:
         service.check_model(body.model)
     if body.dimensions not in (None, service.embedding_size):
@@ -49,7 +49,7 @@ def _is_picture(text: str, modality: Literal["text", "image"] | None) -> bool:
 
 
 async def _check(inputs: Sequence[str], texts: Sequence[str], limits: TextLimits, each: Each) -> int:
-    """The tokens of all texts together; raises InvalidRequest for too many inputs, and for a text of the wrong size."""
+    """Count the tokens of all texts; raises InvalidRequest for too many inputs, and for a blank or too long text."""
     if not 0 < len(inputs) <= limits.most:
         raise InvalidRequest(f"input: {len(inputs):,} inputs were sent; 1 to {limits.most:,} are accepted")
     for text in texts:

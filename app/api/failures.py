@@ -1,4 +1,4 @@
-"""Exceptions to answers: one table, one error shape."""
+"""Map exceptions to error responses: one table, one shape."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -29,30 +29,30 @@ TABLE: dict[type[errors.LarderError], tuple[int, str]] = {
     errors.StoreUnavailable: (503, "store_unavailable"),
 }
 INTERNAL = (500, "internal_error")
-UNREADABLE = "the body cannot be read as JSON: UTF-8 is needed, some hundred levels and numbers of 4,300 digits at most"
+UNREADABLE = "invalid JSON: expected UTF-8, at most a few hundred nesting levels and 4,300-digit numbers"
 
-# What any call may answer, for the OpenAPI document
+# Error responses of any call, for the OpenAPI document
 ANYWHERE: dict[int | str, dict[str, Any]] = {
     status: {"model": Error, "description": why}
     for status, why in {
-        401: "a wrong or missing key, where keys are set",
-        403: "a web page of another origin, or a host name that is not allowed, where no keys are set",
+        401: "wrong or missing API key, where keys are set",
+        403: "a change by a web page of another origin, or a host name that is not allowed, where no keys are set",
         408: "the body did not arrive in time; nothing was carried out",
-        413: "too many bytes",
-        422: "a malformed request",
-        500: "an error of ours; the log has it under the request's id",
+        413: "the body has too many bytes, or the image too many pixels",
+        422: "invalid request",
+        500: "internal error; see the log entry for this request id",
         503: "try again after Retry-After seconds",
     }.items()
 }
-# and what a call with a picture in it may answer beside that
+# and further ones of calls that take an image
 PICTURE: dict[int | str, dict[str, Any]] = {
-    400: {"model": Error, "description": "not base64, not a picture, or a truncated one"},
-    415: {"model": Error, "description": "a format that is not accepted"},
+    400: {"model": Error, "description": "not base64, not an image, or a truncated image"},
+    415: {"model": Error, "description": "image format not accepted"},
 }
 
 
 class Failure(JSONResponse):
-    """An answer in the one error shape; leaves its code in the request's state, for the metrics."""
+    """An error response; it leaves its code in the request's state, for the metrics."""
 
     def __init__(
         self, code: str, message: str, request_id: str, status: int, headers: Mapping[str, str] | None = None
@@ -66,27 +66,27 @@ class Failure(JSONResponse):
 
 
 def answer(error: Exception, request_id: str) -> Failure:
-    """The answer to a request that failed with `error`; what is not ours says nothing of its inside."""
+    """Return the response to a request that failed with `error`; internal errors do not disclose their message."""
     status, code = TABLE.get(type(error), INTERNAL) if isinstance(error, errors.LarderError) else INTERNAL
-    message = "something went wrong here; the log has it under this request_id" if status == 500 else str(error)
+    message = "internal error; see the log entry for this request_id" if status == 500 else str(error)
     headers = {}
     if isinstance(error, errors.Unavailable):
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, errors.Draining | errors.RequestTimeout):
-        headers["Connection"] = "close"  # the next request finds another service; the rest of a late body is not read
+        headers["Connection"] = "close"  # the next request reaches another service; the rest of a late body is not read
     if isinstance(error, errors.Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
     return Failure(code, message, request_id, status, headers)
 
 
 def body(code: str, message: str, request_id: str) -> dict[str, object]:
-    """The one error shape; `detail` repeats the message for clients that know FastAPI's own."""
-    message = message.encode("utf-8", "backslashreplace").decode()  # half a surrogate pair must not break the answer
+    """Return the body of an error; `detail` repeats the message for clients that expect FastAPI's own shape."""
+    message = message.encode("utf-8", "backslashreplace").decode()  # a lone surrogate must not break the answer
     return {"error": {"code": code, "message": message, "request_id": request_id}, "detail": message}
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Have the app answer our exceptions, and the framework's, in the one shape."""
+    """Make the app answer our exceptions and the framework's in the same shape."""
 
     @app.exception_handler(errors.LarderError)
     async def ours(request: Request, error: errors.LarderError) -> JSONResponse:
@@ -103,8 +103,8 @@ def add_handlers(app: FastAPI) -> None:
         if error.status_code == HTTPStatus.NOT_FOUND:
             return answer(errors.NotFound(f"there is no {request.url.path}"), request.state.request_id)
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            message = f"{request.url.path} does not take {request.method}"
-            # the framework names the methods of the first route alone, the document those of all
+            message = f"{request.url.path} does not allow the method {request.method}"
+            # the framework names only the methods of the first matching route, the document those of all
             methods = request.app.openapi()["paths"].get(
                 getattr(request.scope.get("route"), "path_format", ""), {"get": None}
             )
@@ -114,9 +114,9 @@ def add_handlers(app: FastAPI) -> None:
 
 
 def describe(error: RequestValidationError) -> str:
-    """What is wrong with a request, in one line: the first three fields and how many more."""
-    if error.body and isinstance(error.body, bytes):  # the framework reads as JSON what says that it is
-        return "the body is not taken for JSON: send Content-Type: application/json"
+    """Describe in one line what is wrong with a request: the first three problems, and how many more there are."""
+    if error.body and isinstance(error.body, bytes):  # the framework parses only what is declared as JSON
+        return "the body was not parsed as JSON: send Content-Type: application/json"
     problems = [_problem(problem) for problem in error.errors()]
     more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
     return "; ".join(problems[:3]) + more
@@ -124,6 +124,6 @@ def describe(error: RequestValidationError) -> str:
 
 def _problem(problem: dict[str, Any]) -> str:
     if problem["type"] == "json_invalid":
-        return f"the body is not JSON: {problem.get('ctx', {}).get('error', problem['msg'])}"
+        return f"invalid JSON: {problem.get('ctx', {}).get('error', problem['msg'])}"
     place = ".".join(str(part) for part in problem["loc"] if part != "body")
     return f"{place[:100] or 'the body'}: {problem['msg'].removeprefix('Value error, ')}"

@@ -12,11 +12,9 @@ from app.recognition.request_labels import read_labels
 router = APIRouter(tags=["foreign forms"], dependencies=KEYS)
 
 
-@router.post(
-    "/models/{model:path}", responses=PICTURE | {404: {"model": Error, "description": "a model that is not served"}}
-)
+@router.post("/models/{model:path}", responses=PICTURE | {404: {"model": Error, "description": "unknown model"}})
 async def zero_shot(model: str, body: ZeroShot, service: ServiceDep) -> list[LabelScore]:
-    """Labels with their probabilities, a softmax over them, best first."""
+    """Classify an image among candidate labels, in Hugging Face's form: a softmax over them, best first."""
     service.check_model(model)
     sent = body.parameters.candidate_labels
     names = [part.strip() for part in sent.split(",")] if isinstance(sent, str) else sent

@@ -1,4 +1,4 @@
-"""The `Idempotency-Key` header: a change that is sent again, because its answer was lost, happens once."""
+"""The `Idempotency-Key` header: a change that a client retries is applied once."""
 
 import hashlib
 from collections.abc import Iterator
@@ -17,8 +17,8 @@ KeyHeader = Annotated[
         min_length=1,
         max_length=255,
         pattern="^[!-~]+$",
-        description="any text of yours that names this very change, a UUID for instance: the change happens once, "
-        "however often it is sent within a day, and each time gets the first answer's counts",
+        description="a unique name for this change, such as a UUID: a request that is repeated with it within a day "
+        "is applied once, and each repetition gets the first answer's counts",
     ),
 ]
 
@@ -28,7 +28,7 @@ _caller: ContextVar[str] = ContextVar("caller", default="")
 
 @contextmanager
 def acting_for(api_key: bytes) -> Iterator[None]:
-    """Handle a request of the caller with this API key, empty where none is needed."""
+    """Set the caller for idempotency keys: the holder of this API key, empty where none is needed."""
     token = _caller.set(hashlib.sha256(api_key).hexdigest()[:16] if api_key else "")
     try:
         yield
@@ -37,5 +37,5 @@ def acting_for(api_key: bytes) -> Iterator[None]:
 
 
 def idempotency_key(header: str | None, request: str) -> Key | None:
-    """The key of a change, None where the caller sent none; `request` is all that makes the request what it is."""
+    """Return the key of a change, None where the caller sent none; `request` identifies what is asked for."""
     return Key(header, hashlib.sha256(request.encode()).hexdigest(), _caller.get()) if header else None

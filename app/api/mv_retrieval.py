@@ -1,4 +1,4 @@
-"""The older form of adding and searching contents: raw bodies, and everything else in the query."""
+"""The older form of adding and searching contents: raw bodies, everything else as query parameters."""
 
 import time
 from typing import Annotated
@@ -18,12 +18,12 @@ router = APIRouter(
     prefix="/mv_retrieval/v0.1",
     tags=["contents"],
     dependencies=KEYS,
-    responses=PICTURE | {503: {"model": Error, "description": "overloaded, draining, or the contents are away"}},
+    responses=PICTURE | {503: {"model": Error, "description": "overloaded, draining, or the contents are unavailable"}},
 )
 _BODY = {
     "requestBody": {
         "required": True,
-        "description": "a text in UTF-8, or the bytes of a picture",
+        "description": "a text in UTF-8, or the bytes of an image",
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
@@ -34,7 +34,7 @@ KQuery = Annotated[int, Query(ge=1, le=MAX_K)]
 
 @router.post("/add_content", openapi_extra=_BODY)
 async def add_content(id: IdQuery, type: TypeQuery, request: Request, service: ServiceDep) -> Added:
-    """Keep a text or a picture, unless a content with exactly its vector is there: the message names that one."""
+    """Add a text or an image, unless an entry has exactly the same embedding: the message then names that entry."""
     begun = time.perf_counter()
     data = await request.body()
     text, vector = await _read(data, type, service)
@@ -49,7 +49,7 @@ async def add_content(id: IdQuery, type: TypeQuery, request: Request, service: S
 
 @router.post("/retrieve_contents", openapi_extra=_BODY)
 async def retrieve_contents(type: TypeQuery, k: KQuery, request: Request, service: ServiceDep) -> Retrieved:
-    """The contents nearest to a text or a picture, best first: k of them, or as many as there are."""
+    """Search for the entries nearest to a text or an image, best first: k of them, or as many as there are."""
     _, vector = await _read(await request.body(), type, service)
     with service.ranking():
         hits = await service.contents_threads.read(service.contents.search, vector, k)
@@ -57,7 +57,7 @@ async def retrieve_contents(type: TypeQuery, k: KQuery, request: Request, servic
 
 
 async def _read(data: bytes, type: ContentType, service: Service) -> tuple[str | None, Floats]:
-    """The text, of a text, and the vector (D,)."""
+    """Return the text, None for a picture, and the embedding (D,)."""
     text = _text(data) if type == "text" else None
     return text, await vector_of(service, text, data)
 

@@ -21,7 +21,10 @@ router = APIRouter(
     dependencies=KEYS,
     responses={
         404: {"model": Error, "description": "no such item"},
-        503: {"model": Error, "description": "the pantry is away; the message says what became of a change"},
+        503: {
+            "model": Error,
+            "description": "the pantry is unavailable; the message says whether a change may have been stored",
+        },
     },
 )
 _SLASHED = re.compile(rb"/pantry/([^/?]*%2f[^/?]*)", re.IGNORECASE)
@@ -33,22 +36,22 @@ def _wire(item: Item) -> ItemCount:
 
 @router.get("", response_model=Items)
 async def items(service: ServiceDep) -> Response:
-    """All items, by name."""
+    """List all items by name."""
     return Response(await service.pantry_threads.read(_serialised, service), media_type="application/json")
 
 
 def _serialised(service: Service) -> str:
-    """The form `Items`, written in the store's thread: tens of thousands of items would hold up the event loop."""
+    """Serialise the schema `Items` in the store's thread: tens of thousands of items would block the event loop."""
     found = service.pantry.items()
     if not found and service.pantry.status().status == "stale":
-        raise StoreUnavailable("the pantry is away, and no item of it is known")
+        raise StoreUnavailable("the pantry is unavailable, and no item was read from it yet")
     entries = ",".join(ItemCount(item=item, count=count).model_dump_json() for item, count in found.items())
     return f'{{"items":[{entries}]}}'
 
 
 @router.get("/{item}")
 async def get(item: str, service: ServiceDep) -> ItemCount:
-    """One item's count."""
+    """Get one item's count."""
     return _wire(await service.pantry_threads.read(service.pantry.get, item_name(item)))
 
 
@@ -62,7 +65,7 @@ async def put(item: str, body: Count, service: ServiceDep, key: KeyHeader = None
 
 @router.delete("/{item}")
 async def delete(item: str, service: ServiceDep, key: KeyHeader = None) -> ItemCount:
-    """Take the item out of the pantry, and out of the labels unless the label file has it."""
+    """Delete an item, and its label unless the label file has it."""
     name = item_name(item)
     await service.pantry_threads.change(service.pantry.delete, name, idempotency_key(key, f"delete {name}"))
     return ItemCount(item=name, count=0)
@@ -78,7 +81,7 @@ async def add(item: str, service: ServiceDep, body: Change | None = None, key: K
 
 @router.post("/{item}/remove")
 async def remove(item: str, service: ServiceDep, body: Change | None = None, key: KeyHeader = None) -> ItemRemoved:
-    """Take from an item's count, down to 0 at most; `removed` says how many there were to take."""
+    """Remove from an item's count, which never goes below 0; `removed` says how many were removed."""
     name, quantity = item_name(item), (body or Change()).quantity
     once = idempotency_key(key, f"remove {name} {quantity}")
     after = await service.pantry_threads.change(service.pantry.remove, name, quantity, once)
@@ -88,8 +91,8 @@ async def remove(item: str, service: ServiceDep, body: Change | None = None, key
 class EncodedSlashMiddleware:
     """Reject item names with a percent-encoded slash.
 
-    It has to come before the routes: they see the decoded path, in which `POST /pantry/rice%2Fadd` adds rice.
-    Where a gateway hands on the decoded path alone, nothing can tell.
+    It runs before the routes: they see the decoded path, in which `POST /pantry/rice%2Fadd` adds rice. A gateway that
+    passes on only the decoded path defeats it.
     """
 
     def __init__(self, app: ASGIApp) -> None:

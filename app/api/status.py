@@ -27,14 +27,14 @@ _MESSAGES: dict[Phase, str] = {
 
 
 class PantryHealth(BaseModel):
-    """How the pantry is: `ok`, `stale` or `none`; `age_s` is the age of what is served."""
+    """The state of the pantry: `ok`, `stale` or `none`; `age_s` is the age of the data that is served."""
 
     status: str
     age_s: float
 
 
 class Health(BaseModel):
-    """How the service is."""
+    """The state of the service."""
 
     message: str
     status: Literal["ready", "starting", "draining", "failing"]
@@ -51,7 +51,9 @@ class LabelEntry(BaseModel):
     synonyms: list[str]
     sources: list[str]
     item: str | None = Field(
-        None, exclude_if=lambda value: value is None, description="the pantry's name of it, where that is another one"
+        None,
+        exclude_if=lambda value: value is None,
+        description="the pantry's name of the label's item, where it differs",
     )
 
 
@@ -64,11 +66,11 @@ class Labels(BaseModel):
 
 
 async def _state(service: ServiceDep) -> tuple[Phase, str]:
-    """The phase and a message. Ready is proved: the encoder answered within the last seconds, or answers now."""
+    """Return the phase and a message; `ready` only if the encoder answered seconds ago, or answers now."""
     phase = await _phase(service)
     lost = service.pipeline.lost_decoders
     if phase == "ready" and lost:
-        return "failing", f"{lost} decoders have not come back from a picture; restart the service to get them back"
+        return "failing", f"{lost} decoders have not come back from an image; restart the service to free them"
     return phase, _MESSAGES[phase]
 
 
@@ -80,7 +82,7 @@ async def _phase(service: Service) -> Phase:
         await service.pipeline.prove(service.blank)
     except Starting:
         return "starting"
-    except Exception:  # whatever keeps the encoder from answering, the load balancer must hear of it
+    except Exception:  # whatever the reason, the load balancer must be told
         get_logger().exception("the encoder does not answer")
         return "failing"
     return "ready"
@@ -119,13 +121,13 @@ async def alive() -> dict[str, str]:
 
 @router.get("/labels", tags=["labels"], dependencies=KEYS, response_model=Labels)
 async def labels(service: ServiceDep) -> Response:
-    """The labels that pictures are recognised among: the label file's in their order, then the pantry's by name."""
+    """List the labels that images are recognised among: the label file's in their order, then the pantry's by name."""
     body = await run_in_threadpool(_serialised, service.recogniser.label_set)  # 20,000 labels take 50 ms
     return Response(body, media_type="application/json")
 
 
 def _serialised(label_set: LabelSet) -> str:
-    """The form `Labels`, one label after the other: tens of thousands of objects at a time would wake the collector."""
+    """Serialise the schema `Labels` label by label: tens of thousands of objects would trigger a collection."""
     entries = ",".join(_entry(label).model_dump_json() for label in label_set.labels)
     return f'{{"version":"{label_set.version}","count":{len(label_set.labels)},"labels":[{entries}]}}'
 
@@ -143,5 +145,5 @@ def _entry(label: Label) -> LabelEntry:
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def metrics(service: ServiceDep) -> Response:
-    """Requests, times by stage, batches, queue, refusals, labels and the pantry's age, in Prometheus' text form."""
+    """Get the metrics in Prometheus' text form: requests, stage times, batches, queue, refusals, labels, pantry age."""
     return Response(service.metrics.text(), media_type=CONTENT_TYPE)

@@ -1,4 +1,4 @@
-"""Examples of items: a new product learnt from a few pictures."""
+"""Few-shot teaching: examples of items, and feedback on answers."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,7 +14,10 @@ from app.pantry.examples import Example, new_example
 from app.recognition.review import ExampleWarning, check_examples
 from app.text import normalise
 
-_AWAY = {"model": Error, "description": "overloaded, or the store is away; the message says what became of a change"}
+_AWAY = {
+    "model": Error,
+    "description": "overloaded, or the store is unavailable; the message says whether a change may have been stored",
+}
 _MISSING = {"model": Error, "description": "no such item, example or answer"}
 EXAMPLES = "/pantry/{item}/examples"
 router = APIRouter(tags=["teaching"], dependencies=KEYS, responses={404: _MISSING, 503: _AWAY})
@@ -22,10 +25,10 @@ router = APIRouter(tags=["teaching"], dependencies=KEYS, responses={404: _MISSIN
 
 @router.post(EXAMPLES, responses=PICTURE)
 async def teach(item: str, body: Examples, service: ServiceDep) -> ExampleList:
-    """Teach an item by pictures of it: within a second it is recognised by them too, in every service of the pantry.
+    """Teach an item by example images (few-shot): within a second every service of this pantry recognises it by them.
 
-    An item that is not there yet comes to be, with count 0. The vectors are kept, not the pictures. What speaks
-    against an example is said, and it is kept all the same: `DELETE` undoes it.
+    A new item is created with count 0. The embeddings are stored, not the images. An example with a warning (a
+    near-duplicate, or one that looks like another label) is stored all the same: `DELETE` undoes it.
     """
     name = item_name(item)
     _ = service.recogniser.label_set  # while starting, refuse before a picture is decoded
@@ -36,7 +39,7 @@ async def teach(item: str, body: Examples, service: ServiceDep) -> ExampleList:
 
 
 def keep(service: Service, item: str, new: list[Example]) -> dict[str, ExampleWarning]:
-    """Store examples of an item; what is to be said of each, by id, before they are in force."""
+    """Store examples of an item; return their warnings by id, as they were before the examples took effect."""
     warnings = _warnings(service, new, new)
     service.pantry.teach(item, new)
     return warnings
@@ -44,7 +47,7 @@ def keep(service: Service, item: str, new: list[Example]) -> dict[str, ExampleWa
 
 @router.get(EXAMPLES)
 async def examples(item: str, service: ServiceDep) -> ExampleList:
-    """An item's examples, and what speaks against them."""
+    """List an item's examples with their warnings."""
     return await service.pantry_threads.read(_examples, service, item_name(item))
 
 
@@ -70,7 +73,7 @@ async def forget_one(item: str, id: str, service: ServiceDep) -> Forgotten:
 
 
 def _warnings(service: Service, examples: list[Example], new: Sequence[Example] = ()) -> dict[str, ExampleWarning]:
-    """What is to be said of examples, by id; of those of another model there is nothing."""
+    """Return the warnings about examples by id; there are none about those of another model."""
 
     def ours(some: Sequence[Example]) -> list[Example]:
         return list({each.id: each for each in some if _is_used(each, service)}.values())
@@ -79,12 +82,12 @@ def _warnings(service: Service, examples: list[Example], new: Sequence[Example] 
 
 
 def _is_used(example: Example, service: Service) -> bool:
-    """Whether the served model can compare pictures with it: other programs may write what they like."""
+    """Return whether the served model can use it: other programs may write anything to the pantry."""
     return example.model == service.checksum and example.vector.shape == (service.embedding_size,)
 
 
 def wire(service: Service, item: str, examples: list[Example], warnings: dict[str, ExampleWarning]) -> ExampleList:
-    """Examples of an item, and what is to be said of each."""
+    """Make the response that lists examples of an item with their warnings."""
     nothing = ExampleWarning(None, None)
     entries = [
         ExampleEntry(
@@ -101,9 +104,9 @@ def wire(service: Service, item: str, examples: list[Example], warnings: dict[st
 
 @router.post("/feedback")
 async def feedback(body: Feedback, service: ServiceDep) -> FeedbackAnswer:
-    """Say what an answer of `/process-image` should have been; with `teach` the item is taught at once.
+    """Correct or confirm an answer of `/process-image`; with `teach`, also teach the item by its images.
 
-    What was shown is kept with it: its vector, and the picture itself where LARDER_KEEP_PICTURES is set.
+    The embedding is stored with the feedback, and the image where LARDER_KEEP_PICTURES is set.
     """
     name, answer = item_name(body.item), service.answers.of(body.request_id)
     label = service.recogniser.label_set.find(name)

@@ -94,7 +94,7 @@ def test_monitors_may_ask_for_the_head_alone(client, path):
 def test_json_that_cannot_be_read_is_told_what_can(client, body):
     """No UTF-8, too deep, a number too long."""
     response = client.post("/process-image", content=body, headers={"Content-Type": "application/json"})
-    assert "the body cannot be read as JSON: UTF-8 is needed" in problem(response, 422, "invalid_request")
+    assert "invalid JSON: expected UTF-8" in problem(response, 422, "invalid_request")
 
 
 @pytest.mark.parametrize("headers", [{}, {"Content-Type": "text/plain"}, {"Content-Type": "image/jpeg"}])

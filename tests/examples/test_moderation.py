@@ -55,7 +55,7 @@ def test_moderation_scores_are_the_service_s(server, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "key", "message"),
     [
-        ((PICTURE,), "wrong", "401: a key is needed"),
+        ((PICTURE,), "wrong", "401: an API key is needed"),
         ((ROOT / "README.md",), "a-key", "400: the bytes are not a picture"),
         (("missing.jpg",), "a-key", "missing.jpg"),
         ((PICTURE, "--url", "http://127.0.0.1:1"), "a-key", "refused"),

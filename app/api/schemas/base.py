@@ -21,7 +21,7 @@ Picture = Annotated[str, Field(min_length=1, description="in base64, with or wit
 def _box(value: list[int]) -> list[int]:
     left, top, right, bottom = value
     if not (0 <= left < right and 0 <= top < bottom):
-        raise ValueError("0 <= left < right and 0 <= top < bottom are needed of [left, top, right, bottom]")
+        raise ValueError("[left, top, right, bottom] must satisfy 0 <= left < right and 0 <= top < bottom")
     return value
 
 
@@ -29,7 +29,7 @@ Box = Annotated[list[Annotated[int, Field(lt=2**31)]], Field(min_length=4, max_l
 
 
 def _only_texts(value: Any) -> Any:
-    """Stop at the first value that is no text: pydantic collects an error for each."""
+    """Stop at the first value that is not a string: pydantic collects an error for each."""
     if isinstance(value, dict):
         for key, text in value.items():
             if not isinstance(text, str):
@@ -42,7 +42,7 @@ TextMap = Annotated[dict[str, str], BeforeValidator(_only_texts)]
 
 
 class NullIsAbsent(BaseModel):
-    """A field that is null counts as a field that was not sent, as typed clients write what is not set."""
+    """Treat a null field as absent: typed clients send null for what is not set."""
 
     @model_validator(mode="before")
     @classmethod
@@ -51,7 +51,7 @@ class NullIsAbsent(BaseModel):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """Say in the document that the optional fields may be null."""
+        """Mark the optional fields as nullable in the OpenAPI document."""
         document = handler.resolve_ref_schema(handler(schema))
         required = document.get("required", [])
         for name, field in document.get("properties", {}).items():
@@ -61,7 +61,7 @@ class NullIsAbsent(BaseModel):
 
 
 def _nullable(field: dict[str, Any]) -> dict[str, Any]:
-    """A field's JSON schema with null allowed; what describes it stays outside."""
+    """Return a field's JSON schema with null allowed; its description stays at the top."""
     forms = field.get("anyOf") or [{key: field[key] for key in field if key not in _DESCRIBING}]
     if {"type": "null"} in forms:
         return field
@@ -74,14 +74,14 @@ _MOST_UNKNOWN = 3  # unknown fields that are reported one by one
 
 
 class Request(NullIsAbsent):
-    """Unknown fields are refused, and a wrong type is not converted into the right one."""
+    """Refuse unknown fields, and never convert a wrong type into the right one."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
     def _few_unknown_fields(cls, body: Any) -> Any:
-        """Refuse many unknown fields in one error: pydantic makes an error for each."""
+        """Refuse many unknown fields with one error: pydantic makes an error for each."""
         if isinstance(body, dict) and len(body) > _MOST_UNKNOWN:
             known = {field.alias or name for name, field in cls.model_fields.items()}
             unknown = [name for name in body if name not in known]
@@ -92,7 +92,7 @@ class Request(NullIsAbsent):
 
 
 def needs_one_of(*names: str) -> Callable[[Any], Any]:
-    """A validator before all others, so that a misspelt field is answered with its right name.
+    """Make a validator that runs first, so that the error for a misspelt field lists the right names.
 
     >>> needs_one_of("text", "id")({"txt": "a"})
     Traceback (most recent call last):
@@ -109,7 +109,7 @@ def needs_one_of(*names: str) -> Callable[[Any], Any]:
 
 
 class ErrorBody(BaseModel):
-    """What went wrong: a code for programs, a message for people."""
+    """An error: a code for programs, a message for people."""
 
     code: str
     message: str
@@ -117,7 +117,7 @@ class ErrorBody(BaseModel):
 
 
 class Error(BaseModel):
-    """The one error shape."""
+    """An error response."""
 
     model_config = ConfigDict(
         json_schema_extra={

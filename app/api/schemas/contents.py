@@ -32,21 +32,21 @@ def _deeper_than(value: JsonValue, depth: int) -> bool:
 
 
 def _metadata(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Bounded JSON that any store takes as it is; the integers at its top can be compared."""
+    """Check that metadata is bounded JSON that every store accepts; integers at its top level can be compared."""
     if _deeper_than(value, MAX_DEPTH):
-        raise ValueError(f"at most {MAX_DEPTH} levels of objects and lists")
+        raise ValueError(f"at most {MAX_DEPTH} nesting levels are accepted")
     try:
         size = len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
-    except ValueError as error:  # of a number that is none, and of half a surrogate pair
-        raise ValueError("finite numbers and whole unicode characters") from error
+    except ValueError as error:  # NaN, infinity, or a lone surrogate
+        raise ValueError("numbers must be finite, and strings must not contain lone surrogates") from error
     if size > MAX_METADATA:
-        raise ValueError(f"{size:,} bytes of JSON; at most {MAX_METADATA:,}")
+        raise ValueError(f"{size:,} bytes of JSON were found; at most {MAX_METADATA:,} are accepted")
     if any(isinstance(each, int) and not -(2**63) <= each < 2**63 for each in value.values()):
-        raise ValueError("integers of 64 bits")
+        raise ValueError("integers must fit into 64 bits")
     return value
 
 
-Text = Annotated[str, Field(max_length=MAX_TEXT)]  # what has a bound is held to be whole characters as well
+Text = Annotated[str, Field(max_length=MAX_TEXT)]  # pydantic checks a bounded string for lone surrogates as well
 ShortText = Annotated[Text, Field(max_length=1000)]
 Integer = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Collection = Annotated[Text, Field(min_length=1, max_length=MAX_ID)]
@@ -55,7 +55,7 @@ Metadata = Annotated[dict[str, JsonValue], AfterValidator(_metadata)]
 
 
 class ContentPut(Request):
-    """A text or a picture to keep: `text` or `image_data`, as `type` says."""
+    """A text or an image to store: `text` or `image_data`, according to `type`."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -68,26 +68,28 @@ class ContentPut(Request):
         None,
         min_length=1,
         max_length=MAX_TEXT,
-        description="kept whole; what is beyond the model's context length has no part in its vector",
+        description="stored whole; only the part within the model's context length is embedded",
     )
     image_data: Picture | None = None
     metadata: Metadata = Field(default_factory=dict, description=f"JSON, at most {MAX_METADATA:,} bytes")
     collection: Collection = COLLECTION
-    thumbnail: bool = Field(False, description="whether to keep a small JPEG of the picture, for `/thumbnails/{id}`")
+    thumbnail: bool = Field(False, description="whether to store a small JPEG of the image, for `/thumbnails/{id}`")
 
     _some_content = model_validator(mode="before")(needs_one_of("text", "image_data"))
 
     @model_validator(mode="after")
     def _fits(self) -> "ContentPut":
         if (self.text is None) is (self.type == "text") or (self.image_data is None) is (self.type == "image"):
-            raise ValueError("a text has `text` and no `image_data`, an image `image_data` and no `text`")
+            raise ValueError(
+                "type text needs `text` without `image_data`, type image needs `image_data` without `text`"
+            )
         if self.thumbnail and self.type == "text":
-            raise ValueError("a text has no thumbnail")
+            raise ValueError("`thumbnail` is only for images")
         return self
 
 
 class ContentEntry(BaseModel):
-    """A content as it is kept."""
+    """A stored entry."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -109,23 +111,23 @@ class ContentEntry(BaseModel):
     text: str | None
     metadata: dict[str, Any]
     collection: str
-    thumbnail: bool = Field(description="whether there is one")
+    thumbnail: bool = Field(description="whether the entry has a thumbnail")
 
 
 class ContentDeleted(BaseModel):
-    """A content that is no more."""
+    """A deleted entry."""
 
     id: str
 
 
 class ContentCount(BaseModel):
-    """How many contents there are."""
+    """The number of entries."""
 
     count: int
 
 
 class Range(Request):
-    """Values between bounds: numbers among numbers, texts by their characters."""
+    """A range of values: numbers by size, strings by their characters."""
 
     gte: Integer | float | ShortText | None = None
     gt: Integer | float | ShortText | None = None
@@ -137,22 +139,22 @@ class Range(Request):
     @model_validator(mode="after")
     def _bounded(self) -> "Range":
         if not self.model_dump(exclude_none=True):
-            raise ValueError("one or more of gte, gt, lte, lt")
+            raise ValueError("one or more of gte, gt, lte, lt are needed")
         return self
 
     def conditions(self, key: str) -> list[Condition]:
-        """What it asks of a field."""
+        """Return the conditions on a metadata field."""
         bounds: dict[Operator, Scalar] = self.model_dump(exclude_none=True)  # type: ignore[assignment]
         return [Condition(key, operator, value) for operator, value in bounds.items()]
 
 
 class OneOf(Request):
-    """One of some values."""
+    """A list of values, one of which the field must have."""
 
     values: list[bool | Integer | float | ShortText] = Field(alias="in", min_length=1, max_length=100)
 
     def conditions(self, key: str) -> list[Condition]:
-        """What it asks of a field."""
+        """Return the conditions on a metadata field."""
         return [Condition(key, "in", tuple(self.values))]
 
 
@@ -160,7 +162,7 @@ def _form(value: object) -> str:
     return "value" if not isinstance(value, dict) else "in" if "in" in value else "range"
 
 
-# told apart by their form, so that an error speaks of the one that was sent
+# told apart by their form, so that an error message is about the form that was sent
 Wanted = Annotated[
     Annotated[bool | Integer | float | ShortText, Tag("value")]
     | Annotated[Range, Tag("range")]
@@ -170,9 +172,9 @@ Wanted = Annotated[
 
 
 def _few(value: object) -> object:
-    """Look at the number of fields first: pydantic validates them all before it counts them."""
+    """Check the number of fields first: pydantic validates them all before it counts them."""
     if isinstance(value, dict) and len(value) > MAX_FILTERS:
-        raise ValueError(f"{len(value):,} fields; at most {MAX_FILTERS}")
+        raise ValueError(f"{len(value):,} fields were found; at most {MAX_FILTERS} are accepted")
     return value
 
 
@@ -182,7 +184,7 @@ Filter = Annotated[
 
 
 class ContentSearch(Request):
-    """What to look for: one of `text`, `image_data`, `id` (more like this) and `ids` (more like these)."""
+    """The query: exactly one of `text`, `image_data`, `id` (more like this) and `ids` (more like these)."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -195,15 +197,22 @@ class ContentSearch(Request):
 
     text: Text | None = Field(None, min_length=1, max_length=MAX_TEXT)
     image_data: Picture | None = None
-    id: Id | None = Field(None, description="a content; it is not among the hits itself")
-    ids: list[Id] | None = Field(None, min_length=1, max_length=MAX_IDS, description="the same with several")
+    id: Id | None = Field(None, description="an entry's id; the entry itself is not among the hits")
+    ids: list[Id] | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_IDS,
+        description="the same with several entries: the mean of their embeddings is the query",
+    )
     k: int = Field(10, ge=1, le=MAX_K)
-    type: ContentType | None = Field(None, description="what the hits are")
-    collection: Collection | None = Field(None, description="where the hits are; without it, everywhere")
+    type: ContentType | None = Field(None, description="return only entries of this type")
+    collection: Collection | None = Field(
+        None, description="return only entries of this collection; without it, of all"
+    )
     filter: Filter = Field(
         default_factory=dict,
-        description="fields at the top of the metadata, all of which have to be equal to a value, within a range "
-        '`{"gte": 1, "lt": 4}`, or one of several `{"in": ["a", "b"]}`',
+        description="conditions on top-level metadata fields, all of which must hold: equal to a value, within a range "
+        '`{"gte": 1, "lt": 4}`, or one of several values `{"in": ["a", "b"]}`',
     )
 
     _some_question = model_validator(mode="before")(needs_one_of("text", "image_data", "id", "ids"))
@@ -211,11 +220,11 @@ class ContentSearch(Request):
     @model_validator(mode="after")
     def _one_question(self) -> "ContentSearch":
         if sum(each is not None for each in (self.text, self.image_data, self.id, self.ids)) != 1:
-            raise ValueError("exactly one of text, image_data, id and ids")
+            raise ValueError("exactly one of text, image_data, id and ids is needed")
         return self
 
     def conditions(self) -> tuple[Condition, ...]:
-        """What the filter asks of the metadata."""
+        """Return the filter's conditions on the metadata."""
         found: list[Condition] = []
         for key, wanted in self.filter.items():
             found += wanted.conditions(key) if isinstance(wanted, Range | OneOf) else [Condition(key, "eq", wanted)]
@@ -223,7 +232,7 @@ class ContentSearch(Request):
 
 
 class HitEntry(BaseModel):
-    """A content that was found; `score` is its cosine with what was looked for."""
+    """An entry that was found; `score` is its cosine similarity to the query."""
 
     id: str
     type: ContentType
@@ -232,7 +241,7 @@ class HitEntry(BaseModel):
 
 
 class Hits(BaseModel):
-    """What was found, best first: k hits, or as many as there are."""
+    """The hits, best first: k of them, or as many as there are."""
 
     model_config = ConfigDict(
         json_schema_extra={

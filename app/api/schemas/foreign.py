@@ -8,19 +8,19 @@ from app.api.schemas.base import NullIsAbsent, Texts
 
 
 class Foreign(NullIsAbsent):
-    """A form that others have defined: fields that Larder does not know are ignored."""
+    """A schema that others have defined: unknown fields are ignored."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
 
 def _no_tokens(value: object) -> object:
     if isinstance(value, list) and any(isinstance(each, int | list) for each in value):
-        raise ValueError("token arrays are not accepted; send texts or pictures")
+        raise ValueError("token arrays are not accepted; send texts or images")
     return value
 
 
 class Embeddings(Foreign):
-    """Texts and pictures to embed, in OpenAI's form."""
+    """Texts and images to embed, in OpenAI's form."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -29,18 +29,18 @@ class Embeddings(Foreign):
     )
 
     model: str | None = Field(None, description="the served model's name")
-    input: Annotated[str | Texts, BeforeValidator(_no_tokens)] = Field(description="texts, and pictures as data URIs")
+    input: Annotated[str | Texts, BeforeValidator(_no_tokens)] = Field(description="texts, and images as data URIs")
     encoding_format: Literal["float", "base64"] = Field(
         "float", description="numbers, or their bytes in base64: little-endian float32"
     )
     modality: Literal["text", "image"] | None = Field(
-        None, description="what every input is; without it, data URIs are pictures and all else is text"
+        None, description="the kind of every input; without it, data URIs are images and everything else is text"
     )
-    dimensions: int | None = Field(None, description="the model's own number alone is accepted")
+    dimensions: int | None = Field(None, description="only the model's own embedding size is accepted")
 
 
 class Embedding(BaseModel):
-    """The unit vector of one input."""
+    """The embedding of one input, of unit length."""
 
     object: Literal["embedding"] = "embedding"
     index: int
@@ -48,14 +48,14 @@ class Embedding(BaseModel):
 
 
 class Usage(BaseModel):
-    """The tokens that were read; pictures have none."""
+    """The number of tokens; images have none."""
 
     prompt_tokens: int
     total_tokens: int
 
 
 class EmbeddingsAnswer(BaseModel):
-    """One unit vector an input, in their order, in OpenAI's form."""
+    """One embedding for each input, in their order, in OpenAI's form."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -84,7 +84,7 @@ class ZeroShotParameters(Foreign):
 
 
 class ZeroShot(Foreign):
-    """A picture to classify, in Hugging Face's form."""
+    """An image to classify, in Hugging Face's form."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -95,7 +95,7 @@ class ZeroShot(Foreign):
     inputs: str = Field(
         min_length=1,
         validation_alias=AliasChoices("inputs", "image"),
-        description="the picture in base64; clients of 2023 call it `image`",
+        description="the image in base64; older clients call the field `image`",
     )
     parameters: ZeroShotParameters
 

@@ -22,7 +22,7 @@ class ItemCount(BaseModel):
 
 
 class ItemRemoved(ItemCount):
-    """An item of the pantry, its count after a removal, and how many that took: fewer when there were fewer."""
+    """An item of the pantry, its count after a removal, and how many were removed: at most as many as there were."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"item": "banana", "count": 0, "removed": 3}]})
 
@@ -42,20 +42,20 @@ class Count(Request):
 
 
 class Change(Request):
-    """A quantity to add or to take."""
+    """A quantity to add or remove."""
 
     quantity: Quantity = 1
 
 
 class PantryUpdate(Request):
-    """What to do to the pantry's count of the recognised item."""
+    """A change of the recognised item's count."""
 
     operation: Literal["add", "remove"]
     quantity: Quantity = 1
 
 
 class Examples(Request):
-    """Pictures that show an item."""
+    """Images that show an item."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"images": ["/9j/4AAQSkZJRgABAQ…"]}]})
 
@@ -63,17 +63,19 @@ class Examples(Request):
 
 
 class ExampleEntry(BaseModel):
-    """An example, and what speaks against it."""
+    """An example with its warnings."""
 
     id: str
     taught_at: datetime
-    used: bool = Field(description="whether the model that is served made it; another model's is kept, but not used")
-    near_duplicate_of: str | None = Field(description="the earlier example of the item that is nearly the same")
-    contradicts: str | None = Field(description="the other item or label that the picture looks like")
+    used: bool = Field(description="whether the served model made it; examples of another model are kept, but not used")
+    near_duplicate_of: str | None = Field(
+        description="the id of an earlier example of the item that is nearly the same"
+    )
+    contradicts: str | None = Field(description="the other item or label that the image looks like")
 
 
 class ExampleList(BaseModel):
-    """An item's examples, in the order in which they were taught."""
+    """An item's examples, oldest first."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -108,23 +110,23 @@ class Forgotten(BaseModel):
 
 
 class Feedback(Request):
-    """The right item for an answer."""
+    """The right item for an earlier answer."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"request_id": "5f0c1c0e4b7d4a53a2c3f6d0e8b9a7c1", "item": "oat drink"}]}
     )
 
-    request_id: str = Field(description="of the answer: its header `X-Request-ID`")
+    request_id: str = Field(description="the answer's header `X-Request-ID`")
     item: str
-    teach: bool = Field(False, description="whether what was shown becomes an example of the item at once")
+    teach: bool = Field(False, description="whether to teach the item by the images of the answer")
 
 
 class FeedbackAnswer(BaseModel):
-    """What was kept."""
+    """The feedback as it was stored."""
 
     request_id: str
     item: str
-    answered: str = Field(description="what the service had said")
-    right: bool = Field(description="whether that was the item")
-    pictures_kept: int = Field(description="how many pictures are kept; 0 without LARDER_KEEP_PICTURES")
-    taught: list[ExampleEntry] | None = Field(description="the examples, where `teach` was asked for")
+    answered: str = Field(description="the item that the service answered")
+    right: bool = Field(description="whether the answer was right")
+    pictures_kept: int = Field(description="how many images were stored; 0 without LARDER_KEEP_PICTURES")
+    taught: list[ExampleEntry] | None = Field(description="the new examples, with `teach`; otherwise null")

@@ -12,12 +12,12 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
-_PANTRY_ITEM = "the pantry's name of the item; only where it is another than `item`, a synonym for instance"
-_REFUSED = "why the pantry cannot have this label as an item; only where an update was asked for"
+_PANTRY_ITEM = "the pantry's name of the item; only where it differs from `item`, such as a synonym"
+_REFUSED = "why this label cannot be an item of the pantry; only with `pantry_update`"
 
 
 class ProcessImage(Request):
-    """A picture to recognise among the live labels."""
+    """An image to recognise among the live labels."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -25,22 +25,24 @@ class ProcessImage(Request):
         }
     )
 
-    image_data: str = Field("", min_length=1, description="the picture in base64, with or without a `data:` prefix")
+    image_data: str = Field("", min_length=1, description="the image in base64, with or without a `data:` prefix")
     images: list[Picture] = Field(
         [], min_length=2, max_length=16, description="instead of `image_data`: 2 to 16 frames of one thing"
     )
-    top_k: int = Field(5, ge=1, le=1000, description="how many labels to name")
+    top_k: int = Field(5, ge=1, le=1000, description="how many labels to return")
     threshold: float = Field(0.8, ge=0, le=1, description="confident when the first of `top_k_scores` is above it")
     pantry_update: PantryUpdate | None = Field(
-        None, description="carried out when the answer is confident and `known` is not false"
+        None, description="applied when the answer is confident and `known` is not false"
     )
 
     regions: list[Box] = Field(
         [], min_length=1, max_length=32, description="boxes `[left, top, right, bottom]` in pixels of the upright "
-        "picture, each answered on its own; the fields beside `regions` are of the whole picture"
+        "image, each classified by itself; the fields beside `regions` are of the whole image"
     )  # fmt: skip
     tiles: Literal["auto"] | None = Field(
-        None, description="`auto`: the picture is searched on a grid of tiles, and `items` lists what they show"
+        None,
+        description="`auto`: classify overlapping tiles of the image and merge them by non-maximum suppression; "
+        "`items` lists what they show",
     )
 
     _some_source = model_validator(mode="before")(needs_one_of("image_data", "images"))
@@ -55,54 +57,59 @@ class ProcessImage(Request):
 
 
 class Seen(BaseModel):
-    """What a picture shows, and how sure that is."""
+    """What an image shows, and how sure that is."""
 
     item: str = Field(description="the best label")
     pantry_item: str | None = Field(None, exclude_if=_is_none, description=_PANTRY_ITEM)
-    message: Literal[0, 1] = Field(description="1 confident, 0 not")
+    message: Literal[0, 1] = Field(description="1 if `confident`, otherwise 0")
     similarity_score: float = Field(description="the best label's probability: softmax over all labels")
     calibrated_probability: float | None = Field(
         description="how likely the best label is right, by a temperature fitted on data; null where the model has none"
     )
     top_k_items: list[str] = Field(description="the best labels, best first")
     top_k_scores: list[float] = Field(description="their probabilities, renormalised to sum to 1")
-    confident: bool = Field(description="the same as `message`")
+    confident: bool = Field(
+        description="whether the first of `top_k_scores` is above `threshold`; always false with a single label"
+    )
     known: bool | None = Field(
-        description="whether the picture shows any of the labels at all; null where the model is not calibrated"
+        description="whether the image shows any of the labels at all (open-set recognition); null where the model "
+        "is not calibrated"
     )
     top_k_probabilities: list[float] = Field(description="their probabilities: softmax over all labels")
-    top_k_cosines: list[float] = Field(description="their cosines with the picture")
+    top_k_cosines: list[float] = Field(description="their cosine similarities to the image")
 
 
 class FramesAnswer(BaseModel):
-    """How far the frames of one thing agree."""
+    """How well the frames of one thing agree."""
 
-    used: list[bool] = Field(description="which frames count, in their order; the others are too unlike the rest")
-    agreement: float = Field(description="the share of all frames that show the item by themselves; 0.5 is no majority")
+    used: list[bool] = Field(description="which frames count, in their order; outliers do not")
+    agreement: float = Field(
+        description="the share of all frames that show the item by themselves; 0.5 is not a majority"
+    )
 
 
 class RegionAnswer(Seen):
-    """What a box of the picture shows."""
+    """What a box of the image shows."""
 
     box: tuple[int, int, int, int] = Field(description="as it was sent")
-    pantry: ItemCount | None = Field(description="the item and its count after all boxes, when this one changed it")
+    pantry: ItemCount | None = Field(description="the item and its count after all boxes, if this box changed it")
     pantry_refused: str | None = Field(None, exclude_if=_is_none, description=_REFUSED)
 
 
 class FoundItem(BaseModel):
-    """An item that was found in a picture, so many times."""
+    """An item that was found in the image, once or several times."""
 
     item: str
     count: int = Field(description="how many boxes show it")
     pantry_item: str | None = Field(None, exclude_if=_is_none, description=_PANTRY_ITEM)
     boxes: list[tuple[int, int, int, int]] = Field(description="left, top, right, bottom")
-    probabilities: list[float] = Field(description="the item's in each box: softmax over all labels")
-    pantry: ItemCount | None = Field(description="the item and its new count, when the pantry was updated")
+    probabilities: list[float] = Field(description="the item's probability in each box: softmax over all labels")
+    pantry: ItemCount | None = Field(description="the item and its new count, if the pantry was updated")
     pantry_refused: str | None = Field(None, exclude_if=_is_none, description=_REFUSED)
 
 
 class ProcessImageAnswer(Seen):
-    """What the picture shows, and how sure that is."""
+    """What the image shows, and how sure that is."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -126,25 +133,25 @@ class ProcessImageAnswer(Seen):
         }
     )
 
-    label_count: int = Field(description="how many labels there were to choose from")
+    label_count: int = Field(description="how many labels the image was compared with")
     model: str
-    pantry: ItemCount | None = Field(description="the item and its new count, when the pantry was updated")
+    pantry: ItemCount | None = Field(description="the item and its new count, if the pantry was updated")
     pantry_refused: str | None = Field(None, exclude_if=_is_none, description=_REFUSED)
-    frames: FramesAnswer | None = Field(None, exclude_if=_is_none, description="with `images` alone")
-    regions: list[RegionAnswer] | None = Field(None, exclude_if=_is_none, description="with `regions` alone")
-    items: list[FoundItem] | None = Field(None, exclude_if=_is_none, description="with `tiles` alone")
+    frames: FramesAnswer | None = Field(None, exclude_if=_is_none, description="only with `images`")
+    regions: list[RegionAnswer] | None = Field(None, exclude_if=_is_none, description="only with `regions`")
+    items: list[FoundItem] | None = Field(None, exclude_if=_is_none, description="only with `tiles`")
 
 
 def _list_or_map(value: object) -> str:
     return "map" if isinstance(value, dict) else "list"
 
 
-# told apart by the outer form, so that an error speaks of the form that was sent
+# told apart by the outer type, so that an error message is about the type that was sent
 LabelsOfRequest = Annotated[Annotated[Texts, Tag("list")] | Annotated[TextMap, Tag("map")], Discriminator(_list_or_map)]
 
 
 class Classify(Request):
-    """A picture to classify among the labels that come with it."""
+    """An image to classify among labels that are sent with it."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -160,18 +167,18 @@ class Classify(Request):
         }
     )
 
-    image_data: str = Field(min_length=1, description="the picture in base64, with or without a `data:` prefix")
+    image_data: str = Field(min_length=1, description="the image in base64, with or without a `data:` prefix")
     labels: LabelsOfRequest = Field(description="prompts, used word for word, or a map from each to its category")
-    template: str | None = Field(None, description="makes prompts of the labels: `{}` stands for the label")
+    template: str | None = Field(None, description="makes a prompt of each label: `{}` stands for the label")
     mode: Literal["exclusive", "independent"] = Field(
-        "exclusive", description="one of the labels applies, or each by itself: none, one or several"
+        "exclusive", description="`exclusive`: exactly one label applies; `independent`: none, one or several apply"
     )
-    none_of_these: bool = Field(False, description="whether to say how probable it is that no label applies")
+    none_of_these: bool = Field(False, description="whether to return the probability that no label applies")
     threshold: float = Field(0.8, ge=0, le=1, description="confident when the best probability is above it")
 
 
 class ClassifyAnswer(BaseModel):
-    """How probable each label is."""
+    """The probability of each label."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -189,17 +196,17 @@ class ClassifyAnswer(BaseModel):
     )
 
     result: dict[str, float] = Field(
-        description="each label's probability, in the order of the request: `exclusive` ones sum to 1, together with "
-        "`none_of_these` where that was asked for; `independent` ones do not depend on the other labels"
+        description="each label's probability, in the order of the request: with `exclusive` they sum to 1, together "
+        "with `none_of_these` if requested; with `independent` each is independent of the other labels"
     )
     categories: dict[str, float] | None = Field(
-        description="each category's probability, that of its best label: more labels do not make it more probable; "
-        "null without categories"
+        description="each category's probability: that of its best label, so more labels do not raise it; null without "
+        "categories"
     )
-    cosines: dict[str, float] = Field(description="each label's cosine with the picture")
+    cosines: dict[str, float] = Field(description="each label's cosine similarity to the image")
     none_of_these: float | None = Field(description="the probability that no label applies; null when not asked for")
     confident: bool = Field(
-        description="whether the best category, or label where there are none, is above `threshold`; an exclusive "
-        "choice from one alone is never confident"
+        description="whether the best category, or the best label without categories, is above `threshold`; an "
+        "exclusive choice among a single one is never confident"
     )
     model: str
