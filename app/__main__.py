@@ -1,4 +1,4 @@
-"""The commands: `python -m app serve`, `classify`, `bulk`, `pantry`, `contents` and `models`."""
+"""The commands: `python -m app serve`, `classify`, `bulk`, `pantry`, `contents`, `feedback` and `models`."""
 
 import argparse
 import json
@@ -11,16 +11,18 @@ from app.errors import InvalidRequest, LarderError
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Build the command-line parser."""
     top = argparse.ArgumentParser(prog="python -m app", description="Larder recognises what is in a picture.")
     top.add_argument("--version", action="version", version=__version__)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("serve", help="start the service; its settings are LARDER_ variables, listed in the README")
+    commands.add_parser("serve", help="start the service; the README lists its settings, LARDER_ variables")
     classify = commands.add_parser("classify", help="classify pictures without a server")
     classify.add_argument("pictures", nargs="+", metavar="PICTURE", help="picture files")
-    classify.add_argument("--labels", metavar="A,B,C", help="the labels; without it, those of the label file")
-    classify.add_argument("--top-k", type=int, default=5, metavar="K", help="how many labels to name (5)")
-    classify.add_argument("--json", action="store_true", help="one JSON object a line")
+    classify.add_argument(
+        "--labels", metavar="A,B,C", help="the labels; by default those of the label file and the pantry"
+    )
+    classify.add_argument("--top-k", type=int, default=5, metavar="K", help="how many labels to print (5)")
+    classify.add_argument("--json", action="store_true", help="print one JSON object per line")
     add_bulk(commands)
     add_pantry(commands)
     add_contents(commands)
@@ -30,76 +32,104 @@ def parser() -> argparse.ArgumentParser:
 
 
 def add_bulk(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The command `bulk` and its actions."""
-    bulk = commands.add_parser("bulk", help="classify or index many pictures; killed, the same command goes on")
+    """Add the command `bulk` and its actions."""
+    bulk = commands.add_parser(
+        "bulk", help="classify or index many pictures; run again, an interrupted command continues"
+    )
     actions = bulk.add_subparsers(dest="action", required=True, metavar="ACTION")
-    classify = actions.add_parser("classify", help="write which label each picture has to a folder")
-    classify.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder of the answers")
-    classify.add_argument("--format", choices=["parquet", "jsonl"], default="parquet", help="of the answers (parquet)")
-    classify.add_argument("--labels", metavar="A,B,C", help="the labels; without it, those of the label file")
-    classify.add_argument("--top-k", type=int, default=5, metavar="K", help="how many labels to name (5)")
-    index = actions.add_parser("index", help="put the pictures into the contents, to be searched")
-    index.add_argument("--collection", default="default", metavar="NAME", help="the contents' collection (default)")
+    classify = actions.add_parser("classify", help="write each picture's labels to files in a folder")
+    classify.add_argument("--out", type=Path, required=True, metavar="DIR", help="the output folder")
+    classify.add_argument(
+        "--format", choices=["parquet", "jsonl"], default="parquet", help="the output format (parquet)"
+    )
+    classify.add_argument(
+        "--labels", metavar="A,B,C", help="the labels; by default those of the label file and the pantry"
+    )
+    classify.add_argument("--top-k", type=int, default=5, metavar="K", help="how many labels to print (5)")
+    index = actions.add_parser("index", help="add the pictures to the contents, to be searched")
+    index.add_argument(
+        "--collection", default="default", metavar="NAME", help="the collection to add them to (default)"
+    )
     for action in (classify, index):
         action.add_argument("source", metavar="SOURCE", help="a folder, a parquet file or s3://BUCKET/PREFIX")
         action.add_argument(
-            "--part", type=int, default=1000, metavar="N", help="pictures stored at once: what a kill can cost (1000)"
+            "--part",
+            type=int,
+            default=1000,
+            metavar="N",
+            help="pictures per stored chunk, which an interruption loses at most (1000)",
         )
-        action.add_argument("--report", type=Path, metavar="FILE", help="where bad pictures are listed, as JSON lines")
-        action.add_argument("--ray", metavar="ADDRESS", help="work on a Ray cluster; auto: the one of this machine")
-        action.add_argument("--json", action="store_true", help="end with a summary as a JSON object")
+        action.add_argument(
+            "--report", type=Path, metavar="FILE", help="list unreadable pictures in this file, as JSON lines"
+        )
+        action.add_argument("--ray", metavar="ADDRESS", help="run on a Ray cluster; auto: the one on this machine")
+        action.add_argument("--json", action="store_true", help="print a summary as a JSON object at the end")
 
 
 def add_pantry(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The command `pantry` and its two actions."""
-    pantry = commands.add_parser("pantry", help="copy the items of the pantry to or from a file")
+    """Add the command `pantry` and its actions."""
+    pantry = commands.add_parser("pantry", help="import or export the items of the pantry")
     actions = pantry.add_subparsers(dest="action", required=True, metavar="ACTION")
-    imports = actions.add_parser("import", help="set the counts of the items in a file; other items stay")
-    imports.add_argument("file", type=Path, metavar="FILE", help="CSV with a heading item,count, or JSON lines")
+    imports = actions.add_parser("import", help="set the counts of the items in a file; other items are kept")
+    imports.add_argument("file", type=Path, metavar="FILE", help="CSV with the header item,count, or JSON lines")
     exports = actions.add_parser("export", help="write all items to a file")
-    exports.add_argument("file", type=Path, nargs="?", metavar="FILE", help="without it: standard output")
+    exports.add_argument(
+        "file", type=Path, nargs="?", metavar="FILE", help="the output file (default: standard output)"
+    )
     for action in (imports, exports):
-        action.add_argument("--format", choices=["csv", "jsonl"], help="the file's form; without it, by its ending")
-        action.add_argument("--json", action="store_true", help="end with a summary as a JSON object")
+        action.add_argument(
+            "--format", choices=["csv", "jsonl"], help="the file's format; by default from its extension"
+        )
+        action.add_argument("--json", action="store_true", help="print a summary as a JSON object at the end")
 
 
 def add_contents(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The command `contents` and its one action."""
-    contents = commands.add_parser("contents", help="the stored texts and pictures")
+    """Add the command `contents` and its action."""
+    contents = commands.add_parser("contents", help="manage the stored texts and pictures")
     actions = contents.add_subparsers(dest="action", required=True, metavar="ACTION")
-    again = actions.add_parser("reindex", help="encode them anew, after LARDER_MODEL was changed")
-    again.add_argument("--drop", action="store_true", help="remove the pictures whose originals were not kept")
-    again.add_argument("--json", action="store_true", help="end with a summary as a JSON object")
+    again = actions.add_parser("reindex", help="embed all entries again after LARDER_MODEL was changed")
+    again.add_argument("--drop", action="store_true", help="delete pictures whose originals were not kept")
+    again.add_argument("--json", action="store_true", help="print a summary as a JSON object at the end")
 
 
 def add_feedback(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The command `feedback` and its one action."""
-    feedback = commands.add_parser("feedback", help="what people said of answers")
+    """Add the command `feedback` and its action."""
+    feedback = commands.add_parser("feedback", help="export the feedback on answers")
     actions = feedback.add_subparsers(dest="action", required=True, metavar="ACTION")
-    export = actions.add_parser("export", help="write the pictures as training data: a folder for each item")
-    export.add_argument("folder", type=Path, metavar="FOLDER", help="what `python -m app.training train` reads")
-    export.add_argument("--json", action="store_true", help="end with a summary as a JSON object")
+    export = actions.add_parser("export", help="write the pictures as training data, a folder for each item")
+    export.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="the output folder, which `python -m app.training train` reads"
+    )
+    export.add_argument("--json", action="store_true", help="print a summary as a JSON object at the end")
 
 
 def add_models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The command `models` and its three actions."""
-    models = commands.add_parser("models", help="list, make and check model bundles")
+    """Add the command `models` and its actions."""
+    models = commands.add_parser("models", help="list, export and check model bundles")
     actions = models.add_subparsers(dest="action", required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="the bundles there are")
-    export = actions.add_parser("export", help="make a bundle of an open_clip model")
-    export.add_argument("model", metavar="MODEL", help="one of open_clip's models, such as ViT-B-32")
-    export.add_argument("pretrained", metavar="PRETRAINED", help="one of its tags, none, or a checkpoint's path")
-    export.add_argument("--seed", type=int, default=0, metavar="N", help="of the random weights of none (0)")
-    check = actions.add_parser("check", help="hold a bundle against open_clip: pictures, prompts and tokens")
-    check.add_argument("bundle", metavar="BUNDLE", help="a bundle's name or folder")
-    check.add_argument("--weights", metavar="PATH", help="the checkpoint, for a bundle that was made of one")
+    listing = actions.add_parser("list", help="list the bundles")
+    export = actions.add_parser("export", help="export an open_clip model to a bundle")
+    export.add_argument("model", metavar="MODEL", help="an open_clip model name, such as ViT-B-32")
+    export.add_argument(
+        "pretrained",
+        metavar="PRETRAINED",
+        help="one of its pretrained tags, `none` for random weights, or the path of a checkpoint",
+    )
+    export.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the random weights (0)")
+    check = actions.add_parser("check", help="compare a bundle with open_clip on pictures, prompts and tokens")
+    check.add_argument("bundle", metavar="BUNDLE", help="the name or folder of a bundle")
+    check.add_argument(
+        "--weights", metavar="PATH", help="the checkpoint that the bundle was exported from, if it was one"
+    )
     for action in (listing, export, check):
-        action.add_argument("--models", type=Path, default=Path("models"), metavar="DIR", help="the bundles' folder")
-        action.add_argument("--json", action="store_true", help="one JSON object a line")
+        action.add_argument(
+            "--models", type=Path, default=Path("models"), metavar="DIR", help="the folder of the bundles"
+        )
+        action.add_argument("--json", action="store_true", help="print one JSON object per line")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status."""
+    """Run one command and return its exit status."""
     options = parser().parse_args(arguments)
     try:
         if options.command == "bulk":
@@ -141,7 +171,7 @@ def classify(options: argparse.Namespace) -> int:
 
 
 def bulk(options: argparse.Namespace) -> int:
-    """Classify or index many pictures; returns 1 when some of them were bad, 0 otherwise."""
+    """Classify or index many pictures; return 1 if some could not be read, else 0."""
     from app.bulk.command import run
     from app.log import configure
     from app.settings import read_settings
@@ -151,7 +181,7 @@ def bulk(options: argparse.Namespace) -> int:
 
 
 def pantry(options: argparse.Namespace) -> int:
-    """Copy items between the pantry and a file; returns 1 when some lines could not be imported, 0 otherwise."""
+    """Import or export items; return 1 if some lines could not be imported, else 0."""
     from app.components import open_pantry
     from app.log import configure
     from app.pantry.transfer import transfer
@@ -163,7 +193,7 @@ def pantry(options: argparse.Namespace) -> int:
 
 
 def reindex(options: argparse.Namespace) -> int:
-    """Encode the stored contents anew."""
+    """Embed the stored entries again."""
     from app.components import open_model, open_preparer
     from app.contents.reindex import reindex
     from app.log import configure
@@ -172,7 +202,7 @@ def reindex(options: argparse.Namespace) -> int:
     configure("warning")
     settings = read_settings()
     if settings.contents != "faiss":
-        raise InvalidRequest("only contents in the data folder can be encoded anew: LARDER_CONTENTS has to be faiss")
+        raise InvalidRequest("only contents in the data folder can be reindexed: LARDER_CONTENTS must be faiss")
     model = open_model(settings)
     return reindex(
         settings.data / "contents.sqlite",
@@ -186,7 +216,7 @@ def reindex(options: argparse.Namespace) -> int:
 
 
 def feedback(options: argparse.Namespace) -> int:
-    """Write the pictures of the feedback as training data; returns 1 when some could not be written, 0 otherwise."""
+    """Write the pictures of the feedback as training data; return 1 if some could not be written, else 0."""
     from app.components import FEEDBACK, image_limits
     from app.log import configure
     from app.serving.feedback import Feedback
@@ -208,7 +238,7 @@ def feedback(options: argparse.Namespace) -> int:
 
 
 def models(options: argparse.Namespace) -> int:
-    """List, make or check bundles; returns 1 when a check fails, 0 otherwise."""
+    """List, export or check bundles; return 1 if a check fails, else 0."""
     from app.exporter.command import run
 
     return run(options)

@@ -1,4 +1,4 @@
-"""Picture files to answers on the command line, without a server."""
+"""The command `classify`: recognise picture files without a server."""
 
 import json
 import sys
@@ -26,9 +26,9 @@ THRESHOLD = 0.8
 
 
 def classify(settings: Settings, pictures: Sequence[str], labels: str | None, top_k: int, as_json: bool) -> int:
-    """Print an answer for each picture, as it comes; returns 1 when some could not be read, 0 otherwise."""
+    """Print an answer for each picture as it is ready; return 1 if some could not be read, else 0."""
     if top_k < 1:
-        raise InvalidRequest(f"--top-k: {top_k} was found; it is at least 1")
+        raise InvalidRequest(f"--top-k: {top_k} was found; it must be at least 1")
     model = open_model(settings)
     recogniser = recogniser_for(settings, model, labels)
     preparer = open_preparer(settings, model)
@@ -43,25 +43,25 @@ def classify(settings: Settings, pictures: Sequence[str], labels: str | None, to
             reason = error.strerror if isinstance(error, OSError) else str(error)
             print(f"{name}: {reason}", file=sys.stderr)
         else:
-            print(json.dumps({"picture": name} | _facts(answer)) if as_json else _text(name, answer), flush=True)
+            print(json.dumps({"picture": name} | _fields(answer)) if as_json else _text(name, answer), flush=True)
     return int(failed)
 
 
 def recogniser_for(settings: Settings, model: Model, labels: str | None) -> Recogniser:
-    """A recogniser for the labels given, comma-separated, or for those that the service would have."""
+    """Return a recogniser for the comma-separated labels, or without them for those that the service would have."""
     if labels is None:
         vocabulary = open_vocabulary(settings, model, open_pantry(settings))
         vocabulary.refresh()
         return open_recogniser(model, lambda: vocabulary.current)
     parsed = parse_labels(labels.replace(",", "\n"), settings.max_label_length)
     if not parsed:
-        raise InvalidLabels("--labels names no label: give them as a,b,c")
+        raise InvalidLabels("--labels: no label was found; give them as a,b,c")
     fixed = label_set(parsed, read_templates(settings.templates), model.encoder, open_background(settings, model))
     return open_recogniser(model, lambda: fixed)
 
 
-def _facts(answer: Recognition) -> dict[str, object]:
-    """The answer in the words of `POST /process-image`."""
+def _fields(answer: Recognition) -> dict[str, object]:
+    """Return the answer with the field names of `POST /process-image`."""
     ranking = answer.ranking
     return {
         "item": answer.labels[0].name,

@@ -1,4 +1,4 @@
-"""The concrete parts that the settings name, opened: the one place that chooses them."""
+"""Open the components that the settings name: model, stores, vocabulary, recogniser. Only this module chooses them."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -46,7 +46,7 @@ FEEDBACK = "feedback.sqlite"  # in the data folder
 
 @dataclass(frozen=True)
 class Model:
-    """What the service needs to know of a model."""
+    """A model and what the service needs to know about it."""
 
     name: str
     encoder: Encoder
@@ -64,20 +64,22 @@ class Model:
 
     @property
     def vectors(self) -> VectorModel:
-        """What names its vectors."""
+        """Identify the model that embeddings in a store were made by."""
         return VectorModel(self.name, self.checksum, self.encoder.size)
 
 
 def open_model(settings: Settings) -> Model:
-    """The model that the settings name; raises BundleError, EngineError, or ExportError for one of open_clip's."""
+    """Open the model that the settings name. Raises BundleError, EngineError, or ExportError for open_clip models."""
     bound_threads(settings.threads)
-    with suppress(OSError):  # whoever needs the folder, and cannot have it, says so
-        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)  # for its owner alone: it has people's pictures
+    with suppress(OSError):  # the component that needs the folder reports it
+        settings.data.mkdir(
+            mode=0o700, parents=True, exist_ok=True
+        )  # only for its owner: it may hold people's pictures
     if settings.model.startswith("open_clip:"):
         if settings.engine not in ("auto", "torch"):
             raise EngineError(f"{settings.engine} runs bundles; {settings.model} needs LARDER_ENGINE=torch or auto")
         need(settings.model, ("torch", "open_clip"), "requirements-model.txt")
-        from app.exporter.original import open_original  # torch is imported by those alone who ask for it
+        from app.exporter.original import open_original  # imports torch
 
         original = open_original(settings.model, settings.threads)
         return _model(settings, original, original.engine)
@@ -88,14 +90,14 @@ def open_model(settings: Settings) -> Model:
 
 
 def _rebuild(bundle: Bundle) -> Any:
-    """The open_clip model that a bundle was exported from."""
-    from app.exporter.recheck import rebuild  # torch is imported by those alone who ask for it
+    """Rebuild the open_clip model that a bundle was exported from."""
+    from app.exporter.recheck import rebuild  # imports torch
 
     return rebuild(bundle, None, lambda line: get_logger().info(line)).model
 
 
 def bundle_folder(settings: Settings) -> Path:
-    """The folder of the bundle that the settings name, fetched first where it is in S3; raises BundleError."""
+    """Return the folder of the bundle that the settings name, downloaded first if it is in S3. Raises BundleError."""
     if settings.model.startswith(SCHEME):
         return fetch_bundle(S3(), parse_place(settings.model), settings.data / "models")
     return find_bundle(settings.model)
@@ -122,19 +124,19 @@ def _model(settings: Settings, source: "Bundle | OpenedOriginal", engine: Engine
 
 
 def open_pantry(settings: Settings) -> PantryStore:
-    """The pantry that the settings name; raises StoreUnavailable."""
+    """Open the pantry that the settings name. Raises StoreUnavailable."""
     if settings.pantry == "none":
         return NoPantry()
     if settings.pantry == "sqlite":
         with naming("LARDER_DATA"):
             return SQLitePantry(settings.data / "pantry.sqlite", max_bytes=settings.max_store)
-    from app.pantry.firestore.store import open_firestore  # Google's libraries take a while to import
+    from app.pantry.firestore.store import open_firestore  # Google's libraries are slow to import
 
     return open_firestore(settings)
 
 
 def open_contents(settings: Settings, model: Model) -> ContentStore:
-    """The contents that the settings name; raises StoreUnavailable, or ContentsError for another model's."""
+    """Open the contents that the settings name. Raises StoreUnavailable, or ContentsError for another model's."""
     if settings.contents == "none":
         return NoContents()
     if settings.contents == "faiss":
@@ -147,7 +149,7 @@ def open_contents(settings: Settings, model: Model) -> ContentStore:
 
 
 def open_vocabulary(settings: Settings, model: Model, store: PantryStore) -> Vocabulary:
-    """The live label set, not yet encoded; raises InvalidLabels for templates and labels that cannot be used."""
+    """Open the live vocabulary, not encoded yet. Raises InvalidLabels for unusable templates and labels."""
     with naming("LARDER_TEMPLATES"):
         templates = read_templates(settings.templates)
     vocabulary = Vocabulary(
@@ -167,7 +169,7 @@ def open_vocabulary(settings: Settings, model: Model, store: PantryStore) -> Voc
 
 
 def open_recogniser(model: Model, current: Callable[[], LabelSet | None]) -> Recogniser:
-    """The recogniser over a label set."""
+    """Open the recogniser over a label set."""
     return Recogniser(current, model.logit_scale, model.known_margin, model.temperature)
 
 
@@ -186,23 +188,23 @@ def open_background(settings: Settings, model: Model) -> Background:
 
 
 def image_limits(settings: Settings) -> ImageLimits:
-    """The settings' limits for one picture."""
+    """Return the settings' limits for one picture."""
     return ImageLimits(settings.max_body, settings.max_pixels, settings.formats)
 
 
 def open_preparer(settings: Settings, model: Model) -> Preparer:
-    """What makes pictures within the settings' limits into the model's input."""
+    """Return what turns pictures within the settings' limits into the model's input."""
     return Preparer(model.form, image_limits(settings))
 
 
 def text_limits(settings: Settings, model: Model) -> TextLimits:
-    """The limits for the texts of one request."""
+    """Return the limits for the texts of one request."""
     return TextLimits(settings.max_labels, settings.max_label_length, model.context_length, model.count_tokens)
 
 
 @dataclass(frozen=True)
-class Parts:
-    """All that a service is made of."""
+class Components:
+    """The components of a service."""
 
     model: Model
     pantry: PantryStore
@@ -212,11 +214,11 @@ class Parts:
     contents: ContentStore
 
 
-def open_parts(settings: Settings, model: Model | None = None, store: PantryStore | None = None) -> Parts:
-    """The parts that the settings name, or those that are given; raises what opening them does."""
+def open_components(settings: Settings, model: Model | None = None, store: PantryStore | None = None) -> Components:
+    """Open the components that the settings name, except a model or store that is given. Raises what opening raises."""
     model = model or open_model(settings)
     store = store or open_pantry(settings)
     vocabulary = open_vocabulary(settings, model, store)
     recogniser = open_recogniser(model, lambda: vocabulary.current)
     classifier = open_classifier(settings, model)
-    return Parts(model, store, vocabulary, recogniser, classifier, open_contents(settings, model))
+    return Components(model, store, vocabulary, recogniser, classifier, open_contents(settings, model))

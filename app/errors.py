@@ -1,4 +1,4 @@
-"""Everything that Larder itself raises.
+"""The exceptions that Larder raises.
 
 LarderError
 ├── InvalidRequest         the request does not have the form it should have
@@ -6,17 +6,17 @@ LarderError
 ├── InvalidImage           not base64, not a picture, or a truncated one
 ├── UnsupportedImage       a picture in a format that is not accepted
 ├── ImageTooLarge          too many bytes or pixels
-├── NotFound               no such item, content, model or path
-├── Unauthorized           a key is needed and was wrong or missing
+├── NotFound               no such item, entry, model or path
+├── Unauthorized           an API key is needed, and it was wrong or missing
 ├── Forbidden              a web page of another origin, or a host name that is not allowed, where no keys are set
 ├── RequestTimeout         the body did not arrive in time; nothing was carried out
 ├── Unavailable            try again later; `retry_after` says in how many seconds
 │   ├── Overloaded         the queue is full
 │   ├── Starting           the labels are still being encoded
-│   ├── Draining           the service is going away
-│   └── StoreUnavailable   the pantry cannot be reached; says whether a change may have been stored
-├── SourceError            the pictures of a bulk run cannot be read: refused keys, no connection
-├── ExportError            a model cannot be fetched, exported or held against its original
+│   ├── Draining           the service is shutting down
+│   └── StoreUnavailable   a store cannot be reached; says whether a change may have been stored
+├── SourceError            the pictures of a bulk run cannot be read: access refused, no connection
+├── ExportError            a model cannot be downloaded, exported or compared with its original
 ├── EvaluationError        pictures, classes or predictions that a model cannot be measured with
 ├── TrainingError          pictures, captions or a checkpoint that training cannot use
 └── StartError             the service cannot start
@@ -25,7 +25,7 @@ LarderError
     ├── EngineError        the engine asked for is not installed or cannot run the model
     └── ContentsError      the stored contents cannot be searched with this model
 
-The messages are for the people who call Larder: they say what was found and what is allowed.
+Messages are for callers of Larder: they say what was found and what is allowed.
 """
 
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ from contextlib import contextmanager
 
 
 class LarderError(Exception):
-    """The root: catch it to catch everything that Larder raises on purpose."""
+    """The base class of all exceptions that Larder raises on purpose."""
 
 
 class InvalidRequest(LarderError):
@@ -41,7 +41,7 @@ class InvalidRequest(LarderError):
 
 
 class InvalidLabels(LarderError):
-    """Labels that cannot be used: empty, doubled, too long, too many."""
+    """Labels that cannot be used: empty, duplicate, too long, too many."""
 
 
 class InvalidImage(LarderError):
@@ -57,11 +57,11 @@ class ImageTooLarge(LarderError):
 
 
 class NotFound(LarderError):
-    """No such item, content, model or path."""
+    """No such item, entry, model or path."""
 
 
 class Unauthorized(LarderError):
-    """A key is needed and was wrong or missing."""
+    """An API key is needed, and it was wrong or missing."""
 
 
 class Forbidden(LarderError):
@@ -87,21 +87,21 @@ class Starting(Unavailable):
 
 
 class Draining(Unavailable):
-    """The service is going away; another one answers."""
+    """The service is shutting down; another one answers."""
 
 
 class StoreUnavailable(Unavailable):
-    """The pantry cannot be reached; the message of a change says if it may have been stored all the same."""
+    """A store cannot be reached; after a change the message says whether it may have been stored."""
 
     retry_after = 5
 
 
 class SourceError(LarderError):
-    """The pictures of a bulk run cannot be read: the source refuses the keys, or cannot be reached."""
+    """The pictures of a bulk run cannot be read: the source refuses access, or cannot be reached."""
 
 
 class ExportError(LarderError):
-    """A model cannot be fetched, exported or held against its original."""
+    """A model cannot be downloaded, exported or compared with its original."""
 
 
 class EvaluationError(LarderError):
@@ -129,7 +129,7 @@ class EngineError(StartError):
 
 
 class ContentsError(StartError):
-    """The stored contents cannot be searched with this model: their vectors are another one's."""
+    """The stored contents cannot be searched with this model: another model embedded them."""
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""The same app behind API Gateway: one start and one event loop for the whole life of an execution environment.
+"""AWS Lambda handler: one start and one event loop for the whole life of an execution environment.
 
-Nothing happens on import: awslambdaric asks this module for `handler` once, while the environment starts, and gets a
-service that is ready. Between invocations everything stands still, tasks and threads alike.
+Nothing happens on import: awslambdaric reads the attribute `handler` once, while the environment starts, which starts
+the service. Between invocations Lambda freezes the process, tasks and threads included.
 """
 
 import asyncio
@@ -22,54 +22,54 @@ from app.errors import Overloaded, SettingsError, Starting
 from app.main import CORS, create_app
 from app.settings import read_settings
 
-BAKED = Path("baked")  # in the image: the data folder of a start that went before
-PATIENCE = 8.0  # seconds for which a start, or a request after it, waits for the labels: Lambda gives a start 10
-MARGIN = 1.0  # seconds before Lambda's deadline: enough to say that it comes
+BAKED = Path("baked")  # in the image: the data folder of a start at build time
+LABELS_WAIT_S = 8.0  # how long a start, or a request after it, waits for the labels: Lambda allows a start 10 s
+MARGIN_S = 1.0  # before Lambda's deadline: enough to answer that it is near
 
 
 class Handler:
-    """Answers events of HTTP and REST APIs, load balancers and function URLs; other events raise RuntimeError."""
+    """Answer events of HTTP and REST APIs, load balancers and function URLs. Raises RuntimeError for other events."""
 
     def __init__(self, app: FastAPI, origins: Sequence[str] = ()) -> None:
         """Take the app, and the origins of LARDER_CORS for the answers that the app does not make."""
         self._app = app
         self._origins = origins
         self._loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(self._loop)  # the one that Mangum takes
+        asyncio.set_event_loop(self._loop)  # Mangum uses the current one
         self._lifespan = app.router.lifespan_context(app)
         self._state = cast(State, self._loop.run_until_complete(self._lifespan.__aenter__()))
         self._loop.run_until_complete(_ready(self._state["service"]))
-        self._adapter = Mangum(self._answer, lifespan="off")  # Mangum's own would begin and end with each request
+        self._adapter = Mangum(self._answer, lifespan="off")  # Mangum's would start and end with each request
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         return self._adapter(event, context)
 
     def close(self) -> None:
-        """End the app; on Lambda nothing calls this, an environment ends without notice."""
+        """Shut the app down. Lambda never calls this: an environment ends without notice."""
         self._loop.run_until_complete(self._lifespan.__aexit__(None, None, None))
         self._loop.close()
         asyncio.set_event_loop(None)
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
-        """One request, in the time that Lambda leaves; the id of the invocation is its own unless it came with one."""
+        """Answer one request before Lambda's deadline; its id is the invocation's unless the client sent one."""
         context = scope["aws.context"]
         scope["state"] = dict(self._state)
         scope["path"] = _without_stage(scope["path"], scope["aws.event"])
         scope["headers"] = [*scope["headers"], (b"x-request-id", context.aws_request_id.encode())]
         try:
-            async with asyncio.timeout(context.get_remaining_time_in_millis() / 1000 - MARGIN):
+            async with asyncio.timeout(context.get_remaining_time_in_millis() / 1000 - MARGIN_S):
                 await _ready(self._state["service"])
                 await self._app(scope, receive, send)
         except TimeoutError:
-            error = Overloaded("the answer would take longer than Lambda waits for it")
+            error = Overloaded("the answer would take longer than Lambda's timeout")
             answer = failures.answer(error, context.aws_request_id)
             await CORSMiddleware(answer, allow_origins=self._origins, **CORS)(scope, receive, send)
 
 
 async def _ready(service: Service) -> None:
-    """Wait until the labels are encoded; returns all the same after PATIENCE, and the app says that it is starting."""
+    """Wait until the labels are encoded, at most LABELS_WAIT_S; after that the app answers 503 `starting`."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(LABELS_WAIT_S):
             while not _encoded(service):
                 await asyncio.sleep(0.005)
 
@@ -82,7 +82,7 @@ def _encoded(service: Service) -> bool:
 
 
 def _without_stage(path: str, event: dict[str, Any]) -> str:
-    """The app's own path: HTTP APIs put the stage before it, unless it is the default one.
+    """Strip the stage that HTTP APIs put before the app's path, unless it is the default stage.
 
     >>> _without_stage("/prod/labels", {"version": "2.0", "requestContext": {"stage": "prod"}})
     '/labels'
@@ -94,7 +94,7 @@ def _without_stage(path: str, event: dict[str, Any]) -> str:
 
 
 def start() -> Handler:
-    """The handler, from the environment's settings; raises SystemExit with one line when the service cannot start."""
+    """Start the service with the environment's settings. Raises SystemExit with one line when it cannot start."""
     try:
         if secret := os.environ.get("LARDER_API_KEYS_SECRET"):
             os.environ["LARDER_API_KEYS"] = read_secret(secret)
@@ -107,7 +107,7 @@ def start() -> Handler:
 
 
 def read_secret(name: str) -> str:
-    """The current version of a secret in Secrets Manager; raises SettingsError when there is none or it is empty."""
+    """Read the current version of a secret in Secrets Manager. Raises SettingsError if it is missing or empty."""
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -117,13 +117,13 @@ def read_secret(name: str) -> str:
         raise SettingsError(f"LARDER_API_KEYS_SECRET: the secret {name} cannot be read: {error}") from error
     if not found.strip(", \n"):
         raise SettingsError(
-            f"LARDER_API_KEYS_SECRET: the secret {name} holds no keys; comma-separated ones are allowed"
+            f"LARDER_API_KEYS_SECRET: the secret {name} holds no keys; comma-separated keys are expected"
         )
     return found
 
 
 def __getattr__(name: str) -> Handler:
-    """`handler`, made when it is asked for."""
+    """Start the service when `handler` is first read."""
     if name == "handler":
         return start()
     raise AttributeError(f"there is no {name} in {__name__}")

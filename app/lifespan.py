@@ -1,4 +1,4 @@
-"""What runs as long as the app: the pipeline, and the background refresh of labels, API keys, contents and gauges."""
+"""The app's lifespan: the pipeline, and background refresh of labels, API keys, the content index and gauges."""
 
 import asyncio
 import math
@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from fastapi import FastAPI
 
 from app.api.dependencies import Service, State
-from app.components import FEEDBACK, Parts, open_preparer, text_limits
+from app.components import FEEDBACK, Components, open_preparer, text_limits
 from app.contents import ContentStore
 from app.errors import LarderError
 from app.log import get_logger
@@ -20,18 +20,18 @@ from app.serving.pipeline import Pipeline, blank, open_pipeline
 from app.serving.store_threads import StoreThreads
 from app.settings import Settings
 
-POLL_INTERVAL_S = 0.1  # between looks at the label file, the pantry and the contents
-COUNT_INTERVAL_S = 5.0  # between counts of the contents, for the metrics
+POLL_INTERVAL_S = 0.1  # of the label file, the pantry and the contents
+COUNT_INTERVAL_S = 5.0  # of the contents, for the metrics
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[State]]
 
 
-def lifespan_of(settings: Settings, parts: Parts, numbers: Metrics, keys: Keys) -> Lifespan:
-    """A lifespan for FastAPI; at its end waiting requests are answered and the stores closed."""
+def lifespan_of(settings: Settings, components: Components, metrics: Metrics, keys: Keys) -> Lifespan:
+    """Return a lifespan for FastAPI; at its end, pending requests are answered and the stores closed."""
     pipeline = open_pipeline(
-        parts.model.encoder,
-        open_preparer(settings, parts.model),
-        numbers,
+        components.model.encoder,
+        open_preparer(settings, components.model),
+        metrics,
         threads=settings.threads,
         max_batch=settings.max_batch,
         max_queue=settings.max_queue,
@@ -40,15 +40,15 @@ def lifespan_of(settings: Settings, parts: Parts, numbers: Metrics, keys: Keys) 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
         async with pipeline as running:
-            service = _service(settings, parts, numbers, running)
-            _set_gauges(numbers, parts)
-            app.state.service = service  # for `serve`, which tells it to drain
-            vocabulary = parts.vocabulary
+            service = _service(settings, components, metrics, running)
+            _set_gauges(metrics, components)
+            app.state.service = service  # for `serve`, which sets `draining`
+            vocabulary = components.vocabulary
             refresh_tasks = [
                 asyncio.create_task(_poll("labels", vocabulary.refresh, lambda: _facts(vocabulary))),
                 asyncio.create_task(_poll("keys", keys.refresh, dict)),
-                asyncio.create_task(_poll("contents", parts.contents.refresh, dict)),
-                asyncio.create_task(_count_contents(numbers, parts.contents)),
+                asyncio.create_task(_poll("contents", components.contents.refresh, dict)),
+                asyncio.create_task(_count_contents(metrics, components.contents)),
             ]
             try:
                 yield {"service": service}
@@ -59,52 +59,52 @@ def lifespan_of(settings: Settings, parts: Parts, numbers: Metrics, keys: Keys) 
                 await asyncio.gather(*refresh_tasks, return_exceptions=True)
                 for threads in (service.pantry_threads, service.contents_threads, service.feedback_threads):
                     threads.close()
-        parts.pantry.close()
-        parts.contents.close()
+        components.pantry.close()
+        components.contents.close()
         service.feedback.close()
 
     return lifespan
 
 
-def _service(settings: Settings, parts: Parts, numbers: Metrics, pipeline: Pipeline) -> Service:
-    model = parts.model
+def _service(settings: Settings, components: Components, metrics: Metrics, pipeline: Pipeline) -> Service:
+    model = components.model
     return Service(
         model=model.name,
         checksum=model.checksum,
         pipeline=pipeline,
-        recogniser=parts.recogniser,
-        classifier=parts.classifier,
+        recogniser=components.recogniser,
+        classifier=components.classifier,
         limits=text_limits(settings, model),
         embedding_size=model.encoder.size,
-        pantry=parts.pantry,
+        pantry=components.pantry,
         blank=blank(model.form),
-        contents=parts.contents,
+        contents=components.contents,
         keep_pictures=settings.keep_pictures,
         answers=Answers(),
         feedback=Feedback(settings.data / FEEDBACK, max_bytes=settings.max_store),
-        metrics=numbers,
+        metrics=metrics,
         pantry_threads=StoreThreads("the pantry"),
         contents_threads=StoreThreads("the contents"),
         feedback_threads=StoreThreads("the feedback", threads=4),
     )
 
 
-def _set_gauges(numbers: Metrics, parts: Parts) -> None:
-    """Gauges that are read from memory when they are asked for."""
-    vocabulary = parts.vocabulary
-    numbers.labels.set_function(lambda: len(vocabulary.current.labels) if vocabulary.current else 0)
-    numbers.pantry_age.set_function(lambda: parts.pantry.status().age_s)
+def _set_gauges(metrics: Metrics, components: Components) -> None:
+    """Set gauges that are read from memory at each scrape."""
+    vocabulary = components.vocabulary
+    metrics.labels.set_function(lambda: len(vocabulary.current.labels) if vocabulary.current else 0)
+    metrics.pantry_age.set_function(lambda: components.pantry.status().age_s)
 
 
-async def _count_contents(numbers: Metrics, contents: ContentStore) -> None:
-    """Count the contents from time to time: `/metrics` must not wait for a store."""
+async def _count_contents(metrics: Metrics, contents: ContentStore) -> None:
+    """Count the entries periodically: `/metrics` must not wait for a store."""
     while True:
-        numbers.contents.set(await asyncio.to_thread(_count, contents))
+        metrics.contents.set(await asyncio.to_thread(_count, contents))
         await asyncio.sleep(COUNT_INTERVAL_S)
 
 
 def _count(contents: ContentStore) -> float:
-    """The number of entries; NaN where none are kept, or the store is away."""
+    """Return the number of entries; NaN where none are stored or the store is unavailable."""
     try:
         return contents.count()
     except LarderError:
@@ -124,9 +124,9 @@ async def _poll(what: str, refresh: Callable[[], bool | None], facts: Callable[[
             if await asyncio.to_thread(refresh):
                 log.info(what, **facts())
             last = None
-        except Exception as error:  # polling must outlive whatever a file or a pantry does
+        except Exception as error:  # polling must survive any failure of a file or store
             if str(error) != last:
-                ours = isinstance(error, LarderError)  # foreseen: its message is enough
-                log.error(f"the {what} cannot be brought up to date", reason=str(error), exc_info=not ours)
+                expected = isinstance(error, LarderError)  # its message is enough
+                log.error(f"cannot refresh the {what}", reason=str(error), exc_info=not expected)
             last = str(error)
         await asyncio.sleep(POLL_INTERVAL_S)

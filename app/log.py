@@ -1,4 +1,4 @@
-"""Logs as JSON lines on standard error, each with the id of the request it belongs to."""
+"""Logging: JSON lines on standard error, each with the id of its request."""
 
 import logging
 import sys
@@ -7,17 +7,17 @@ from typing import TextIO
 import structlog
 
 bind_request = structlog.contextvars.bound_contextvars
-"""A context in which every line carries the given values: `with bind_request(request_id=...):`."""
+"""Add values to every log line inside a context: `with bind_request(request_id=...):`."""
 
 
 def get_logger() -> structlog.stdlib.BoundLogger:
-    """A logger: the first argument is what happened, the keywords are its facts."""
+    """Return a logger: the first argument names the event, keywords are its fields."""
     logger: structlog.stdlib.BoundLogger = structlog.get_logger()
     return logger
 
 
 class _Stderr(logging.StreamHandler[TextIO]):
-    """Writes to what is standard error at the moment of writing."""
+    """Write to what standard error is at the time of writing."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
@@ -28,7 +28,7 @@ class _Stderr(logging.StreamHandler[TextIO]):
 
 
 def configure(level: str) -> None:
-    """Send our lines, and those of libraries that use the standard logging, to standard error as JSON."""
+    """Send our log lines, and those of libraries that use `logging`, to standard error as JSON."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -52,7 +52,7 @@ def configure(level: str) -> None:
     )
     logging.captureWarnings(True)
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    for name in ("uvicorn", "uvicorn.error"):  # started by its own command, uvicorn has handlers of its own
+    for name in ("uvicorn", "uvicorn.error"):  # uvicorn's own command adds handlers
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
     for name in ("uvicorn.access", "mangum.http"):  # ours carry the request id

@@ -1,4 +1,4 @@
-"""The app: its routes and its middlewares over the parts that the settings name."""
+"""The ASGI app: its routes and middlewares over the components that the settings name."""
 
 from collections.abc import MutableMapping
 from typing import Any
@@ -27,7 +27,7 @@ from app.api.admission import AdmissionMiddleware
 from app.api.bodies import MAX_ELEMENTS, BodyMiddleware
 from app.api.pantry import EncodedSlashMiddleware
 from app.api.requests import RequestMiddleware
-from app.components import Model, open_parts
+from app.components import Model, open_components
 from app.errors import LarderError
 from app.lifespan import lifespan_of
 from app.log import configure
@@ -37,10 +37,10 @@ from app.serving.keys import Keys
 from app.settings import Settings, allowed_hosts, read_settings, traced
 from app.tracing import open_tracing
 
-TELEMETRY = TelemetryConfig(metrics=False, logs=False, operation_spans=False)  # traces alone are FastAPI's
+TELEMETRY = TelemetryConfig(metrics=False, logs=False, operation_spans=False)  # FastAPI makes only the traces
 CORS: dict[str, Any] = {
     "allow_methods": ["GET", "POST", "PUT", "DELETE"],
-    "allow_headers": ["*"],  # whatever a client library adds; there are no cookies to protect
+    "allow_headers": ["*"],  # client libraries add headers of their own; there are no cookies to protect
     "expose_headers": ["Retry-After", "X-Request-ID"],
 }
 DESCRIPTION = "Larder recognises what is in a picture, says how sure it is, and keeps the pantry's counts."
@@ -50,12 +50,12 @@ def _not_traced(scope: MutableMapping[str, Any]) -> bool:
     return scope["type"] == "http" and scope["path"] in OPEN_PATHS
 
 
-def middlewares(settings: Settings, keys: Keys, numbers: Metrics) -> list[Middleware]:
+def middlewares(settings: Settings, keys: Keys, metrics: Metrics) -> list[Middleware]:
     """Return the middlewares in the order in which they see a request."""
     outermost = [Middleware(CORSMiddleware, allow_origins=settings.cors, **CORS)] if settings.cors else []
     return [
         *outermost,
-        Middleware(RequestMiddleware, metrics=numbers),
+        Middleware(RequestMiddleware, metrics=metrics),
         Middleware(AccessMiddleware, keys=keys, origins=settings.cors, hosts=allowed_hosts(settings)),
         Middleware(AdmissionMiddleware, most=settings.max_queue, most_bytes=settings.max_queue_bytes),
         Middleware(BodyMiddleware, max_bytes=settings.max_body, max_elements=MAX_ELEMENTS + 4 * settings.max_labels),
@@ -66,7 +66,7 @@ def middlewares(settings: Settings, keys: Keys, numbers: Metrics) -> list[Middle
 def create_app(
     settings: Settings | None = None, model: Model | None = None, store: PantryStore | None = None
 ) -> FastAPI:
-    """The app, from the environment's settings unless others are given, with its model opened already.
+    """Build the app and open its model; settings come from the environment unless they are given.
 
     Raises SystemExit with one line when a setting, the bundle, the labels or the pantry cannot be used.
     """
@@ -76,19 +76,19 @@ def create_app(
         bound_memory()
         keys = Keys([key.get_secret_value() for key in settings.api_keys], settings.api_keys_file)
         tracing = open_tracing(__version__) if traced() else None
-        parts = open_parts(settings, model, store)
+        components = open_components(settings, model, store)
     except LarderError as error:
         raise SystemExit(f"larder cannot start: {error}") from error
-    numbers = Metrics()
-    numbers.model(parts.model.name, __version__)
+    metrics = Metrics()
+    metrics.model(components.model.name, __version__)
     app = FastAPI(
         title="Larder",
         version=__version__,
         description=DESCRIPTION,
         responses=failures.ANYWHERE,
-        redirect_slashes=False,  # a proxy may have stripped a prefix that a new address would need
-        lifespan=lifespan_of(settings, parts, numbers, keys),
-        middleware=middlewares(settings, keys, numbers),
+        redirect_slashes=False,  # a redirect would lack a prefix that a proxy has stripped
+        lifespan=lifespan_of(settings, components, metrics, keys),
+        middleware=middlewares(settings, keys, metrics),
         telemetry=TELEMETRY | {"tracing": bool(tracing), "exclude": _not_traced},
     )
     recognition = (process_image, classify, embeddings, hugging_face)

@@ -1,4 +1,4 @@
-"""Metrics in Prometheus' text form."""
+"""Prometheus metrics."""
 
 from collections.abc import Sequence
 
@@ -12,9 +12,9 @@ _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class Metrics:
-    """One service's metrics, in a registry of their own: two services in one process do not mix.
+    """One service's metrics, in their own registry, so that two services in one process do not mix.
 
-    Labels take few values: routes by their template, never by the requested path. A gauge reads memory alone.
+    Labels have few values: routes by their template, never by the requested path. Gauges read only memory.
     """
 
     def __init__(self) -> None:
@@ -36,19 +36,19 @@ class Metrics:
         self._batches = Histogram(
             "larder_batch_pictures", "Pictures encoded in one call", buckets=_PICTURES, registry=registry
         )
-        self._model = Info("larder_model", "What is served", registry=registry)
+        self._model = Info("larder_model", "The served model", registry=registry)
         self.in_hand = Gauge("larder_pictures_in_hand", "Pictures being decoded, queued or encoded", registry=registry)
         self.waiting = Gauge("larder_queue_pictures", "Decoded pictures that wait for a batch", registry=registry)
         self.labels = Gauge("larder_labels", "Labels to choose from", registry=registry)
         self.pantry_age = Gauge("larder_pantry_age_seconds", "Age of the pantry that is served", registry=registry)
-        self.contents = Gauge("larder_contents", "Contents in the index", registry=registry)
+        self.contents = Gauge("larder_contents", "Entries in the index", registry=registry)
 
     def model(self, name: str, version: str) -> None:
         """Set the name and version of the served model."""
         self._model.info({"name": name, "version": version})
 
     def request(self, method: str, route: str, status: int, seconds: float, code: str | None) -> None:
-        """Count an answered request; `code` is that of its error, None where there was none."""
+        """Count an answered request; `code` is its error code, None if it succeeded."""
         method = method if method in _METHODS else "other"
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
@@ -67,5 +67,5 @@ class Metrics:
             self.stage("encode", seconds)
 
     def text(self) -> bytes:
-        """All metrics in Prometheus' text form."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)

@@ -1,4 +1,4 @@
-"""Libraries that not everybody has installed: who needs one that is missing hears how it is had."""
+"""Optional dependencies, with an install hint when one is missing."""
 
 import importlib.util
 
@@ -6,7 +6,7 @@ from app.errors import StartError
 
 
 def need(what: str, modules: tuple[str, ...], requirements: str) -> None:
-    """Raises StartError when one of the modules is not installed.
+    """Raise StartError when one of the modules is not installed.
 
     >>> need("magic", ("math", "wand"), "requirements-magic.txt")
     Traceback (most recent call last):

@@ -1,10 +1,10 @@
-"""Objects in S3, or in a store that speaks its protocol, as if they were files: what goes wrong is an OSError.
+"""Objects in S3 or a compatible store, read like files: failures are OSErrors.
 
-A store that cannot be reached, or that refuses the keys, is a ConnectionError; an object that may not be read is a
-PermissionError.
+An unreachable store, or one that refuses the credentials, raises ConnectionError; an object that may not be read
+raises PermissionError.
 
-Keys, region and endpoint come from where AWS's own tools take them: the role of the task, `AWS_PROFILE`,
-`AWS_ENDPOINT_URL_S3` and their kin.
+Credentials, region and endpoint come from where AWS's own tools read them: the task's role, `AWS_PROFILE`,
+`AWS_ENDPOINT_URL_S3` and the like.
 """
 
 import errno
@@ -20,9 +20,9 @@ from app.optional import need
 
 SCHEME = "s3://"
 _CONNECTIONS = 32
-_AHEAD = 1024 * 1024  # bytes asked for at least, by one who reads an object in parts
+_READ_AHEAD = 1024 * 1024  # bytes fetched at least when an object is read in ranges
 _MISSING = ("404", "NoSuchKey", "NoSuchBucket")
-_REFUSED = (  # whatever object is asked for
+_REFUSED = (  # error codes that do not depend on the object
     "401", "ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken",
     "RequestTimeTooSkewed", "SignatureDoesNotMatch", "TokenRefreshRequired", "UnrecognizedClientException",
 )  # fmt: skip
@@ -30,7 +30,7 @@ _REFUSED = (  # whatever object is asked for
 
 @dataclass(frozen=True)
 class Place:
-    """An object, or the prefix of some."""
+    """An object, or a prefix of several."""
 
     bucket: str
     key: str
@@ -39,34 +39,34 @@ class Place:
         return f"{SCHEME}{self.bucket}/{self.key}"
 
     def under(self, name: str) -> "Place":
-        """The object of that name below this prefix."""
+        """Return the object of that name below this prefix."""
         return replace(self, key=self.folder + name)
 
     @property
     def folder(self) -> str:
-        """The key as a folder's: empty, or with a slash at its end. Other slashes are a part of S3's keys."""
+        """The key as a folder: empty, or with a slash at its end. Other slashes belong to the key."""
         return self.key if self.key.endswith("/") or not self.key else f"{self.key}/"
 
 
 def parse_place(url: str) -> Place:
-    """The place of a URL; raises SettingsError for one that names no bucket.
+    """Parse a URL. Raises SettingsError if it names no bucket.
 
     >>> parse_place("s3://pictures/2024/may").under("lemon.jpg")
     Place(bucket='pictures', key='2024/may/lemon.jpg')
     """
     bucket, _, key = url.removeprefix(SCHEME).partition("/")
     if not url.startswith(SCHEME) or not bucket:
-        raise SettingsError(f"{url!r} was found; s3://BUCKET/PREFIX is the form")
+        raise SettingsError(f"{url!r} was found; the form s3://BUCKET/PREFIX is expected")
     return Place(bucket, key)
 
 
 class S3:
-    """One client; safe to call from several threads. Each call is tried `attempts` times, `timeout` seconds long."""
+    """A thread-safe client. Each call is tried `attempts` times, for `timeout` seconds each."""
 
     def __init__(self, attempts: int = 5, timeout: float = 20) -> None:
-        """Raises StartError when boto3 is not installed or finds its configuration wrong."""
+        """Raise StartError if boto3 is not installed or its configuration is invalid."""
         need("s3://", ("boto3",), "requirements-aws.txt")
-        import boto3  # a quarter of a second, for those alone who need it
+        import boto3  # takes a quarter of a second
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
 
@@ -80,7 +80,7 @@ class S3:
             raise StartError(f"S3 cannot be used: {error}") from error
 
     def read(self, place: Place, check_size: Callable[[int], None] | None = None) -> bytes:
-        """Return an object's bytes; `check_size` gets their number before they are fetched, and may raise."""
+        """Return an object's bytes; `check_size` gets their number before they are downloaded, and may raise."""
         with _as_files(place):
             answer = self._client.get_object(Bucket=place.bucket, Key=place.key)
             with closing(answer["Body"]) as body:
@@ -90,12 +90,12 @@ class S3:
         return data
 
     def copy(self, place: Place, path: Path) -> None:
-        """An object into a file, without holding it in memory."""
+        """Download an object into a file without holding it in memory."""
         with _as_files(place):
             self._client.download_file(place.bucket, place.key, str(path))
 
     def newer(self, place: Place, tag: str | None) -> tuple[str, bytes] | None:
-        """An object's ETag and bytes; None when `tag` is still its ETag."""
+        """Return an object's ETag and bytes; None if `tag` is still its ETag."""
         condition = {"IfNoneMatch": tag} if tag else {}
         try:
             with _as_files(place):
@@ -105,12 +105,12 @@ class S3:
             return None
 
     def size(self, place: Place) -> int:
-        """How many bytes an object has."""
+        """Return an object's size in bytes."""
         with _as_files(place):
             return int(self._client.head_object(Bucket=place.bucket, Key=place.key)["ContentLength"])
 
     def files(self, prefix: Place) -> Iterator[tuple[str, int]]:
-        """Yield name and bytes of each object below a prefix, which is taken for a folder, by name."""
+        """Yield the name and size of each object below a prefix, which is treated as a folder, sorted by name."""
         start = prefix.folder
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=prefix.bucket, Prefix=start)
         with _as_files(prefix):
@@ -118,19 +118,19 @@ class S3:
                 yield from ((each["Key"][len(start) :], each["Size"]) for each in page.get("Contents", []))
 
     def part(self, place: Place, start: int, length: int) -> bytes:
-        """At most `length` bytes of an object from `start` on."""
+        """Return at most `length` bytes of an object from `start` on."""
         span = f"bytes={start}-{start + length - 1}"
         with _as_files(place):
             data: bytes = self._client.get_object(Bucket=place.bucket, Key=place.key, Range=span)["Body"].read()
         return data
 
     def open(self, place: Place) -> BinaryIO:
-        """An object to be read in parts, of which only those are fetched."""
-        return io.BufferedReader(_Object(self, place), _AHEAD)
+        """Open an object for random access; only the ranges that are read are downloaded."""
+        return io.BufferedReader(_Object(self, place), _READ_AHEAD)
 
 
 class _Object(io.RawIOBase):
-    """What BufferedReader reads from."""
+    """The raw, seekable stream below BufferedReader."""
 
     def __init__(self, s3: S3, place: Place) -> None:
         self._s3 = s3
@@ -160,12 +160,12 @@ class _Object(io.RawIOBase):
 
 
 class _NotModified(Exception):
-    """The answer 304."""
+    """S3 answered 304."""
 
 
 @contextmanager
 def _as_files(place: Place) -> Iterator[None]:
-    """Botocore's errors as OSErrors, with the place for a file name."""
+    """Map botocore's errors to OSErrors with the place as file name."""
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
 

@@ -1,4 +1,4 @@
-"""Every setting of the service, read once from the environment: `LARDER_` and the name in capitals.
+"""The settings of the service, read once from the environment: `LARDER_` and the name in capitals.
 
 >>> Settings(port=9000).port
 9000
@@ -23,14 +23,14 @@ MILVUS = r"milvus://[A-Za-z0-9.-]+:[0-9]{1,5}/[A-Za-z_][A-Za-z0-9_]{0,199}"
 
 
 def available_processors() -> int:
-    """How many processors this process may use: its affinity, cut down by the cgroup's quota (v2, then v1)."""
+    """Count the processors that this process may use: its affinity, limited by the cgroup's quota (v2, then v1)."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _cgroup_quota(Path("/sys/fs/cgroup"))
     return processors if quota is None else max(1, min(processors, math.ceil(quota)))
 
 
 def _cgroup_quota(root: Path) -> float | None:
-    """The processors' worth of time that the cgroup at `root` grants, or None where it grants all."""
+    """Return the cgroup's processor quota, None without one."""
     try:
         if (root / "cpu.max").exists():
             quota, period = (root / "cpu.max").read_text().split()
@@ -43,7 +43,7 @@ def _cgroup_quota(root: Path) -> float | None:
 
 
 class Settings(BaseSettings):
-    """All settings; frozen. The README's table has a line for each, and a test holds it to that."""
+    """All settings, frozen. The README's table has a row for each, which a test checks."""
 
     model_config = SettingsConfigDict(env_prefix="LARDER_", frozen=True, extra="forbid", env_ignore_empty=True)
 
@@ -145,18 +145,18 @@ class Settings(BaseSettings):
     @field_validator("api_keys", "formats", "cors", "hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        """A comma-separated string, as the environment has it, to its non-blank parts; without any it is a mistake."""
+        """Split a comma-separated string into its non-blank values, of which there must be one."""
         if not isinstance(value, str):
             return value
         parts = [part.strip() for part in value.split(",") if part.strip()]
         if value and not parts:
-            raise ValueError("one or more, comma-separated, are wanted")
+            raise ValueError("one or more comma-separated values are needed")
         return parts
 
     @field_validator("port", mode="before")
     @classmethod
     def _not_a_service_link(cls, value: object) -> object:
-        """In a Kubernetes namespace with a Service called larder, LARDER_PORT is its address: it counts as not set.
+        """Ignore the LARDER_PORT that Kubernetes sets to an address in a namespace with a Service called larder.
 
         The image names its own default, LARDER_IMAGE_PORT.
         """
@@ -167,19 +167,19 @@ class Settings(BaseSettings):
     @field_validator("google_credentials")
     @classmethod
     def _json(cls, value: SecretStr | None) -> SecretStr | None:
-        """A JSON object, whatever is in it; the error must not repeat it."""
+        """Require a JSON object; the error must not repeat it."""
         try:
             found = json.loads(value.get_secret_value()) if value else {}
         except ValueError:
             found = None
         if not isinstance(found, dict):
-            raise ValueError("the JSON that Google makes for a service account or a federation")
+            raise ValueError("the JSON of a Google service account or identity federation is expected")
         return value
 
     @field_validator("cors")
     @classmethod
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        """A scheme, a host and a port, as browsers send them, or * for all."""
+        """Require scheme, host and optional port, as browsers send them, or * for all."""
         if not all(re.fullmatch(r"\*|https?://[^/?#\s]+", origin) for origin in value):
             raise ValueError("origins such as https://example.org, without a path, or *")
         return value
@@ -187,7 +187,7 @@ class Settings(BaseSettings):
     @field_validator("hosts")
     @classmethod
     def _host_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        """Names without a port, or * for all; in lower case."""
+        """Require names without a port, or * for all; return them in lower case."""
         if not all(re.fullmatch(r"\*|[A-Za-z0-9._-]+", host) for host in value):
             raise ValueError("host names such as larder.example, without a port, or *")
         return tuple(host.lower().rstrip(".") for host in value)
@@ -195,7 +195,7 @@ class Settings(BaseSettings):
     @field_validator("formats")
     @classmethod
     def _known_formats(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        """Only formats that were tested with hostile files may be switched on."""
+        """Allow only formats that were tested with hostile files."""
         known = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
         formats = tuple(name.upper() for name in value)
         if not formats or not set(formats) <= set(known):
@@ -204,17 +204,17 @@ class Settings(BaseSettings):
 
 
 def firestore_emulator() -> str | None:
-    """HOST:PORT of Google's Firestore emulator, from the variable that all of Google's libraries know."""
+    """Return HOST:PORT of the Firestore emulator, from the variable that all of Google's libraries read."""
     return os.environ.get("FIRESTORE_EMULATOR_HOST") or None
 
 
 def traced() -> bool:
-    """Whether traces are wanted: by the variable that all of OpenTelemetry's libraries know."""
+    """Return whether to send traces, by the variable that all OpenTelemetry libraries read."""
     return bool(os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"))
 
 
 def task_role() -> tuple[str, str] | None:
-    """Where an ECS task gets the keys of its role, a URL, and its region; None outside ECS."""
+    """Return the URL of an ECS task's role credentials and its region; None outside ECS."""
     path = os.environ.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
     return (f"http://169.254.170.2{path}", os.environ.get("AWS_REGION", "us-east-1")) if path else None
 
@@ -230,7 +230,7 @@ def allowed_hosts(settings: Settings) -> tuple[str, ...]:
 
 
 def read_settings() -> Settings:
-    """The settings as the environment has them.
+    """Read the settings from the environment.
 
     Raises SettingsError with one line that names the setting, the value found and what is allowed.
     """

@@ -1,4 +1,4 @@
-"""Traces through OpenTelemetry: where spans go, and those of a picture's stages."""
+"""OpenTelemetry tracing: where spans are sent, and spans for a picture's stages."""
 
 from typing import TYPE_CHECKING
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
 span = trace.get_tracer("larder").start_as_current_span
-"""A context in which time counts as a stage, `with span("decode"):`; it costs a microsecond where nobody looks."""
+"""Record a stage as a span, `with span("decode"):`; costs a microsecond when tracing is off."""
 
 
 def note(name: str, value: str) -> None:
-    """Give the span of the moment, if there is one, an attribute."""
+    """Set an attribute of the current span, if there is one."""
     trace.get_current_span().set_attribute(name, value)
 
 

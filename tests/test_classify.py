@@ -56,7 +56,7 @@ def test_for_people_it_is_a_table(folder, capsys):
 def test_at_least_one_label_is_named(folder, capsys):
     """A list of none is no answer: one line, and exit status 2."""
     assert main(["classify", "red.png", "--top-k", "0"]) == 2
-    assert capsys.readouterr().err == "larder: --top-k: 0 was found; it is at least 1\n"
+    assert capsys.readouterr().err == "larder: --top-k: 0 was found; it must be at least 1\n"
 
 
 def test_a_bad_picture_does_not_stop_the_others(folder, capsys):
@@ -90,4 +90,4 @@ def test_what_stops_it_is_one_line(folder, capsys, monkeypatch, variable, value,
 def test_no_labels_is_said(folder, capsys):
     """--labels with nothing in it is an error."""
     assert main(["classify", "red.png", "--labels", " , "]) == 2
-    assert "--labels names no label" in capsys.readouterr().err
+    assert "--labels: no label was found" in capsys.readouterr().err

@@ -56,7 +56,7 @@ def test_labels_that_go_bad_are_one_line_in_the_log(start, settings, capsys):
         return "cannot be read" in seen
 
     wait_until(logged)
-    assert "the labels cannot be brought up to date" in seen
+    assert "cannot refresh the labels" in seen
     assert "Traceback" not in seen
     assert client.get("/labels").json()["count"] == 3
 

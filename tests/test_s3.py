@@ -129,7 +129,7 @@ def test_what_a_store_refuses_says_for_how_much_it_holds(bucket, code, status, k
 @pytest.mark.parametrize("url", ["s3://", "s3:///labels.txt", "s3:/bucket/labels.txt"])
 def test_a_url_names_a_bucket(url):
     """Anything else is refused with the form that is allowed."""
-    with pytest.raises(SettingsError, match="s3://BUCKET/PREFIX is the form"):
+    with pytest.raises(SettingsError, match="the form s3://BUCKET/PREFIX is expected"):
         parse_place(url)
 
 
