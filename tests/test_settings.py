@@ -63,7 +63,7 @@ def test_a_wrong_value_is_one_line(monkeypatch, name, value, allowed):
 def test_keys_that_are_none_do_not_open_the_service(monkeypatch, value):
     """Who sets keys wants some: a list without any is a mistake, not a service without keys."""
     monkeypatch.setenv("LARDER_API_KEYS", value)
-    with pytest.raises(SettingsError, match="LARDER_API_KEYS: that value was found; one or more, comma-separated"):
+    with pytest.raises(SettingsError, match="LARDER_API_KEYS: that value was found; one or more comma-separated"):
         read_settings()
 
 
