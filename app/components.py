@@ -13,9 +13,8 @@ from app.contents.none import NoContents
 from app.errors import EngineError, naming
 from app.images.header import ImageLimits
 from app.images.prepare import Preparer
-from app.images.preprocess import ImageForm
 from app.log import get_logger
-from app.model.bundle import Bundle, find_bundle, open_bundle
+from app.model.bundle import Bundle, BundleConfig, find_bundle, open_bundle
 from app.model.encoder import Encoder
 from app.model.engines import Engine
 from app.model.engines.choice import open_engine
@@ -48,19 +47,18 @@ FEEDBACK = "feedback.sqlite"  # in the data folder
 class Model:
     """A model and what the service needs to know about it."""
 
-    name: str
+    config: BundleConfig
     encoder: Encoder
-    form: ImageForm
-    logit_scale: float
-    known_margin: float | None
-    label_cosine: float | None
-    context_length: int
-    count_tokens: Callable[[str], int]
-    temperature: float | None
     checksum: str
+    count_tokens: Callable[[str], int]
     alignment: ImageAlignment | None = None
     background: Background | None = None
     """What the bundle brings of it; the settings' prompts come on top."""
+
+    @property
+    def name(self) -> str:
+        """Its name on the wire and in logs."""
+        return self.config.name
 
     @property
     def vectors(self) -> VectorModel:
@@ -108,16 +106,10 @@ def _model(settings: Settings, source: "Bundle | OpenedOriginal", engine: Engine
     cache = PromptCache(settings.data / "prompts.sqlite", f"{source.checksum} {engine.name}", settings.prompt_cache)
     get_logger().info("model", name=config.name, engine=engine.name, threads=settings.threads)
     return Model(
-        name=config.name,
+        config=config,
         encoder=Encoder(source.tokenize, engine, config.embedding_size, cache),
-        form=config.image_form,
-        logit_scale=config.logit_scale,
-        known_margin=config.calibration.known_margin if config.calibration else None,
-        label_cosine=config.calibration.label_cosine if config.calibration else None,
-        context_length=config.context_length,
-        count_tokens=lru_cache(PROMPTS_KEPT)(source.count_tokens),
-        temperature=config.calibration.temperature if config.calibration else None,
         checksum=source.checksum,
+        count_tokens=lru_cache(PROMPTS_KEPT)(source.count_tokens),
         alignment=ImageAlignment.load(source.likeness) if source.likeness else None,
         background=Background.load(source.background) if source.background else None,
     )
@@ -170,14 +162,16 @@ def open_vocabulary(settings: Settings, model: Model, store: PantryStore) -> Voc
 
 def open_recogniser(model: Model, current: Callable[[], LabelSet | None]) -> Recogniser:
     """Open the recogniser over a label set."""
-    return Recogniser(current, model.logit_scale, model.known_margin, model.temperature)
+    calibration = model.config.calibration
+    known_margin, temperature = (calibration.known_margin, calibration.temperature) if calibration else (None, None)
+    return Recogniser(current, model.config.logit_scale, known_margin, temperature)
 
 
 def open_classifier(settings: Settings, model: Model) -> Classifier:
-    """The classifier of labels that come with requests; encodes the background prompts."""
-    return Classifier(
-        open_background(settings, model).embeddings, model.logit_scale, model.label_cosine, model.known_margin
-    )
+    """Open the classifier among labels of requests; encodes the background prompts."""
+    background, calibration = open_background(settings, model).embeddings, model.config.calibration
+    label_cosine, known_margin = (calibration.label_cosine, calibration.known_margin) if calibration else (None, None)
+    return Classifier(background, model.config.logit_scale, label_cosine, known_margin)
 
 
 def open_background(settings: Settings, model: Model) -> Background:
@@ -194,12 +188,12 @@ def image_limits(settings: Settings) -> ImageLimits:
 
 def open_preparer(settings: Settings, model: Model) -> Preparer:
     """Return what turns pictures within the settings' limits into the model's input."""
-    return Preparer(model.form, image_limits(settings))
+    return Preparer(model.config.image_form, image_limits(settings))
 
 
 def text_limits(settings: Settings, model: Model) -> TextLimits:
     """Return the limits for the texts of one request."""
-    return TextLimits(settings.max_labels, settings.max_label_length, model.context_length, model.count_tokens)
+    return TextLimits(settings.max_labels, settings.max_label_length, model.config.context_length, model.count_tokens)
 
 
 @dataclass(frozen=True)

@@ -69,15 +69,13 @@ def lifespan_of(settings: Settings, components: Components, metrics: Metrics, ke
 def _service(settings: Settings, components: Components, metrics: Metrics, pipeline: Pipeline) -> Service:
     model = components.model
     return Service(
-        model=model.name,
-        checksum=model.checksum,
+        model=model.vectors,
         pipeline=pipeline,
         recogniser=components.recogniser,
         classifier=components.classifier,
         limits=text_limits(settings, model),
-        embedding_size=model.encoder.size,
         pantry=components.pantry,
-        blank=blank(model.form),
+        blank=blank(model.config.image_form),
         contents=components.contents,
         keep_pictures=settings.keep_pictures,
         answers=Answers(),

@@ -74,7 +74,10 @@ def main() -> None:
             (source / f"{number:05}.jpg").write_bytes(photo(seed=number))
         settings = read_settings().model_copy(update={"model": told.model, "data": Path(folder)})
         model = open_model(settings)
-        engine, size = model.encoder._engine, model.form.size  # that very engine: two would fight for the processors
+        engine, size = (
+            model.encoder._engine,
+            model.config.image_size,
+        )  # that very engine: two would fight for the processors
         batch = max(BATCHES, key=lambda batch: raw(engine, size, batch, told.count))
         bulk(settings, model, source, Path(folder) / "warm")
         pairs = [

@@ -99,7 +99,7 @@ def measure(model: Model, pictures: Floats, task: Task) -> None:
 
 
 def _logits(rule: Callable[[Doubles], Doubles], model: Model, pictures: Floats, vectors: Sequence[Floats]) -> Floats:
-    logits = [rule(model.logit_scale * (pictures @ each.T).astype(np.float64)) for each in vectors]
+    logits = [rule(model.config.logit_scale * (pictures @ each.T).astype(np.float64)) for each in vectors]
     return np.stack(logits, axis=1).astype(np.float32)
 
 

@@ -29,7 +29,7 @@ def open_offline(name: str) -> tuple[Model, Floats]:
 
 def encode_pictures(model: Model, pictures: Sequence[str]) -> Floats:
     """The unit vectors (N, D) of pictures in base64."""
-    preparer = Preparer(model.form, ImageLimits())
+    preparer = Preparer(model.config.image_form, ImageLimits())
     starts = tqdm(range(0, len(pictures), _PICTURES_A_CALL), desc="pictures", disable=None)
     parts = [pictures[start : start + _PICTURES_A_CALL] for start in starts]
     return np.concatenate([model.encoder.pictures([preparer.pixels(each) for each in part]) for part in parts])

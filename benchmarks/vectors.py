@@ -44,7 +44,7 @@ def drawn_chunks(count: int, size: int = 512) -> Iterator[Floats]:
 
 def real_vectors(model: Model, data: Path, count: int) -> Floats:
     """Unit vectors (count, D) of the pictures under `data`, each as often as it takes, cropped and mirrored anew."""
-    preprocess, rng = preprocessor(model.form), np.random.default_rng(0)
+    preprocess, rng = preprocessor(model.config.image_form), np.random.default_rng(0)
     pixels, vectors = [], []
     for number, picture in zip(tqdm(range(count), unit="picture"), _pictures(data), strict=False):
         pixels.append(preprocess(_varied(picture, rng)))

@@ -10,6 +10,7 @@ from PIL import Image
 
 from app.components import Model
 from app.images.preprocess import ImageForm
+from app.model.bundle import BundleConfig, Calibration
 from app.model.encoder import unit
 from app.model.engines import Floats
 
@@ -64,19 +65,34 @@ class ColourEncoder:
         return [0.0, 0.0, 0.0, 1.0]  # no colour at all
 
 
+def colour_config(known_margin: float | None) -> BundleConfig:
+    """The config of a model that sees colours; without a margin it is not calibrated at all."""
+    calibration = Calibration(temperature=2.0, known_margin=known_margin, label_cosine=0.5)
+    return BundleConfig(
+        format_version=1,
+        name="colours",
+        origin="computed",
+        licence="Apache-2.0",
+        image_size=FORM.size,
+        resize_mode=FORM.resize_mode,
+        interpolation=FORM.interpolation,
+        mean=FORM.mean,
+        std=FORM.std,
+        context_length=12,
+        embedding_size=4,
+        logit_scale=20.0,
+        calibration=None if known_margin is None else calibration,
+        sha256={"visual.onnx": "seen"},
+    )
+
+
 def colour_model(encoder: ColourEncoder | None = None, known_margin: float | None = 0.1) -> Model:
     """A Model that sees colours."""
     return Model(
-        name="colours",
+        config=colour_config(known_margin),
         encoder=encoder or ColourEncoder(),
-        form=FORM,
-        logit_scale=20.0,
-        known_margin=known_margin,
-        label_cosine=0.5,
-        temperature=2.0 if known_margin is not None else None,
-        context_length=12,
-        count_tokens=lambda text: len(text.split()) + 2,
         checksum="seen",
+        count_tokens=lambda text: len(text.split()) + 2,
     )
 
 

@@ -37,7 +37,7 @@ async def classify(body: Classify, service: ServiceDep) -> ClassifyAnswer:
         cosines=dict(zip(labels.names, answer.cosines, strict=True)),
         none_of_these=answer.none_of_these,
         confident=answer.confident,
-        model=service.model,
+        model=service.model.name,
     )
 
 

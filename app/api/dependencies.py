@@ -1,4 +1,4 @@
-"""The running service, which routes are given as `ServiceDep`."""
+"""The running service, which routes receive as the dependency `ServiceDep`."""
 
 import time
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import Annotated, Literal, TypedDict
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 
-from app.contents import ContentStore
+from app.contents import ContentStore, VectorModel
 from app.errors import NotFound
 from app.metrics import Metrics
 from app.model.engines import Floats
@@ -30,13 +30,11 @@ class Service:
     Stores block, so routes call them in threads: `await service.pantry_threads.read(service.pantry.get, name)`.
     """
 
-    model: str
-    checksum: str
+    model: VectorModel
     pipeline: Pipeline
     recogniser: Recogniser
     classifier: Classifier
     limits: TextLimits
-    embedding_size: int
     pantry: PantryStore
     blank: Floats
     contents: ContentStore
@@ -51,16 +49,16 @@ class Service:
 
     @contextmanager
     def ranking(self) -> Iterator[None]:
-        """What is done inside counts as the stage "rank", in the metrics and in the traces."""
+        """Time the block as the stage "rank" in metrics and traces."""
         start = time.perf_counter()
         with span("rank"):
             yield
         self.metrics.stage("rank", time.perf_counter() - start)
 
     def check_model(self, name: str) -> None:
-        """Raises NotFound for any name but the served model's."""
-        if name != self.model:
-            raise NotFound(f"there is no model {name[:100]!r} here; {self.model!r} is served")
+        """Raise NotFound for any name but the served model's."""
+        if name != self.model.name:
+            raise NotFound(f"there is no model {name[:100]!r} here; {self.model.name!r} is served")
 
 
 class State(TypedDict):
@@ -70,7 +68,7 @@ class State(TypedDict):
 
 
 async def _service(request: Request) -> Service:
-    """The service; a coroutine, because a plain function would need one of the framework's threads."""
+    """Return the service; a coroutine, because FastAPI runs plain functions in threads."""
     service: Service = request.state.service
     return service
 

@@ -25,8 +25,8 @@ async def embeddings(body: Embeddings, service: ServiceDep) -> EmbeddingsAnswer:
     """Embed texts and images, which may be mixed; the embeddings have unit length, so the cosine is the dot product."""
     if body.model is not None:
         service.check_model(body.model)
-    if body.dimensions not in (None, service.embedding_size):
-        raise InvalidRequest(f"dimensions: {body.dimensions} was found; {service.model} has {service.embedding_size}")
+    if body.dimensions not in (None, service.model.size):
+        raise InvalidRequest(f"dimensions: {body.dimensions} was found; {service.model.name} has {service.model.size}")
     inputs = [body.input] if isinstance(body.input, str) else body.input
     pictures = list(dict.fromkeys(each for each in inputs if _is_picture(each, body.modality)))
     texts = [each for each in inputs if not _is_picture(each, body.modality)]
@@ -39,7 +39,7 @@ async def embeddings(body: Embeddings, service: ServiceDep) -> EmbeddingsAnswer:
             Embedding(index=index, embedding=_wire(vectors[each], body.encoding_format))
             for index, each in enumerate(inputs)
         ],
-        model=service.model,
+        model=service.model.name,
         usage=Usage(prompt_tokens=tokens, total_tokens=tokens),
     )
 

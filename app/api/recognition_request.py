@@ -44,7 +44,7 @@ class RecognitionRequest:
 
     def answer(self, recognition: Recognition, update: ItemUpdate | None = None, **more: Any) -> ProcessImageAnswer:
         """Make the response of a recognition and of the update of its item."""
-        facts: dict[str, Any] = {"label_count": recognition.label_count, "model": self.service.model}
+        facts: dict[str, Any] = {"label_count": recognition.label_count, "model": self.service.model.name}
         return ProcessImageAnswer(**response_fields(recognition), **facts, **pantry_fields(update), **more)
 
     async def update_pantry(self, recognised: Mapping[Label, int]) -> dict[str, ItemUpdate]:

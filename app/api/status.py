@@ -105,7 +105,7 @@ def _health(service: Service, phase: Phase, message: str) -> Health:
     return Health(
         message=message,
         status=phase,
-        model=service.model,
+        model=service.model.name,
         labels=0 if phase == "starting" else len(service.recogniser.label_set.labels),
         pantry=PantryHealth(status=pantry.status, age_s=round(pantry.age_s, 1)),
         version=__version__,

@@ -33,7 +33,7 @@ async def teach(item: str, body: Examples, service: ServiceDep) -> ExampleList:
     name = item_name(item)
     _ = service.recogniser.label_set  # while starting, refuse before a picture is decoded
     vectors = await service.pipeline.vectors(body.images)
-    new = [new_example(name, service.checksum, vector) for vector in vectors]
+    new = [new_example(name, service.model.checksum, vector) for vector in vectors]
     warnings = await service.pantry_threads.change(keep, service, name, new)
     return wire(service, name, new, warnings)
 
@@ -83,7 +83,7 @@ def _warnings(service: Service, examples: list[Example], new: Sequence[Example] 
 
 def _is_used(example: Example, service: Service) -> bool:
     """Return whether the served model can use it: other programs may write anything to the pantry."""
-    return example.model == service.checksum and example.vector.shape == (service.embedding_size,)
+    return example.model == service.model.checksum and example.vector.shape == (service.model.size,)
 
 
 def wire(service: Service, item: str, examples: list[Example], warnings: dict[str, ExampleWarning]) -> ExampleList:
@@ -99,7 +99,7 @@ def wire(service: Service, item: str, examples: list[Example], warnings: dict[st
         )
         for each in examples
     ]
-    return ExampleList(item=item, model=service.model, examples=entries)
+    return ExampleList(item=item, model=service.model.name, examples=entries)
 
 
 @router.post("/feedback")
@@ -115,10 +115,10 @@ async def feedback(body: Feedback, service: ServiceDep) -> FeedbackAnswer:
     if label and label.item:
         name = label.item  # the pantry may have it under a synonym
     keep_feedback = service.feedback_threads.change
-    await keep_feedback(service.feedback.keep, answer.id, answer, name, service.checksum)
+    await keep_feedback(service.feedback.keep, answer.id, answer, name, service.model.checksum)
     taught = None
     if body.teach:
-        new = [new_example(name, service.checksum, vector) for vector in answer.vectors]
+        new = [new_example(name, service.model.checksum, vector) for vector in answer.vectors]
         taught = wire(service, name, new, await service.pantry_threads.change(keep, service, name, new)).examples
     return FeedbackAnswer(
         request_id=body.request_id,

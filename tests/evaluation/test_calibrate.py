@@ -82,8 +82,8 @@ def test_a_bundle_is_calibrated_from_pictures(here, bundle, parquet, class_list,
     assert found["before"]["known_margin"] is None
     assert found["after"]["negative_log_likelihood"] <= found["before"]["negative_log_likelihood"]
     model = open_model(Settings(model=str(bundle)))
-    assert model.temperature == found["after"]["temperature"]
-    assert model.known_margin == found["after"]["known_margin"]
+    assert model.config.calibration.temperature == found["after"]["temperature"]
+    assert model.config.calibration.known_margin == found["after"]["known_margin"]
 
 
 def test_confidence_is_measured_and_nothing_is_written(here, bundle, parquet, class_list, prompts, capsys):

@@ -194,7 +194,7 @@ ODD_EXAMPLES = {
 def test_nothing_in_an_examples_document_is_an_error(start, in_firestore, phone):
     """Examples that other programs write are used as far as they can be, and every call goes on."""
     client = start(pantry=in_firestore)
-    model = client.app.state.service.checksum
+    model = client.app.state.service.model.checksum
     client.put("/pantry/rice", json={"count": 1}).raise_for_status()
     examples = phone._client.collection("pantry_examples")
     for id, fields in ODD_EXAMPLES.items():
