@@ -47,7 +47,7 @@ OWNERS = {
 
 
 def name_of(path: Path) -> str:
-    """`app/api/health.py` -> `api.health`; a package by its folder's name."""
+    """`app/api/status.py` -> `api.status`; a package by its folder's name."""
     parts = path.relative_to(ROOT / "app").with_suffix("").parts
     return ".".join(part for part in parts if part != "__init__")
 

@@ -20,7 +20,7 @@ _WIDEST = 20  # beyond this ratio of the sides the far ends, which the centre cr
 
 @dataclass(frozen=True)
 class ImageForm:
-    """The form in which a model takes pictures: see section 3 of the architecture."""
+    """The form in which a model takes pictures; fields of a bundle's `config.json`."""
 
     size: int
     resize_mode: str  # "shortest", "longest" or "squash"

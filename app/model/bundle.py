@@ -70,7 +70,7 @@ class Source(BaseModel):
 
 
 class BundleConfig(BaseModel):
-    """`config.json`, section 3 of the architecture."""
+    """`config.json` of a bundle."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
