@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
     classify.add_argument(
         "--labels", metavar="A,B,C", help="the labels; by default those of the label file and the pantry"
     )
-    classify.add_argument("--top-k", type=int, default=5, metavar="K", help="how many labels to print (5)")
+    classify.add_argument("--top-k", type=int, default=5, metavar="K", help="the number of labels in an answer (5)")
     classify.add_argument("--json", action="store_true", help="print one JSON object per line")
     add_bulk(commands)
     add_pantry(commands)
@@ -45,7 +45,7 @@ def add_bulk(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     classify.add_argument(
         "--labels", metavar="A,B,C", help="the labels; by default those of the label file and the pantry"
     )
-    classify.add_argument("--top-k", type=int, default=5, metavar="K", help="how many labels to print (5)")
+    classify.add_argument("--top-k", type=int, default=5, metavar="K", help="the number of labels in an answer (5)")
     index = actions.add_parser("index", help="add the pictures to the contents, to be searched")
     index.add_argument(
         "--collection", default="default", metavar="NAME", help="the collection to add them to (default)"

@@ -26,7 +26,7 @@ class SQLiteFile:
     def __init__(
         self, name: str, path: Path, schema: str, *, max_bytes: int | None = None, timeout_s: float = TIMEOUT_S
     ) -> None:
-        """Opens the file, and makes it where there is none, for its owner alone; raises StoreUnavailable."""
+        """Open the file, created if missing and readable only by its owner. Raises StoreUnavailable."""
         self.name = name
         self.path = path
         self._max_bytes = max_bytes
@@ -109,7 +109,7 @@ class SQLiteFile:
 
 
 def make_private(path: Path) -> None:
-    """Make an empty file that its owner alone may read, and a folder for it, where there are none; raises OSError."""
+    """Create an empty file that only its owner may read, and its folder, if they are missing. Raises OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
         path.touch(mode=0o600)

@@ -75,7 +75,7 @@ async def _service(request: Request) -> Service:
 
 ServiceDep = Annotated[Service, Depends(_service)]
 
-# For the OpenAPI document alone: AccessMiddleware checks the key, so no route can forget to
+# Only for the OpenAPI document: AccessMiddleware checks the key, so no route can forget to
 KEYS = [Security(HTTPBearer(auto_error=False)), Security(APIKeyHeader(name="X-API-Key", auto_error=False))]
 
 Phase = Literal["ready", "starting", "draining", "failing"]

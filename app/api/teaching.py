@@ -28,7 +28,7 @@ async def teach(item: str, body: Examples, service: ServiceDep) -> ExampleList:
     """Teach an item by example images (few-shot): within a second every service of this pantry recognises it by them.
 
     A new item is created with count 0. The embeddings are stored, not the images. An example with a warning (a
-    near-duplicate, or one that looks like another label) is stored all the same: `DELETE` undoes it.
+    near-duplicate, or one that looks like another label) is still stored: `DELETE` undoes it.
     """
     name = item_name(item)
     _ = service.recogniser.label_set  # while starting, refuse before a picture is decoded
