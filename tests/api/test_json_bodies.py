@@ -97,7 +97,7 @@ def test_wrong_values_of_a_map_stop_at_the_first(client):
     body = {"image_data": "x", "labels": {f"label{place}": 0 for place in range(MANY)}}
     assert "labels.map: 'label0' has a value" in problem(client.post("/classify", json=body), 422, "invalid_request")
     body = {"text": "a", "filter": {f"field{place}": [] for place in range(MANY)}}
-    assert "filter: 9,000 fields; at most 10" in problem(
+    assert "filter: 9,000 fields were found; at most 10 are accepted" in problem(
         client.post("/contents/search", json=body), 422, "invalid_request"
     )
 
