@@ -132,11 +132,11 @@ def test_browsers_may_ask_from_the_named_pages(environment, event):
 
 def test_running_out_of_time_is_503(environment):
     """A second before Lambda would cut the answer off, it is ours; the next one comes in time."""
-    reply = environment.invoke(http_event("POST", "/process-image", send()), seconds=lambda_handler.MARGIN)
+    reply = environment.invoke(http_event("POST", "/process-image", send()), seconds=lambda_handler.MARGIN_S)
     assert reply["statusCode"] == 503
     assert answer_of(reply)["error"]["code"] == "overloaded"
     late = http_api_event("GET", "/labels", Origin="https://shop.example")
-    reply = environment.invoke(late, seconds=lambda_handler.MARGIN)
+    reply = environment.invoke(late, seconds=lambda_handler.MARGIN_S)
     assert (reply["statusCode"], reply["headers"]["access-control-allow-origin"]) == (503, "https://shop.example")
     assert environment.invoke(http_event("POST", "/process-image", send()))["statusCode"] == 200
 
@@ -222,7 +222,7 @@ def handle(monkeypatch):
 
 def test_labels_that_do_not_come_are_said(handle, settings, encoder, monkeypatch):
     """A start that cannot encode its labels in time is `starting`, and ready as soon as it can."""
-    monkeypatch.setattr(lambda_handler, "PATIENCE", 0.05)
+    monkeypatch.setattr(lambda_handler, "LABELS_WAIT_S", 0.05)
     app = create_app(settings, colour_model(encoder))
     encoder.open.clear()
     ask = handle(app)
