@@ -54,17 +54,13 @@ chaos: .venv/dev models/ViT-B-32-none/config.json ## hostile inputs, overload, k
 rolling: .venv/dev ## replace services behind nginx while 10,000 requests are asked: none may fail
 	$(BIN)/python -m benchmarks.rolling
 
-train: .venv/model ## train larder-small anew from the pictures in DATA, in three runs
-	$(BIN)/python -m app.training train $(DATA) --recipe groceries --keep data/training/first --set muon=false
-	$(BIN)/python -m app.training train $(DATA) --recipe groceries --keep data/training/second \
-	  --start data/training/first --epochs 55 --set muon=false --set learning_rate=0.0012 --set sizes=[128] \
-	  --set mix_share=0.5
-	$(BIN)/python -m app.training train $(DATA) --recipe groceries --keep data/training/third \
-	  --start data/training/second --epochs 112 --set sizes=[128,128,160] --set image_size=192 \
-	  --set mix_share=0.5 --set weight_decay=0.15
-	$(BIN)/python -m app.training export data/training/third models/larder-small --data $(DATA)
-	$(BIN)/python -m app.evaluation likeness models/larder-small --data $(DATA)/grocery/train.parquet \
-	  --classes labels/pantry.txt
+train: .venv/model ## make larder-small from pretrained parts and the pictures in DATA; needs WordNet (apt: wordnet-base)
+	$(BIN)/python -m app.training.tower train $(DATA) --keep data/training/tower
+	$(BIN)/python -m app.training.words data/training/tower/features.npz data/training/texts \
+	  --classes $(DATA)/grocery/classes.csv
+	$(BIN)/python -m app.training.tower bundle data/training/tower data/training/texts models/larder-small
+	$(BIN)/python -m app.evaluation calibrate models/larder-small --data $(DATA)/grocery/val.parquet \
+	  --classes labels/pantry.txt --others $(DATA)/cifar10/train.parquet
 
 train-cifar: .venv/model ## train cifar-small anew from the pictures in DATA
 	$(BIN)/python -m app.training train $(DATA)/cifar10/train.parquet --recipe cifar --keep data/training/cifar
@@ -73,7 +69,7 @@ train-cifar: .venv/model ## train cifar-small anew from the pictures in DATA
 	  --note "$(CIFAR)"
 
 baseline: .venv/model ## train the CNNs that CLIP is compared with on the pictures in DATA, and keep their answers
-	$(BIN)/python -m app.evaluation baseline $(GROCERIES) --train-size 80 --size 112 --epochs 24 \
+	$(BIN)/python -m app.evaluation baseline $(GROCERIES) --tuned $(DATA)/cifar10/train.parquet \
 	  --out docs/evaluation/groceries-cnn.npz
 	$(BIN)/python -m app.evaluation baseline $(CIFAR10) --size 32 --train-size 32 --batch 128 --epochs 3 --crop 0.6 \
 	  --out docs/evaluation/cifar10-cnn.npz

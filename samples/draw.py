@@ -17,16 +17,16 @@ NAMES: tuple[str, ...] = (*KINDS, *PRINTS)
 KEPT = {
     "banana": 106,
     "lemon": 107,
-    "lime": 104,
-    "orange": 106,
-    "regular tomato": 103,
+    "lime": 101,
+    "orange": 136,
+    "regular tomato": 104,
     "carrots": 100,
     "cucumber": 107,
-    "red bell pepper": 100,
+    "red bell pepper": 102,
     "yellow onion": 109,
     "avocado": 105,
     "granny smith apple": 109,
-    "oatly oat milk": 104,
+    "oatly oat milk": 102,
     "arla standard milk": 105,
 }
 

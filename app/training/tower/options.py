@@ -18,14 +18,11 @@ class Stage:
     last: float = 1.0
 
 
-CYCLES = (
+STAGES = (
     Stage(210, 224, 12, 1.0),
     Stage(231, 224, 6, 0.25),
     Stage(69, 224, 6, 0.25, 1.0, 120 / 189),
     Stage(120, 260, 6, 0.25, 120 / 189, 0.0),
-    Stage(20, 224, 6, 0.25, 0.0, 0.5),
-    Stage(200, 224, 6, 0.25, 0.5, 0.2),
-    Stage(130, 260, 6, 0.25, 0.2, 0.0),
 )
 
 
@@ -35,7 +32,7 @@ class TowerOptions:
 
     network: str = "lite2"
     seed: int = 0
-    stages: tuple[Stage, ...] = CYCLES
+    stages: tuple[Stage, ...] = STAGES
     groceries: int = 32  # in a step
     rate: float = 6e-4
     head_rate: float = 1.8e-3
