@@ -1,4 +1,4 @@
-"""The commands: `python -m app.evaluation compare`, `baseline`, `calibrate`, `confidence`, `likeness`, `unseen`."""
+"""The commands: `python -m app.evaluation compare`, `baseline`, `calibrate`, `confidence`, `likeness`, `things`, `unseen`."""
 
 import argparse
 import shlex
@@ -21,6 +21,7 @@ def parser() -> argparse.ArgumentParser:
     add_compare(commands)
     add_baseline(commands)
     add_confidence(commands)
+    add_things(commands)
     add_likeness(commands)
     add_several(commands)
     add_unseen(commands)
@@ -102,6 +103,22 @@ def add_several(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     several.add_argument("--json", action="store_true", help="print JSON")
 
 
+def add_things(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The command `things`."""
+    things = commands.add_parser("things", help="photographs of everyday things: their names, and whether known")
+    things.add_argument("bundle", metavar="BUNDLE", help="a bundle's name or folder")
+    things.add_argument("--data", type=Path, required=True, metavar="FILE", help="parquet: image, synset, name")
+    things.add_argument("--half", choices=["first", "second"], help="of every two pictures; without it, all")
+    things.add_argument("--classes", type=Path, default=Path("labels/pantry.txt"), metavar="FILE", help="(%(default)s)")
+    things.add_argument(
+        "--wordnet", type=Path, default=Path("/usr/share/wordnet"), metavar="FOLDER", help="(%(default)s)"
+    )
+    for name in ("templates", "background"):
+        file = Path(f"labels/{name}.txt")
+        things.add_argument(f"--{name}", type=Path, default=file, metavar="FILE", help="(%(default)s)")
+    things.add_argument("--json", action="store_true", help="print JSON")
+
+
 def add_unseen(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """The command `unseen`."""
     unseen = commands.add_parser("unseen", help="teach classes that were left out of the training: tunes a tower each")
@@ -168,6 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "baseline": baseline,
         "calibrate": confidence,
         "confidence": confidence,
+        "things": things,
         "likeness": likeness,
         "several": several,
         "unseen": unseen,
@@ -204,6 +222,13 @@ def compare(options: argparse.Namespace) -> int:
     paths = write_report(found, table, options.out)
     print(as_json(found) if options.json else figures(found) + "\nwritten: " + ", ".join(map(str, paths)))
     return 0
+
+
+def things(options: argparse.Namespace) -> int:
+    """Measure photographs of everyday things."""
+    from app.evaluation.things import run
+
+    return run(options, DATA)
 
 
 def confidence(options: argparse.Namespace) -> int:
