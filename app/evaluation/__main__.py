@@ -1,4 +1,4 @@
-"""The commands: `python -m app.evaluation compare`, `baseline`, `calibrate`, `confidence`, `likeness`, `things`, `unseen`."""
+"""The commands: `python -m app.evaluation compare`, `baseline`, `calibrate`, `confidence`, `likeness` and others."""
 
 import argparse
 import shlex
