@@ -66,6 +66,10 @@ def add_confidence(commands: "argparse._SubParsersAction[argparse.ArgumentParser
             help="the classes in the order of their numbers: a label file or CSV",
         )
         add_prompts(command)
+        if name == "calibrate":
+            for value in ("known-margin", "label-cosine"):
+                about = "instead of the fitted one, where it was chosen on other pictures"
+                command.add_argument(f"--{value}", type=float, metavar="X", help=about)
 
 
 def add_likeness(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -48,7 +48,9 @@ def run(options: argparse.Namespace, data: Path) -> int:
     found = gather(model, spoken, labelled, others)
     columns = {"now" if not writing else "before": judge(found, now)}
     if writing:
-        calibration = fit(found)
+        chosen = {"known_margin": options.known_margin, "label_cosine": options.label_cosine}
+        told = {name: value for name, value in chosen.items() if value is not None}
+        calibration = fit(found).model_copy(update=told)
         write_calibration(model.bundle.folder, calibration)
         columns["after"] = judge(found, calibration)
     print(json.dumps({name: asdict(each) for name, each in columns.items()}) if options.json else table(columns))

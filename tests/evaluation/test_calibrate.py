@@ -9,7 +9,7 @@ from app.components import open_model
 from app.evaluation.__main__ import main
 from app.evaluation.calibrate import write_calibration
 from app.evaluation.confidence import Evidence, fit, judge
-from app.model.bundle import Calibration, open_bundle
+from app.model.bundle import Calibration, open_bundle, read_config
 from app.recognition.zero_shot import softmax
 from app.settings import Settings
 
@@ -105,3 +105,13 @@ def test_an_uncalibrated_bundle_is_told_what_to_do(here, bundle, parquet, class_
     data = ["--data", str(parquet("a.parquet", 2)), "--classes", str(class_list)]
     assert main(["confidence", str(bundle), *data, *prompts]) == 2
     assert "is not calibrated: python -m app.evaluation calibrate" in capsys.readouterr().err
+
+
+def test_a_margin_that_was_chosen_elsewhere_is_written(here, bundle, parquet, class_list, prompts, capsys):
+    """With --known-margin and --label-cosine the temperature alone is fitted."""
+    data = ["--data", str(parquet("val.parquet", 10)), "--classes", str(class_list)]
+    given = ["--known-margin", "0", "--label-cosine", "0.3"]
+    assert main(["calibrate", str(bundle), *data, *prompts, *given]) == 0
+    written = read_config(bundle).calibration
+    assert (written.known_margin, written.label_cosine) == (0, 0.3)
+    assert written.temperature > 0
