@@ -44,7 +44,7 @@ def test_tokens_are_counted(folder, text, tokens):
 def test_a_text_that_is_cut_has_more_tokens_than_the_context(folder, name):
     """One word too many, in a bundle made by hand and in the real one, and what is cut is what is counted."""
     bundle = open_bundle(find_bundle(name) if name != "tiny" else folder)
-    length, texts = bundle.config.context_length, ["red " * words for words in range(1, 40)]
+    length, texts = bundle.config.context_length, ["red " * words for words in range(1, 140)]
     fitting = [text for text in texts if bundle.count_tokens(text) <= length]
     assert bundle.count_tokens(fitting[-1]) == length
     tokens = bundle.tokenize([*fitting, texts[len(fitting)]])
