@@ -21,11 +21,14 @@ from torch.nn import functional
 
 from app.model.encoder import unit
 from app.model.engines import Floats
+from app.recognition.zero_shot import softmax
 
 LOOKS, GOODS, KINDS = 256, 128, 128  # dimensions of the parts
 SHARES = (0.25, 0.6, 0.15)  # what each has of the squared length
 SHRINK = 1.0  # of the covariance within groceries towards a sphere
 FADED = 0.5  # how much shorter the looks of groceries' names are: goods tell these apart better
+SHARP = 2.0  # times ImageNet's logits, which were trained with smoothed labels and are never sure
+TRUST, FEW = 2.5, 3.0  # of evidence, beside goods of length 1; pictures below which a class has little
 SCALE, THRESHOLD = 25.0, 0.8  # the logit of a grocery: SCALE x (its cosines of looks and of goods - THRESHOLD)
 
 
@@ -49,6 +52,8 @@ class Space:
     """Mean goods of the groceries (G, GOODS), of length 1."""
     kinds: Floats
     """All classes in the tree (I + G, KINDS)."""
+    evidence: Floats
+    """Goods (I, GOODS) that pictures of ImageNet's classes show, as far as the classifier says so reliably."""
     food: Floats
     """1 for classes that are food, 0 for others (I + G,)."""
 
@@ -92,6 +97,7 @@ class Head(nn.Module):
         self.imagenet = _linear(space.classifier, space.bias)
         groceries = np.concatenate([space.class_looks[len(space.classifier) :], space.class_goods], axis=1)
         self.groceries = _linear(SCALE * groceries, np.full(len(groceries), -SCALE * THRESHOLD))
+        self.evidence = _linear(space.evidence.T, np.zeros(space.evidence.shape[1]))
         self.kinds = _linear(space.kinds.T, np.zeros(space.kinds.shape[1]))
         self.food = _linear(space.food[None], np.zeros(1))
 
@@ -99,10 +105,10 @@ class Head(nn.Module):
         """See the head of this file."""
         untouched, tuned = features.chunk(2, dim=-1)  # (N, F) each
         looks = functional.normalize(self.looks(untouched), dim=-1)
-        goods = functional.normalize(self.goods(tuned), dim=-1)
-        logits = torch.cat(
-            [self.imagenet(untouched), self.groceries(torch.cat([looks, goods], dim=-1))], dim=-1
-        )  # (N, I + G)
+        imagenet = self.imagenet(untouched)  # (N, I)
+        seen = functional.normalize(self.goods(tuned), dim=-1)
+        goods = functional.normalize(seen + self.evidence((SHARP * imagenet).softmax(-1)), dim=-1)
+        logits = torch.cat([imagenet, self.groceries(torch.cat([looks, goods], dim=-1))], dim=-1)  # (N, I + G)
         posterior = logits.softmax(-1)  # (N, I + G)
         parts = (looks, goods * self.food(posterior), self.kinds(posterior))
         return torch.cat([share**0.5 * part for share, part in zip(SHARES, parts, strict=True)], dim=-1)
@@ -136,8 +142,22 @@ def fit_space(
     shown = unit((untouched - centres[0]) @ looks), unit((tuned - centres[1]) @ goods)
     by_label = [np.stack([some[labels == label].mean(0) for label in np.unique(labels)]) for some in shown]
     class_looks = unit(np.concatenate([weights @ looks, by_label[0]]))
-    every = (centres, looks, goods, classifier, bias, class_looks, unit(by_label[1]), kinds, food)
+    class_goods = unit(by_label[1])
+    evidence = _evidence(untouched @ classifier.T + bias, labels, class_goods)
+    every = (centres, looks, goods, classifier, bias, class_looks, class_goods, kinds, evidence, food)
     return Space(*(each.astype(np.float32) for each in every))
+
+
+def _evidence(logits: Floats, labels: npt.NDArray[np.int64], class_goods: Floats) -> Floats:
+    """The goods (I, GOODS) of ImageNet's classes by its logits (N, I) of groceries that show labels (N,).
+
+    A banana photographed elsewhere looks like none of the shop's, but ImageNet knows it. A class counts by the share of
+    one grocery among those that it is given to, to the third power: "lemon" is given to half of the shop's fruit.
+    """
+    given = softmax(SHARP * logits).T  # (I, N)
+    shares = given @ np.eye(len(class_goods))[labels] / (given.sum(1, keepdims=True) + FEW)  # (I, G)
+    evidence: Floats = TRUST * shares.max(1, keepdims=True) ** 2 * (shares @ class_goods)
+    return evidence
 
 
 def _axes(vectors: Floats, size: int) -> Floats:
