@@ -47,7 +47,7 @@ def test_nothing_is_asked_without_a_picture(larder, open_page):
     ("data", "kind", "words"),
     [
         (sample("banana"), "success", "Confident:** banana"),
-        (halves("lime", "lemon"), "warning", "Unsure:** perhaps"),
+        (halves("lime", "carrots"), "warning", "Unsure:** perhaps"),
         (as_bytes(picture("magenta", (300, 300))), "info", "Unknown:** none of the"),
     ],
     ids=["confident", "unsure", "unknown"],
