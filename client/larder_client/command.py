@@ -59,11 +59,17 @@ def run(larder: Larder, options: argparse.Namespace) -> int:
     if options.command == "recognise":
         return recognise(larder, options)
     if options.command == "search":
-        for hit in larder.search(options.text, picture=options.picture, k=options.k, collection=options.collection):
+        hits = larder.search(options.text, picture=options.picture, k=options.k, collection=options.collection)
+        for hit in hits:
             show(hit, f"{hit.score:.3f}  {hit.id}", options.json)
+        if not hits:
+            print("larder: no entry was found", file=sys.stderr)
     elif options.command == "pantry":
-        for each in larder.items():
+        items = larder.items()
+        for each in items:
             show(each, f"{each.count:6}  {each.item}", options.json)
+        if not items:
+            print("larder: the pantry has no items", file=sys.stderr)
     elif options.command == "status":
         health = larder.health()
         show(health, f"{health.status}: {health.model}, {health.labels} labels", options.json)
@@ -82,18 +88,21 @@ def recognise(larder: Larder, options: argparse.Namespace) -> int:
     for path in options.pictures:
         try:
             found = larder.recognise(path, **change)
-            show(found, f"{path}: {sentence(found)}", options.json, picture=path)
+            show(found, f"{path}: {sentence(found, asked=bool(change))}", options.json, picture=path)
         except (LarderError, OSError) as error:
             failed = 1
             print(f"larder: {path}: {error}", file=sys.stderr)
     return failed
 
 
-def sentence(found: Recognition) -> str:
-    """Format an answer for people."""
+def sentence(found: Recognition, *, asked: bool = False) -> str:
+    """Format an answer for people; `asked` is whether a change of the pantry was asked for."""
     sure = "" if found.confident else ", not sure"
     doubt = ", perhaps none of the labels" if found.known is False else ""
-    counted = f"; {found.pantry.count} of it now" if found.pantry else ""
+    refused = f": {found.pantry_refused}" if found.pantry_refused else ""
+    counted = f"; not counted{refused}" if asked else ""
+    if found.pantry:
+        counted = f"; {found.pantry.count} of it now"
     return f"{found.item}, {found.similarity_score:.0%}{sure}{doubt}{counted}"
 
 

@@ -294,6 +294,23 @@ def test_the_command(url, tmp_path, capsys):
     assert "larder: " in capsys.readouterr().err
 
 
+def test_the_command_says_when_nothing_was_counted_or_found(url, tmp_path, capsys):
+    """`larder` says whether a picture was counted, and that a search found no entry."""
+    (tmp_path / "red.png").write_bytes(as_bytes(picture("red")))
+    (tmp_path / "green.png").write_bytes(as_bytes(picture("green")))
+    red, green = str(tmp_path / "red.png"), str(tmp_path / "green.png")
+    assert main(["--url", url, "recognise", red, green, "--add", "2"]) == 0
+    counted, uncounted = capsys.readouterr().out.splitlines()
+    with Larder(url) as larder:
+        assert counted.endswith(f"; {larder.item('red').count} of it now")
+    assert uncounted.endswith("; not counted")
+    assert main(["--url", url, "recognise", green]) == 0
+    assert "counted" not in capsys.readouterr().out
+    assert main(["--url", url, "search", "red", "--collection", "empty"]) == 0
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", "larder: no entry was found\n")
+
+
 def test_the_client_needs_nothing_of_the_service():
     """It imports httpx2, Pillow and the standard library alone, and numpy where that is installed."""
     for path in Path(larder_client.__file__).parent.glob("*.py"):
