@@ -29,6 +29,16 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
+@pytest.fixture(autouse=True)
+def _pillows_limit_is_given_back() -> Iterator[None]:
+    """A service sets Pillow's limit of pixels for its whole process; no test sees another's."""
+    from PIL import Image
+
+    before = Image.MAX_IMAGE_PIXELS
+    yield
+    Image.MAX_IMAGE_PIXELS = before
+
+
 @pytest.fixture
 def encoder() -> ColourEncoder:
     return ColourEncoder()

@@ -176,4 +176,4 @@ def test_there_has_to_be_something(bundles, capsys, monkeypatch):
     assert "nothing to re-encode" in capsys.readouterr().err
     monkeypatch.setenv("LARDER_CONTENTS", "none")
     assert main(["contents", "reindex"]) == 2
-    assert "LARDER_CONTENTS has to be faiss" in capsys.readouterr().err
+    assert "LARDER_CONTENTS must be faiss" in capsys.readouterr().err

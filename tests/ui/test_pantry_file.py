@@ -2,6 +2,7 @@
 
 from larder_client import Item
 
+from app.pantry import item_name
 from app.pantry.transfer import read_lines
 from app.ui.pantry_file import read_items, write_items
 from tests.pantry.test_transfer import NAMES
@@ -14,4 +15,5 @@ def test_no_name_is_a_formula_and_every_name_comes_back(tmp_path):
     assert read_items(text.encode(), json_lines=False) == (items, [])
     file = tmp_path / "pantry.csv"
     file.write_text(text)
-    assert [(line.item, line.count) for line in read_lines(file, "csv")] == [(each.item, each.count) for each in items]
+    cleaned = [(item_name(each.item), each.count) for each in items]
+    assert [(line.item, line.count) for line in read_lines(file, "csv")] == cleaned

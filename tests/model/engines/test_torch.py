@@ -41,7 +41,7 @@ def test_the_service_runs_on_it(tmp_path):
     """`LARDER_MODEL=open_clip:...` gives a model like any other; the seed makes it the same every time."""
     settings = Settings(model=SMALL, data=tmp_path)
     first, second = open_model(settings), open_model(settings)
-    assert first.form.size == 224
+    assert first.config.image_size == 224
     assert np.allclose(first.encoder.prompts(["a red square"]), second.encoder.prompts(["a red square"]))
     assert np.allclose(np.linalg.norm(first.encoder.prompts(["tea"])), 1)
 
