@@ -80,7 +80,7 @@ def tab_to(page, wanted):
     raise AssertionError(f"no Tab leads to {wanted}")
 
 
-def test_the_keyboard_alone_counts_a_lemon(open_page):
+def test_the_keyboard_alone_counts_bananas(open_page):
     """From choosing a sample to the new count without a mouse."""
     page = settled(open_page(), "")
     press = page.keyboard.press
@@ -89,9 +89,9 @@ def test_the_keyboard_alone_counts_a_lemon(open_page):
     press("ArrowRight")
     press("Space")
     tab_to(page, page.get_by_role("combobox", name="A drawn picture"))
-    page.keyboard.type("lemon")
+    page.keyboard.type("banana")
     press("Enter")
-    expect(page.get_by_role("textbox", name="Item")).to_have_value("lemon")
+    expect(page.get_by_role("textbox", name="Item")).to_have_value("banana")
     tab_to(page, page.get_by_role("button", name="Add to the pantry"))
     press("Enter")
-    expect(page.get_by_text("the pantry has 1 of lemon now")).to_be_visible()
+    expect(page.get_by_text("the pantry has 1 of banana now")).to_be_visible()
