@@ -308,7 +308,8 @@ def test_the_command_says_when_nothing_was_counted_or_found(url, tmp_path, capsy
     assert "counted" not in capsys.readouterr().out
     assert main(["--url", url, "search", "red", "--collection", "empty"]) == 0
     told = capsys.readouterr()
-    assert (told.out, told.err) == ("", "larder: no entry was found\n")
+    assert told.out == ""
+    assert told.err.endswith("larder: no entry was found\n")  # a service in the same process may log before
 
 
 def test_the_client_needs_nothing_of_the_service():
