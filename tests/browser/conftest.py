@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from larder_client import Larder
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -45,7 +46,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(site: Site, chromium: Browser) -> Iterator[Callable[..., Page]]:
-    """Opens a page by its path, in a browser that knows nothing of earlier tests."""
+    """Opens a page by its path, in a browser that knows nothing of earlier tests; in the end the pantry is empty."""
     contexts = []
 
     def open_page(path: str = "", width: int = 1200, height: int = 850) -> Page:
@@ -59,6 +60,9 @@ def open_page(site: Site, chromium: Browser) -> Iterator[Callable[..., Page]]:
     yield open_page
     for context in contexts:
         context.close()
+    with Larder(f"{site.url}/api") as larder:
+        for each in larder.items():
+            larder.delete(each.item)
 
 
 @pytest.fixture
