@@ -131,7 +131,7 @@ class MilvusContents:
             raise ContentsError(
                 f"{count} entries in Milvus's collection {self._collection} have vectors of another model than "
                 f"{self._model.name}: serve that model, or give LARDER_CONTENTS a new collection and add them again "
-                "(`python -m app contents reindex` encodes anew what is in SQLite)"
+                "(`python -m app contents reindex` re-encodes what is in SQLite)"
             )
 
     def _check_fields(self, fields: Mapping[str, Any]) -> None:
@@ -184,7 +184,7 @@ class MilvusContents:
                     raise
         try:
             self._open()
-        except ContentsError as error:  # no start is left to end: another program has made it anew
+        except ContentsError as error:  # no start is left to end: another program has created it again
             raise StoreUnavailable(str(error)) from error
         with _failures(outcome):
             return call(self._collection, timeout=_timeout(), **arguments)
