@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from app.recognition.labels import parse_labels
 from benchmarks import rows
-from benchmarks.server import ROOT, Server
+from harness.server import ROOT, Server
 
 FINE = 81
 

@@ -23,10 +23,10 @@ from pathlib import Path
 import httpx2 as httpx
 from PIL import Image
 
-from benchmarks import hostile
 from benchmarks.photo import photo
 from benchmarks.rows import Row
-from benchmarks.server import Server, memory
+from harness import hostile
+from harness.server import Server, memory
 
 LIVEZ_S = 0.25  # `GET /livez` may take longer than usual by this
 PICTURE_S = 1.0  # and a small picture by this

@@ -14,10 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from app.settings import available_processors
-from benchmarks.load import closed_loop, recognise, summary
 from benchmarks.photo import photo
-from benchmarks.server import Server
 from benchmarks.service import processor
+from harness.load import closed_loop, recognise, summary
+from harness.server import Server
 
 BATCHES = (1, 4, 8, 16, 32)
 

@@ -20,13 +20,13 @@ from pathlib import Path
 import httpx2 as httpx
 
 from app.settings import available_processors
-from benchmarks import hostile
 from benchmarks.attacks import attacks
 from benchmarks.durability import firestore, killed, served, thousand_adds
-from benchmarks.load import Answer, closed_loop, open_loop, recognise, summary
 from benchmarks.photo import photo
 from benchmarks.rows import Row
-from benchmarks.server import memory
+from harness import hostile
+from harness.load import Answer, closed_loop, open_loop, recognise, summary
+from harness.server import memory
 
 
 def broken_inputs(model: str, folder: Path) -> Row:

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.photo import photo
-from benchmarks.runtime_api import ROOT, Environment, http_event
+from harness.runtime_api import ROOT, Environment, http_event
 
 FILES = {"labels": "pantry", "templates": "templates", "background": "background"}
 PHOTO = json.dumps({"image_data": base64.b64encode(photo()).decode()})

@@ -31,8 +31,8 @@ from app.model.engines import Floats
 from app.recognition.labels import parse_labels
 from app.settings import Settings
 from benchmarks import rows
-from benchmarks.server import ROOT
-from benchmarks.vectors import drawn_chunks, real_vectors
+from harness.server import ROOT
+from harness.vectors import drawn_chunks, real_vectors
 
 QUERIES = 200
 CLIENTS = 8

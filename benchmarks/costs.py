@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.photo import photo
-from benchmarks.server import Server
+from harness.server import Server
 
 PRICES = Path(__file__).parent / "prices.json"
 KILOBYTES_A_CALL = 512  # an HTTP API's request is counted once for each begun

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import httpx2 as httpx
 
-from benchmarks.load import closed_loop, recognise
 from benchmarks.photo import photo
 from benchmarks.rows import Row
-from benchmarks.server import Server
-from tests.emulator import MISSING, Emulator, find_jar
+from harness.emulator import MISSING, Emulator, find_jar
+from harness.load import closed_loop, recognise
+from harness.server import Server
 
 PROJECT = "larder-chaos"
 

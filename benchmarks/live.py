@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks import rows
 from benchmarks.photo import photo
-from benchmarks.server import Server
+from harness.server import Server
 
 WAYS = "baked boiled canned crushed diced dried fermented fresh fried frozen grated grilled".split()  # noqa: SIM905
 KINDS = "apple bean berry bread broth cabbage cake cereal cheese chip cookie cracker".split()  # noqa: SIM905

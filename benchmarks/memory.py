@@ -10,8 +10,8 @@ from pathlib import Path
 
 from benchmarks import rows
 from benchmarks.live import resident, start
-from benchmarks.load import closed_loop, recognise
 from benchmarks.photo import photo
+from harness.load import closed_loop, recognise
 
 WARM = 2_000
 SIDES = (64, 200, 348, 348, 348, 348, 500, 800, 1200, 2400)

@@ -22,10 +22,10 @@ import httpx2 as httpx
 
 from benchmarks import rows
 from benchmarks.live import labels
-from benchmarks.load import Summary, closed_loop, post, recognise, summary
 from benchmarks.photo import photo
-from benchmarks.server import Server
 from benchmarks.service import processor
+from harness.load import Summary, closed_loop, post, recognise, summary
+from harness.server import Server
 
 
 def resident(process: int) -> float:

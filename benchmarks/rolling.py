@@ -21,9 +21,9 @@ from pathlib import Path
 
 import httpx2 as httpx
 
-from benchmarks.load import Answer, closed_loop, recognise, summary
-from benchmarks.server import PATIENCE, ROOT, Server
-from tests.emulator import free_port
+from harness.emulator import free_port
+from harness.load import Answer, closed_loop, recognise, summary
+from harness.server import PATIENCE, ROOT, Server
 
 # max_fails=0: a service is asked again at once, for its successor takes its port over
 CONFIGURATION = """

@@ -23,9 +23,9 @@ from app.model.engines.choice import open_engine
 from app.settings import available_processors
 from benchmarks import rows
 from benchmarks.live import labels
-from benchmarks.load import Summary, closed_loop, open_loop, recognise, summary
 from benchmarks.photo import photo
-from benchmarks.server import Server
+from harness.load import Summary, closed_loop, open_loop, recognise, summary
+from harness.server import Server
 
 BATCHES = (1, 2, 4, 8, 16)
 SECONDS = 4.0  # of each measurement

@@ -9,7 +9,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 from benchmarks import rows
-from benchmarks.server import ROOT
+from harness.server import ROOT
 
 MOST = 600e6
 

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from benchmarks.accuracy import read
 from benchmarks.pairs import Pair, compose
-from benchmarks.server import Server
+from harness.server import Server
 
 THRESHOLD = 0.5
 

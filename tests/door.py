@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from tests.emulator import free_port
+from harness.emulator import free_port
 
 TEMPLATE = Path(__file__).parent.parent / "infra/nginx/nginx.conf.template"
 MISSING = "nginx is not there: install it, with `apt-get install nginx-light` for instance"

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Callable
 from urllib.parse import parse_qs
 
-from benchmarks.runtime_api import http_event
+from harness.runtime_api import http_event
 
 HEADERS = {"Host": "larder.example", "Content-Type": "application/json", "X-Forwarded-Proto": "https"}
 

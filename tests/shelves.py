@@ -4,7 +4,7 @@ import io
 
 from PIL import Image
 
-from benchmarks.server import ROOT
+from harness.server import ROOT
 from tests.fakes import as_bytes
 
 SIDE = 480  # pixels of a sample

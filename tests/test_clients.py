@@ -9,7 +9,7 @@ import openai
 import pytest
 from huggingface_hub import InferenceClient
 
-from benchmarks.server import Server
+from harness.server import Server
 from tests.bundles import write_bundle
 from tests.fakes import as_base64, as_bytes, picture
 

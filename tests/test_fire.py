@@ -9,8 +9,8 @@ import pytest
 import uvicorn
 
 from app.main import create_app
-from benchmarks.load import closed_loop, recognise
-from benchmarks.server import Server
+from harness.load import closed_loop, recognise
+from harness.server import Server
 from tests.bundles import write_bundle
 from tests.conftest import wait_until
 from tests.fakes import as_base64, as_bytes, colour_model, picture

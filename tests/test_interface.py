@@ -5,7 +5,7 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import ignored_auth, negative_data_rejection, positive_data_acceptance
 
-from benchmarks.server import Server
+from harness.server import Server
 from tests.bundles import write_bundle
 from tests.test_openapi import SNAPSHOT
 

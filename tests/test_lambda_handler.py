@@ -14,7 +14,7 @@ from fastapi import FastAPI, Response
 from app import lambda_handler
 from app.lambda_handler import Handler, read_secret, start
 from app.main import create_app
-from benchmarks.runtime_api import Environment, FunctionError, http_event
+from harness.runtime_api import Environment, FunctionError, http_event
 from tests.bundles import write_bundle
 from tests.fakes import as_base64, colour_model, picture
 from tests.lambda_events import KINDS, http_api_event, in_base64, rest_event

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import httpx2 as httpx
 import pytest
 
-from benchmarks.server import Server
+from harness.server import Server
 from tests.bundles import write_bundle
 from tests.conftest import wait_until
 from tests.fakes import as_base64, picture

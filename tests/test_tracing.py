@@ -7,7 +7,7 @@ import threading
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from benchmarks.server import Server
+from harness.server import Server
 from tests.bundles import write_bundle
 from tests.fakes import as_base64, picture
 

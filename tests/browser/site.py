@@ -6,10 +6,10 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.server import ROOT, Server
+from harness.emulator import free_port
+from harness.server import ROOT, Server
 from tests.conftest import wait_until
 from tests.door import PATIENCE, Door, listens
-from tests.emulator import free_port
 
 
 class Site:

@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from benchmarks.server import ROOT
+from harness.server import ROOT
 
 PAGES = {
     "": "Recognise",

@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import expect
 
-from benchmarks.server import ROOT
+from harness.server import ROOT
 
 SAMPLES = ROOT / "samples"
 VERDICT = re.compile("Confident|Unsure|Unknown")

@@ -3,7 +3,7 @@
 from larder_client import Larder
 from playwright.sync_api import expect
 
-from benchmarks.server import ROOT
+from harness.server import ROOT
 from tests.fakes import as_bytes
 from tests.fakes import picture as square
 from tests.nectar import nectar

@@ -13,7 +13,7 @@ from app.__main__ import main
 from app.components import open_contents, open_model
 from app.contents import Content, ContentStore, Where
 from app.settings import read_settings
-from benchmarks.server import Server
+from harness.server import Server
 from tests.bulk.conftest import BROKEN, GOOD, write_parquet
 from tests.bulk.test_command import ROOT, reasons
 from tests.conftest import wait_until

@@ -25,7 +25,7 @@ from larder_client import (
 )
 from larder_client.command import main
 
-from benchmarks.server import Server
+from harness.server import Server
 from tests.bundles import write_bundle
 from tests.fakes import as_bytes, picture
 

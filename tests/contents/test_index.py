@@ -5,7 +5,7 @@ import pytest
 
 from app.contents.index import IndexOptions, VectorIndex
 from app.model.encoder import unit
-from benchmarks.vectors import drawn_vectors
+from harness.vectors import drawn_vectors
 from tests.conftest import wait_until
 from tests.contents.brute import drawn
 

@@ -15,9 +15,9 @@ from app.contents import Content, VectorModel
 from app.contents.milvus import MilvusContents
 from app.deadline import deadline_in
 from app.errors import ContentsError, StoreUnavailable
+from harness.emulator import free_port
 from tests.conftest import wait_until
 from tests.contents.conftest import MODEL
-from tests.emulator import free_port
 
 VECTOR = np.array([1, 0, 0, 0], np.float32)
 SOME = Content("some", "text", text="red")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.server import Server
+from harness.server import Server
 
 ROOT = Path(__file__).parents[2]
 PICTURE = ROOT / "samples/banana.jpg"

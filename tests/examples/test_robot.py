@@ -7,7 +7,7 @@ import sys
 import pytest
 from larder_client import Larder
 
-from benchmarks.server import ROOT, Server
+from harness.server import ROOT, Server
 from tests.bundles import write_bundle
 from tests.conftest import wait_until
 from tests.fakes import as_bytes, picture

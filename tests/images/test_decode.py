@@ -13,7 +13,7 @@ from PIL import Image
 from app.errors import ImageTooLarge, InvalidImage, UnsupportedImage
 from app.images.decode import decode, open_picture, reduction
 from app.images.header import ImageLimits, decode_base64, read_header
-from benchmarks import hostile
+from harness import hostile
 from tests.fakes import as_bytes, picture
 from tests.images import files
 

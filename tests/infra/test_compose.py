@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from app.settings import Settings
+from harness.emulator import free_port
 from tests.client.misbehaving import OK, Misbehaving
 from tests.conftest import wait_until
 from tests.door import PATIENCE, directives, filled, listens
-from tests.emulator import free_port
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

@@ -4,9 +4,9 @@ import httpx2
 import pytest
 from larder_client import Busy, ImageTooLarge, Item, Larder
 
+from harness.emulator import free_port
 from tests.client.misbehaving import OK, Misbehaving
 from tests.door import Door
-from tests.emulator import free_port
 
 
 @pytest.fixture

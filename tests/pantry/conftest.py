@@ -12,7 +12,7 @@ from google.cloud import firestore
 from app.components import open_pantry
 from app.pantry import PantryStore
 from app.settings import Settings
-from tests.emulator import MISSING, Emulator, find_jar
+from harness.emulator import MISSING, Emulator, find_jar
 from tests.untested import there
 
 

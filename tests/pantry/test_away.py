@@ -13,9 +13,9 @@ from google.cloud import firestore
 from app.main import create_app
 from app.pantry.firestore import stream, writer
 from app.settings import Settings
+from harness.emulator import Cable, free_port
 from tests.api.test_process_image import problem
 from tests.conftest import wait_until
-from tests.emulator import Cable, free_port
 from tests.fakes import as_base64, colour_model, picture
 
 

@@ -16,8 +16,8 @@ from app.pantry.firestore import store as store_module
 from app.pantry.firestore import writer
 from app.pantry.firestore.store import FirestorePantry
 from app.settings import Settings
+from harness.emulator import free_port
 from tests.conftest import wait_until
-from tests.emulator import free_port
 from tests.fakes import as_base64, picture
 
 

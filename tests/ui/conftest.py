@@ -7,7 +7,7 @@ import pytest
 from larder_client import Larder
 from streamlit.testing.v1 import AppTest
 
-from benchmarks.server import ROOT, Server
+from harness.server import ROOT, Server
 
 SAMPLES = ROOT / "samples"
 SOURCE = "Where the picture comes from"

@@ -6,7 +6,7 @@ import socket
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from benchmarks.server import ROOT, Server
+from harness.server import ROOT, Server
 from tests.conftest import wait_until
 from tests.ui.conftest import said, sample, several, whole
 

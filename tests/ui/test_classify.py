@@ -1,6 +1,6 @@
 """The page Classify."""
 
-from benchmarks.server import ROOT
+from harness.server import ROOT
 from tests.ui.conftest import named, said, sample, upload
 
 

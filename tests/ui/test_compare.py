@@ -3,7 +3,7 @@
 import json
 
 from app.ui.screens import compare
-from benchmarks.server import ROOT
+from harness.server import ROOT
 from tests.ui.conftest import named, said
 
 REPORTS = ROOT / "docs/evaluation"

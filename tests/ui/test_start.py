@@ -10,11 +10,11 @@ import httpx2
 from larder_client import Larder
 
 from app.ui.__main__ import PAGE, SERVICE, commands
-from benchmarks.server import ROOT
+from harness.emulator import free_port
+from harness.server import ROOT
 from tests.client.misbehaving import OK, Misbehaving
 from tests.conftest import wait_until
 from tests.door import PATIENCE, listens
-from tests.emulator import free_port
 
 
 def answers(page):

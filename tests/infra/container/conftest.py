@@ -11,8 +11,8 @@ from subprocess import DEVNULL
 import httpx2 as httpx
 import pytest
 
+from harness.emulator import free_port
 from tests.conftest import wait_until
-from tests.emulator import free_port
 from tests.untested import untested
 
 WHAT = "the container image"

@@ -62,7 +62,7 @@ class _Connection(asyncio.Protocol):
 
     async def ask(self, request: bytes) -> tuple[int, bool]:
         """The status, and whether there was a Retry-After; raises ConnectionError."""
-        assert self._transport  # noqa: S101 - it is connected when it is made
+        assert self._transport
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return await self._answer
@@ -154,7 +154,7 @@ def open_loop(port: int, requests: Sequence[bytes], rate: float, seconds: float,
     """`rate` requests a second for so long, at random intervals, whether or not earlier ones are answered."""
 
     async def main() -> list[Answer]:
-        client, dice, asked = _Client(port), random.Random(seed), list[asyncio.Task[Answer]]()  # noqa: S311
+        client, dice, asked = _Client(port), random.Random(seed), list[asyncio.Task[Answer]]()
         start = meant = time.perf_counter()
         while meant < start + seconds:
             if (wait := meant - time.perf_counter()) > 0:

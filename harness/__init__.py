@@ -1,0 +1,1 @@
+"""What tests and benchmarks share: services in processes of their own, load, hostile input and drawn vectors."""
