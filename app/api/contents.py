@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 from fastapi import APIRouter, Response
 from fastapi.concurrency import run_in_threadpool
 
@@ -17,13 +18,17 @@ from app.api.schemas.contents import (
     ContentSearch,
     HitEntry,
     Hits,
+    WeightedQuery,
 )
-from app.contents import Content, Where, content_id
-from app.errors import NotFound
+from app.contents import Content, content_id
+from app.contents.paging import Query, decode_cursor, encode_cursor, search_page
+from app.errors import InvalidRequest, NotFound
 from app.images.header import decode_base64
 from app.model.encoder import unit
 from app.model.engines import Floats
 
+TYPE_DEPRECATED = "@1796083200"  # RFC 9745: since 1 December 2026 `type` is called `only`
+MIN_LENGTH = 1e-3  # of a weighted sum; shorter ones are rounding errors
 _AWAY = {"model": Error, "description": "overloaded, draining, or the contents are unavailable"}
 router = APIRouter(
     tags=["contents"],
@@ -39,14 +44,24 @@ async def count(service: ServiceDep, collection: str | None = None) -> ContentCo
 
 
 @router.post("/contents/search", responses=PICTURE)
-async def search(body: ContentSearch, service: ServiceDep) -> Hits:
-    """Search for the entries nearest to a text, an image or other entries, among those that pass the filter."""
-    near = [body.id] if body.id is not None else body.ids or []
-    vector = await _query(body, near, service)
-    where = Where(body.type, body.collection, body.conditions(), tuple(near))
+async def search(body: ContentSearch, service: ServiceDep, response: Response) -> Hits:
+    """Search for the entries nearest to texts, images or other entries, among those that pass the filter."""
+    if body.type:
+        response.headers["Deprecation"] = TYPE_DEPRECATED
+    where = body.where()
+    about = f"{where} {body.min_score} {service.model.checksum}"
+    if body.cursor is not None:
+        query = decode_cursor(body.cursor, about, service.model.size)
+    else:
+        query = await _query(body.weighted(), service)
     with service.ranking():
-        hits = await service.contents_threads.read(service.contents.search, vector, body.k, where)
-    return Hits(hits=[HitEntry(id=h.id, type=h.type, score=h.score, metadata=dict(h.metadata)) for h in hits])
+        hits, following = await service.contents_threads.read(
+            search_page, service.contents, query, body.k, where, body.min_score
+        )
+    return Hits(
+        hits=[HitEntry(id=h.id, type=h.type, score=h.score, metadata=dict(h.metadata)) for h in hits],
+        cursor=following and encode_cursor(following, about),
+    )
 
 
 @router.get("/contents/{id:path}")
@@ -100,13 +115,24 @@ async def vector_of(service: Service, text: str | None, picture: str | bytes) ->
     return await service.pipeline.vector(picture) if text is None else (await service.pipeline.texts([text]))[0]
 
 
-async def _query(body: ContentSearch, near: Sequence[str], service: Service) -> Floats:
-    """Return the query vector (D,): of a text, of an image, or the mean of stored entries."""
-    if not near:
-        return await vector_of(service, body.text, body.image_data or "")
-    ids = [content_id(each) for each in near]
-    vectors = await service.contents_threads.read(service.contents.vectors, ids)  # (N, D)
-    return unit(vectors.mean(axis=0))
+async def _query(weighted: Sequence[WeightedQuery], service: Service) -> Query:
+    """Return the query: the sum of the embeddings, each times its weight; entries among them are no hits.
+
+    Raises InvalidRequest where they cancel each other out.
+    """
+    texts = [each.text for each in weighted if each.text is not None]
+    pictures = [each.image_data for each in weighted if each.image_data is not None]
+    ids = [content_id(each.id) for each in weighted if each.id is not None]
+    of_ids = iter(await service.contents_threads.read(service.contents.vectors, ids) if ids else ())
+    of_texts = iter(await service.pipeline.texts(texts) if texts else ())
+    of_pictures = iter(await service.pipeline.vectors(pictures) if pictures else ())
+    total = np.zeros(service.model.size, np.float32)
+    for each in weighted:
+        of_kind = of_texts if each.text is not None else of_pictures if each.image_data is not None else of_ids
+        total += np.float32(each.weight) * next(of_kind)
+    if float(total @ total) < MIN_LENGTH**2:
+        raise InvalidRequest("the queries cancel each other out: change their weights")
+    return Query(unit(total), tuple(ids))
 
 
 def _wire(content: Content) -> ContentEntry:

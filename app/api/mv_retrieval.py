@@ -9,8 +9,9 @@ from app.api.contents import vector_of
 from app.api.dependencies import KEYS, Service, ServiceDep
 from app.api.failures import PICTURE
 from app.api.schemas.base import Error
-from app.api.schemas.contents import MAX_TEXT, Added, Retrieved
+from app.api.schemas.contents import Added, Retrieved
 from app.contents import MAX_ID, MAX_K, Content, ContentType, content_id
+from app.contents.entry_limits import MAX_TEXT
 from app.errors import InvalidRequest
 from app.model.engines import Floats
 

@@ -1,4 +1,4 @@
-"""What a store of contents is: texts and pictures by id, found by their vectors."""
+"""Stored entries: texts and pictures by id, found by their vectors. What every store of them does."""
 
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,7 @@ from app.model.engines import Floats
 ContentType = Literal["text", "image"]
 MAX_ID = 200
 MAX_K = 1000
+MAX_IDS = 100  # entries that one query may name
 COLLECTION = "default"
 
 
@@ -40,7 +41,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class Where:
-    """Which contents a search is for; all of it has to hold, and nothing said is all contents."""
+    """Which entries a search is for; all of it has to hold, and nothing said is all entries."""
 
     type: ContentType | None = None
     collection: str | None = None
@@ -48,7 +49,7 @@ class Where:
     without: tuple[str, ...] = ()
 
     def holds(self, content: Content) -> bool:
-        """Whether a content is one of them."""
+        """Whether an entry is one of them."""
         return (
             self.type in (None, content.type)
             and self.collection in (None, content.collection)
@@ -70,38 +71,38 @@ class VectorModel:
 
 
 class ContentStore(Protocol):
-    """Contents with their unit vectors (D,). A change is stored for good, and found, when the call returns.
+    """Entries with their unit vectors (D,). A change is stored for good, and found, when the call returns.
 
     Ids are as `content_id` checks them. Vectors are kept in 16 bits a number. Every method may block, may be called
     from several threads, and raises StoreUnavailable when the store cannot be reached.
     """
 
     def put(self, content: Content, vector: Floats) -> bool:
-        """Store a content in place of the one with its id; returns whether there was none."""
+        """Store an entry in place of the one with its id; return whether there was none."""
         ...
 
     def add(self, content: Content, vector: Floats) -> str | None:
-        """The same, unless a content has exactly this vector already: then its id is returned and nothing is stored."""
+        """Do the same, unless an entry has exactly this vector already: then return its id and store nothing."""
         ...
 
     def get(self, id: str) -> Content:
-        """One content, with its thumbnail and without its original; raises NotFound."""
+        """Return one entry, with its thumbnail and without its original; raises NotFound."""
         ...
 
     def delete(self, id: str) -> None:
-        """Remove a content; raises NotFound."""
+        """Remove an entry; raises NotFound."""
         ...
 
     def vectors(self, ids: Sequence[str]) -> Floats:
-        """The vectors (N, D) of N >= 1 contents; raises NotFound."""
+        """Return the vectors (N, D) of N >= 1 entries; raises NotFound."""
         ...
 
     def search(self, vector: Floats, k: int, where: Where = EVERYTHING) -> list[Hit]:
-        """The k contents nearest to a unit vector (D,), best first; fewer where fewer exist."""
+        """Return the k entries nearest to a unit vector (D,), best first; fewer where fewer exist."""
         ...
 
     def count(self, collection: str | None = None) -> int:
-        """How many contents there are."""
+        """Count the entries, of all collections or of one."""
         ...
 
     def refresh(self) -> None:
@@ -120,10 +121,10 @@ def content_id(text: str) -> str:
     'photos/2024/müsli.jpg'
     """
     if not 1 <= len(text) <= MAX_ID or any(unicodedata.category(sign) in ("Cc", "Cs") for sign in text):
-        raise InvalidRequest(f"a content's id has 1 to {MAX_ID} characters, none of them a control character")
+        raise InvalidRequest(f"an entry's id has 1 to {MAX_ID} characters, none of them a control character")
     return text
 
 
 def not_there(id: str) -> NotFound:
-    """The error for a content that there is not."""
-    return NotFound(f"there is no content {id!r}")
+    """The error for an entry that does not exist."""
+    return NotFound(f"there is no entry {id!r}")

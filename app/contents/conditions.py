@@ -1,4 +1,4 @@
-"""What a filter asks of a content's metadata: one condition each on one field."""
+"""What a filter asks of an entry's metadata: one condition each on one field."""
 
 import operator
 from collections.abc import Callable, Mapping

@@ -76,7 +76,7 @@ class MilvusContents:
         return None
 
     def get(self, id: str) -> Content:
-        """One content, with its thumbnail; raises NotFound."""
+        """Return one entry, with its thumbnail; raises NotFound."""
         row = self._row(id, ["id", "type", "text", "collection", "metadata", "thumbnail"])
         thumbnail = base64.b64decode(row["thumbnail"]) if row["thumbnail"] else None
         return Content(
@@ -84,16 +84,16 @@ class MilvusContents:
         )
 
     def delete(self, id: str) -> None:
-        """Remove a content; raises NotFound."""
+        """Remove an entry; raises NotFound."""
         self._row(id, ["id"])
         self._call("delete", _PERHAPS_STORED, filter=f"id == {_literal(id)}")
 
     def vectors(self, ids: Sequence[str]) -> Floats:
-        """The vectors (N, D) of N >= 1 contents; raises NotFound."""
+        """Return the vectors (N, D) of N >= 1 entries; raises NotFound."""
         return np.array([self._row(id, ["vector"])["vector"] for id in ids], np.float32)
 
     def search(self, vector: Floats, k: int, where: Where = EVERYTHING) -> list[Hit]:
-        """The k contents nearest to a unit vector (D,), best first; fewer where fewer exist."""
+        """Return the k entries nearest to a unit vector (D,), best first; fewer where fewer exist."""
         fields = ["type", "metadata"]
         found = self._call("search", data=[vector.tolist()], filter=_expression(where), limit=k, output_fields=fields)[
             0
@@ -104,7 +104,7 @@ class MilvusContents:
         ]
 
     def count(self, collection: str | None = None) -> int:
-        """How many contents there are."""
+        """Count the entries, of all collections or of one."""
         return int(self._query(_expression(Where(collection=collection)), ["count(*)"])[0]["count(*)"])
 
     def refresh(self) -> None:

@@ -1,4 +1,4 @@
-"""No contents at all: recognition without a store to search."""
+"""No entries at all: recognition without a store to search."""
 
 from typing import NoReturn
 
@@ -9,7 +9,7 @@ class NoContents:
     """A store that is not kept; every call raises NotFound."""
 
     def _refuse(self, *_: object) -> NoReturn:
-        raise NotFound("this service keeps no contents: it was started with LARDER_CONTENTS=none")
+        raise NotFound("this service keeps no entries: it was started with LARDER_CONTENTS=none")
 
     put = add = get = delete = vectors = search = count = _refuse
 

@@ -15,6 +15,7 @@ from larder_client.answers import (
     Frames,
     Health,
     Hit,
+    Hits,
     Item,
     Label,
     Recognition,
@@ -23,6 +24,7 @@ from larder_client.answers import (
 )
 from larder_client.async_client import AsyncLarder
 from larder_client.client import Larder
+from larder_client.content_calls import Query
 from larder_client.errors import (
     Busy,
     Failed,
@@ -53,6 +55,7 @@ __all__ = [
     "Frames",
     "Health",
     "Hit",
+    "Hits",
     "ImageTooLarge",
     "InvalidImage",
     "InvalidLabels",
@@ -62,6 +65,7 @@ __all__ = [
     "Larder",
     "LarderError",
     "NotFound",
+    "Query",
     "Recognition",
     "Refused",
     "Region",

@@ -1,5 +1,6 @@
 """The service's answers as frozen dataclasses with the field names of the API."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar
 
@@ -177,6 +178,14 @@ class Hit:
     metadata: dict[str, Any]
 
 
+class Hits(list[Hit]):
+    """Search hits, best first; `cursor` asks for the next page, None at the end."""
+
+    def __init__(self, hits: Iterable[Hit] = (), cursor: str | None = None) -> None:
+        super().__init__(hits)
+        self.cursor = cursor
+
+
 @dataclass(frozen=True)
 class Health:
     """How the service is: `ready`, `starting`, `draining` or `failing`."""
@@ -197,6 +206,11 @@ def read(form: type[T], data: dict[str, Any]) -> T:
         raise TypeError(f"{type(data).__name__} in place of an object of {form.__name__}")
     names = {field.name for field in fields(form)}  # type: ignore[arg-type]  # every form here is a dataclass
     return form(**{name: value for name, value in data.items() if name in names})
+
+
+def hits(data: dict[str, Any]) -> Hits:
+    """The answer of `POST /contents/search`."""
+    return Hits((read(Hit, each) for each in data["hits"]), data.get("cursor"))
 
 
 def recognition(data: dict[str, Any]) -> Recognition:

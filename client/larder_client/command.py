@@ -33,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     search.add_argument("text", nargs="?")
     search.add_argument("--picture", metavar="PICTURE", help="instead of a text")
     search.add_argument("-k", type=int, default=10, metavar="N", help="how many (10)")
+    search.add_argument("--min-score", type=float, metavar="COSINE", help="leave out what is less similar")
     search.add_argument("--collection", metavar="NAME", help="where; everywhere by itself")
     commands.add_parser("pantry", help="list the pantry")
     for name, what in (("add", "add to an item's count"), ("remove", "take from an item's count")):
@@ -59,7 +60,8 @@ def run(larder: Larder, options: argparse.Namespace) -> int:
     if options.command == "recognise":
         return recognise(larder, options)
     if options.command == "search":
-        hits = larder.search(options.text, picture=options.picture, k=options.k, collection=options.collection)
+        where = {"min_score": options.min_score, "collection": options.collection}
+        hits = larder.search(options.text, picture=options.picture, k=options.k, **where)
         for hit in hits:
             show(hit, f"{hit.score:.3f}  {hit.id}", options.json)
         if not hits:

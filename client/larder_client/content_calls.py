@@ -1,10 +1,11 @@
 """Calls that store and search entries: texts and pictures."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlencode
 
-from larder_client.answers import Content, Hit, read
+from larder_client.answers import Content, Hits, hits, read
 from larder_client.calls import Call, part
 from larder_client.pictures import Picture, as_base64
 
@@ -53,32 +54,54 @@ def thumbnail(id: str) -> Call[bytes]:
     return Call("GET", f"/thumbnails/{part(id)}", bytes, media="image/jpeg")
 
 
+@dataclass(frozen=True)
+class Query:
+    """One of several queries: a text, a picture or the id of an entry; a negative weight leads away from it."""
+
+    text: str | None = None
+    picture: Picture | None = None
+    id: str | None = None
+    weight: float = 1.0
+
+
 def search(
     text: str | None = None,
     *,
     picture: Picture | None = None,
     id: str | None = None,
     ids: Sequence[str] | None = None,
+    queries: Sequence[Query] | None = None,
+    cursor: str | None = None,
     k: int = 10,
+    min_score: float | None = None,
+    only: Literal["text", "image"] | None = None,
     type: Literal["text", "image"] | None = None,
     collection: str | None = None,
     filter: Mapping[str, Any] | None = None,
     shrink: bool = True,
-) -> Call[list[Hit]]:
+) -> Call[Hits]:
     """Find the entries most similar to a text, a picture, or stored entries, best first (`POST /contents/search`).
 
-    `filter` is on the metadata: `{"shelf": 2, "year": {"gte": 2020}, "kind": {"in": ["a", "b"]}}`.
+    `queries` are several at once, weighted; the `cursor` of the hits before takes their place for the next page.
+    `filter` is on the metadata: `{"shelf": 2, "year": {"gte": 2020}, "kind": {"in": ["a", "b"]}}`. `only` says which
+    kind of entries may be hits; `type` is its older name.
     """
-    wanted = {
-        "text": text,
-        "image_data": None if picture is None else as_base64(picture, shrink),
-        "id": id,
+    wanted = _query(Query(text, picture, id), shrink) | {
         "ids": None if ids is None else list(ids),
-        "type": type,
+        "queries": None if queries is None else [_query(each, shrink) | {"weight": each.weight} for each in queries],
+        "cursor": cursor,
+        "min_score": min_score,
+        "only": only or type,
         "collection": collection,
     }
     body = {"k": k, "filter": dict(filter or {})} | {name: each for name, each in wanted.items() if each is not None}
-    return Call("POST", "/contents/search", lambda data: [read(Hit, each) for each in data["hits"]], body)
+    return Call("POST", "/contents/search", hits, body)
+
+
+def _query(query: Query, shrink: bool) -> dict[str, Any]:
+    picture = None if query.picture is None else as_base64(query.picture, shrink)
+    fields = {"text": query.text, "image_data": picture, "id": query.id}
+    return {name: each for name, each in fields.items() if each is not None}
 
 
 def _put(id: str, what: dict[str, Any], metadata: Mapping[str, Any] | None, collection: str) -> Call[Content]:

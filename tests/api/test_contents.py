@@ -57,7 +57,7 @@ def test_a_content_lives_and_dies(client):
     assert client.get("/contents?collection=c").json() == {"count": 0}
     assert client.delete("/contents/a").json() == {"id": "a"}
     for response in (client.get("/contents/a"), client.delete("/contents/a"), client.get("/thumbnails/a")):
-        assert "no content 'a'" in problem(response, 404, "not_found")
+        assert "no entry 'a'" in problem(response, 404, "not_found")
 
 
 def test_a_picture_is_found_by_text_and_a_text_by_picture(colours):
@@ -82,6 +82,60 @@ def test_more_like_these(colours):
     hits = search(colours, ids=["word red", "word green"], k=2)
     assert set(ids(hits)) <= {"picture/red", "picture/green", "word yellow", "picture/yellow"}
     problem(colours.post("/contents/search", json={"ids": ["word red", "no"]}), 404, "not_found")
+
+
+def test_queries_are_added_by_weight(colours):
+    """This picture, plus "red", minus "green": of yellow, that is red; what was asked by id is not a hit."""
+    asked = [{"image_data": as_base64(picture("yellow"))}, {"text": "red"}, {"text": "green", "weight": -1}]
+    assert set(ids(search(colours, queries=asked, k=2))) == {"word red", "picture/red"}
+    by_id = search(colours, queries=[{"id": "word yellow"}, *asked[1:]], k=16)
+    assert set(ids(by_id[:2])) == {"word red", "picture/red"}
+    assert "word yellow" not in ids(by_id)
+
+
+def test_a_single_query_is_the_same_in_both_forms(colours):
+    """Whatever its weight: a sum of one has the direction of its part."""
+    assert search(colours, queries=[{"text": "red", "weight": 3}]) == search(colours, text="red")
+
+
+def test_queries_that_cancel_out_are_422(colours):
+    """They have no direction to search in."""
+    asked = [{"text": "red"}, {"text": "red", "weight": -1}]
+    response = colours.post("/contents/search", json={"queries": asked})
+    assert "cancel each other out" in problem(response, 422, "invalid_request")
+
+
+def test_a_least_score_may_empty_the_list(colours):
+    """Hits below `min_score` are left out; where none reaches it there is none."""
+    assert set(ids(search(colours, text="red", min_score=0.95))) == {"word red", "picture/red"}
+    assert search(colours, queries=[{"text": "red"}, {"text": "cyan"}], min_score=0.9) == []
+
+
+def test_the_next_page_by_its_cursor(colours):
+    """The cursor takes the place of the query; pages are the whole list, and the last one has no cursor."""
+    whole = ids(search(colours, text="red", k=1000, only="image"))
+    body, found = {"text": "red", "k": 3, "only": "image"}, []
+    while body:
+        answer = colours.post("/contents/search", json=body).json()
+        found += ids(answer["hits"])
+        body = {"cursor": answer["cursor"], "k": 3, "only": "image"} if answer["cursor"] else None
+    assert found == whole
+    cursor = colours.post("/contents/search", json={"text": "red", "k": 3}).json()["cursor"]
+    other = colours.post("/contents/search", json={"cursor": cursor, "only": "text"})
+    assert "another search" in problem(other, 422, "invalid_request")
+
+
+def test_the_older_name_of_only_says_so(colours):
+    """`type` works as before, its response has the header Deprecation, and two different kinds are refused."""
+    old = colours.post("/contents/search", json={"text": "red", "type": "image"})
+    new = colours.post("/contents/search", json={"text": "red", "only": "image"})
+    assert old.json()["hits"] == new.json()["hits"]
+    assert old.headers["deprecation"].startswith("@")
+    assert "deprecation" not in new.headers
+    both = colours.post("/contents/search", json={"text": "red", "only": "image", "type": "text"})
+    assert "older name" in problem(both, 422, "invalid_request")
+    fields = colours.get("/openapi.json").json()["components"]["schemas"]["ContentSearch"]["properties"]
+    assert [name for name in fields if fields[name].get("deprecated")] == ["type"]
 
 
 def test_never_more_than_exist(client):
@@ -180,6 +234,18 @@ def test_a_malformed_content_is_422(client, body):
         {"text": "a", "filter": {str(n): 1 for n in range(11)}},
         {"text": "a", "collection": "half \ud800"},
         {"id": "a\u0000"},
+        {"queries": []},
+        {"queries": [{}]},
+        {"queries": [{"text": "a", "id": "b"}]},
+        {"queries": [{"text": "a", "weight": 101}]},
+        {"queries": [{"text": "a", "weight": float("nan")}]},
+        {"queries": [{"text": "a"}], "text": "a"},
+        {"queries": [{"text": "a"}] * 21},
+        {"queries": [{"text": "a", "weight": 0}]},
+        {"text": "a", "min_score": 1.1},
+        {"text": "a", "only": "sound"},
+        {"cursor": "made up"},
+        {"cursor": ""},
     ],
 )
 def test_a_malformed_search_is_422(client, body):
@@ -192,7 +258,12 @@ def test_a_malformed_search_is_422(client, body):
     ("method", "path", "body", "said"),
     [
         ("PUT", "/contents/a", {"type": "text", "txt": "a"}, "one of text, image_data is needed; found: type, txt"),
-        ("POST", "/contents/search", {"txt": "a"}, "one of text, image_data, id, ids is needed; found: txt"),
+        (
+            "POST",
+            "/contents/search",
+            {"txt": "a"},
+            "one of text, image_data, id, ids, queries, cursor is needed; found: txt",
+        ),
         (
             "POST",
             "/contents/search",

@@ -21,6 +21,7 @@ from larder_client import (
     Item,
     Larder,
     NotFound,
+    Query,
     Unauthorized,
 )
 from larder_client.command import main
@@ -121,6 +122,12 @@ def test_contents(larder):
     assert [hit.id for hit in larder.search(picture=picture("red"), k=1, filter={"shelf": {"gt": 2}})] == ["photos/red"]
     assert larder.search(id="photos/red", k=1)[0].id == "notes/1"
     assert [hit.id for hit in larder.search(ids=["photos/red", "notes/1"])] == ["photos/blue"]
+    asked = [Query(picture=picture("red")), Query("blue", weight=2), Query(id="notes/1", weight=-1)]
+    (page,) = hits = larder.search(queries=asked, k=1, only="image")
+    assert (page.id, hits.cursor is None) == ("photos/blue", False)
+    rest = larder.search(cursor=hits.cursor, only="image")
+    assert ([hit.id for hit in rest], rest.cursor) == (["photos/red"], None)
+    assert larder.search("blue", min_score=0.99, only="text") == []
     assert larder.thumbnail("photos/red").startswith(b"\xff\xd8")
     with pytest.raises(NotFound, match="thumbnail"):
         larder.thumbnail("photos/blue")

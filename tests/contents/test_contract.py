@@ -29,7 +29,7 @@ def test_a_content_is_put_read_and_deleted(store):
     assert store.search(X, 5) == []
     assert store.count() == 0
     for call in (store.get, store.delete, lambda id: store.vectors([id])):
-        with pytest.raises(NotFound, match="no content 'a'"):
+        with pytest.raises(NotFound, match="no entry 'a'"):
             call("a")
 
 

@@ -1,6 +1,5 @@
 """Schemas of the contents: stored texts and pictures."""
 
-import json
 from typing import Annotated, Any
 
 from pydantic import (
@@ -16,42 +15,21 @@ from pydantic import (
 )
 
 from app.api.schemas.base import Picture, Request, needs_one_of
-from app.contents import COLLECTION, MAX_ID, MAX_K, ContentType
+from app.contents import COLLECTION, MAX_ID, MAX_IDS, MAX_K, ContentType, Where
 from app.contents.conditions import Condition, Operator, Scalar
+from app.contents.entry_limits import MAX_METADATA, MAX_TEXT, check_metadata
+from app.contents.paging import MAX_CURSOR, MAX_HITS
 
-MAX_TEXT = 10_000
-MAX_METADATA = 16 * 1024
-MAX_DEPTH = 8
-MAX_IDS = 100
 MAX_FILTERS = 10
-
-
-def _deeper_than(value: JsonValue, depth: int) -> bool:
-    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return any(depth == 0 or _deeper_than(each, depth - 1) for each in inside)
-
-
-def _metadata(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Check that metadata is bounded JSON that every store accepts; integers at its top level can be compared."""
-    if _deeper_than(value, MAX_DEPTH):
-        raise ValueError(f"at most {MAX_DEPTH} nesting levels are accepted")
-    try:
-        size = len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
-    except ValueError as error:  # NaN, infinity, or a lone surrogate
-        raise ValueError("numbers must be finite, and strings must not contain lone surrogates") from error
-    if size > MAX_METADATA:
-        raise ValueError(f"{size:,} bytes of JSON were found; at most {MAX_METADATA:,} are accepted")
-    if any(isinstance(each, int) and not -(2**63) <= each < 2**63 for each in value.values()):
-        raise ValueError("integers must fit into 64 bits")
-    return value
-
+MAX_QUERIES = 20
+MAX_WEIGHT = 100
 
 Text = Annotated[str, Field(max_length=MAX_TEXT)]  # pydantic checks a bounded string for lone surrogates as well
 ShortText = Annotated[Text, Field(max_length=1000)]
 Integer = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Collection = Annotated[Text, Field(min_length=1, max_length=MAX_ID)]
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID)]
-Metadata = Annotated[dict[str, JsonValue], AfterValidator(_metadata)]
+Metadata = Annotated[dict[str, JsonValue], AfterValidator(check_metadata)]
 
 
 class ContentPut(Request):
@@ -183,29 +161,71 @@ Filter = Annotated[
 ]
 
 
-class ContentSearch(Request):
-    """The query: exactly one of `text`, `image_data`, `id` (more like this) and `ids` (more like these)."""
+class Like(Request):
+    """What to search by: a text, an image, or a stored entry."""
+
+    text: Text | None = Field(None, min_length=1, max_length=MAX_TEXT)
+    image_data: Picture | None = None
+    id: Id | None = Field(None, description="an entry's id; the entry itself is not among the hits")
+
+
+class WeightedQuery(Like):
+    """One of several queries: exactly one of `text`, `image_data` and `id`, and how much it counts."""
+
+    weight: float = Field(
+        1.0, ge=-MAX_WEIGHT, le=MAX_WEIGHT, description="how much it counts; a negative weight leads away from it"
+    )
+
+    _some_question = model_validator(mode="before")(needs_one_of("text", "image_data", "id"))
+
+    @model_validator(mode="after")
+    def _one_question(self) -> "WeightedQuery":
+        if sum(each is not None for each in (self.text, self.image_data, self.id)) != 1:
+            raise ValueError("exactly one of text, image_data and id is needed")
+        return self
+
+
+class ContentSearch(Like):
+    """The query: exactly one of `text`, `image_data`, `id`, `ids`, `queries`, and `cursor` for the next page."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
                 {"text": "something sweet", "k": 3, "filter": {"shelf": {"gte": 1, "lt": 4}, "kind": "food"}},
-                {"ids": ["note-1", "photo-7"], "type": "image"},
+                {"ids": ["note-1", "photo-7"], "only": "image"},
+                {
+                    "queries": [{"id": "photo-7"}, {"text": "green"}, {"text": "an apple", "weight": -0.5}],
+                    "min_score": 0.2,
+                },
             ]
         }
     )
 
-    text: Text | None = Field(None, min_length=1, max_length=MAX_TEXT)
-    image_data: Picture | None = None
-    id: Id | None = Field(None, description="an entry's id; the entry itself is not among the hits")
     ids: list[Id] | None = Field(
         None,
         min_length=1,
         max_length=MAX_IDS,
         description="the same with several entries: the mean of their embeddings is the query",
     )
+    queries: list[WeightedQuery] | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_QUERIES,
+        description="several queries at once: the sum of their embeddings, each times its weight, is the query",
+    )
+    cursor: Annotated[str, Field(min_length=1, max_length=MAX_CURSOR)] | None = Field(
+        None,
+        description="from the response before, in place of the query: the next hits, with the same filters. "
+        f"All pages together have at most {MAX_HITS:,} hits",
+    )
     k: int = Field(10, ge=1, le=MAX_K)
-    type: ContentType | None = Field(None, description="return only entries of this type")
+    min_score: float = Field(-1.0, ge=-1, le=1, description="the least cosine similarity of a hit")
+    only: ContentType | None = Field(None, description="return only entries of this kind")
+    type: ContentType | None = Field(
+        None,
+        description="deprecated: the older name of `only`, accepted for one more release",
+        json_schema_extra={"deprecated": True},
+    )
     collection: Collection | None = Field(
         None, description="return only entries of this collection; without it, of all"
     )
@@ -215,20 +235,33 @@ class ContentSearch(Request):
         '`{"gte": 1, "lt": 4}`, or one of several values `{"in": ["a", "b"]}`',
     )
 
-    _some_question = model_validator(mode="before")(needs_one_of("text", "image_data", "id", "ids"))
+    _some_question = model_validator(mode="before")(
+        needs_one_of("text", "image_data", "id", "ids", "queries", "cursor")
+    )
 
     @model_validator(mode="after")
     def _one_question(self) -> "ContentSearch":
-        if sum(each is not None for each in (self.text, self.image_data, self.id, self.ids)) != 1:
-            raise ValueError("exactly one of text, image_data, id and ids is needed")
+        asked = (self.text, self.image_data, self.id, self.ids, self.queries, self.cursor)
+        if sum(each is not None for each in asked) != 1:
+            raise ValueError("exactly one of text, image_data, id, ids, queries and cursor is needed")
+        if self.type and self.only and self.type != self.only:
+            raise ValueError("`type` is the older name of `only`: send `only` alone")
         return self
 
-    def conditions(self) -> tuple[Condition, ...]:
-        """Return the filter's conditions on the metadata."""
+    def where(self) -> Where:
+        """Return which entries may be hits."""
         found: list[Condition] = []
         for key, wanted in self.filter.items():
             found += wanted.conditions(key) if isinstance(wanted, Range | OneOf) else [Condition(key, "eq", wanted)]
-        return tuple(found)
+        return Where(self.only or self.type, self.collection, tuple(found))
+
+    def weighted(self) -> list[WeightedQuery]:
+        """Return the query as a list of queries, whichever form it came in."""
+        if self.queries is not None:
+            return self.queries
+        if self.ids is not None:
+            return [WeightedQuery(id=id) for id in self.ids]
+        return [WeightedQuery(text=self.text, image_data=self.image_data, id=self.id)]
 
 
 class HitEntry(BaseModel):
@@ -241,15 +274,21 @@ class HitEntry(BaseModel):
 
 
 class Hits(BaseModel):
-    """The hits, best first: k of them, or as many as there are."""
+    """The hits, best first: k of them, or as many as there are, and where the next page begins."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"hits": [{"id": "note-1", "type": "text", "score": 0.83, "metadata": {"shelf": 2}}]}]
+            "examples": [
+                {
+                    "hits": [{"id": "note-1", "type": "text", "score": 0.83, "metadata": {"shelf": 2}}],
+                    "cursor": None,
+                }
+            ]
         }
     )
 
     hits: list[HitEntry]
+    cursor: str | None = Field(description="send it in place of the query for the next page; null: there is none")
 
 
 class Added(BaseModel):
