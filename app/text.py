@@ -17,6 +17,7 @@ _SHAPING = re.compile(
 _BLANK = re.compile(  # invisible, though `str.isprintable` takes them for printable
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
+_MAX_ENTITY_DEPTH = 8  # entities of entities: ftfy resolves a level with each pass over the text
 _NAMES_KEPT = 32_768  # normalised names in memory: at most some 50 MB
 
 
@@ -43,7 +44,19 @@ def clean(text: str) -> str:
     text = _LINE_BREAKS.sub(" ", text)  # first: ftfy mends line by line, at 0.1 ms a line however short
     if text.isascii() and text.isprintable() and "&" not in text:
         return " ".join(text.split())  # ftfy changes nothing in it, and takes a hundred times as long
-    return " ".join(html.unescape(html.unescape(ftfy.fix_text(text))).split())
+    return " ".join(html.unescape(html.unescape(ftfy.fix_text(_without_deep_entities(text)))).split())
+
+
+def _without_deep_entities(text: str) -> str:
+    """A text as it is, or without its entities where they are nested so deep that no one has written it."""
+    if "&" not in text and "\N{FULLWIDTH AMPERSAND}" not in text:
+        return text
+    inner = text
+    for _ in range(_MAX_ENTITY_DEPTH):
+        outer, inner = inner, html.unescape(ftfy.fix_text(inner, unescape_html=False))
+        if inner == outer:
+            return text
+    return inner.replace("&", " ")
 
 
 @lru_cache(_NAMES_KEPT)

@@ -27,6 +27,32 @@ def test_cleaning_is_that_of_the_tokenizers(text):
     assert clean(text) == " ".join(html.unescape(html.unescape(ftfy.fix_text(text))).split())
 
 
+def nested(depth):
+    """Entities of entities, in the spellings that stand for an ampersand."""
+    return ["&" + each * depth for each in ("amp;", "#38;", "#x26;", "AMP;", "am\x01p;", "amp")] + [
+        "\N{FULLWIDTH AMPERSAND}" + "amp;" * depth,
+        "&#5" * depth + "6" + ";" * depth,
+        "<b> &" + "amp;" * depth,
+        "é&" + "amp;lt;" * depth,
+    ]
+
+
+@pytest.mark.parametrize("text", nested(2000))
+def test_entities_of_entities_take_a_few_passes(text, monkeypatch):
+    """However deep they are nested: what a text costs grows with its length, not with its square."""
+    characters = []
+    fix = ftfy.fix_encoding_and_explain
+    monkeypatch.setattr(ftfy, "fix_encoding", lambda part: characters.append(len(part)) or fix(part)[0])
+    clean(text)
+    assert sum(characters) <= 30 * len(text)
+
+
+@pytest.mark.parametrize("text", nested(3))
+def test_entities_that_people_write_are_resolved_as_the_tokenizers_do(text):
+    """Up to eight levels nothing differs."""
+    assert clean(text) == " ".join(html.unescape(html.unescape(ftfy.fix_text(text))).split())
+
+
 @given(TEXTS)
 def test_a_cleaned_name_is_its_own_spelling(text):
     """An item stored under the name that was answered is the same item, and compares as equal."""
