@@ -35,6 +35,23 @@ def test_older_clients_are_understood(client):
     assert client.post("/models/colours", json=body).json() == post(client).json()
 
 
+def test_several_labels_may_apply(client):
+    """With `multi_label` each label has the probability that `/classify` gives it as an independent one."""
+    template = "This is a photo of {}."
+    body = {"image_data": RED, "labels": ["green", "red", "blue"], "template": template, "mode": "independent"}
+    independent = client.post("/classify", json=body).json()["result"]
+    answer = post(client, multi_label=True).json()
+    assert {each["label"]: each["score"] for each in answer} == independent
+    assert answer[0]["label"] == "red"
+    assert post(client, multi_label=False).json() == post(client).json() != answer
+
+
+def test_a_string_of_millions_of_labels_is_only_counted(client):
+    """Its commas are, before anything is made of it."""
+    message = problem(post(client, candidate_labels="a," * 3_000_000), 422, "invalid_labels")
+    assert message.startswith("3,000,001 labels were sent")
+
+
 @pytest.mark.parametrize("path", ["/models/clip", "/models/openai/clip-vit-base-patch32", "/models/colours/more"])
 def test_another_model_is_not_found(client, path):
     """Names may have slashes; the served one is named."""

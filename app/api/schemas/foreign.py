@@ -81,6 +81,7 @@ class ZeroShotParameters(Foreign):
 
     candidate_labels: Texts | str = Field(description="a list, or a comma-separated string")
     hypothesis_template: str = Field("This is a photo of {}.", description="`{}` stands for the label")
+    multi_label: bool = Field(False, description="whether several labels may apply, each with a probability of its own")
 
 
 class ZeroShot(Foreign):
