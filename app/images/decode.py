@@ -103,12 +103,12 @@ def _rgb(header: Header, times: int) -> Decoded:
     picture: Image.Image = header.picture
     if header.format == "BMP" and picture.mode == "RGBA" and picture.getchannel("A").getextrema() == (0, 0):
         picture = _opaque(picture)
-    from_cmyk = to_srgb(header.profile, "CMYK") if picture.mode == "CMYK" else None
-    flat = _flat(picture, times, from_cmyk)
+    colours = picture.mode if picture.mode in ("CMYK", "L") else "L" if picture.mode == "LA" else "RGB"
+    convert = to_srgb(header.profile, colours)
+    flat = _flat(picture, times, convert if colours == "CMYK" else None)
     if header.frame:
         flat = _on_white(flat, [side // times for side in header.frame])
-    convert = unchanged if from_cmyk else to_srgb(header.profile, "L" if picture.mode in ("L", "LA") else "RGB")
-    return Decoded(flat, convert or unchanged)
+    return Decoded(flat, unchanged if convert is None or colours == "CMYK" else convert)
 
 
 def _flat(picture: Image.Image, times: int, from_cmyk: Convert | None) -> Image.Image:

@@ -108,19 +108,21 @@ class Vocabulary:
     def read_file(self) -> None:
         """Parse the label file where it has changed; raises InvalidLabels.
 
-        A file that had labels and now has none is taken for one that is being written: its labels stay.
+        A file that had labels and is empty now is taken for one that is being written: its labels stay. One with
+        nothing but comments has no labels.
         """
         stamp = self._label_file.stamp()
         if stamp == self._file_stamp:
             return
         log, refused = get_logger(), []
-        labels = parse_labels(self._label_file.read(), self._longest, lambda *line: refused.append(line))
+        text = self._label_file.read()
+        labels = parse_labels(text, self._longest, lambda *line: refused.append(line))
         for line, reason in refused[:_MAX_WARNINGS]:
             log.warning("the pantry cannot have this label", line=line, reason=reason)
         if len(refused) > _MAX_WARNINGS:
             log.warning("the pantry cannot have more labels", count=len(refused) - _MAX_WARNINGS)
-        if self._file_labels and not labels:
-            log.warning("the label file has no labels any more: those that it had are served on")
+        if self._file_labels and not text.strip():
+            log.warning("the label file is empty: its labels stay; a file with only a comment has none")
         else:
             self._file_labels = labels
         self._file_stamp = stamp

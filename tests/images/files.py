@@ -74,14 +74,40 @@ def grey_profile(gamma: float) -> bytes:
     return _profile(b"GRAY", {b"desc": text, b"wtpt": white, b"kTRC": curve, b"cprt": b"text\0\0\0\0none\0\0\0\0"})
 
 
-def _profile(space: bytes, tags: dict[bytes, bytes]) -> bytes:
+def cmyk_profile() -> bytes:
+    """An ICC profile of a printing press: the CIE L*a*b* of each overprint of its inks, and a table between them."""
+    inks = {
+        "": (95, 0, -2),
+        "c": (55, -37, -50),
+        "m": (48, 74, -3),
+        "y": (89, -5, 93),
+        "cm": (24, 17, -46),
+        "cy": (50, -68, 25),
+        "my": (47, 68, 48),
+        "cmy": (23, 0, 0),
+    }
+    table = b""
+    for place in range(16):  # cyan is the slowest of the four
+        lab = inks["".join(ink for ink, bit in zip("cmy", (8, 4, 2), strict=True) if place & bit)]
+        light, a, b = (value * 0.15 if place & 1 else value for value in lab)
+        table += bytes([round(light * 2.55), round(a) + 128, round(b) + 128])
+    one = struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 65536)
+    straight = bytes(range(256))
+    lut = b"mft1\0\0\0\0" + bytes([4, 3, 2, 0]) + one + 4 * straight + table + 3 * straight
+    white = b"XYZ \0\0\0\0" + struct.pack(">3i", 63190, 65536, 54061)
+    text = b"desc\0\0\0\0" + struct.pack(">I", 5) + b"test\0" + bytes(87)
+    tags = {b"desc": text, b"wtpt": white, b"A2B0": lut, b"cprt": b"text\0\0\0\0none\0\0\0\0"}
+    return _profile(b"CMYK", tags, b"prtr", b"Lab ")
+
+
+def _profile(space: bytes, tags: dict[bytes, bytes], device: bytes = b"mntr", connection: bytes = b"XYZ ") -> bytes:
     table, body, offset = b"", b"", 128 + 4 + 12 * len(tags)
     for name, value in tags.items():
         value += bytes(-len(value) % 4)
         table += struct.pack(">4sII", name, offset + len(body), len(value))
         body += value
     size = offset + len(body)
-    head = struct.pack(">I4sI4s4s4s", size, b"lcms", 0x02400000, b"mntr", space, b"XYZ ")
+    head = struct.pack(">I4sI4s4s4s", size, b"lcms", 0x02400000, device, space, connection)
     head += struct.pack(">6H", 2026, 1, 1, 0, 0, 0) + b"acsp" + bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
     return head + bytes(128 - len(head)) + struct.pack(">I", len(tags)) + table + body
 

@@ -69,6 +69,37 @@ def test_a_thumbnail_and_a_crop_are_converted():
     assert abs(np.asarray(Image.open(io.BytesIO(thumbnail)), int)[5, 5] - shown).max() <= 4
 
 
+def inks(size):
+    """Cyan, magenta and yellow in smooth steps, and black in four bands."""
+    y, x = np.mgrid[0:size, 0:size]
+    channels = [x * 255 // size, y * 255 // size, 255 - x * 255 // size, y * 4 // size * 60]
+    return Image.merge("CMYK", [Image.fromarray(channel.astype(np.uint8)) for channel in channels])
+
+
+def test_print_follows_its_profile():
+    """A CMYK JPEG with the profile of its press is within 2 grey levels of LittleCMS's own rendering."""
+    profile = files.cmyk_profile()
+    data = as_bytes(inks(64), "JPEG", quality=98, subsampling=0, icc_profile=profile)
+    printed = files.opened_by_pillow(data)
+    shown = viewed(printed, profile)
+    assert abs(shown - np.asarray(printed.convert("RGB"), int)).mean() > 15, "the profile changes much"
+    assert abs(opened(data) - shown).max() <= 2
+    for foreign in (files.WIDE, files.grey_profile(1.0), profile[:300]):
+        data = as_bytes(inks(64), "JPEG", quality=98, subsampling=0, icc_profile=foreign)
+        assert (opened(data) == np.asarray(printed.convert("RGB"), int)).all()
+
+
+def test_a_large_print_is_converted_before_it_is_cut():
+    """Where it is decoded smaller, and in its crops."""
+    profile = files.cmyk_profile()
+    data = as_bytes(inks(1024), "JPEG", quality=98, subsampling=0, icc_profile=profile)
+    shown = Image.fromarray(viewed(files.opened_by_pillow(data), profile).astype(np.uint8))
+    _, (whole, crop) = PREPARER.crops(data, lambda _size: [(256, 256, 768, 768)])
+    for pixels, box in ((PREPARER.pixels(data), None), (whole, None), (crop, (256, 256, 768, 768))):
+        expected = np.asarray(shown.resize((64, 64), Image.Resampling.BILINEAR, box=box), int)
+        assert abs(255 * pixels.transpose(1, 2, 0) - expected).mean() <= 2
+
+
 def test_srgb_by_another_name_changes_nothing():
     """An sRGB profile is told by what it does; the picture stays as it is, to the last bit."""
     assert to_srgb(files.SRGB, "RGB") is None

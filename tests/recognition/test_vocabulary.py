@@ -86,18 +86,27 @@ def test_the_same_labels_written_again_make_no_new_set(vocabulary, label_file):
     assert vocabulary.current is before
 
 
-def test_a_file_that_loses_all_labels_keeps_them(vocabulary, label_file, pantry):
+def test_a_file_that_becomes_empty_keeps_its_labels(vocabulary, label_file, pantry):
     """A truncated file is being written; the pantry's items are followed meanwhile, and the next labels are taken."""
     vocabulary.refresh()
     label_file.write_text("")
     pantry.put("green", 1)
     assert vocabulary.refresh()
     assert names(vocabulary.current.labels) == ["red", "blue", "green"]
-    label_file.write_text("# only a comment\n")
+    label_file.write_text(" \n")
     assert not vocabulary.refresh()
     label_file.write_text("cyan\n")
     assert vocabulary.refresh()
     assert names(vocabulary.current.labels) == ["cyan", "green"]
+
+
+def test_a_file_with_only_a_comment_has_no_labels(vocabulary, label_file, pantry):
+    """So a label file is emptied on purpose, without a restart."""
+    vocabulary.refresh()
+    pantry.put("green", 1)
+    label_file.write_text("# none\n")
+    assert vocabulary.refresh()
+    assert names(vocabulary.current.labels) == ["green"]
 
 
 def test_a_label_is_found_by_any_of_its_names(vocabulary, pantry):
