@@ -57,3 +57,4 @@ def configure(level: str) -> None:
         logging.getLogger(name).propagate = True
     for name in ("uvicorn.access", "mangum.http"):  # ours carry the request id
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it warns of every malformed request

@@ -24,7 +24,7 @@ from app.api import (
 )
 from app.api.access import OPEN_PATHS, AccessMiddleware
 from app.api.admission import AdmissionMiddleware
-from app.api.bodies import MAX_ELEMENTS, BodyMiddleware
+from app.api.bodies import BodyMiddleware, max_elements
 from app.api.pantry import EncodedSlashMiddleware
 from app.api.requests import RequestMiddleware
 from app.components import Model, open_components
@@ -58,7 +58,7 @@ def middlewares(settings: Settings, keys: Keys, metrics: Metrics) -> list[Middle
         Middleware(RequestMiddleware, metrics=metrics),
         Middleware(AccessMiddleware, keys=keys, origins=settings.cors, hosts=allowed_hosts(settings)),
         Middleware(AdmissionMiddleware, most=settings.max_queue, most_bytes=settings.max_queue_bytes),
-        Middleware(BodyMiddleware, max_bytes=settings.max_body, max_elements=MAX_ELEMENTS + 4 * settings.max_labels),
+        Middleware(BodyMiddleware, max_bytes=settings.max_body, max_elements=max_elements(settings.max_labels)),
         Middleware(EncodedSlashMiddleware),
     ]
 

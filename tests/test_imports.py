@@ -25,6 +25,7 @@ OWNERS = {
     "tokenizers": ["model.bundle", "training", "exporter"],
     "ftfy": ["text"],
     "pybase64": ["images"],
+    "python_multipart": ["api.media_types"],
     "PIL": ["images", "training", "exporter", "evaluation", "ui.picking", "ui.boxes"],
     "openvino": ["model.engines.openvino", "training.tower", "training.words"],
     "sqlite3": ["sqlite_file", "pantry.sqlite"],

@@ -19,6 +19,11 @@ MAX_OUTSIDE_STRINGS = 512 * 1024  # bytes of JSON: integers of 4,299 digits take
 T = TypeVar("T")
 
 
+def max_elements(max_labels: int) -> int:
+    """Return how many elements the lists and objects of a body may have together."""
+    return MAX_ELEMENTS + 4 * max_labels
+
+
 class DeadlineExceeded(Exception):
     """The work did not end before the deadline, and was cancelled."""
 
@@ -88,26 +93,28 @@ class BodyMiddleware:
 
     async def _read(self, scope: Scope, receive: Receive, deadline: Deadline) -> bytes | None:
         """Return the body, None when the client left. Raise ImageTooLarge or RequestTimeout."""
-        body = bytearray()
+        chunks: list[bytes] = []
         try:
-            complete = await deadline.run(self._fill(body, scope, receive))
+            complete = await deadline.run(self._fill(chunks, scope, receive))
         except DeadlineExceeded as error:
-            found = f"{len(body):,} bytes of the body arrived within {deadline.seconds:g} s, not the whole body"
+            size = sum(map(len, chunks))
+            found = f"{size:,} bytes of the body arrived within {deadline.seconds:g} s, not the whole body"
             raise RequestTimeout(f"{found}; nothing was carried out") from error
-        return bytes(body) if complete else None
+        return b"".join(chunks) if complete else None
 
-    async def _fill(self, body: bytearray, scope: Scope, receive: Receive) -> bool:
-        """Append all of the request to `body`, return False when the client left. Raise ImageTooLarge."""
+    async def _fill(self, chunks: list[bytes], scope: Scope, receive: Receive) -> bool:
+        """Append all of the request to `chunks`, return False when the client left. Raise ImageTooLarge."""
         declared = Headers(scope=scope).get("content-length", "")
         size = int(declared) if declared.isdecimal() and len(declared) < 20 else 0
-        more = True
-        while more and max(size, len(body)) <= self._max_bytes:
+        received, more = 0, True
+        while more and max(size, received) <= self._max_bytes:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return False
-            body += message.get("body", b"")
+            chunks.append(message.get("body", b""))
+            received += len(chunks[-1])
             more = message.get("more_body", False)
-        if max(size, len(body)) > self._max_bytes:
+        if max(size, received) > self._max_bytes:
             raise ImageTooLarge(f"the body is too large: at most {self._max_bytes:,} bytes are accepted")
         return True
 

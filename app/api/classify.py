@@ -6,11 +6,12 @@ from fastapi import APIRouter
 
 from app.api.dependencies import KEYS, Service, ServiceDep
 from app.api.failures import PICTURE
+from app.api.media_types import PictureRoute
 from app.api.schemas.recognition import Classify, ClassifyAnswer
 from app.model.engines import Floats
 from app.recognition.request_labels import RequestLabels, read_labels
 
-router = APIRouter(tags=["recognition"], dependencies=KEYS)
+router = APIRouter(route_class=PictureRoute, tags=["recognition"], dependencies=KEYS)
 
 
 @router.post("/classify", responses=PICTURE)

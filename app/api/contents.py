@@ -9,6 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from app.api.dependencies import KEYS, Service, ServiceDep
 from app.api.failures import PICTURE
+from app.api.media_types import PictureRoute
 from app.api.schemas.base import Error
 from app.api.schemas.contents import (
     ContentCount,
@@ -23,7 +24,7 @@ from app.api.schemas.contents import (
 from app.contents import Content, content_id
 from app.contents.paging import Query, decode_cursor, encode_cursor, search_page
 from app.errors import InvalidRequest, NotFound
-from app.images.header import decode_base64
+from app.images.header import as_bytes
 from app.model.encoder import unit
 from app.model.engines import Floats
 
@@ -31,6 +32,7 @@ TYPE_DEPRECATED = "@1796083200"  # RFC 9745: since 1 December 2026 `type` is cal
 MIN_LENGTH = 1e-3  # of a weighted sum; shorter ones are rounding errors
 _AWAY = {"model": Error, "description": "overloaded, draining, or the contents are unavailable"}
 router = APIRouter(
+    route_class=PictureRoute,
     tags=["contents"],
     dependencies=KEYS,
     responses={404: {"model": Error, "description": "no such entry"}, 503: _AWAY},
@@ -75,7 +77,7 @@ async def put(id: str, body: ContentPut, service: ServiceDep, response: Response
     """Create or replace the entry with this id (slashes allowed)."""
     picture: str | bytes = body.image_data or ""
     if picture and service.keep_pictures:
-        picture = await run_in_threadpool(decode_base64, body.image_data or "")
+        picture = await run_in_threadpool(as_bytes, picture)
     content = Content(
         content_id(id),
         body.type,

@@ -12,6 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from app.api.dependencies import KEYS, ServiceDep
 from app.api.failures import PICTURE
 from app.api.idempotency import KeyHeader
+from app.api.media_types import PictureRoute
 from app.api.recognition_request import RecognitionRequest, item_name_beside, pantry_fields, response_fields
 from app.api.schemas.recognition import FoundItem, FramesAnswer, ProcessImage, ProcessImageAnswer, RegionAnswer
 from app.model.engines import Floats
@@ -20,7 +21,7 @@ from app.recognition.recogniser import Recognition
 from app.recognition.regions import grid, non_max_suppression, validate_boxes
 from app.serving.feedback import Answer
 
-router = APIRouter(tags=["recognition"], dependencies=KEYS)
+router = APIRouter(route_class=PictureRoute, tags=["recognition"], dependencies=KEYS)
 
 
 @router.post("/process-image", responses=PICTURE)

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 
 from app.api.dependencies import KEYS, Service, ServiceDep
 from app.api.failures import PICTURE
+from app.api.media_types import PictureRoute
 from app.api.schemas.base import Error
 from app.api.schemas.pantry import ExampleEntry, ExampleList, Examples, Feedback, FeedbackAnswer, Forgotten
 from app.pantry import item_name
@@ -20,7 +21,9 @@ _AWAY = {
 }
 _MISSING = {"model": Error, "description": "no such item, example or answer"}
 EXAMPLES = "/pantry/{item}/examples"
-router = APIRouter(tags=["teaching"], dependencies=KEYS, responses={404: _MISSING, 503: _AWAY})
+router = APIRouter(
+    route_class=PictureRoute, tags=["teaching"], dependencies=KEYS, responses={404: _MISSING, 503: _AWAY}
+)
 
 
 @router.post(EXAMPLES, responses=PICTURE)

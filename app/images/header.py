@@ -109,6 +109,16 @@ def decode_base64(text: str) -> bytes:
     return data
 
 
+def looks_like_picture(data: bytes) -> bool:
+    """Return whether the first bytes are those of a picture format that is known here, accepted or not."""
+    return any(signature.match(data[:512]) for signature in _SIGNATURES.values())
+
+
+def as_bytes(picture: str | bytes) -> bytes:
+    """The bytes of a picture that may be in base64; raises InvalidImage."""
+    return decode_base64(picture) if isinstance(picture, str) else picture
+
+
 def format_of(data: bytes, limits: ImageLimits) -> str:
     """The name of the format, told by the first bytes; raises InvalidImage or UnsupportedImage."""
     accepted = ", ".join(limits.formats)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from app.images.decode import Decoded, decode, reduction
-from app.images.header import Header, ImageLimits, decode_base64, read_header
+from app.images.header import Header, ImageLimits, as_bytes, read_header
 from app.images.preprocess import ImageForm, preprocessor
 
 ENOUGH = 2  # times the model's input size that a large picture keeps at least
@@ -43,7 +43,7 @@ class Preparer:
         """Check a picture against the limits by its header; nothing is decoded."""
         if isinstance(picture, Header):
             return picture
-        return read_header(decode_base64(picture) if isinstance(picture, str) else picture, self.limits)
+        return read_header(as_bytes(picture), self.limits)
 
     def pixels(self, picture: Picture) -> Pixels:
         """The model's input of a picture."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.errors import InvalidRequest, NotFound
-from app.images.header import decode_base64
+from app.images.header import as_bytes
 from app.model.engines import Floats
 from app.sqlite_file import SQLiteFile
 
@@ -31,7 +31,7 @@ class Answer:
 
     item: str
     vectors: Sequence[Floats]
-    pictures: Sequence[str] = ()
+    pictures: Sequence[str | bytes] = ()
     id: str = ""
     """Given by `Answers.remember`: no other answer has it, even where callers choose their request ids."""
 
@@ -113,7 +113,7 @@ class Feedback:
 
     def keep(self, request: str, answer: Answer, item: str, model: str) -> None:
         """Store the right item for an answer, replacing an earlier correction; raises StoreUnavailable."""
-        decoded = [decode_base64(picture) for picture in answer.pictures]
+        decoded = [as_bytes(picture) for picture in answer.pictures]
         pictures: Sequence[bytes | None] = decoded or [None] * len(answer.vectors)
         rows = [
             (request, place, answer.item, item, model, vector.astype("<f4").tobytes(), picture, time.time())

@@ -1,7 +1,8 @@
 """What all request and response schemas share: absent fields, unknown fields, aliases, the error."""
 
-from collections.abc import Callable
-from typing import Annotated, Any
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, ClassVar
 
 from pydantic import (
     AfterValidator,
@@ -13,9 +14,31 @@ from pydantic import (
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, core_schema
 
-Picture = Annotated[str, Field(min_length=1, description="in base64, with or without a `data:` prefix")]
+from app.errors import InvalidRequest
+
+
+class _PictureSchema:
+    """Validate a string of base64, and let through bytes, which no JSON holds; say only the string in the document."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
+        digest = core_schema.plain_serializer_function_ser_schema(_digest, when_used="json")
+        text = core_schema.str_schema(min_length=1)
+        return core_schema.no_info_wrap_validator_function(_bytes_too, text, serialization=digest)
+
+
+def _bytes_too(value: Any, validate: Callable[[Any], str]) -> str | bytes:
+    return value if isinstance(value, bytes) else validate(value)
+
+
+def _digest(picture: str | bytes) -> str:
+    """Stand for a picture in the request that an idempotency key identifies."""
+    return hashlib.sha256(picture.encode() if isinstance(picture, str) else picture).hexdigest()
+
+
+Picture = Annotated[str | bytes, _PictureSchema, Field(description="in base64, with or without a `data:` prefix")]
 
 
 def _box(value: list[int]) -> list[int]:
@@ -67,6 +90,23 @@ def _nullable(field: dict[str, Any]) -> dict[str, Any]:
         return field
     about = {key: field[key] for key in field if key in _DESCRIBING}
     return {"anyOf": [*forms, {"type": "null"}], **about}
+
+
+class TakesPictures(NullIsAbsent):
+    """A request with pictures, which may also come as bytes, by other media types than JSON."""
+
+    picture_fields: ClassVar[Sequence[str]] = ("image_data", "images")
+
+    @classmethod
+    def of_pictures(cls, pictures: Sequence[bytes]) -> dict[str, Any]:
+        """Return the fields that these pictures fill; raises InvalidRequest for more than the request has room for."""
+        if len(pictures) == 1 and "image_data" in cls.model_fields:
+            return {"image_data": pictures[0]}
+        if pictures and "images" in cls.model_fields:
+            return {"images": list(pictures)}
+        if pictures:
+            raise InvalidRequest(f"{len(pictures)} images were found; one is accepted")
+        return {}
 
 
 _DESCRIBING = ("title", "description", "default", "examples")

@@ -1,5 +1,6 @@
 """Schemas of the contents: stored texts and pictures."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import (
@@ -14,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from app.api.schemas.base import Picture, Request, needs_one_of
+from app.api.schemas.base import Picture, Request, TakesPictures, needs_one_of
 from app.contents import COLLECTION, MAX_ID, MAX_IDS, MAX_K, ContentType, Where
 from app.contents.conditions import Condition, Operator, Scalar
 from app.contents.entry_limits import MAX_METADATA, MAX_TEXT, check_metadata
@@ -32,7 +33,7 @@ Id = Annotated[str, Field(min_length=1, max_length=MAX_ID)]
 Metadata = Annotated[dict[str, JsonValue], AfterValidator(check_metadata)]
 
 
-class ContentPut(Request):
+class ContentPut(Request, TakesPictures):
     """A text or an image to store: `text` or `image_data`, according to `type`."""
 
     model_config = ConfigDict(
@@ -54,6 +55,11 @@ class ContentPut(Request):
     thumbnail: bool = Field(False, description="whether to store a small JPEG of the image, for `/thumbnails/{id}`")
 
     _some_content = model_validator(mode="before")(needs_one_of("text", "image_data"))
+
+    @classmethod
+    def of_pictures(cls, pictures: Sequence[bytes]) -> dict[str, Any]:
+        """Return the fields that these pictures fill, and the type that goes with them."""
+        return super().of_pictures(pictures) | ({"type": "image"} if pictures else {})
 
     @model_validator(mode="after")
     def _fits(self) -> "ContentPut":
@@ -185,7 +191,7 @@ class WeightedQuery(Like):
         return self
 
 
-class ContentSearch(Like):
+class ContentSearch(Like, TakesPictures):
     """The query: exactly one of `text`, `image_data`, `id`, `ids`, `queries`, and `cursor` for the next page."""
 
     model_config = ConfigDict(

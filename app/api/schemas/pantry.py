@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.schemas.base import Picture, Request
+from app.api.schemas.base import Picture, Request, TakesPictures
 from app.pantry import MAX_COUNT
 
 MAX_PICTURES = 32
@@ -54,7 +54,7 @@ class PantryUpdate(Request):
     quantity: Quantity = 1
 
 
-class Examples(Request):
+class Examples(Request, TakesPictures):
     """Images that show an item."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"images": ["/9j/4AAQSkZJRgABAQ…"]}]})

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from app.api.schemas.base import Box, Picture, Request, TextMap, Texts, needs_one_of
+from app.api.schemas.base import Box, Picture, Request, TakesPictures, TextMap, Texts, needs_one_of
 from app.api.schemas.pantry import ItemCount, PantryUpdate
 
 
@@ -16,7 +16,7 @@ _PANTRY_ITEM = "the pantry's name of the item; only where it differs from `item`
 _REFUSED = "why this label cannot be an item of the pantry; only with `pantry_update`"
 
 
-class ProcessImage(Request):
+class ProcessImage(Request, TakesPictures):
     """An image to recognise among the live labels."""
 
     model_config = ConfigDict(
@@ -25,7 +25,7 @@ class ProcessImage(Request):
         }
     )
 
-    image_data: str = Field("", min_length=1, description="the image in base64, with or without a `data:` prefix")
+    image_data: Picture = Field("", description="the image in base64, with or without a `data:` prefix")
     images: list[Picture] = Field(
         [], min_length=2, max_length=16, description="instead of `image_data`: 2 to 16 frames of one thing"
     )
@@ -150,7 +150,7 @@ def _list_or_map(value: object) -> str:
 LabelsOfRequest = Annotated[Annotated[Texts, Tag("list")] | Annotated[TextMap, Tag("map")], Discriminator(_list_or_map)]
 
 
-class Classify(Request):
+class Classify(Request, TakesPictures):
     """An image to classify among labels that are sent with it."""
 
     model_config = ConfigDict(
@@ -167,7 +167,7 @@ class Classify(Request):
         }
     )
 
-    image_data: str = Field(min_length=1, description="the image in base64, with or without a `data:` prefix")
+    image_data: Picture = Field(description="the image in base64, with or without a `data:` prefix")
     labels: LabelsOfRequest = Field(description="prompts, used word for word, or a map from each to its category")
     template: str | None = Field(None, description="makes a prompt of each label: `{}` stands for the label")
     mode: Literal["exclusive", "independent"] = Field(
