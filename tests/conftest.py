@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from app.main import create_app
 from app.settings import Settings
@@ -12,6 +14,11 @@ from tests.fakes import ColourEncoder, colour_model
 from tests.s3 import Bucket
 from tests.untested import say_untested
 
+# the same examples in each run, and no example is too slow; --hypothesis-profile=default looks for new ones
+hypothesis_settings.register_profile(
+    "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("steady")
 LABELS = "# colours\nred\ngreen\nblue | azure blue\n"
 
 

@@ -143,6 +143,8 @@ class Segment:
 
     def _scan(self, query: Floats, k: int, bits: Bits, lists: Numbers) -> tuple[Numbers, Floats]:
         """Compare a query with the vectors of these lists whose bit is set."""
+        if not len(lists):  # of a segment whose vectors are all deleted; FAISS refuses to search no list
+            return np.empty(0, np.int64), np.empty(0, np.float32)
         faiss.omp_set_num_threads(1)
         k = max(k, 1)
         parameters = faiss.SearchParametersIVF(sel=faiss.IDSelectorBitmap(bits), nprobe=len(lists))

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +43,15 @@ def from_bytes(data: bytes) -> Vector:
     return np.frombuffer(data, "<f4").astype(np.float32)
 
 
+def not_kept_yet(examples: Iterable[Example], have: Collection[str]) -> list[Example]:
+    """The examples whose ids are not among those an item has, each once, as first given."""
+    new: dict[str, Example] = {}
+    for example in examples:
+        if example.id not in have:
+            new.setdefault(example.id, example)
+    return list(new.values())
+
+
 def check_room(item: str, have: int, more: int) -> None:
     """Raises InvalidRequest when an item would have too many examples."""
     if have + more > MAX_EXAMPLES:
@@ -52,7 +61,7 @@ def check_room(item: str, have: int, more: int) -> None:
 
 
 def chosen(item: str, have: Sequence[str], ids: Sequence[str] | None) -> list[str]:
-    """The ids of an item's examples that are named, or all. Raises NotFound for one that does not exist."""
+    """The ids of an item's examples that are named, each once, or all. Raises NotFound for one that does not exist."""
     if missing := [each for each in ids or () if each not in have]:
         raise NotFound(f"{item!r} has no example {missing[0][:100]!r}")
-    return list(have if ids is None else ids)
+    return list(have if ids is None else dict.fromkeys(ids))

@@ -10,7 +10,7 @@ from app.errors import InvalidRequest
 from app.log import get_logger
 from app.pantry import MAX_COUNT, MAX_ITEMS, Item, Key, Status, item_name
 from app.pantry.changes import Change, check_room_for_item, check_same, not_there
-from app.pantry.examples import Example, check_room, chosen, from_bytes, to_bytes
+from app.pantry.examples import Example, check_room, chosen, from_bytes, not_kept_yet, to_bytes
 from app.sqlite_file import TIMEOUT_S, SQLiteFile
 from app.text import normalise
 
@@ -129,12 +129,12 @@ class SQLitePantry:
         with self._file.transaction() as writer:
             item = _own_name(writer, item)
             have = _example_ids(writer, item)
-            new = {each.id: each for each in examples if each.id not in have}
+            new = not_kept_yet(examples, have)
             check_room(item, len(have), len(new))
             if _find(writer, item) is None:
                 check_room_for_item(item, _item_count(writer), self._max_items)
             writer.execute("INSERT OR IGNORE INTO items VALUES (?, 0)", (item,))
-            rows = [(id, item, each.model, to_bytes(each.vector), each.at) for id, each in new.items()]
+            rows = [(each.id, item, each.model, to_bytes(each.vector), each.at) for each in new]
             writer.executemany(_KEEP_EXAMPLE, rows)
 
     def forget(self, item: str, ids: Sequence[str] | None = None) -> int:

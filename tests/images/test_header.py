@@ -1,14 +1,17 @@
 """Limits are kept by the header alone."""
 
+import base64
 import struct
 import warnings
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
-from app.errors import ImageTooLarge
+from app.errors import ImageTooLarge, InvalidImage
 from app.images.decode import open_picture
-from app.images.header import ImageLimits, format_of, read_header
+from app.images.header import ImageLimits, decode_base64, format_of, read_header
 from tests.fakes import as_bytes, picture
 from tests.images import files
 from tests.images.test_decode import bomb
@@ -80,3 +83,21 @@ def test_a_jpeg_of_several_pictures_is_its_first():
     index = data.find(b"MPF\0")
     broken = data[: index + 4] + struct.pack("<4sI", b"II*\0", 2**31) + data[index + 12 :]
     assert open_picture(broken, ImageLimits()).size == (40, 30)
+
+
+@given(st.binary(min_size=1, max_size=60), st.booleans(), st.booleans(), st.booleans(), st.integers(0, 80))
+def test_any_bytes_come_back_from_base64(data, url_safe, padded, prefixed, line_break):
+    """In either alphabet, padded or not, in lines or not, behind a `data:` prefix or not."""
+    text = (base64.urlsafe_b64encode if url_safe else base64.b64encode)(data).decode()
+    text = text if padded else text.rstrip("=")
+    text = text[:line_break] + "\r\n" + text[line_break:]
+    assert decode_base64("data:image/png;base64," + text if prefixed else text) == data
+
+
+@given(st.text("AQz09+/-_= !.é", max_size=12))
+def test_any_other_text_is_no_picture(text):
+    """It is decoded, or refused as InvalidImage: nothing else is raised."""
+    try:
+        assert decode_base64(text)
+    except InvalidImage as error:
+        assert "base64" in str(error) or "empty" in str(error)

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.model.encoder import unit
 from app.recognition.few_shot import (
@@ -170,3 +172,18 @@ def test_vectors_are_mapped_to_unit_vectors(alignment):
     assert apply_affine(vectors(3), alignment.images)[1].tolist() == pytest.approx(
         apply_affine(vectors(3)[1], alignment.images).tolist(), abs=1e-6
     )
+
+
+LEADS = st.lists(st.floats(-2, 2, width=32), min_size=2, max_size=8)
+
+
+@given(st.floats(-1, 1, width=32), LEADS)
+def test_a_lead_stays_a_cosine_and_keeps_its_order(best, leads):
+    """A larger lead never gives less, none gives more than 1, and a negative one is taken off as it is."""
+    leads = np.sort(np.float32(leads))
+    cosines = bounded_lead(np.float32(best), leads)
+    assert (np.diff(cosines) >= 0).all()
+    assert (cosines <= 1).all()
+    behind = leads <= 0
+    assert np.allclose(cosines[behind], best + leads[behind], atol=1e-6)
+    assert (cosines[~behind] >= np.float32(best)).all()

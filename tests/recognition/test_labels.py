@@ -105,3 +105,20 @@ def test_no_two_merged_labels_share_a_name(lines, items):
     assert len(keys) == len(set(keys))
     assert set(keys) == set(map(normalise, [*lines, *items]))
     assert {merged[index].name for index in name_indices(merged).values()} == set(names(merged))
+
+
+@given(st.lists(NAMES))
+def test_a_label_file_that_was_written_from_its_labels_has_the_same(lines):
+    """Parsing again changes nothing: neither the names, nor their order, nor which are synonyms."""
+    labels = parse_labels("\n".join(" | ".join(line) for line in lines), 200)
+    assert parse_labels("\n".join(" | ".join(label.names) for label in labels), 200) == labels
+    assert merge(labels, []) == tuple(labels)
+
+
+@given(NAMES, NAMES)
+def test_file_labels_keep_their_order_whatever_the_pantry_has(lines, items):
+    """The file's come first, and the pantry's own after them by name."""
+    labels = parse_labels("\n".join(lines), 200)
+    merged = merge(labels, items)
+    assert names(merged)[: len(labels)] == names(labels)
+    assert names(merged)[len(labels) :] == sorted(names(merged)[len(labels) :])

@@ -6,7 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InvalidRequest
-from app.recognition.regions import MAX_TILES, grid, intersection_over_min_area, validate_boxes
+from app.recognition.labels import Label
+from app.recognition.recogniser import Recognition
+from app.recognition.regions import (
+    MAX_OVERLAP,
+    MAX_TILES,
+    grid,
+    intersection_over_min_area,
+    non_max_suppression,
+    validate_boxes,
+)
+from app.recognition.zero_shot import Ranking
 
 SIDES = st.one_of(st.integers(1, 300), st.integers(1, 50_000_000))
 
@@ -72,3 +82,36 @@ def test_overlap_counts_pixels(one, other):
         mask[top:bottom, left:right] = True
     expected = (masks[0] & masks[1]).sum() / min(mask.sum() for mask in masks)
     assert intersection_over_min_area(*boxes) == pytest.approx(expected)
+
+
+BOXES = st.tuples(*[st.integers(0, 30)] * 3).map(lambda box: (box[0], box[1], box[0] + 1 + box[2], box[1] + 1 + box[2]))
+ANSWERS = st.tuples(BOXES, st.sampled_from(["rice", "tea"]), st.floats(0.01, 1), st.booleans())
+
+
+def answer(name, probability, sure):
+    ranking = Ranking([0], [0.5], [probability], [1.0], confident=sure, best_named=0.5)
+    return Recognition([Label(name)], ranking, known=None, label_count=2)
+
+
+@given(st.lists(ANSWERS, max_size=12))
+def test_what_is_kept_overlaps_little_and_what_is_dropped_overlaps_better(drawn):
+    """Every sure box is kept, or overlaps a kept one that scores at least as much; no two kept ones overlap."""
+    boxes, answers = [box for box, *_ in drawn], [answer(*rest) for _, *rest in drawn]
+    kept = [
+        (box, name.item, probability)
+        for name in non_max_suppression(boxes, answers)
+        for box, probability in zip(name.boxes, name.probabilities, strict=True)
+    ]
+    sure = [(box, name, probability) for box, name, probability, is_sure in drawn if is_sure]
+    assert all(one in sure for one in kept)
+    for place, (box, _, _) in enumerate(kept):
+        assert all(intersection_over_min_area(box, other) <= MAX_OVERLAP for other, _, _ in kept[:place])
+
+    def score(box, probability):
+        return probability * (box[2] - box[0]) ** 0.5
+
+    for box, name, probability in sure:
+        assert (box, name, probability) in kept or any(
+            intersection_over_min_area(box, other) > MAX_OVERLAP and score(other, better) >= score(box, probability)
+            for other, _, better in kept
+        )

@@ -21,7 +21,7 @@ from app.deadline import seconds_left
 from app.errors import StoreUnavailable
 from app.pantry import MAX_COUNT, Item, Key
 from app.pantry.changes import Change, check_room_for_item, check_same, not_there
-from app.pantry.examples import Example, check_room, chosen
+from app.pantry.examples import Example, check_room, chosen, not_kept_yet
 from app.pantry.firestore.connection import Connection, left
 from app.pantry.firestore.documents import COUNT, Version, check_id, number, read_count, version_of, whole
 from app.pantry.firestore.examples import ExampleEntry, Examples, written
@@ -67,7 +67,7 @@ class Writer:
         """Keep examples, and the item with its count or 0; raises InvalidRequest or StoreUnavailable."""
         check_id(item)
         have = self._examples.ids(item)
-        new = [each for each in examples if each.id not in have]
+        new = not_kept_yet(examples, have)
         check_room(item, len(have), len(new))
         document_id, entry = self._memory.document(item)
         item = entry.item if entry and entry.item else item
