@@ -84,12 +84,34 @@ def add_pantry(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def add_contents(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command `contents` and its action."""
+    """Add the command `contents` and its actions."""
     contents = commands.add_parser("contents", help="manage the stored texts and pictures")
     actions = contents.add_subparsers(dest="action", required=True, metavar="ACTION")
     again = actions.add_parser("reindex", help="embed all entries again after LARDER_MODEL was changed")
     again.add_argument("--drop", action="store_true", help="delete pictures whose originals were not kept")
-    again.add_argument("--json", action="store_true", help="print a summary as a JSON object at the end")
+    exports = actions.add_parser("export", help="write entries to a file, as JSON lines")
+    exports.add_argument("file", type=Path, nargs="?", metavar="FILE", help="the output file (standard output)")
+    exports.add_argument("--collection", metavar="NAME", help="of this collection alone")
+    exports.add_argument("--vectors", action="store_true", help="their embeddings too, so that an import makes none")
+    exports.add_argument("--pictures", action="store_true", help="thumbnails too, and originals where they are kept")
+    imports = actions.add_parser("import", help="store the entries of a file; run again, it goes on where it was")
+    imports.add_argument("file", type=Path, metavar="FILE", help="JSON lines, as `export` writes them")
+    rename = actions.add_parser("rename", help="rename a collection")
+    rename.add_argument("collection", metavar="OLD")
+    rename.add_argument("to", metavar="NEW")
+    rename.add_argument("--merge", action="store_true", help="also where NEW has entries already")
+    delete = actions.add_parser("delete", help="delete a collection with all of its entries")
+    delete.add_argument("collection", metavar="NAME")
+    duplicates = actions.add_parser("duplicates", help="print groups of near-duplicates, as JSON lines")
+    duplicates.add_argument("--collection", metavar="NAME", help="of this collection alone")
+    duplicates.add_argument(
+        "--distance",
+        choices=["copy", "scene", "alike"],
+        default="copy",
+        help="the same picture saved again, the same scene, or things of one kind (copy)",
+    )
+    for action in (again, exports, imports, rename, delete, duplicates):
+        action.add_argument("--json", action="store_true", help="print a summary as a JSON object at the end")
 
 
 def add_feedback(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -137,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "pantry":
             return pantry(options)
         if options.command == "contents":
-            return reindex(options)
+            return reindex(options) if options.action == "reindex" else contents(options)
         if options.command == "feedback":
             return feedback(options)
         if options.command == "models":
@@ -213,6 +235,21 @@ def reindex(options: argparse.Namespace) -> int:
         drop=options.drop,
         as_json=options.json,
     )
+
+
+def contents(options: argparse.Namespace) -> int:
+    """Export, import, rename or delete entries; return 1 if some lines could not be imported, else 0."""
+    from app.components import open_contents, open_model, open_preparer
+    from app.contents.command import run
+    from app.contents.transfer import Embedding
+    from app.log import configure
+    from app.settings import read_settings
+
+    configure("warning")
+    settings = read_settings()
+    model = open_model(settings)
+    embedding = Embedding(model.vectors, model.encoder, open_preparer(settings, model).pixels, settings.threads)
+    return run(open_contents(settings, model, searched=False), embedding, options)
 
 
 def feedback(options: argparse.Namespace) -> int:

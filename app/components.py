@@ -127,13 +127,16 @@ def open_pantry(settings: Settings) -> PantryStore:
     return open_firestore(settings)
 
 
-def open_contents(settings: Settings, model: Model) -> ContentStore:
-    """Open the contents that the settings name. Raises StoreUnavailable, or ContentsError for another model's."""
+def open_contents(settings: Settings, model: Model, *, searched: bool = True) -> ContentStore:
+    """Open the contents that the settings name; `searched` is whether they will be.
+
+    Raises StoreUnavailable, or ContentsError for another model's.
+    """
     if settings.contents == "none":
         return NoContents()
     if settings.contents == "faiss":
         path = settings.data / "contents.sqlite"
-        return LocalContents(path, model.vectors, settings.threads, max_bytes=settings.max_store)
+        return LocalContents(path, model.vectors, settings.threads, max_bytes=settings.max_store, searched=searched)
     need("LARDER_CONTENTS=milvus://", ("pymilvus",), "requirements-milvus.txt")
     from app.contents.milvus import open_milvus  # an optional requirement
 

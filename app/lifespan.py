@@ -15,6 +15,7 @@ from app.log import get_logger
 from app.metrics import Metrics
 from app.recognition.vocabulary import Vocabulary
 from app.serving.feedback import Answers, Feedback
+from app.serving.jobs import Jobs
 from app.serving.keys import Keys
 from app.serving.pipeline import Pipeline, blank, open_pipeline
 from app.serving.store_threads import StoreThreads
@@ -57,6 +58,7 @@ def lifespan_of(settings: Settings, components: Components, metrics: Metrics, ke
                 for task in refresh_tasks:
                     task.cancel()
                 await asyncio.gather(*refresh_tasks, return_exceptions=True)
+                await asyncio.to_thread(service.jobs.close)
                 for threads in (service.pantry_threads, service.contents_threads, service.feedback_threads):
                     threads.close()
         components.pantry.close()
@@ -77,6 +79,8 @@ def _service(settings: Settings, components: Components, metrics: Metrics, pipel
         pantry=components.pantry,
         blank=blank(model.config.image_form),
         contents=components.contents,
+        jobs=Jobs(),
+        data=settings.data,
         keep_pictures=settings.keep_pictures,
         answers=Answers(),
         feedback=Feedback(settings.data / FEEDBACK, max_bytes=settings.max_store),

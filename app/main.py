@@ -13,6 +13,7 @@ from app.allocator import bound_memory
 from app.api import (
     classify,
     contents,
+    duplicates,
     embeddings,
     failures,
     hugging_face,
@@ -92,7 +93,7 @@ def create_app(
         telemetry=TELEMETRY | {"tracing": bool(tracing), "exclude": _not_traced},
     )
     recognition = (process_image, classify, embeddings, hugging_face)
-    for routes in (status, *recognition, pantry, teaching, contents, mv_retrieval):
+    for routes in (status, *recognition, pantry, teaching, contents, duplicates, mv_retrieval):
         app.include_router(routes.router)
     failures.add_handlers(app)
     return app

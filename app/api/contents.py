@@ -1,10 +1,13 @@
 """Contents: stored texts and images, searched by text, by image or by other entries."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.concurrency import run_in_threadpool
 
 from app.api.dependencies import KEYS, Service, ServiceDep
@@ -12,24 +15,32 @@ from app.api.failures import PICTURE
 from app.api.media_types import PictureRoute
 from app.api.schemas.base import Error
 from app.api.schemas.contents import (
-    ContentCount,
+    Collection,
+    CollectionDeleted,
+    CollectionRename,
+    CollectionRenamed,
     ContentDeleted,
     ContentEntry,
+    ContentList,
     ContentPut,
     ContentSearch,
     HitEntry,
     Hits,
     WeightedQuery,
 )
-from app.contents import Content, content_id
-from app.contents.paging import Query, decode_cursor, encode_cursor, search_page
+from app.contents import MAX_ID, MAX_K, Content, FileFacts, content_id
+from app.contents.paging import SearchQuery, decode_cursor, encode_cursor, search_page
 from app.errors import InvalidRequest, NotFound
-from app.images.header import as_bytes
+from app.images.header import Header, as_bytes
 from app.model.encoder import unit
-from app.model.engines import Floats
 
 TYPE_DEPRECATED = "@1796083200"  # RFC 9745: since 1 December 2026 `type` is called `only`
 MIN_LENGTH = 1e-3  # of a weighted sum; shorter ones are rounding errors
+PAGE = 100  # entries of a list where the request does not say how many
+AT_ONCE = 1000  # entries in one transaction when a collection is deleted or renamed: some 50 ms
+CollectionQuery = Annotated[Collection | None, Query()]
+CursorQuery = Annotated[str, Query(max_length=MAX_ID, description="from the response before")]
+LimitQuery = Annotated[int | None, Query(ge=1, le=MAX_K, description="how many entries to list; at most 1,000")]
 _AWAY = {"model": Error, "description": "overloaded, draining, or the contents are unavailable"}
 router = APIRouter(
     route_class=PictureRoute,
@@ -39,10 +50,33 @@ router = APIRouter(
 )
 
 
-@router.get("/contents")
-async def count(service: ServiceDep, collection: str | None = None) -> ContentCount:
-    """Count the entries, in all or in one collection."""
-    return ContentCount(count=await service.contents_threads.read(service.contents.count, collection))
+@router.get("/contents", response_model_exclude_unset=True)
+async def entries(
+    service: ServiceDep, collection: CollectionQuery = None, cursor: CursorQuery = "", limit: LimitQuery = None
+) -> ContentList:
+    """Count the entries, in all or in one collection; with `limit` or `cursor`, also list them page by page."""
+    count = await service.contents_threads.read(service.contents.count, collection)
+    if limit is None and not cursor:
+        return ContentList(count=count)
+    page = partial(service.contents.page, cursor, limit or PAGE, collection)
+    found, following = await service.contents_threads.read(page)
+    return ContentList(count=count, entries=[_wire(each.content) for each in found], cursor=following or None)
+
+
+@router.delete("/contents")
+async def delete_collection(service: ServiceDep, collection: Annotated[Collection, Query()]) -> CollectionDeleted:
+    """Delete a collection with all of its entries; called again, an interrupted deletion goes on."""
+    step = partial(service.contents.delete_collection, collection, AT_ONCE)
+    return CollectionDeleted(collection=collection, deleted=await _all(service, step, collection))
+
+
+@router.post("/contents/rename")
+async def rename_collection(body: CollectionRename, service: ServiceDep) -> CollectionRenamed:
+    """Rename a collection; with `merge` to one that exists. Called again with it, an interrupted renaming goes on."""
+    if not body.merge and await service.contents_threads.read(service.contents.count, body.to):
+        raise InvalidRequest(f"the collection {body.to!r} has entries already: send `merge` to put both together")
+    step = partial(service.contents.rename_collection, body.collection, body.to, AT_ONCE)
+    return CollectionRenamed(collection=body.to, renamed=await _all(service, step, body.collection))
 
 
 @router.post("/contents/search", responses=PICTURE)
@@ -75,22 +109,17 @@ async def get(id: str, service: ServiceDep) -> ContentEntry:
 @router.put("/contents/{id:path}", responses=PICTURE | {201: {"model": ContentEntry, "description": "created"}})
 async def put(id: str, body: ContentPut, service: ServiceDep, response: Response) -> ContentEntry:
     """Create or replace the entry with this id (slashes allowed)."""
-    picture: str | bytes = body.image_data or ""
-    if picture and service.keep_pictures:
-        picture = await run_in_threadpool(as_bytes, picture)
-    content = Content(
-        content_id(id),
-        body.type,
-        text=body.text,
-        collection=body.collection,
-        metadata=body.metadata,
-        picture=picture if isinstance(picture, bytes) else None,
-    )
-    if body.thumbnail:
-        vector, thumbnail = await service.pipeline.vector_and_thumbnail(picture)
-        content = replace(content, thumbnail=thumbnail)
+    content = Content(content_id(id), body.type, body.text, body.collection, body.metadata)
+    if body.text is not None:
+        vector = (await service.pipeline.texts([body.text]))[0]
     else:
-        vector = await vector_of(service, body.text, picture)
+        picture = await run_in_threadpool(as_bytes, body.image_data or "")
+        header, content = await with_file(service, content, picture)
+        if body.thumbnail:
+            vector, small = await service.pipeline.vector_and_thumbnail(header)
+            content = replace(content, thumbnail=small)
+        else:
+            vector = await service.pipeline.vector(header)
     if await service.contents_threads.change(service.contents.put, content, vector):
         response.status_code = 201
     return _wire(content)
@@ -112,12 +141,27 @@ async def thumbnail(id: str, service: ServiceDep) -> Response:
     return Response(content.thumbnail, media_type="image/jpeg")
 
 
-async def vector_of(service: Service, text: str | None, picture: str | bytes) -> Floats:
-    """Embed (D,) a text, or a picture where there is no text."""
-    return await service.pipeline.vector(picture) if text is None else (await service.pipeline.texts([text]))[0]
+async def with_file(service: Service, content: Content, picture: bytes) -> tuple[Header, Content]:
+    """Return a picture's header, and the entry with what is known of its file; with the original where it is kept."""
+    header = await service.pipeline.header(picture)
+    file = FileFacts(*header.picture.size, len(picture), time.time())
+    return header, replace(content, file=file, picture=picture if service.keep_pictures else None)
 
 
-async def _query(weighted: Sequence[WeightedQuery], service: Service) -> Query:
+async def _all(service: Service, step: Callable[[], int], collection: str) -> int:
+    """Call a step until nothing is left to do, so that other changes come in between; return how many entries it were.
+
+    Raises NotFound where the collection has no entries.
+    """
+    total = 0
+    while count := await service.contents_threads.change(step):
+        total += count
+    if not total:
+        raise NotFound(f"there is no collection {collection!r}")
+    return total
+
+
+async def _query(weighted: Sequence[WeightedQuery], service: Service) -> SearchQuery:
     """Return the query: the sum of the embeddings, each times its weight; entries among them are no hits.
 
     Raises InvalidRequest where they cancel each other out.
@@ -134,7 +178,7 @@ async def _query(weighted: Sequence[WeightedQuery], service: Service) -> Query:
         total += np.float32(each.weight) * next(of_kind)
     if float(total @ total) < MIN_LENGTH**2:
         raise InvalidRequest("the queries cancel each other out: change their weights")
-    return Query(unit(total), tuple(ids))
+    return SearchQuery(unit(total), tuple(ids))
 
 
 def _wire(content: Content) -> ContentEntry:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal, TypedDict
 
 from fastapi import Depends, Request, Security
@@ -18,6 +19,7 @@ from app.recognition.classifier import Classifier
 from app.recognition.recogniser import Recogniser
 from app.recognition.request_labels import TextLimits
 from app.serving.feedback import Answers, Feedback
+from app.serving.jobs import Jobs
 from app.serving.pipeline import Pipeline
 from app.serving.store_threads import StoreThreads
 from app.tracing import span
@@ -38,6 +40,8 @@ class Service:
     pantry: PantryStore
     blank: Floats
     contents: ContentStore
+    jobs: Jobs
+    data: Path
     keep_pictures: bool
     answers: Answers
     feedback: Feedback

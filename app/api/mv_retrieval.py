@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from app.api.contents import vector_of
+from app.api.contents import with_file
 from app.api.dependencies import KEYS, Service, ServiceDep
 from app.api.failures import PICTURE
 from app.api.schemas.base import Error
@@ -38,9 +38,12 @@ async def add_content(id: IdQuery, type: TypeQuery, request: Request, service: S
     """Add a text or an image, unless an entry has exactly the same embedding: the message then names that entry."""
     begun = time.perf_counter()
     data = await request.body()
-    text, vector = await _read(data, type, service)
-    picture = data if type == "image" and service.keep_pictures else None
-    content = Content(content_id(id), type, text=text, picture=picture)
+    content = Content(content_id(id), type, text=_text(data) if type == "text" else None)
+    if type == "text":
+        vector = await _embed(data, type, service)
+    else:
+        header, content = await with_file(service, content, data)
+        vector = await service.pipeline.vector(header)
     equal = await service.contents_threads.change(service.contents.add, content, vector)
     msg = f"Content {id} successfully added to the indexer"
     if equal is not None:
@@ -51,16 +54,15 @@ async def add_content(id: IdQuery, type: TypeQuery, request: Request, service: S
 @router.post("/retrieve_contents", openapi_extra=_BODY)
 async def retrieve_contents(type: TypeQuery, k: KQuery, request: Request, service: ServiceDep) -> Retrieved:
     """Search for the entries nearest to a text or an image, best first: k of them, or as many as there are."""
-    _, vector = await _read(await request.body(), type, service)
+    vector = await _embed(await request.body(), type, service)
     with service.ranking():
         hits = await service.contents_threads.read(service.contents.search, vector, k)
     return Retrieved(contents=[hit.id for hit in hits], scores=[hit.score for hit in hits])
 
 
-async def _read(data: bytes, type: ContentType, service: Service) -> tuple[str | None, Floats]:
-    """Return the text, None for a picture, and the embedding (D,)."""
-    text = _text(data) if type == "text" else None
-    return text, await vector_of(service, text, data)
+async def _embed(data: bytes, type: ContentType, service: Service) -> Floats:
+    """Embed (D,) a text or a picture."""
+    return (await service.pipeline.texts([_text(data)]))[0] if type == "text" else await service.pipeline.vector(data)
 
 
 def _text(data: bytes) -> str:

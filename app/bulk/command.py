@@ -114,7 +114,7 @@ def _index(settings: Settings, model: Model, options: argparse.Namespace) -> tup
     if settings.contents == "none":
         raise NotFound("there are no contents to put pictures into: LARDER_CONTENTS is none")
     settings.data.mkdir(parents=True, exist_ok=True)
-    sink = Index(open_contents(settings, model), options.collection, options.source)
+    sink = Index(open_contents(settings, model, searched=False), options.collection, options.source)
     return sink, options.report or settings.data / "bulk-bad.jsonl"
 
 

@@ -1,9 +1,9 @@
 """Stored entries: texts and pictures by id, found by their vectors. What every store of them does."""
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from app.contents.conditions import Condition
 from app.errors import InvalidRequest, NotFound
@@ -14,6 +14,15 @@ MAX_ID = 200
 MAX_K = 1000
 MAX_IDS = 100  # entries that one query may name
 COLLECTION = "default"
+
+
+class FileFacts(NamedTuple):
+    """What is known of a picture's file; `stored_at` is in seconds since 1970."""
+
+    width: int
+    height: int
+    bytes: int
+    stored_at: float
 
 
 @dataclass(frozen=True)
@@ -27,6 +36,14 @@ class Content:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     thumbnail: bytes | None = None
     picture: bytes | None = None
+    file: FileFacts | None = None
+
+
+class Entry(NamedTuple):
+    """An entry with its vector (D,); None where the vector is another model's."""
+
+    content: Content
+    vector: Floats | None
 
 
 @dataclass(frozen=True)
@@ -99,6 +116,28 @@ class ContentStore(Protocol):
 
     def search(self, vector: Floats, k: int, where: Where = EVERYTHING) -> list[Hit]:
         """Return the k entries nearest to a unit vector (D,), best first; fewer where fewer exist."""
+        ...
+
+    def page(
+        self, position: str, limit: int, collection: str | None = None, *, originals: bool = False
+    ) -> tuple[list[Entry], str]:
+        """Return up to `limit` entries behind a position, and the position behind these; both are empty at the ends.
+
+        An entry that stays as it is comes once, one that is replaced meanwhile once or twice. Raises InvalidRequest for
+        a position that this store cannot have returned.
+        """
+        ...
+
+    def scan(self, where: Where = EVERYTHING) -> Iterator[tuple[list[str], Floats]]:
+        """Yield ids and vectors (n, D) of all entries that `where` holds for, some at a time, in no certain order."""
+        ...
+
+    def rename_collection(self, old: str, new: str, most: int) -> int:
+        """Move at most `most` entries of a collection to another one; return how many there were."""
+        ...
+
+    def delete_collection(self, collection: str, most: int) -> int:
+        """Remove at most `most` entries of a collection; return how many there were."""
         ...
 
     def count(self, collection: str | None = None) -> int:

@@ -3,14 +3,14 @@
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from app.contents import Content, VectorModel, Where, not_there
+from app.contents import Content, Entry, FileFacts, VectorModel, Where, not_there
 from app.contents.bitmap import Numbers
 from app.contents.change_feed import ChangeFeed, floats
 from app.contents.query import conditions, facts
@@ -25,12 +25,15 @@ _SCHEMA = """
         type TEXT NOT NULL, text TEXT, collection TEXT NOT NULL, metadata TEXT NOT NULL, gone REAL) STRICT;
     CREATE UNIQUE INDEX IF NOT EXISTS contents_ids ON contents (id) WHERE gone IS NULL;
     CREATE INDEX IF NOT EXISTS contents_kinds ON contents (collection, type, gone);
+    CREATE INDEX IF NOT EXISTS contents_collections ON contents (collection) WHERE gone IS NULL;
     CREATE INDEX IF NOT EXISTS contents_gone ON contents (gone) WHERE gone IS NOT NULL;
     CREATE TABLE IF NOT EXISTS vectors (number INTEGER PRIMARY KEY, model INTEGER NOT NULL, digest BLOB NOT NULL,
         vector BLOB NOT NULL) STRICT;
     CREATE INDEX IF NOT EXISTS vectors_models ON vectors (model);
     CREATE INDEX IF NOT EXISTS vectors_digests ON vectors (digest);
     CREATE TABLE IF NOT EXISTS pictures (number INTEGER PRIMARY KEY, thumbnail BLOB, picture BLOB) STRICT;
+    CREATE TABLE IF NOT EXISTS files (number INTEGER PRIMARY KEY, width INTEGER NOT NULL, height INTEGER NOT NULL,
+        bytes INTEGER NOT NULL, stored_at REAL NOT NULL) STRICT;
     CREATE TABLE IF NOT EXISTS facts (key TEXT NOT NULL, value ANY NOT NULL, number INTEGER NOT NULL,
         PRIMARY KEY (key, value, number)) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS removals (turn INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -41,11 +44,21 @@ _SCHEMA = """
     CREATE TRIGGER IF NOT EXISTS count_removed AFTER UPDATE OF gone ON contents
         WHEN old.gone IS NULL AND new.gone IS NOT NULL BEGIN
         UPDATE counts SET count = count - 1 WHERE collection = new.collection; END;
+    CREATE TRIGGER IF NOT EXISTS count_renamed AFTER UPDATE OF collection ON contents WHEN new.gone IS NULL BEGIN
+        UPDATE counts SET count = count - 1 WHERE collection = old.collection;
+        INSERT INTO counts VALUES (new.collection, 1) ON CONFLICT (collection) DO UPDATE SET count = count + 1; END;
     INSERT INTO counts SELECT collection, count(*) FROM contents
         WHERE gone IS NULL AND NOT EXISTS (SELECT 1 FROM counts) GROUP BY collection;
 """
-_GET = """SELECT id, type, text, collection, metadata, thumbnail FROM contents LEFT JOIN pictures USING (number)
-          WHERE id = ? AND gone IS NULL"""
+_FILE = "width, height, bytes, stored_at"
+_GET = f"""SELECT {_FILE}, id, type, text, collection, metadata, thumbnail FROM contents
+           LEFT JOIN pictures USING (number) LEFT JOIN files USING (number)
+           WHERE id = ? AND gone IS NULL"""  # noqa: S608 - constants alone
+_PAGE = f"""SELECT number, model, vector, {_FILE}, id, type, text, collection, metadata, thumbnail,
+                   CASE WHEN ? THEN picture END
+            FROM contents JOIN vectors USING (number) LEFT JOIN pictures USING (number) LEFT JOIN files USING (number)
+            WHERE gone IS NULL AND number > ?"""  # noqa: S608 - constants alone
+_OF_COLLECTION = "SELECT number FROM contents WHERE collection = ? AND gone IS NULL LIMIT ?"
 _ROWS = """SELECT number, id, type, text, collection, metadata FROM contents
            WHERE number IN (SELECT value FROM json_each(?))"""
 _EQUAL = """SELECT id FROM vectors JOIN contents USING (number) WHERE digest = ? AND vector = ? AND +model = ?
@@ -58,6 +71,7 @@ _LOST = f"SELECT number, id {_FROM_OUTDATED} AND text IS NULL AND picture IS NUL
 _OUTDATED = f"""SELECT number, picture, id, type, text, collection, metadata {_FROM_OUTDATED} AND number > ?
                 ORDER BY number LIMIT ?"""
 _REMOVED = """SELECT number, gone, metadata FROM removals JOIN contents USING (number) ORDER BY turn LIMIT ?"""
+SCANNED = 10_000  # entries that are in memory at once
 RETENTION_S = 60.0  # for which removed rows and their tombstones are kept: a search or another process may need them
 
 
@@ -78,12 +92,33 @@ class Delete:
 
 
 @dataclass(frozen=True)
+class DeleteCollection:
+    """Remove at most `most` entries of a collection."""
+
+    collection: str
+    most: int
+
+
+@dataclass(frozen=True)
+class RenameCollection:
+    """Move at most `most` entries of a collection to another one."""
+
+    old: str
+    new: str
+    most: int
+
+
+Change = Put | Delete | DeleteCollection | RenameCollection
+
+
+@dataclass(frozen=True)
 class Done:
-    """What a change did: the number added, the number removed, or the id of the entry with an equal vector."""
+    """What a change did: the number added or removed, the id of the entry with an equal vector, how many entries."""
 
     added: int | None = None
     removed: int | None = None
     equal: str | None = None
+    count: int = 0
 
 
 class Database:
@@ -106,11 +141,11 @@ class Database:
             self._purge(most=-1)
         self.feed = ChangeFeed(self._file, self._model)
 
-    def write(self, changes: Sequence[Put | Delete]) -> list[Done | NotFound]:
+    def write(self, changes: Sequence[Change]) -> list[Done | NotFound]:
         """Commit all changes in one transaction, or raise StoreUnavailable; one thread at a time."""
         with self._file.transaction():
             self._purge(most=2 * len(changes))
-            return [self._put(change) if isinstance(change, Put) else self._delete(change) for change in changes]
+            return [self._apply(change) for change in changes]
 
     def get(self, id: str) -> Content:
         """Return one entry, with its thumbnail; raises NotFound."""
@@ -118,7 +153,21 @@ class Database:
             row = reader.execute(_GET, (id,)).fetchone()
         if row is None:
             raise not_there(id)
-        return _content(row)
+        return _with_file(row)
+
+    def page(self, after: int, limit: int, collection: str | None, originals: bool) -> list[tuple[int, Entry]]:
+        """Return up to `limit` entries with numbers above `after`, by number; originals only where asked for.
+
+        A vector of another model is None.
+        """
+        of_collection = "" if collection is None else " AND collection = ?"
+        values = (originals, after, *(() if collection is None else (collection,)), limit)
+        with self._file.reader() as reader:
+            rows = reader.execute(f"{_PAGE}{of_collection} ORDER BY number LIMIT ?", values).fetchall()
+        return [
+            (number, Entry(_with_file(row), floats(vector) if model == self._model else None))
+            for number, model, vector, *row in rows
+        ]
 
     def rows(self, numbers: Numbers) -> dict[int, Content]:
         """Return the entries with these numbers, also those removed a short while ago."""
@@ -133,6 +182,18 @@ class Database:
         with self._file.reader() as reader:
             rows = reader.execute(query, values)
             return np.sort(np.fromiter((number for (number,) in rows), np.int64))
+
+    def scan(self, where: Where) -> Iterator[tuple[list[str], Floats]]:
+        """Yield ids and vectors (n, D) of this model of the entries that match, as they are at one moment."""
+        parts, values = conditions(where)
+        query = (
+            "SELECT id, vector FROM contents JOIN vectors USING (number) "  # noqa: S608 - constants alone
+            f"WHERE model = ? AND gone IS NULL AND {' AND '.join(parts)} ORDER BY number"
+        )
+        with self._file.reader() as reader:
+            rows = reader.execute(query, (self._model, *values))
+            while chunk := rows.fetchmany(SCANNED):
+                yield [id for id, _ in chunk], floats(b"".join(v for _, v in chunk)).reshape(len(chunk), -1)
 
     def vector(self, id: str) -> Floats:
         """Return the vector (D,) of one entry; raises NotFound, also where the vector is another model's."""
@@ -193,17 +254,33 @@ class Database:
         with self._file.transaction():
             for number, id in entries:
                 if self._number(id) == number:
-                    self._remove(id)
+                    self._remove([(number,)])
 
     def close(self) -> None:
         """Close the file; everything acknowledged is in it."""
         self._file.close()
 
+    def _apply(self, change: Change) -> Done | NotFound:
+        if isinstance(change, Put):
+            return self._put(change)
+        if isinstance(change, Delete):
+            return self._delete(change)
+        name = change.collection if isinstance(change, DeleteCollection) else change.old
+        numbers = self._writer.execute(_OF_COLLECTION, (name, change.most)).fetchall()
+        if isinstance(change, DeleteCollection):
+            self._remove(numbers)
+        else:
+            rows = [(change.new, number) for (number,) in numbers]
+            self._writer.executemany("UPDATE contents SET collection = ? WHERE number = ?", rows)
+        return Done(count=len(numbers))
+
     def _put(self, put: Put) -> Done:
         digest = _digest(put.vector)
         if put.unless_equal and (holder := self._equal(digest, put.vector)):
             return Done(equal=holder)
-        content, removed = put.content, self._remove(put.content.id)
+        content, removed = put.content, self._number(put.content.id)
+        if removed is not None:
+            self._remove([(removed,)])
         metadata = json.dumps(content.metadata, ensure_ascii=False)
         added = self._writer.execute(
             "INSERT INTO contents (id, type, text, collection, metadata) VALUES (?, ?, ?, ?, ?)",
@@ -212,23 +289,27 @@ class Database:
         self._writer.execute("INSERT INTO vectors VALUES (?, ?, ?, ?)", (added, self._model, digest, put.vector))
         if content.thumbnail or content.picture:
             self._writer.execute("INSERT INTO pictures VALUES (?, ?, ?)", (added, content.thumbnail, content.picture))
+        if content.file:
+            self._writer.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?)", (added, *content.file))
         rows = [(key, value, added) for key, value in facts(content.metadata)]
         self._writer.executemany("INSERT INTO facts VALUES (?, ?, ?)", rows)
         return Done(added, removed)
 
     def _delete(self, delete: Delete) -> Done | NotFound:
-        removed = self._remove(delete.id)
-        return not_there(delete.id) if removed is None else Done(removed=removed)
+        removed = self._number(delete.id)
+        if removed is None:
+            return not_there(delete.id)
+        self._remove([(removed,)])
+        return Done(removed=removed)
 
-    def _remove(self, id: str) -> int | None:
-        number = self._number(id)
-        if number is None:
-            return None
-        self._writer.execute("UPDATE contents SET gone = ? WHERE number = ?", (time.time(), number))
-        self._writer.execute("INSERT INTO removals (number) VALUES (?)", (number,))
-        self._writer.execute("DELETE FROM vectors WHERE number = ?", (number,))
-        self._writer.execute("DELETE FROM pictures WHERE number = ?", (number,))
-        return number
+    def _remove(self, numbers: Sequence[tuple[int]]) -> None:
+        now = time.time()
+        self._writer.executemany(
+            "UPDATE contents SET gone = ? WHERE number = ?", [(now, *number) for number in numbers]
+        )
+        self._writer.executemany("INSERT INTO removals (number) VALUES (?)", numbers)
+        for table in ("vectors", "pictures", "files"):
+            self._writer.executemany(f"DELETE FROM {table} WHERE number = ?", numbers)  # noqa: S608 - constants alone
 
     def _number(self, id: str) -> int | None:
         row = self._writer.execute("SELECT number FROM contents WHERE id = ? AND gone IS NULL", (id,)).fetchone()
@@ -271,5 +352,9 @@ def _digest(vector: bytes) -> bytes:
 
 
 def _content(row: Sequence[Any]) -> Content:
-    id_, type_, text, collection, metadata, *thumbnail = row
-    return Content(id_, type_, text, collection, json.loads(metadata), *thumbnail)
+    id_, type_, text, collection, metadata, *pictures = row
+    return Content(id_, type_, text, collection, json.loads(metadata), *pictures)
+
+
+def _with_file(row: Sequence[Any]) -> Content:
+    return replace(_content(row[4:]), file=None if row[0] is None else FileFacts(*row[:4]))

@@ -210,5 +210,5 @@ class VectorIndex:
 
         every = view.numbers()
         if len(every) > self._options.exact_up_to:
-            return inverted_file(every, chunks, self._size, self._options.deviations), kept
+            return inverted_file(every, chunks, self._options.deviations), kept
         return flat(every, chunks(), self._size) if len(every) else None, kept

@@ -1,17 +1,27 @@
 """Entries on this machine: SQLite is the source of truth, an index in the process holds the vectors."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from app.contents import EVERYTHING, Content, Hit, VectorModel, Where
+from app.contents import EVERYTHING, Content, Entry, Hit, VectorModel, Where
 from app.contents.bitmap import Numbers
-from app.contents.database import RETENTION_S, Database, Delete, Done, Put, stored
+from app.contents.database import (
+    RETENTION_S,
+    Change,
+    Database,
+    Delete,
+    DeleteCollection,
+    Done,
+    Put,
+    RenameCollection,
+    stored,
+)
 from app.contents.group_commit import GroupCommit
 from app.contents.index import IndexOptions, VectorIndex, View
-from app.errors import NotFound
+from app.errors import InvalidRequest, NotFound
 from app.model.engines import Floats
 
 FILTER_MARGIN = 100  # more candidates than k that a filtered search tries before it asks the database for all matches
@@ -29,16 +39,22 @@ class LocalContents:
         options: IndexOptions | None = None,
         retention_s: float = RETENTION_S,
         max_bytes: int | None = None,
+        searched: bool = True,
     ) -> None:
-        """Raises StoreUnavailable for a file that cannot be used, ContentsError for another model's vectors."""
+        """`searched` is whether the vectors are loaded; a command that does not search saves the time.
+
+        Raises StoreUnavailable for a file that cannot be used, ContentsError for another model's vectors.
+        """
         self._database = Database(path, model, retention_s, max_bytes=max_bytes)
         self._database.check_model(model.name)
         self._index = VectorIndex(model.size, options)
-        with self._database.feed.snapshot() as (numbers, vectors):
-            self._index.load(numbers, vectors)
+        self._searched = searched
+        if searched:
+            with self._database.feed.snapshot() as (numbers, vectors):
+                self._index.load(numbers, vectors)
         self._refreshing = threading.Lock()
         self._search_slots = threading.BoundedSemaphore(threads)
-        self._change: GroupCommit[Put | Delete, Done] = GroupCommit(self._commit)
+        self._change: GroupCommit[Change, Done] = GroupCommit(self._commit)
 
     def put(self, content: Content, vector: Floats) -> bool:
         """Create or replace the entry with this id; return whether it is new."""
@@ -74,12 +90,36 @@ class LocalContents:
             hits, _ = self._hits(self._index.view, vector, k, where, self._database.matching(where))
         return hits[:k]
 
+    def page(
+        self, position: str, limit: int, collection: str | None = None, *, originals: bool = False
+    ) -> tuple[list[Entry], str]:
+        """Return entries in the order in which they were stored; a position is the number of the last one."""
+        after = position or "0"
+        if not (after.isascii() and after.isdecimal() and len(after) < 19):
+            raise InvalidRequest("the cursor is not one of this service: send it as it came")
+        rows = self._database.page(int(after), limit, collection, originals)
+        return [entry for _, entry in rows], str(rows[-1][0]) if len(rows) == limit else ""
+
+    def scan(self, where: Where = EVERYTHING) -> Iterator[tuple[list[str], Floats]]:
+        """Yield ids and vectors (n, D) of all entries that match, some at a time, as they are at one moment."""
+        return self._database.scan(where)
+
+    def rename_collection(self, old: str, new: str, most: int) -> int:
+        """Move at most `most` entries of a collection to another one; return how many there were."""
+        return self._change(RenameCollection(old, new, most)).count
+
+    def delete_collection(self, collection: str, most: int) -> int:
+        """Remove at most `most` entries of a collection; return how many there were."""
+        return self._change(DeleteCollection(collection, most)).count
+
     def count(self, collection: str | None = None) -> int:
         """Count the entries of a collection, or of all."""
         return self._database.count(collection)
 
     def refresh(self) -> None:
         """Apply to the index what any process has changed in the file."""
+        if not self._searched:
+            return
         with self._refreshing:
             self._index.change(*self._database.feed.changes(lambda: self._index.view.numbers()))
 
@@ -89,7 +129,7 @@ class LocalContents:
         self._index.close()
         self._database.close()
 
-    def _commit(self, changes: Sequence[Put | Delete]) -> list[Done | NotFound]:
+    def _commit(self, changes: Sequence[Change]) -> list[Done | NotFound]:
         """Write the database first: what is found is on the disk."""
         outcomes = self._database.write(changes)
         self.refresh()

@@ -5,19 +5,20 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import grpc  # type: ignore[import-untyped]
 import numpy as np
 from pymilvus import DataType, MilvusClient, MilvusException
 
-from app.contents import EVERYTHING, Content, Hit, VectorModel, Where, not_there
+from app.contents import EVERYTHING, Content, Entry, FileFacts, Hit, VectorModel, Where, not_there
 from app.contents.conditions import Condition, Scalar, kind
 from app.deadline import seconds_left
 from app.errors import ContentsError, StoreUnavailable
 from app.model.engines import Floats
 
+SCANNED = 1000  # entries that are fetched at once
 TIMEOUT_S = 10.0  # for one call, where the caller has no nearer deadline
 _NOT_OPEN = (100, 101)  # Milvus's codes for a collection that does not exist, or is not loaded into memory
 _CLIENT_ERRORS = (MilvusException, grpc.RpcError, grpc.FutureTimeoutError, OSError, ValueError)  # what pymilvus raises
@@ -33,6 +34,7 @@ _TEXTS = {  # name and bytes
     "digest": 32,
     "model": 128,
 }
+_FIELDS = ["id", "type", "text", "collection", "metadata", "thumbnail"]
 _OPTIONAL = ("text", "thumbnail")
 _PERHAPS_STORED = "; it is not known whether the change was stored"
 
@@ -57,7 +59,7 @@ class MilvusContents:
         """Store an entry in place of the one with its id; returns whether there was none."""
         vector = _rounded(vector)
         row = {name: getattr(content, name, None) for name in _TEXTS} | {
-            "metadata": json.dumps(content.metadata, ensure_ascii=False),
+            "metadata": _metadata(content),
             "facts": {key: _fact(value) for key, value in content.metadata.items() if kind(value) != "other"},
             "thumbnail": base64.b64encode(content.thumbnail).decode() if content.thumbnail else None,
             "vector": vector.tolist(),
@@ -77,11 +79,7 @@ class MilvusContents:
 
     def get(self, id: str) -> Content:
         """Return one entry, with its thumbnail; raises NotFound."""
-        row = self._row(id, ["id", "type", "text", "collection", "metadata", "thumbnail"])
-        thumbnail = base64.b64decode(row["thumbnail"]) if row["thumbnail"] else None
-        return Content(
-            row["id"], row["type"], row["text"], row["collection"], json.loads(row["metadata"]), thumbnail=thumbnail
-        )
+        return _content(self._row(id, _FIELDS))
 
     def delete(self, id: str) -> None:
         """Remove an entry; raises NotFound."""
@@ -99,9 +97,54 @@ class MilvusContents:
             0
         ]
         return [
-            Hit(hit["id"], hit["entity"]["type"], min(hit["distance"], 1.0), json.loads(hit["entity"]["metadata"]))
+            Hit(
+                hit["id"],
+                hit["entity"]["type"],
+                min(hit["distance"], 1.0),
+                json.loads(hit["entity"]["metadata"].partition("\n")[0]),
+            )
             for hit in found
         ]
+
+    def page(
+        self,
+        position: str,
+        limit: int,
+        collection: str | None = None,
+        *,
+        originals: bool = False,  # noqa: ARG002 - of the protocol
+    ) -> tuple[list[Entry], str]:
+        """Return entries by id; a position is the id of the last one. There are no originals."""
+        behind = [f"id > {_literal(position)}"] if position else []
+        expression = " and ".join(behind + [part for part in [_expression(Where(collection=collection))] if part])
+        # a query with a limit returns any entries; the iterator returns them by id
+        iterator = self._call("query_iterator", filter=expression, output_fields=[*_FIELDS, "vector"], batch_size=limit)
+        with _failures(), closing(iterator):
+            rows = list(iterator.next())[:limit]
+        entries = [Entry(_content(row), np.array(row["vector"], np.float32)) for row in rows]
+        return entries, entries[-1].content.id if len(entries) == limit else ""
+
+    def scan(self, where: Where = EVERYTHING) -> Iterator[tuple[list[str], Floats]]:
+        """Yield ids and vectors (n, D) of all entries that match, some at a time."""
+        fields, expression = ["id", "vector"], _expression(where)
+        iterator = self._call("query_iterator", filter=expression, output_fields=fields, batch_size=SCANNED)
+        with _failures(), closing(iterator):
+            while rows := iterator.next():
+                yield [row["id"] for row in rows], np.array([row["vector"] for row in rows], np.float32)
+
+    def rename_collection(self, old: str, new: str, most: int) -> int:
+        """Move at most `most` entries of a collection to another one; return how many there were."""
+        rows = self._call("query", filter=_expression(Where(collection=old)), output_fields=["*"], limit=most)
+        if rows:
+            self._call("upsert", _PERHAPS_STORED, data=[{**row, "collection": new} for row in rows])
+        return len(rows)
+
+    def delete_collection(self, collection: str, most: int) -> int:
+        """Remove at most `most` entries of a collection; return how many there were."""
+        rows = self._call("query", filter=_expression(Where(collection=collection)), output_fields=["id"], limit=most)
+        if rows:
+            self._call("delete", _PERHAPS_STORED, filter=f"id in {_literal([row['id'] for row in rows])}")
+        return len(rows)
 
     def count(self, collection: str | None = None) -> int:
         """Count the entries, of all collections or of one."""
@@ -210,6 +253,25 @@ def _failures(outcome: str = "") -> Iterator[None]:
 
 def _timeout() -> float:
     return max(0.01, seconds_left(TIMEOUT_S))
+
+
+def _metadata(content: Content) -> str:
+    """Write the metadata, and what is known of the file behind it: JSON has no line feed, and Milvus no more fields."""
+    text = json.dumps(content.metadata, ensure_ascii=False)
+    return f"{text}\n{json.dumps(content.file)}" if content.file else text
+
+
+def _content(row: Mapping[str, Any]) -> Content:
+    metadata, _, file = row["metadata"].partition("\n")
+    return Content(
+        row["id"],
+        row["type"],
+        row["text"],
+        row["collection"],
+        json.loads(metadata),
+        thumbnail=base64.b64decode(row["thumbnail"]) if row["thumbnail"] else None,
+        file=FileFacts(*json.loads(file)) if file else None,
+    )
 
 
 def _rounded(vector: Floats) -> Floats:

@@ -19,7 +19,7 @@ _DIGEST_BYTES = 8
 
 
 @dataclass(frozen=True)
-class Query:
+class SearchQuery:
     """A unit vector (D,) to search by, whose `without` are no hits, and how far its hits have been returned.
 
     `last` is the score of the last hit returned, `ties` are digests of the ids returned with about that score.
@@ -33,8 +33,8 @@ class Query:
 
 
 def search_page(
-    store: ContentStore, query: Query, k: int, where: Where, min_score: float = -1.0
-) -> tuple[list[Hit], Query | None]:
+    store: ContentStore, query: SearchQuery, k: int, where: Where, min_score: float = -1.0
+) -> tuple[list[Hit], SearchQuery | None]:
     """Return the next k hits with at least `min_score`, and the query that goes on behind them, None at the end.
 
     Every entry that is there throughout is in one page. What is added meanwhile before the position is in none.
@@ -61,7 +61,7 @@ def search_page(
     return page, replace(query, returned=returned, last=last, ties=frozenset(ties))
 
 
-def encode_cursor(query: Query, search: str) -> str:
+def encode_cursor(query: SearchQuery, search: str) -> str:
     """Write a query as a text for URLs and JSON; `search` is everything else that its pages depend on."""
     rest = [list(query.without), query.returned, query.last, sorted(query.ties)]
     return base64.urlsafe_b64encode(
@@ -69,13 +69,13 @@ def encode_cursor(query: Query, search: str) -> str:
     ).decode()
 
 
-def decode_cursor(text: str, search: str, size: int) -> Query:
+def decode_cursor(text: str, search: str, size: int) -> SearchQuery:
     """Read what `encode_cursor` wrote, for vectors of `size` numbers; raises InvalidRequest for anything else."""
     try:
         data = base64.urlsafe_b64decode(text.encode("ascii"))
         begin, end = 2 * _DIGEST_BYTES, 2 * _DIGEST_BYTES + 4 * size
         without, returned, last, ties = json.loads(data[end:])
-        query = Query(
+        query = SearchQuery(
             np.frombuffer(data[begin:end], "<f4").astype(np.float32),
             tuple(map(str, without)),
             int(returned),

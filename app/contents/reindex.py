@@ -84,7 +84,7 @@ def _encode_all(database: Database, encoder: Encoder, pixels: Callable[[bytes], 
         tqdm(total=database.outdated_count(), unit="entry", disable=None) as progress,
     ):
         while batch := database.outdated(after, BATCH):
-            results = _encode([entry for _, entry in batch], encoder, pixels, pool)
+            results = encode_entries([entry for _, entry in batch], encoder, pixels, pool)
             vectors = []
             for (number, entry), result in zip(batch, results, strict=True):
                 if isinstance(result, Exception):
@@ -98,7 +98,7 @@ def _encode_all(database: Database, encoder: Encoder, pixels: Callable[[bytes], 
     return outcome
 
 
-def _encode(
+def encode_entries(
     entries: Sequence[Content], encoder: Encoder, pixels: Callable[[bytes], Floats], pool: ThreadPoolExecutor
 ) -> list[Encoded]:
     """Return a vector (D,), or why there is none, for each entry in order."""

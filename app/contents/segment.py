@@ -109,7 +109,7 @@ class Segment:
             return self._probe(query, k, alive)
         flags = np.zeros(len(self), bool)
         flags[self.positions(among)] = True
-        return self._scan(query, k, alive.bits & pack(flags), np.arange(self.index.nlist))
+        return self.scan(query, k, alive.bits & pack(flags), np.arange(self.index.nlist))
 
     def _probe(self, query: Floats, k: int, alive: Alive) -> tuple[Numbers, Floats]:
         """Compare the nearest lists, then every list that may hold a better vector than the k-th best so far.
@@ -124,7 +124,7 @@ class Segment:
         seen = np.cumsum(alive.per_list[order])
         enough = max(self.index.nprobe * len(self) / self.index.nlist, MIN_CANDIDATES * k)
         step = int(np.searchsorted(seen, enough)) + 1
-        numbers, scores = self._scan(query, k, alive.bits, order[:step])
+        numbers, scores = self.scan(query, k, alive.bits, order[:step])
         if self._spread is None:
             return numbers, scores
         bounds = scores_of_lists + self._deviations * self._spread.along(query)
@@ -135,13 +135,13 @@ class Segment:
                 rest = rest[: np.searchsorted(-bounds[rest], -scores[-1])]
             if not len(rest):
                 return numbers, scores
-            more, their_scores = self._scan(query, k, alive.bits, rest[:step])
+            more, their_scores = self.scan(query, k, alive.bits, rest[:step])
             rest, step = rest[step:], 2 * step
             both = np.concatenate([scores, their_scores])
             best = np.argsort(-both, kind="stable")[:k]
             numbers, scores = np.concatenate([numbers, more])[best], both[best]
 
-    def _scan(self, query: Floats, k: int, bits: Bits, lists: Numbers) -> tuple[Numbers, Floats]:
+    def scan(self, query: Floats, k: int, bits: Bits, lists: Numbers) -> tuple[Numbers, Floats]:
         """Compare a query with the vectors of these lists whose bit is set."""
         if not len(lists):  # of a segment whose vectors are all deleted; FAISS refuses to search no list
             return np.empty(0, np.int64), np.empty(0, np.float32)
@@ -175,20 +175,25 @@ def flat(numbers: Numbers, chunks: Iterable[Floats], size: int) -> Segment:
     return Segment(_filled(np.zeros((1, size), np.float32), chunks), numbers)
 
 
-def inverted_file(
-    numbers: Numbers, chunks: Callable[[], Iterable[Floats]], size: int, deviations: float = DEVIATIONS
-) -> Segment:
-    """Build a segment of vectors (n, size) in about 2 sqrt(N) lists; `chunks` is called several times."""
+def inverted_file(numbers: Numbers, chunks: Callable[[], Iterable[Floats]], deviations: float = DEVIATIONS) -> Segment:
+    """Build a segment of vectors (n, D) in about 2 sqrt(N) lists; `chunks` is called several times."""
     count = len(numbers)
     lists = round(2 * math.sqrt(count))
     chosen = np.random.default_rng(0).permutation(count)[: lists * POINTS_PER_LIST]
-    kmeans = faiss.Kmeans(size, lists, niter=KMEANS_ROUNDS, max_points_per_centroid=POINTS_PER_LIST, seed=1)
+    index = _filled(centroids_of(_rows(chunks(), np.sort(chosen)), lists, POINTS_PER_LIST), chunks())
+    sample = _rows(chunks(), np.sort(chosen[:SPREAD_SAMPLE]))
+    segment = Segment(index, numbers, count, _spread(index, sample), deviations)
+    _calibrate(segment, sample[:: max(1, len(sample) // CALIBRATION_QUERIES)])
+    return segment
+
+
+def centroids_of(vectors: Floats, lists: int, most_per_list: int) -> Floats:
+    """Return centroids (lists, D) of vectors (n, D) by k-means."""
+    kmeans = faiss.Kmeans(vectors.shape[1], lists, niter=KMEANS_ROUNDS, max_points_per_centroid=most_per_list, seed=1)
     faiss.omp_set_num_threads(1)
-    kmeans.train(_rows(chunks(), np.sort(chosen)))
-    index = _filled(kmeans.centroids, chunks())
-    _calibrate(index, _rows(chunks(), np.sort(chosen[:CALIBRATION_QUERIES])))
-    spread = _spread(index, _rows(chunks(), np.sort(chosen[:SPREAD_SAMPLE])))
-    return Segment(index, numbers, count, spread, deviations)
+    kmeans.train(vectors)
+    centroids: Floats = kmeans.centroids
+    return centroids
 
 
 def _filled(centroids: Floats, chunks: Iterable[Floats]) -> Any:
@@ -217,18 +222,22 @@ def _spread(index: Any, vectors: Floats) -> Spread:
     return Spread(covariance, np.sqrt(sums / counts / average).astype(np.float32))
 
 
-def _calibrate(index: Any, queries: Floats) -> None:
-    """Set nprobe to the lists that find the neighbours of queries (n, D) with TARGET_RECALL, a power of two."""
-    exhaustive = faiss.SearchParametersIVF(nprobe=index.nlist)
-    wanted = index.search(queries, NEIGHBOURS, params=exhaustive)[1]
-    nprobe = 1
-    while nprobe < index.nlist:
-        found = index.search(queries, NEIGHBOURS, params=faiss.SearchParametersIVF(nprobe=nprobe))[1]
-        recall = np.mean([len(np.intersect1d(*pair)) / NEIGHBOURS for pair in zip(found, wanted, strict=True)])
+def _calibrate(segment: Segment, queries: Floats) -> None:
+    """Set nprobe, the lists of a search's first step, so that searches by queries (n, D) reach TARGET_RECALL.
+
+    At least the square root of all lists: for stored vectors the second step makes up for a first one that is too
+    small, for texts that look for pictures it does not.
+    """
+    index, everything = segment.index, segment.alive(np.ones(len(segment), bool))
+    every_list = np.arange(index.nlist)
+    wanted = [segment.scan(query, NEIGHBOURS, everything.bits, every_list)[0] for query in queries]
+    index.nprobe = round(math.sqrt(index.nlist))
+    while index.nprobe < index.nlist:
+        found = [segment.search(query, NEIGHBOURS, everything)[0] for query in queries]
+        recall = np.mean([len(np.intersect1d(*pair)) / len(pair[1]) for pair in zip(found, wanted, strict=True)])
         if recall >= TARGET_RECALL:
             break
-        nprobe *= 2
-    index.nprobe = min(nprobe, index.nlist)
+        index.nprobe = min(2 * index.nprobe, index.nlist)
 
 
 def _list_of(index: Any) -> Numbers:

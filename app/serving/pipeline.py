@@ -68,6 +68,10 @@ class Pipeline:
         """How many threads have not come back from decoding a picture."""
         return self._decoders.lost + self._large_decoder.lost
 
+    async def header(self, picture: Picture) -> Header:
+        """The header of a picture, which the other methods take in its place; raises as `vector` does."""
+        return await self._decoders.run(partial(self._preparer.read_header, picture))
+
     async def vector(self, picture: Picture) -> Floats:
         """The embedding (D,) of a picture.
 

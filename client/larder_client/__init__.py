@@ -9,6 +9,7 @@
 from larder_client.answers import (
     Classification,
     Content,
+    Contents,
     Correction,
     Example,
     Found,
@@ -48,6 +49,7 @@ __all__ = [
     "Busy",
     "Classification",
     "Content",
+    "Contents",
     "Correction",
     "Example",
     "Failed",

@@ -178,6 +178,14 @@ class Hit:
     metadata: dict[str, Any]
 
 
+class Contents(list[Content]):
+    """A page of the list of entries; `cursor` asks for the next page, None at the end."""
+
+    def __init__(self, contents: Iterable[Content] = (), cursor: str | None = None) -> None:
+        super().__init__(contents)
+        self.cursor = cursor
+
+
 class Hits(list[Hit]):
     """Search hits, best first; `cursor` asks for the next page, None at the end."""
 
@@ -206,6 +214,11 @@ def read(form: type[T], data: dict[str, Any]) -> T:
         raise TypeError(f"{type(data).__name__} in place of an object of {form.__name__}")
     names = {field.name for field in fields(form)}  # type: ignore[arg-type]  # every form here is a dataclass
     return form(**{name: value for name, value in data.items() if name in names})
+
+
+def contents(data: dict[str, Any]) -> Contents:
+    """The answer of `GET /contents` with a limit."""
+    return Contents((read(Content, each) for each in data["entries"]), data["cursor"])
 
 
 def hits(data: dict[str, Any]) -> Hits:

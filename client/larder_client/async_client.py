@@ -78,6 +78,9 @@ class AsyncLarder:
     content = _method(content_calls.content)
     delete_content = _method(content_calls.delete_content)
     count_contents = _method(content_calls.count_contents)
+    contents = _method(content_calls.contents)
+    rename_collection = _method(content_calls.rename_collection)
+    delete_collection = _method(content_calls.delete_collection)
     thumbnail = _method(content_calls.thumbnail)
     search = _method(content_calls.search)
 

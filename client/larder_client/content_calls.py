@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlencode
 
-from larder_client.answers import Content, Hits, hits, read
+from larder_client.answers import Content, Contents, Hits, hits, read
+from larder_client.answers import contents as _contents
 from larder_client.calls import Call, part
 from larder_client.pictures import Picture, as_base64
 
@@ -47,6 +48,25 @@ def count_contents(collection: str | None = None) -> Call[int]:
     """Count the entries, of all collections or of one (`GET /contents`)."""
     query = f"?{urlencode({'collection': collection})}" if collection else ""
     return Call("GET", f"/contents{query}", lambda data: int(data["count"]))
+
+
+def contents(collection: str | None = None, *, cursor: str | None = None, limit: int = 100) -> Call[Contents]:
+    """A page of the entries, of all collections or of one, and the cursor of the next page (`GET /contents`)."""
+    given = {"collection": collection, "cursor": cursor, "limit": str(limit)}
+    query = urlencode({name: each for name, each in given.items() if each is not None})
+    return Call("GET", f"/contents?{query}", _contents)
+
+
+def rename_collection(collection: str, to: str, *, merge: bool = False) -> Call[int]:
+    """Rename a collection, and return how many entries it has moved (`POST /contents/rename`)."""
+    body = {"collection": collection, "to": to, "merge": merge}
+    return Call("POST", "/contents/rename", lambda data: int(data["renamed"]), body, gone=lambda: 0)
+
+
+def delete_collection(collection: str) -> Call[int]:
+    """Delete a collection with all of its entries, and return how many they were (`DELETE /contents`)."""
+    query = urlencode({"collection": collection})
+    return Call("DELETE", f"/contents?{query}", lambda data: int(data["deleted"]), gone=lambda: 0)
 
 
 def thumbnail(id: str) -> Call[bytes]:

@@ -138,6 +138,41 @@ def test_the_older_name_of_only_says_so(colours):
     assert [name for name in fields if fields[name].get("deprecated")] == ["type"]
 
 
+def test_entries_are_listed_by_page(colours):
+    """With a limit, GET answers entries too, of all collections or of one, until there is no cursor."""
+    assert colours.get("/contents").json() == {"count": 2 * len(COLOURS)}
+    found, cursor = [], ""
+    while cursor is not None:
+        page = colours.get("/contents", params={"collection": "pictures", "limit": 3, "cursor": cursor}).json()
+        found, cursor = found + page["entries"], page["cursor"]
+        assert page["count"] == len(COLOURS)
+    assert ids(found) == [f"picture/{colour}" for colour in COLOURS]
+    assert found[0] == colours.get("/contents/picture/red").json()
+    for query in ("limit=0", "limit=1001", "limit=x", "cursor=x", "collection=", f"cursor={'9' * 30}"):
+        problem(colours.get(f"/contents?{query}"), 422, "invalid_request")
+
+
+def test_a_collection_is_renamed_and_deleted(colours):
+    """Whole; into one that exists only where that is said, and where there is none it is 404."""
+    renamed = colours.post("/contents/rename", json={"collection": "pictures", "to": "photos"})
+    assert renamed.json() == {"collection": "photos", "renamed": len(COLOURS)}
+    body = {"collection": "photos", "to": "default"}
+    assert "has entries already" in problem(colours.post("/contents/rename", json=body), 422, "invalid_request")
+    assert colours.post("/contents/rename", json=body | {"merge": True}).json()["renamed"] == len(COLOURS)
+    assert colours.delete("/contents?collection=default").json() == {
+        "collection": "default",
+        "deleted": 2 * len(COLOURS),
+    }
+    assert colours.get("/contents").json() == {"count": 0}
+    for response in (
+        colours.delete("/contents?collection=default"),
+        colours.post("/contents/rename", json={"collection": "default", "to": "b"}),
+    ):
+        assert "no collection 'default'" in problem(response, 404, "not_found")
+    problem(colours.delete("/contents"), 422, "invalid_request")
+    problem(colours.post("/contents/rename", json={"collection": "a", "to": "a"}), 422, "invalid_request")
+
+
 def test_never_more_than_exist(client):
     """An empty index has no hits, a small one all of its contents."""
     assert search(client, text="red") == []

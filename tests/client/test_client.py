@@ -122,6 +122,11 @@ def test_contents(larder):
     assert [hit.id for hit in larder.search(picture=picture("red"), k=1, filter={"shelf": {"gt": 2}})] == ["photos/red"]
     assert larder.search(id="photos/red", k=1)[0].id == "notes/1"
     assert [hit.id for hit in larder.search(ids=["photos/red", "notes/1"])] == ["photos/blue"]
+    page = larder.contents("things", limit=2)
+    rest = larder.contents("things", limit=2, cursor=page.cursor)
+    assert ([each.id for each in [*page, *rest]], rest.cursor) == (["notes/1", "photos/red", "photos/blue"], None)
+    assert (larder.rename_collection("things", "photos"), larder.count_contents("things")) == (3, 0)
+    assert larder.rename_collection("photos", "things") == 3
     asked = [Query(picture=picture("red")), Query("blue", weight=2), Query(id="notes/1", weight=-1)]
     (page,) = hits = larder.search(queries=asked, k=1, only="image")
     assert (page.id, hits.cursor is None) == ("photos/blue", False)
@@ -131,8 +136,8 @@ def test_contents(larder):
     assert larder.thumbnail("photos/red").startswith(b"\xff\xd8")
     with pytest.raises(NotFound, match="thumbnail"):
         larder.thumbnail("photos/blue")
-    for id in ("notes/1", "photos/red", "photos/blue"):
-        larder.delete_content(id)
+    larder.delete_content("notes/1")
+    assert larder.delete_collection("things") == 2
     assert larder.count_contents("things") == 0
     with pytest.raises(NotFound):
         larder.content("notes/1")

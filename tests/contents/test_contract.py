@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.contents import Content, Hit, VectorModel, Where, content_id
+from app.contents import Content, FileFacts, Hit, VectorModel, Where, content_id
 from app.contents.conditions import Condition
 from app.errors import ContentsError, InvalidRequest, NotFound
 from tests.contents.brute import drawn, same
@@ -73,6 +73,80 @@ def test_vectors_come_in_the_order_asked_for(store):
     store.put(Content("a", "text", "a"), X)
     store.put(Content("b", "text", "b"), Y)
     assert (store.vectors(["b", "a", "b"]) == np.stack([Y, X, Y])).all()
+
+
+def listed(store, collection=None, limit=3, between=lambda: None):
+    """The ids of all pages."""
+    found, position = [], ""
+    while True:
+        entries, position = store.page(position, limit, collection)
+        found += [entry.content.id for entry in entries]
+        between()
+        if not position:
+            return found
+
+
+def test_a_list_has_every_entry_once(store):
+    """Page by page, of all collections or of one, each with its vector; nothing has an empty list."""
+    assert store.page("", 10) == ([], "")
+    for number in range(10):
+        store.put(Content(f"{number}", "text", f"{number}", ("one", "two")[number % 2]), (X, Y)[number % 2])
+    assert sorted(listed(store)) == [f"{number}" for number in range(10)]
+    assert sorted(listed(store, "two", limit=5)) == ["1", "3", "5", "7", "9"]
+    entries, _ = store.page("", 1, "two")
+    assert entries[0].content == store.get("1")
+    assert (entries[0].vector == Y).all()
+
+
+def test_a_list_misses_nothing_that_stays(store):
+    """While entries are added, replaced and deleted between its pages."""
+    for number in range(12):
+        store.put(Content(f"{number:02}", "text", "old"), X)
+    numbers = iter(range(100))
+
+    def change():
+        number = next(numbers)
+        if number < 4:
+            store.delete(f"{number:02}")
+            store.put(Content(f"{11 - number:02}", "text", "new"), X)
+            store.put(Content(f"new {number}", "text", "new"), X)
+
+    assert set(listed(store, between=change)) >= {f"{number:02}" for number in range(4, 12)}
+
+
+def test_what_is_known_of_a_file_is_kept(store):
+    """Pixels, bytes and time come back with the entry, and metadata as they were."""
+    content = Content("a", "image", metadata={"a\nb": 1}, file=FileFacts(640, 480, 12_345, 1.5))
+    store.put(content, X)
+    assert store.get("a") == store.page("", 1)[0][0].content == content
+    assert store.search(X, 1)[0].metadata == {"a\nb": 1}
+
+
+def test_a_collection_is_renamed(store):
+    """A few entries at a time: they keep all but its name, and what was there before stays."""
+    for number in range(5):
+        store.put(
+            Content(f"{number}", "text", f"{number}", "old", {"n": number}), drawn(np.random.default_rng(number), 1)[0]
+        )
+    store.put(Content("other", "text", "other", "new"), X)
+    before = store.vectors(["3"])
+    assert [store.rename_collection("old", "new", 3) for _ in range(3)] == [3, 2, 0]
+    assert (store.count("old"), store.count("new"), store.count()) == (0, 6, 6)
+    assert (store.vectors(["3"]) == before).all()
+    where = Where(collection="new", conditions=(Condition("n", "eq", 3),))
+    assert ids(store.search(X, 9, where)) == ["3"]
+    assert listed(store, "old") == []
+
+
+def test_a_collection_is_deleted(store):
+    """A few entries at a time, and no others; they are neither found nor counted, and their ids are free."""
+    for number in range(5):
+        store.put(Content(f"{number}", "text", f"{number}", "old"), X)
+    store.put(Content("other", "text", "other", "new"), X)
+    assert [store.delete_collection("old", 3) for _ in range(3)] == [3, 2, 0]
+    assert ids(store.search(X, 9)) == listed(store) == ["other"]
+    assert store.count() == 1
+    assert store.put(Content("0", "text", "0", "old"), X)
 
 
 @pytest.mark.parametrize("text", ["'; DROP", '"', "\\", "ü 🥣", "%", "x" * 200, "[0]", "{}", " "])

@@ -4,11 +4,11 @@ from itertools import chain
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.contents import Content, Where
-from app.contents.paging import Query, decode_cursor, encode_cursor, search_page
+from app.contents.paging import SearchQuery, decode_cursor, encode_cursor, search_page
 from app.errors import InvalidRequest
 from app.model.encoder import unit
 from tests.contents.brute import BruteForce, drawn
@@ -26,7 +26,7 @@ def put(store, *ids, vector=None):
 
 def pages(store, k, between=lambda page: None, min_score=-1.0):
     """The ids of all pages, with something done after each."""
-    query, found = Query(X), []
+    query, found = SearchQuery(X), []
     while query:
         hits, query = search_page(store, query, k, EVERYWHERE, min_score)
         found.append([hit.id for hit in hits])
@@ -72,6 +72,7 @@ def test_a_least_score_ends_the_list(store):
     assert pages(store, 2, min_score=1.0) == [[]]
 
 
+@settings(deadline=None, max_examples=40)
 @given(seed=st.integers(0, 10**6), k=st.integers(1, 9))
 def test_any_changes_leave_what_stays(seed, k):
     """Among entries added and deleted at random between pages, those that stay come in order, once each."""
@@ -95,7 +96,7 @@ def test_any_changes_leave_what_stays(seed, k):
 
 def test_a_cursor_is_read_as_it_was_written():
     """Vector, position and ids come back to the last bit."""
-    query = Query(drawn(np.random.default_rng(0), 1)[0], ("a", "ü"), 20, 0.7654321, frozenset({"00ff"}))
+    query = SearchQuery(drawn(np.random.default_rng(0), 1)[0], ("a", "ü"), 20, 0.7654321, frozenset({"00ff"}))
     again = decode_cursor(encode_cursor(query, "x"), "x", 4)
     assert (again.vector == query.vector).all()
     assert (again.without, again.returned, again.last, again.ties) == (("a", "ü"), 20, 0.7654321, {"00ff"})
@@ -107,11 +108,18 @@ def test_a_cursor_is_read_as_it_was_written():
 def test_a_cursor_that_is_none_is_refused(change):
     """Whatever is not a cursor is an error of the request, never one of the service."""
     with pytest.raises(InvalidRequest, match="cursor"):
-        decode_cursor(change(encode_cursor(Query(X), "x")), "x", 4)
+        decode_cursor(change(encode_cursor(SearchQuery(X), "x")), "x", 4)
 
 
 @pytest.mark.parametrize(
-    "query", [Query(2 * X), Query(X * np.nan), Query(X, returned=10_000), Query(X, last=np.inf), Query(X, ("a",) * 101)]
+    "query",
+    [
+        SearchQuery(2 * X),
+        SearchQuery(X * np.nan),
+        SearchQuery(X, returned=10_000),
+        SearchQuery(X, last=np.inf),
+        SearchQuery(X, ("a",) * 101),
+    ],
 )
 def test_an_impossible_position_is_refused(query):
     """A made-up vector, depth or score is not searched with."""
@@ -122,4 +130,4 @@ def test_an_impossible_position_is_refused(query):
 def test_a_cursor_of_another_search_is_refused():
     """Other filters would give pages that do not fit together."""
     with pytest.raises(InvalidRequest, match="another search"):
-        decode_cursor(encode_cursor(Query(X), "x"), "y", 4)
+        decode_cursor(encode_cursor(SearchQuery(X), "x"), "y", 4)

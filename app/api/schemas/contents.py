@@ -104,10 +104,42 @@ class ContentDeleted(BaseModel):
     id: str
 
 
-class ContentCount(BaseModel):
-    """The number of entries."""
+class ContentList(BaseModel):
+    """The number of entries; where a list was asked for, also a page of them."""
 
     count: int
+    entries: list[ContentEntry] = Field([], description="a page of the list, where one was asked for")
+    cursor: str | None = Field(None, description="where the next page begins; null: there is none")
+
+
+class CollectionDeleted(BaseModel):
+    """A deleted collection, and how many entries it had."""
+
+    collection: str
+    deleted: int
+
+
+class CollectionRename(Request):
+    """A collection and its new name."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"collection": "notes", "to": "recipes"}]})
+
+    collection: Collection
+    to: Collection
+    merge: bool = Field(False, description="whether `to` may have entries already")
+
+    @model_validator(mode="after")
+    def _two(self) -> "CollectionRename":
+        if self.collection == self.to:
+            raise ValueError("`collection` and `to` are the same name")
+        return self
+
+
+class CollectionRenamed(BaseModel):
+    """A collection by its new name, and how many entries were moved."""
+
+    collection: str
+    renamed: int
 
 
 class Range(Request):

@@ -1,0 +1,206 @@
+"""Near-duplicates: groups of entries that are connected by cosines of at least a threshold.
+
+Pairs are compared within k-means lists and between near ones, block by block; union-find joins them to groups. The
+vectors lie in a temporary file meanwhile, so that memory is bounded: some 100 bytes an entry beside the blocks.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app.contents import Content, ContentStore, Where
+from app.contents.bitmap import Numbers
+from app.errors import NotFound
+from app.model.engines import Floats
+
+DISTANCES = {"copy": 0.97, "scene": 0.9, "alike": 0.8}  # least cosines; see docs/decisions/duplicates.md
+ONE_LIST = 5_000  # entries up to which all pairs are compared
+SAMPLE_PER_LIST = 32  # vectors that k-means sees for each list
+NEAR_LISTS = 8  # lists whose vectors are compared with those of a list, itself among them
+BLOCK = 256  # rows that are compared at once
+MAX_GROUPS = 10_000
+MAX_MEMBERS = 1_000  # of a group that are named
+
+Progress = Callable[[float], None]
+Pair = tuple[Numbers, Numbers]
+
+
+@dataclass(frozen=True)
+class Member:
+    """An entry of a group; `score` is its cosine to the one to keep."""
+
+    content: Content
+    score: float
+
+
+@dataclass(frozen=True)
+class Group:
+    """Near-duplicates, the one to keep first; `size` counts those that are not named too."""
+
+    members: Sequence[Member]
+    size: int
+    why: str
+    """Why the first is the one to keep."""
+
+
+class DisjointSets:
+    """Sets of the numbers 0 to n - 1, at first each by itself (union-find).
+
+    >>> sets = DisjointSets(4)
+    >>> sets.join(np.array([0, 3]), np.array([3, 2]))
+    >>> sets.roots(np.arange(4)).tolist()
+    [0, 1, 0, 0]
+    """
+
+    def __init__(self, count: int) -> None:
+        self._parent = np.arange(count)
+
+    def roots(self, items: Numbers) -> Numbers:
+        """Return for each item the least number of its set."""
+        above = self._parent[items]
+        while not np.array_equal(higher := self._parent[above], above):
+            above = higher
+        self._parent[items] = above
+        return above
+
+    def join(self, some: Numbers, others: Numbers) -> None:
+        """Unite the sets of `some` and `others`, pair by pair."""
+        while len(some):
+            some, others = self.roots(some), self.roots(others)
+            apart = some != others
+            some, others = some[apart], others[apart]
+            # of several pairs with one root only one may take effect: the others are looked at again
+            self._parent[np.maximum(some, others)] = np.minimum(some, others)
+
+
+def find_duplicates(
+    store: ContentStore, where: Where, threshold: float, progress: Progress, folder: Path | None = None
+) -> list[Group]:
+    """Return the groups, the closest first, at most MAX_GROUPS; `folder` takes the temporary file.
+
+    `progress` is called with the share that is done, and may raise to end it.
+    """
+    with _collected(store, where, progress, folder) as (ids, vectors):
+        if len(ids) < 2:
+            return []
+        sets = DisjointSets(len(ids))
+        for share, (some, others) in near_pairs(vectors, threshold):
+            sets.join(some, others)
+            progress(0.2 + 0.7 * share)
+        groups = _groups(sets.roots(np.arange(len(ids))), vectors)
+        found = []
+        for done, rows in enumerate(groups):
+            if group := _described(store, [ids[row] for row in rows[:MAX_MEMBERS]], len(rows)):
+                found.append(group)
+            progress(0.9 + 0.1 * done / len(groups))
+    progress(1.0)
+    return found
+
+
+def near_pairs(vectors: Any, threshold: float) -> Iterator[tuple[float, Pair]]:
+    """Yield rows of unit vectors (N, D) whose cosine is at least a threshold, with the share of the work done.
+
+    Up to ONE_LIST vectors all pairs are compared; above, pairs in lists that lie far from each other are missed.
+    """
+    count = len(vectors)
+    lists, near = _lists(vectors) if count > ONE_LIST else ([np.arange(count)], [np.array([0])])
+    done = 0
+    for own, neighbours in zip(lists, near, strict=True):
+        rows = np.concatenate([lists[each] for each in neighbours])
+        against = vectors[rows].astype(np.float32)
+        for start in range(0, len(own), BLOCK):
+            block = own[start : start + BLOCK]
+            found, columns = np.nonzero(vectors[block].astype(np.float32) @ against.T >= threshold)
+            some, others = block[found], rows[columns]
+            other = some != others
+            done += len(block)
+            yield done / count, (some[other], others[other])
+
+
+def _lists(vectors: Any) -> tuple[list[Numbers], Numbers]:
+    """Return the rows of each k-means list, and for each list the nearest ones (lists, NEAR_LISTS), itself first."""
+    from app.contents.segment import CHUNK, centroids_of  # FAISS is imported when it is needed
+
+    count = len(vectors)
+    wanted = round(2 * count**0.5)
+    sample = np.sort(np.random.default_rng(0).permutation(count)[: wanted * SAMPLE_PER_LIST])
+    centroids = centroids_of(vectors[sample].astype(np.float32), wanted, SAMPLE_PER_LIST)
+    nearest = [_nearest(centroids, vectors[start : start + CHUNK], 1)[:, 0] for start in range(0, count, CHUNK)]
+    list_of = np.concatenate(nearest)
+    order = np.argsort(list_of, kind="stable")
+    ends = np.searchsorted(list_of[order], np.arange(1, len(centroids)))
+    return np.split(order, ends), _nearest(centroids, centroids, min(NEAR_LISTS, len(centroids)))
+
+
+def _nearest(centroids: Floats, vectors: Any, most: int) -> Numbers:
+    """Return for each vector (n, D) the nearest centroids (n, most), in no order."""
+    far = (centroids**2).sum(axis=1) - 2 * vectors.astype(np.float32) @ centroids.T  # squared distances, but for |v|^2
+    return np.argmin(far, axis=1)[:, None] if most == 1 else np.argpartition(far, most - 1, axis=1)[:, :most]
+
+
+@contextmanager
+def _collected(
+    store: ContentStore, where: Where, progress: Progress, folder: Path | None
+) -> Iterator[tuple[list[str], Any]]:
+    """Yield ids and their vectors (N, D) in 16 bits, in a file that is gone afterwards."""
+    ids: list[str] = []
+    size, expected = 0, max(1, store.count(where.collection))
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for some, vectors in store.scan(where):
+            ids += some
+            size = vectors.shape[1]
+            file.write(vectors.astype("<f2").tobytes())
+            progress(0.1 * min(1, len(ids) / expected))
+        file.flush()
+        yield ids, np.memmap(file, "<f2", "r", shape=(len(ids), size)) if ids else np.empty((0, 0), np.float16)
+
+
+def _groups(roots: Numbers, vectors: Any) -> list[Numbers]:
+    """Return the rows of each set of two or more, the closest sets first."""
+    order = np.argsort(roots, kind="stable")
+    starts = np.flatnonzero(np.diff(roots[order], prepend=-1))
+    sizes = np.diff(starts, append=len(order))
+    several = [order[start : start + size] for start, size in zip(starts, sizes, strict=True) if size > 1]
+    closeness = [
+        -float(np.linalg.norm(vectors[rows[:MAX_MEMBERS]].astype(np.float32).mean(axis=0))) for rows in several
+    ]
+    return [several[each] for each in np.argsort(closeness, kind="stable")[:MAX_GROUPS]]
+
+
+def _described(store: ContentStore, ids: Sequence[str], size: int) -> Group | None:
+    """Return a group of entries, the one to keep first; None where fewer than two are left by now."""
+    contents = []
+    for id in ids:
+        try:
+            contents.append((store.get(id), store.vectors([id])[0]))
+        except NotFound:
+            size -= 1
+    if len(contents) < 2:
+        return None
+    contents.sort(key=lambda each: _worth(each[0]))  # stable: of equal ones, the first that was stored
+    (best, kept), second = contents[0], contents[1][0]
+    members = [Member(content, min(1.0, float(vector @ kept))) for content, vector in contents]
+    return Group(members, size, _reason(best, second))
+
+
+def _worth(content: Content) -> tuple[float, float, float]:
+    """Order entries: most pixels first, then most bytes, then the oldest; what is not known comes last."""
+    file = content.file
+    return (-file.width * file.height, -file.bytes, file.stored_at) if file else (0, 0, 0)
+
+
+def _reason(best: Content, second: Content) -> str:
+    """Say what the best entry of a group has before the second."""
+    if not best.file or not second.file:
+        return "the only one whose size is known" if best.file else "the first that was stored"
+    first, other = best.file, second.file
+    if first.width * first.height > other.width * other.height:
+        return f"most pixels: {first.width} x {first.height}, the next has {other.width} x {other.height}"
+    if first.bytes > other.bytes:
+        return f"the same pixels and the largest file: {first.bytes:,} bytes, the next has {other.bytes:,}"
+    return "the same pixels and bytes, and stored first"

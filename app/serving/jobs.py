@@ -1,0 +1,88 @@
+"""Long computations in the background: started by a request, asked for by id, one at a time."""
+
+import os
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from app.errors import LarderError, NotFound, Overloaded
+from app.log import get_logger
+
+MAX_WAITING = 4
+MAX_KEPT = 20  # jobs whose results can be asked for
+NICENESS = 10  # of a job's thread, so that requests come first
+Status = Literal["waiting", "running", "done", "failed"]
+Progress = Callable[[float], None]
+
+
+class Stopped(Exception):
+    """The service ends: the job is given up."""
+
+
+@dataclass
+class Job:
+    """One computation: its progress from 0 to 1, then its results, or why there are none."""
+
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    status: Status = "waiting"
+    progress: float = 0.0
+    results: Sequence[Any] = ()
+    problem: str = ""
+    ended: threading.Event = field(default_factory=threading.Event)
+
+
+class Jobs:
+    """Runs computations one after another in a thread of low priority; the last MAX_KEPT are remembered."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="jobs", initializer=_be_nice)
+        self._jobs: dict[str, Job] = {}
+        self._stopping = threading.Event()
+
+    def start(self, work: Callable[[Progress], Sequence[Any]]) -> Job:
+        """Begin a computation, which reports its progress by the function it is given; raises Overloaded."""
+        if sum(not job.ended.is_set() for job in self._jobs.values()) >= MAX_WAITING:
+            raise Overloaded(f"{MAX_WAITING} jobs are waiting or running already")
+        job = Job()
+        self._jobs[job.id] = job
+        for id in [id for id, each in self._jobs.items() if each.ended.is_set()][: max(0, len(self._jobs) - MAX_KEPT)]:
+            del self._jobs[id]
+        self._pool.submit(self._run, job, work)
+        return job
+
+    def get(self, id: str) -> Job:
+        """Return a job; raises NotFound."""
+        if id not in self._jobs:
+            raise NotFound(f"there is no job {id[:100]!r} in this process: the last {MAX_KEPT} are remembered")
+        return self._jobs[id]
+
+    def close(self) -> None:
+        """Give up what is running and waiting."""
+        self._stopping.set()
+        self._pool.shutdown(cancel_futures=True)
+
+    def _run(self, job: Job, work: Callable[[Progress], Sequence[Any]]) -> None:
+        def progress(share: float) -> None:
+            if self._stopping.is_set():
+                raise Stopped
+            job.progress = share
+
+        job.status = "running"
+        try:
+            job.results = work(progress)
+            job.status = "done"
+        except Exception as error:  # whoever asks for the job is told
+            if not isinstance(error, (LarderError, Stopped)):
+                get_logger().exception("a job failed")
+            job.status, job.problem = "failed", str(error) or type(error).__name__
+        finally:
+            job.ended.set()
+
+
+def _be_nice() -> None:
+    with suppress(AttributeError, OSError):  # Linux alone gives each thread a priority
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
