@@ -67,7 +67,7 @@ def add_confidence(commands: "argparse._SubParsersAction[argparse.ArgumentParser
         )
         add_prompts(command)
         if name == "calibrate":
-            for value in ("known-margin", "label-cosine"):
+            for value in ("temperature", "known-margin", "label-cosine"):
                 about = "instead of the fitted one, where it was chosen on other pictures"
                 command.add_argument(f"--{value}", type=float, metavar="X", help=about)
 

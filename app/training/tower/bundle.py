@@ -10,6 +10,7 @@ import onnxruntime
 import torch
 from tokenizers import Tokenizer
 
+from app.errors import TrainingError
 from app.exporter.checkpoint import sha256_of
 from app.images.preprocess import ImageForm
 from app.model.bundle import PROBE_PROMPT, BundleConfig, Proof, make_proof, open_bundle, probe_pixels
@@ -36,12 +37,16 @@ KNOWN = 0.75
 START = 20.0  # a scale of the right order, from which the temperature is fitted
 
 
-def write_bundle(run: Path, texts: Path, labels: Path, card: Path, out: Path) -> None:
+def write_bundle(run: Path, texts: Path, labels: Path, card: Path, out: Path, scale: float | None = None) -> None:
     """Write every file but the calibration from a run of the tower and what `app.training.words` made of its features.
 
-    `labels` has the label files as they are served; the scale of the logits is fitted on the run's `val`.
+    `labels` has the label files as they are served. The scale of the logits is fitted on `val`, unless it is given;
+    raises TrainingError where the run learnt from val and it is not.
     """
-    name, space = TowerOptions.load(run / "options.json").network, Space.load(texts / "space.npz")
+    options, space = TowerOptions.load(run / "options.json"), Space.load(texts / "space.npz")
+    if scale is None and options.val:
+        raise TrainingError(f"{run} learnt from val, so no scale can be fitted on it: --scale of a run without val")
+    name = options.network
     served, form = tower(name, run / "checkpoint.pt", Head(space)), image_form(name)
     out.mkdir(parents=True, exist_ok=True)
     write_visual(served, form.size, out / "visual.onnx")
@@ -50,8 +55,9 @@ def write_bundle(run: Path, texts: Path, labels: Path, card: Path, out: Path) ->
     if card != out / "MODEL_CARD.md":
         shutil.copyfile(card, out / "MODEL_CARD.md")
     proof = proof_of(served, form.size, out)
-    write_config(form, proof, 1.0, out)
-    write_config(form, proof, fit_scale(run / "features.npz", space, labels, out), out)
+    write_config(form, proof, scale or 1.0, out)
+    if scale is None:
+        write_config(form, proof, fit_scale(run / "features.npz", space, labels, out), out)
 
 
 def fit_scale(features: Path, space: Space, labels: Path, folder: Path) -> float:
