@@ -24,7 +24,7 @@ from app.model.engines import Floats
 from app.recognition.zero_shot import softmax
 
 LOOKS, GOODS, KINDS = 256, 128, 128  # dimensions of the parts
-SHARES = (0.25, 0.6, 0.15)  # what each has of the squared length
+SHARES = (0.2, 0.6, 0.2)  # what each has of the squared length
 SHRINK = 1.0  # of the covariance within groceries towards a sphere
 FADED = 0.5  # how much shorter the looks of groceries' names are: goods tell these apart better
 SHARP = 2.0  # times ImageNet's logits, which were trained with smoothed labels and are never sure
@@ -110,7 +110,8 @@ class Head(nn.Module):
         goods = functional.normalize(seen + self.evidence((SHARP * imagenet).softmax(-1)), dim=-1)
         logits = torch.cat([imagenet, self.groceries(torch.cat([looks, goods], dim=-1))], dim=-1)  # (N, I + G)
         posterior = logits.softmax(-1)  # (N, I + G)
-        parts = (looks, goods * self.food(posterior), self.kinds(posterior))
+        sure = torch.linalg.vector_norm(posterior, dim=-1, keepdim=True).sqrt()  # 1 for one class alone
+        parts = (looks, goods * self.food(posterior), sure * self.kinds(posterior))
         return torch.cat([share**0.5 * part for share, part in zip(SHARES, parts, strict=True)], dim=-1)
 
 
@@ -144,6 +145,7 @@ def fit_space(
     class_looks = unit(np.concatenate([weights @ looks, by_label[0]]))
     class_goods = unit(by_label[1])
     evidence = _evidence(untouched @ classifier.T + bias, labels, class_goods)
+    kinds = kinds - kinds.mean(0)  # what all kinds have in common would draw an undecided picture to the broad ones
     every = (centres, looks, goods, classifier, bias, class_looks, class_goods, kinds, evidence, food)
     return Space(*(each.astype(np.float32) for each in every))
 

@@ -133,6 +133,15 @@ def test_what_is_no_food_has_no_goods(space: Space):
     assert parts[0].norm() > 0.1
 
 
+def test_a_picture_of_nothing_sure_says_little_of_its_kind(space: Space):
+    """Kinds are centred, and the kind of an undecided posterior is shorter than that of a decided one."""
+    assert np.abs(space.kinds.mean(0)).max() < 1e-6
+    features = torch.zeros(2, 16)
+    features[1, :8] = 50 * torch.from_numpy(space.classifier[BEAGLE])
+    undecided, decided = Head(space)(features).split([5, 3, 4], dim=-1)[2].norm(dim=-1).tolist()
+    assert undecided < decided
+
+
 def test_a_space_is_read_as_it_was_written(space: Space, tmp_path: Path):
     """Every array survives the file."""
     space.save(tmp_path / "space.npz")
