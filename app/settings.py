@@ -112,10 +112,10 @@ class Settings(BaseSettings):
         default=50_000_000,
         ge=1,
         le=500_000_000,
-        description="the largest picture, width times height; for WebP a third of it",
+        description="the largest picture, width times height; for WebP a third of it, for HEIC and AVIF a half",
     )
     formats: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=("JPEG", "PNG", "WEBP", "GIF", "BMP"),
+        default=("JPEG", "PNG", "WEBP", "GIF", "BMP", "HEIC", "AVIF"),
         description="the picture formats that are accepted, comma-separated",
     )
     max_label_length: int = Field(default=200, ge=1, le=10_000, description="the longest label, in characters")
@@ -196,7 +196,7 @@ class Settings(BaseSettings):
     @classmethod
     def _known_formats(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         """Allow only formats that were tested with hostile files."""
-        known = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+        known = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "HEIC", "AVIF")
         formats = tuple(name.upper() for name in value)
         if not formats or not set(formats) <= set(known):
             raise ValueError(f"one or more of {', '.join(known)}")

@@ -41,13 +41,24 @@ def files() -> dict[str, bytes]:
         "lossless WebP": (picture.resize((100, 75)), "WEBP", {"lossless": True}),
         "GIF": (picture, "GIF", {}),
         "BMP": (picture.resize((100, 75)), "BMP", {}),
+        "AVIF": (picture, "AVIF", {"quality": 80}),
+        "AVIF with transparency": (picture.convert("RGBA"), "AVIF", {"quality": 50}),
+        "HEIC": (picture, "HEIC", {"quality": 80}),
+        "HEIC with transparency": (picture.convert("RGBA"), "HEIC", {"quality": 50}),
     }
-    made = {}
-    for name, (image, form, options) in kinds.items():
-        file = io.BytesIO()
+    return {name: saved(image, form, **options) for name, (image, form, options) in kinds.items()}
+
+
+def saved(image: Image.Image, form: str, **options: Any) -> bytes:
+    """A picture's file."""
+    file = io.BytesIO()
+    if form == "HEIC":
+        import pillow_heif
+
+        pillow_heif.from_pillow(image).save(file, **options)
+    else:
         image.save(file, form, **options)
-        made[name] = file.getvalue()
-    return made
+    return file.getvalue()
 
 
 def pictures(seed: int = 0) -> Iterator[tuple[str, bytes]]:
@@ -74,14 +85,13 @@ def pictures(seed: int = 0) -> Iterator[tuple[str, bytes]]:
 def costly() -> Iterator[tuple[str, bytes]]:
     """Pictures that ask for far more work or memory than they weigh, and what each asks for."""
 
-    def saved(mode: str, size: tuple[int, int], form: str, **options: Any) -> bytes:
-        file = io.BytesIO()
-        Image.new(mode, size).save(file, form, **options)
-        return file.getvalue()
+    def plain(mode: str, size: tuple[int, int], form: str, **options: Any) -> bytes:
+        return saved(Image.new(mode, size), form, **options)
 
-    grey = saved("L", (2000, 2000), "JPEG", progressive=True, quality=10)
-    last, small = grey.rfind(b"\xff\xda"), saved("RGB", (8, 8), "JPEG")
+    grey = plain("L", (2000, 2000), "JPEG", progressive=True, quality=10)
+    last, small = grey.rfind(b"\xff\xda"), plain("RGB", (8, 8), "JPEG")
     yield "JPEG of 20,000 scans", grey[:last] + grey[last:-2] * 20_000 + grey[-2:]
+    small_heic = plain("RGB", (64, 64), "HEIC")
     restart, length = (
         b"\xff\xdd\0\4\0\1",
         b"\xff\x02\xfe\xfe",
@@ -91,8 +101,8 @@ def costly() -> Iterator[tuple[str, bytes]]:
         grey[:last] + restart + grey[last:-2] + length + grey[last:-2] * 20_000 + grey[-2:],
     )
     yield "JPEG of a million empty segments", small[:2] + b"\xff\xe5\0\2" * 1_000_000 + small[2:]
-    yield "JPEG of 50 progressive megapixels", saved("RGB", (7071, 7071), "JPEG", progressive=True, quality=10)
-    yield "JPEG of 50 megapixels of print", saved("CMYK", (7071, 7071), "JPEG", progressive=True, quality=10)
+    yield "JPEG of 50 progressive megapixels", plain("RGB", (7071, 7071), "JPEG", progressive=True, quality=10)
+    yield "JPEG of 50 megapixels of print", plain("CMYK", (7071, 7071), "JPEG", progressive=True, quality=10)
     yield "PNG of 300,000 chunks", png([(b"abCd", b"")] * 300_000)
     yield "PNG of 50,000,000 x 1", png([(b"IDAT", zlib.compress(bytes(50_000_001), 9))], 50_000_000, 1, colours=0)
     clear = zlib.compress(bytes(7000 * (7000 * 4 + 1)), 9)
@@ -101,16 +111,21 @@ def costly() -> Iterator[tuple[str, bytes]]:
         "WebP of 50 megapixels",
         bytes.fromhex("524946461e000000574542505650384c110000002ffebffa020750da2297a2ff8188e87f0000"),
     )
-    yield "WebP of 16 megapixels", saved("RGB", (4080, 4080), "WEBP", lossless=True, quality=0, method=0)
-    gif = saved("L", (8, 8), "GIF")
+    yield "WebP of 16 megapixels", plain("RGB", (4080, 4080), "WEBP", lossless=True, quality=0, method=0)
+    gif = plain("L", (8, 8), "GIF")
     frame = gif.index(b",")
     yield "GIF of a million sub-blocks", gif[:frame] + b"\x21\xfe" + b"\1a" * 1_000_000 + b"\0" + gif[frame:]
-    yield "GIF of 50 megapixels", saved("L", (7071, 7071), "GIF")
-    yield "BMP of 50 megapixels", saved("1", (7071, 7071), "BMP")
-    coded = bytearray(saved("L", (8, 8), "BMP"))
+    yield "GIF of 50 megapixels", plain("L", (7071, 7071), "GIF")
+    yield "BMP of 50 megapixels", plain("1", (7071, 7071), "BMP")
+    coded = bytearray(plain("L", (8, 8), "BMP"))
     coded[18:26], coded[30:34] = struct.pack("<ii", 1400, 1400), struct.pack("<I", 1)
     rows = (b"\1\x12" * 1400 + b"\0\0") * 1400
     yield "BMP of two million runs of one pixel", bytes(coded[:1078]) + rows + b"\0\1"
+    yield "HEIC of 24 megapixels", plain("RGB", (4896, 4896), "HEIC", quality=10)
+    yield "HEIC of 12 clear megapixels", plain("RGBA", (3456, 3456), "HEIC", quality=10)
+    yield "AVIF of 24 megapixels", plain("RGB", (4896, 4896), "AVIF", quality=10, speed=10)
+    yield "AVIF of 60 megapixels", plain("RGB", (7800, 7800), "AVIF", quality=10, speed=10)
+    yield "HEIC of a hundred thousand boxes", small_heic[:24] + b"\0\0\0\x08free" * 100_000 + small_heic[24:]
 
 
 def calls(data: bytes, model: str) -> Iterator[tuple[str, str, bytes]]:
@@ -173,11 +188,18 @@ def _bmp_lie(data: bytes, width: int, height: int) -> bytes:
     return data[:18] + struct.pack("<ii", width, height) + data[26:]
 
 
+def _heif_lie(data: bytes, width: int, height: int) -> bytes:
+    place = data.find(b"ispe") + 8  # the size of an item, after version and flags
+    return data[:place] + struct.pack(">II", width, height) + data[place + 8 :]
+
+
 _LIARS: dict[str, Callable[[bytes, int, int], bytes]] = {
     "PNG": _png_lie,
     "JPEG": _jpeg_lie,
     "GIF": _gif_lie,
     "BMP": _bmp_lie,
+    "HEIC": _heif_lie,
+    "AVIF": _heif_lie,
 }
 
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 
 import numpy as np
+import pillow_heif
 from PIL import Image
 
 from app.components import Model
@@ -104,7 +105,10 @@ def picture(colour: str = "red", size: tuple[int, int] = (32, 24)) -> Image.Imag
 def as_bytes(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
     """The picture as a file's bytes."""
     file = io.BytesIO()
-    image.save(file, kind, **options)
+    if kind == "HEIC":
+        pillow_heif.from_pillow(image).save(file, **options)
+    else:
+        image.save(file, kind, **options)
     return file.getvalue()
 
 

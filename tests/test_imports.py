@@ -24,6 +24,7 @@ OWNERS = {
     "open_clip": ["exporter.open_clip_import"],
     "tokenizers": ["model.bundle", "training", "exporter"],
     "ftfy": ["text"],
+    "pi_heif": ["images"],
     "pybase64": ["images"],
     "python_multipart": ["api.media_types"],
     "PIL": ["images", "training", "exporter", "evaluation", "ui.picking", "ui.boxes"],

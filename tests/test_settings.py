@@ -15,7 +15,7 @@ def test_every_setting_has_its_default():
     assert (settings.host, settings.port, settings.api_keys) == ("127.0.0.1", 8000, ())
     assert (settings.labels, settings.data) == (Path("labels/pantry.txt"), Path("data"))
     assert (settings.max_body, settings.max_pixels, settings.max_label_length) == (10 * 1024 * 1024, 50_000_000, 200)
-    assert settings.formats == ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+    assert settings.formats == ("JPEG", "PNG", "WEBP", "GIF", "BMP", "HEIC", "AVIF")
     assert settings.threads == available_processors()
 
 
@@ -43,7 +43,7 @@ def test_the_environment_is_read(monkeypatch):
         ("LARDER_PANTRY", "firestore://project/__kept__", "firestore"),
         ("LARDER_PANTRY_STRICT", "perhaps", "boolean"),
         ("LARDER_CONTENTS", "milvus://host/name", "`milvus://HOST:PORT/COLLECTION` or `none` is allowed"),
-        ("LARDER_FORMATS", "TIFF", "was found; one or more of JPEG, PNG, WEBP, GIF, BMP"),
+        ("LARDER_FORMATS", "TIFF", "was found; one or more of JPEG, PNG, WEBP, GIF, BMP, HEIC, AVIF"),
         ("LARDER_DRAIN", "-1", "greater than or equal to 0"),
     ],
 )

@@ -6,8 +6,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import pi_heif
 import pybase64
-from PIL import Image
+from pi_heif.as_plugin import HeifImageFile
+from PIL import AvifImagePlugin, Image
+from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
@@ -16,6 +19,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from app.errors import ImageTooLarge, InvalidImage, UnsupportedImage
+from app.images.isobmff import still_picture
 from app.images.structure import (
     MAX_PROFILE,
     MAX_RUN_LENGTH_PIXELS,
@@ -26,9 +30,24 @@ from app.images.structure import (
 )
 
 _WEBP_MEMORY = 3  # times: libwebp and Pillow hold 16 bytes for each pixel at once, where other formats take 4 to 6
+_HEIF_MEMORY = 2  # times: libheif, libavif and Pillow hold 8 to 10 bytes for each pixel at once
 _RUN_LENGTH_COST = 30  # times: Pillow decodes them in Python
 
 _DATA_PREFIX = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
+
+
+def _open_heic(file: io.BytesIO) -> ImageFile:
+    """Open with one thread for each decoder, and without thumbnails and depth maps."""
+    pi_heif.options.DECODE_THREADS = 1
+    pi_heif.options.THUMBNAILS = pi_heif.options.DEPTH_IMAGES = pi_heif.options.AUX_IMAGES = False
+    return HeifImageFile(file)
+
+
+def _open_avif(file: io.BytesIO) -> ImageFile:
+    """Open with one thread for each decoder."""
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+    return AvifImageFile(file)
+
 
 _DECODERS: dict[str, Callable[[io.BytesIO], ImageFile]] = {
     "JPEG": JpegImageFile,
@@ -36,6 +55,8 @@ _DECODERS: dict[str, Callable[[io.BytesIO], ImageFile]] = {
     "WEBP": WebPImageFile,
     "GIF": GifImageFile,
     "BMP": BmpImageFile,
+    "HEIC": _open_heic,
+    "AVIF": _open_avif,
 }
 # Formats by their first bytes; those that are not accepted are told apart from "not a picture"
 _SIGNATURES = {
@@ -45,8 +66,8 @@ _SIGNATURES = {
     "GIF": re.compile(rb"GIF8[79]a"),
     "BMP": re.compile(rb"BM.{4}", re.DOTALL),
     "TIFF": re.compile(rb"II\*\0|MM\0\*"),
+    "AVIF": re.compile(rb"....ftyp(?:.{4}){0,20}?avi[fs]", re.DOTALL),  # among the brands of the file
     "HEIC": re.compile(rb"....ftyp(?:hei|hev|mif|msf)", re.DOTALL),
-    "AVIF": re.compile(rb"....ftypavi", re.DOTALL),
     "JPEG 2000": re.compile(rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51"),
     "JPEG XL": re.compile(rb"\xff\x0a|\0\0\0\x0cJXL "),
     "PSD": re.compile(rb"8BPS"),
@@ -65,7 +86,7 @@ class ImageLimits:
 
     max_bytes: int = 10 * 1024 * 1024
     max_pixels: int = 50_000_000
-    formats: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+    formats: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "HEIC", "AVIF")
     giant: int = 16_000_000
 
 
@@ -142,11 +163,11 @@ def read_header(data: bytes, limits: ImageLimits) -> Header:
     picture = _identify(asked.data, name, limits)
     _check_size(picture.size, limits, name, asked.memory)
     profile = asked.profile or (b"" if name == "PNG" else picture.info.get("icc_profile", b""))
-    pixels = picture.width * picture.height
+    pixels = max(picture.width * picture.height, asked.pixels)
     return Header(
         picture,
         name,
-        cost=int(pixels * asked.cost),
+        cost=int((asked.pixels or pixels) * asked.cost),
         is_giant=pixels > limits.giant,
         profile=profile if len(profile) <= MAX_PROFILE else b"",
         frame=asked.frame if asked.frame != (0, 0, *picture.size) else None,
@@ -164,6 +185,8 @@ class _Asked:
     """Of a pixel, where one of a PNG takes 1."""
     profile: bytes = b""
     frame: tuple[int, int, int, int] | None = None
+    pixels: int = 0
+    """That are decoded, where that does not follow from the picture's size."""
 
 
 def _walk(data: bytes, name: str, limits: ImageLimits) -> _Asked:
@@ -181,6 +204,13 @@ def _walk(data: bytes, name: str, limits: ImageLimits) -> _Asked:
         return _Asked(data, frame=frame)
     if name == "WEBP":
         return _Asked(data, cost=2, memory=_WEBP_MEMORY)
+    if name in ("HEIC", "AVIF"):
+        asked = still_picture(data)
+        most = limits.max_pixels // _HEIF_MEMORY
+        if asked.pixels > most:
+            raise ImageTooLarge(f"{asked.pixels:,} pixels would be decoded; at most {most:,} are accepted of a {name}")
+        cost = asked.cost / asked.pixels * (2 if name == "AVIF" else 3)
+        return _Asked(data, cost=cost, memory=_HEIF_MEMORY, pixels=asked.pixels)
     if size := run_length_size(data):
         _check_size(size, limits, "run-length encoded BMP", limits.max_pixels / MAX_RUN_LENGTH_PIXELS)
         return _Asked(data, cost=_RUN_LENGTH_COST)

@@ -1,11 +1,10 @@
 """Let a person choose pictures: files, the camera, or a drawn sample."""
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
-from larder_client.pictures import displayable, upright
+from larder_client.pictures import displayable, open_file, upright
 from PIL import Image
 
 ENDINGS = {
@@ -14,8 +13,9 @@ ENDINGS = {
     "WebP": ["webp"],
     "GIF": ["gif"],
     "BMP": ["bmp", "dib"],
-    "TIFF": ["tif", "tiff"],  # the client converts this and the next
+    "TIFF": ["tif", "tiff"],  # the client converts this and those that follow
     "AVIF": ["avif"],
+    "HEIC": ["heic", "heif", "hif"],
 }
 KINDS = [ending for endings in ENDINGS.values() for ending in endings]
 SAMPLES = sorted(Path(__file__).parents[2].joinpath("samples").glob("*.jpg"))
@@ -79,7 +79,7 @@ def show(picked: Picked) -> None:
 
 def preview(picked: Picked) -> tuple[Image.Image, float]:
     """A picture upright and no larger than a screen, and its size as a share of the file's."""
-    file = Image.open(io.BytesIO(picked.data))
+    file = open_file(picked.data)
     longest = max(file.size)
     file.draft("RGB", (LARGEST, LARGEST))
     image = displayable(upright(file)).convert("RGBA")

@@ -1,6 +1,7 @@
 """Encode a picture, in whatever form a program holds it, as the base64 that the service takes."""
 
 import base64
+import contextlib
 import io
 import os
 from pathlib import Path
@@ -13,7 +14,7 @@ _QUALITY = 90
 _LONGEST_JPEG = 65_500  # pixels a side
 
 _AS_THEY_ARE = ("JPEG", "PNG", "WEBP", "GIF", "BMP")  # formats that every service takes
-_CONVERTED = ("TIFF", "AVIF")  # formats that not every service takes, and Pillow reads
+_CONVERTED = ("TIFF", "AVIF", "HEIF")  # formats that not every service takes, and Pillow reads, the last by pi-heif
 
 # EXIF 2.32, tag 0x0112: the transformation that shows the picture upright
 _ORIENTATION_TAG = 0x0112
@@ -35,8 +36,8 @@ def as_base64(picture: Picture, shrink: bool = True) -> str:
     """Encode a picture for the service, its shortest side reduced to 448 pixels where it is longer.
 
     The model's own resizing starts at the shortest side, so nothing that it would have seen is lost. Files that need no
-    shrinking are sent byte for byte, except TIFF and AVIF, which become JPEG or PNG. What cannot be read here is sent
-    as it is: the service says why.
+    shrinking are sent byte for byte, except TIFF, AVIF and, where the package pi-heif is installed, HEIC, which become
+    JPEG or PNG. What cannot be read here is sent as it is: the service says why.
 
     Raises OSError when a path cannot be read, TypeError for a form that is not among those of `Picture`.
     """
@@ -72,10 +73,24 @@ def displayable(image: Image.Image) -> Image.Image:
     return image.convert("L" if image.mode in ("1", "L", "F") else "RGB")
 
 
+def open_file(data: bytes) -> Image.Image:
+    """Open a picture's file without decoding it; HEIC where the package pi-heif is installed.
+
+    Raises what Pillow raises.
+    """
+    with contextlib.suppress(ImportError):
+        if data[4:8] == b"ftyp":
+            from pi_heif import register_heif_opener
+
+            register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+    readable = [name for name in _AS_THEY_ARE + _CONVERTED if name != "HEIF" or name in Image.OPEN]
+    return Image.open(io.BytesIO(data), formats=readable)
+
+
 def _from_file(data: bytes, shrink: bool) -> bytes:
     """The bytes to send for a file: its own, unless it is large and plain or of a format that is converted."""
     try:
-        image = Image.open(io.BytesIO(data), formats=_AS_THEY_ARE + _CONVERTED)
+        image = open_file(data)
         if image.format not in _CONVERTED:
             plain = image.mode in ("RGB", "L") and not image.has_transparency_data
             if not (shrink and plain and min(image.size) > SHORTEST):

@@ -44,9 +44,9 @@ def test_a_picture_is_what_it_shows(client, colour):
     assert (answer["label_count"], answer["model"], answer["pantry"]) == (3, "colours", None)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "HEIC", "AVIF"])
 def test_every_accepted_format_is_read(client, kind):
-    """JPEG, PNG, WebP, GIF and BMP, with or without a data: prefix."""
+    """JPEG, PNG, WebP, GIF, BMP, HEIC and AVIF, with or without a data: prefix."""
     text = as_base64(picture("blue"), kind)
     assert post(client, image_data=text).json()["item"] == "blue"
     assert post(client, image_data=f"data:image/{kind.lower()};base64,{text}").json()["item"] == "blue"

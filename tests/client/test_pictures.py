@@ -5,7 +5,7 @@ import io
 
 import numpy as np
 import pytest
-from larder_client.pictures import SHORTEST, as_base64
+from larder_client.pictures import SHORTEST, as_base64, open_file
 from PIL import Image, ImageCms
 
 from app.images.decode import open_picture
@@ -91,16 +91,23 @@ def test_one_transparent_colour_goes_to_the_service(size):
 
 
 @pytest.mark.parametrize("size", [(40, 30), (1200, 900)])
-@pytest.mark.parametrize("kind", ["TIFF", "AVIF"])
+@pytest.mark.parametrize("kind", ["TIFF", "AVIF", "HEIC"])
 @pytest.mark.parametrize("shrink", [True, False])
-def test_tiff_and_avif_are_converted(size, kind, shrink):
+def test_tiff_avif_and_heic_are_converted(size, kind, shrink):
     """A format that not every service takes arrives as JPEG, small or large, shrunk or not."""
     data = as_bytes(photo(*size), kind)
     sent = back(as_base64(data, shrink=shrink))
     assert sent.format == "JPEG"
     assert sent.size == ((597, SHORTEST) if shrink and size[0] == 1200 else size)
-    expected = np.asarray(Image.open(io.BytesIO(data)).resize(sent.size, Image.Resampling.BICUBIC), np.float32)
+    expected = np.asarray(open_file(data).resize(sent.size, Image.Resampling.BICUBIC), np.float32)
     assert np.abs(np.asarray(sent, np.float32) - expected).mean() < 8  # JPEG halves the colours' resolution
+
+
+def test_a_heic_photograph_is_turned_once():
+    """Its decoder turns it, and its EXIF data does not turn it again."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert back(as_base64(as_bytes(photo(60, 40), "HEIC", exif=exif.tobytes()))).size == (40, 60)
 
 
 def test_a_transparent_tiff_stays_transparent():

@@ -165,10 +165,10 @@ class Error(BaseModel):
                 {
                     "error": {
                         "code": "invalid_image",
-                        "message": "the bytes are not a picture; send one of JPEG, PNG, WEBP, GIF, BMP",
+                        "message": "the bytes are not a picture; send one of JPEG, PNG, WEBP, GIF, BMP, HEIC, AVIF",
                         "request_id": "5f0c1c0e4b7d4a53a2c3f6d0e8b9a7c1",
                     },
-                    "detail": "the bytes are not a picture; send one of JPEG, PNG, WEBP, GIF, BMP",
+                    "detail": "the bytes are not a picture; send one of JPEG, PNG, WEBP, GIF, BMP, HEIC, AVIF",
                 }
             ]
         }
