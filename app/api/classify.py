@@ -42,6 +42,6 @@ async def classify(body: Classify, service: ServiceDep) -> ClassifyAnswer:
     )
 
 
-async def vectors(service: Service, picture: str, labels: RequestLabels) -> tuple[Floats, Floats]:
+async def vectors(service: Service, picture: str | bytes, labels: RequestLabels) -> tuple[Floats, Floats]:
     """Encode a picture (D,) and its labels' prompts (N, D) concurrently."""
     return await asyncio.gather(service.pipeline.vector(picture), service.pipeline.texts(labels.prompts))

@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from app.api.bodies import check_structure, max_elements
+from app.api.bodies import MAX_ELEMENTS, check_structure, max_elements
 from app.api.schemas.base import TakesPictures
 from app.errors import InvalidRequest
 from app.images.header import looks_like_picture
@@ -57,7 +57,7 @@ class _ParsedRequest(Request):
     def __init__(self, request: Request, fields: dict[str, Any]) -> None:
         headers = [header for header in request.scope["headers"] if header[0] != b"content-type"]
         json_type = (b"content-type", b"application/json")
-        super().__init__(request.scope | {"headers": [json_type, *headers]}, request.receive)
+        super().__init__({**request.scope, "headers": [json_type, *headers]}, request.receive)
         self._fields = fields
 
     async def body(self) -> bytes:
@@ -83,8 +83,7 @@ async def read_fields(request: Request, model: Model) -> dict[str, Any] | None:
     else:
         return None
     most = max_elements(request.state.service.limits.most)
-    await check_structure("json", ",".join(value for _, value in options).encode(errors="surrogateescape"), most)
-    return model.of_pictures(pictures) | read_options(options, model)
+    return model.of_pictures(pictures) | read_options(options, model, most)
 
 
 def read_form(body: bytes, boundary: bytes) -> tuple[list[bytes], list[tuple[str, str]]]:
@@ -179,32 +178,35 @@ def _named(headers: dict[bytes, bytes], data: bytes) -> tuple[str, bool, bytes]:
     return name, b"filename" in parameters, data
 
 
-def read_options(options: Sequence[tuple[str, str]], model: Model) -> dict[str, Any]:
+def read_options(options: Sequence[tuple[str, str]], model: Model, most: int = MAX_ELEMENTS) -> dict[str, Any]:
     """Return query parameters or form fields as JSON would have them: texts word for word, everything else parsed.
 
-    A list may be sent as one JSON value, or value by value. Raises InvalidRequest.
+    A list may be sent as one JSON value, or value by value. Raises InvalidRequest, also for JSON values that have more
+    than `most` elements together.
     """
     texts: dict[str, list[str]] = {}
     for name, text in options:
         texts.setdefault(name, []).append(text)
     schema = _schema(model)
-    fields = {}
+    fields: dict[str, Any] = {}
+    unparsed = []
     for name, several in texts.items():
         forms = _forms(schema["properties"].get(name, {"type": "string"}), schema)
-        listed = next((form for form in forms if form.get("type") == "array"), None)
-        if len(several) == 1:
-            fields[name] = _value(name, several[0], forms)
-        elif listed:
-            items = _forms(listed["items"], schema)
-            fields[name] = [_value(name, text, items) for text in several]
-        else:
-            raise InvalidRequest(f"{name[:100]}: {len(several)} values were found; one is accepted")
+        if len(several) > 1:
+            forms = [item for form in forms if "items" in form for item in _forms(form["items"], schema)]
+            if not forms:
+                raise InvalidRequest(f"{name[:100]}: {len(several)} values were found; one is accepted")
+        fields[name] = several if len(several) > 1 else several[0]
+        if not any(form.get("type") == "string" for form in forms):
+            unparsed.append(name)
+    check_structure("json", ",".join(text for name in unparsed for text in texts[name]).encode(), most)
+    for name in unparsed:
+        values = [_parsed(name, text) for text in texts[name]]
+        fields[name] = values if len(values) > 1 else values[0]
     return fields
 
 
-def _value(name: str, text: str, forms: Sequence[dict[str, Any]]) -> Any:
-    if any(form.get("type") == "string" for form in forms):
-        return text
+def _parsed(name: str, text: str) -> Any:
     try:
         return json.loads(text)
     except RecursionError as error:

@@ -71,7 +71,7 @@ async def _answer(
     request: RecognitionRequest,
     recognition: Recognition,
     vectors: Sequence[Floats],
-    pictures: Sequence[str],
+    pictures: Sequence[str | bytes],
     **more: Any,
 ) -> ProcessImageAnswer:
     """Keep the answer for `POST /feedback`, and update the pantry when the recognition is sure."""

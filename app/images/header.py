@@ -40,7 +40,8 @@ def _open_heic(file: io.BytesIO) -> ImageFile:
     """Open with one thread for each decoder, and without thumbnails and depth maps."""
     pi_heif.options.DECODE_THREADS = 1
     pi_heif.options.THUMBNAILS = pi_heif.options.DEPTH_IMAGES = pi_heif.options.AUX_IMAGES = False
-    return HeifImageFile(file)
+    picture: ImageFile = HeifImageFile(file)
+    return picture
 
 
 def _open_avif(file: io.BytesIO) -> ImageFile:
