@@ -112,7 +112,8 @@ class Settings(BaseSettings):
         default=50_000_000,
         ge=1,
         le=500_000_000,
-        description="the largest picture, width times height; for WebP a third of it, for HEIC and AVIF a half",
+        description="the largest picture, width times height; "
+        "for WebP a third of it (lossless: a sixth), for HEIC and AVIF a half",
     )
     formats: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("JPEG", "PNG", "WEBP", "GIF", "BMP", "HEIC", "AVIF"),

@@ -284,6 +284,17 @@ def tiny_giants(server: Server) -> str:
     return statuses(server, encoded, 13)
 
 
+def almost_large(server: Server) -> str:
+    """Sixty pictures at once, for some seconds, of just the cost up to which they are decoded beside others."""
+    file = io.BytesIO()
+    hostile.photograph().resize((1730, 1730), Image.Resampling.NEAREST).save(file, "PNG", compress_level=1)
+    lossless = hostile.riff(hostile.vp8l(330, 330))
+    bodies = [
+        json.dumps({"image_data": base64.b64encode(data).decode()}).encode() for data in (file.getvalue(), lossless)
+    ]
+    return statuses(server, [("POST", "/process-image", body) for body in bodies] * 120, 60)
+
+
 def costly_pictures(server: Server) -> str:
     """Pictures that cost far more than they weigh, at every call that takes one, eight at a time."""
     model = server.client.get("/").json()["model"]
@@ -381,6 +392,7 @@ def attacks(model: str, folder: Path) -> Iterator[Row]:
             "wrong elements by the million": wrong_elements,
             "JPEGs of many scans": many_scans,
             "giants in few bytes": tiny_giants,
+            "sixty almost large pictures at once": almost_large,
             "costly pictures at every call": costly_pictures,
         }.items():
             yield attacked(server, what, attack)

@@ -112,6 +112,9 @@ def costly() -> Iterator[tuple[str, bytes]]:
         bytes.fromhex("524946461e000000574542505650384c110000002ffebffa020750da2297a2ff8188e87f0000"),
     )
     yield "WebP of 16 megapixels", plain("RGB", (4080, 4080), "WEBP", lossless=True, quality=0, method=0)
+    yield "WebP of 65,536 groups of codes", riff(vp8l(1024, 1024))
+    yield "WebP of 65,536 groups of codes in its transparency", transparent(1024, 1024)
+    yield "WebP of 65,536 groups of codes in a frame", animated(1024, 1024)
     gif = plain("L", (8, 8), "GIF")
     frame = gif.index(b",")
     yield "GIF of a million sub-blocks", gif[:frame] + b"\x21\xfe" + b"\1a" * 1_000_000 + b"\0" + gif[frame:]
@@ -168,6 +171,61 @@ def png(parts: list[tuple[bytes, bytes]], width: int = 8, height: int = 8, colou
 
     header = (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, colours, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + b"".join(part(*each) for each in [header, *parts, (b"IEND", b"")])
+
+
+def riff(*chunks: tuple[bytes, bytes]) -> bytes:
+    """A WebP of these chunks."""
+    body = b"".join(kind + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2) for kind, data in chunks)
+    return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
+
+
+def vp8l(width: int, height: int) -> tuple[bytes, bytes]:
+    """A lossless picture in which each 4 x 4 pixels have a group of Huffman codes of their own, in 4.5 bytes each.
+
+    RFC 9649, section 3: bits, the lowest first; every code of a group has one symbol, so its pixels take no bit.
+    """
+    size = f"{width - 1:014b}"[::-1] + f"{height - 1:014b}"[::-1]
+    return b"VP8L", b"\x2f" + _packed(size + "0000" + _groups(width, height))
+
+
+def transparent(width: int, height: int) -> bytes:
+    """A lossy WebP whose alpha channel is such a lossless picture."""
+    file = io.BytesIO()
+    Image.new("RGB", (width, height)).save(file, "WEBP")
+    lossy = file.getvalue()[20:]
+    alpha = b"\1" + _packed(_groups(width, height))
+    return riff((b"VP8X", _canvas(0x10, width, height)), (b"ALPH", alpha), (b"VP8 ", lossy))
+
+
+def animated(width: int, height: int) -> bytes:
+    """An animation whose first frame is such a picture."""
+    kind, data = vp8l(width, height)
+    place = bytes(6) + _canvas(0, width, height)[4:] + bytes(4)
+    inside = place + kind + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
+    return riff((b"VP8X", _canvas(0x02, width, height)), (b"ANIM", bytes(6)), (b"ANMF", inside))
+
+
+def _canvas(flags: int, width: int, height: int) -> bytes:
+    return struct.pack("<I", flags) + struct.pack("<I", width - 1)[:3] + struct.pack("<I", height - 1)[:3]
+
+
+def _groups(width: int, height: int) -> str:
+    """The bits of a lossless picture without its header: no transform, no colour cache, blocks of 4 x 4 pixels."""
+    blocks = -(-width // 4) * -(-height // 4)
+    one = "1000"  # a simple code of one symbol
+    # lengths of codes by a code of two symbols, 0 and 8: 256 of 8 bits, then none up to the size of the alphabet
+    lengths = ["000"] * 12
+    lengths[2] = lengths[11] = "100"
+    head = "0" + f"{len(lengths) - 4:04b}"[::-1] + "".join(lengths) + "0"
+    green, red = head + "1" * 256 + "0" * 24, head + "1" * 256
+    numbers = np.minimum(np.arange(blocks), 65_535)
+    rows = np.stack([numbers % 256, numbers // 256], axis=1).astype(np.uint8)
+    groups = "".join(map(str, np.unpackbits(rows, axis=1).ravel().tolist()))
+    return "0" + "0" + "1" + "000" + "0" + green + red + 3 * one + groups + 5 * one * min(blocks, 65_536)
+
+
+def _packed(bits: str) -> bytes:
+    return np.packbits(np.frombuffer(bits.encode(), np.uint8) - ord("0"), bitorder="little").tobytes() + bytes(8)
 
 
 def _png_lie(data: bytes, width: int, height: int) -> bytes:

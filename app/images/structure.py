@@ -14,7 +14,7 @@ from app.errors import ImageTooLarge, InvalidImage, UnsupportedImage
 MAX_SCANS = 40  # of a JPEG; encoders write 10 to 20, and a scan that says nothing takes 35 ms of 50 megapixels
 MAX_SEGMENTS = 4096  # of a JPEG, its scans not counted
 MAX_JUNK = 65_536  # bytes between the segments before a JPEG's first scan
-MAX_CHUNKS = 50_000  # of a PNG; libpng writes one for 8 KiB
+MAX_CHUNKS = 50_000  # of a PNG or a WebP; libpng writes one for 8 KiB
 MAX_BLOCKS = 65_536  # of a GIF before its first frame
 MAX_RUN_LENGTH_PIXELS = 2_100_000  # of a run-length encoded BMP, which Pillow decodes in Python
 MAX_PROFILE = 4 * 1024 * 1024  # bytes of an ICC profile
@@ -156,6 +156,19 @@ def _after_blocks(data: bytes, position: int) -> int:
     raise InvalidImage(
         f"the GIF has more than {MAX_BLOCKS:,} blocks before its first frame, the most that are accepted"
     )
+
+
+def lossless_webp(data: bytes) -> bool:
+    """Whether a WebP has a lossless picture or a lossless alpha channel; raises ImageTooLarge for too many chunks."""
+    start = 12
+    for _ in range(MAX_CHUNKS):
+        kind, size = data[start : start + 4], int.from_bytes(data[start + 4 : start + 8], "little")
+        if len(kind) < 4:
+            return False
+        if kind == b"VP8L" or (kind == b"ALPH" and data[start + 8 : start + 9] and data[start + 8] & 3 == 1):
+            return True
+        start += 8 + (16 if kind == b"ANMF" else size + size % 2)  # a frame of an animation has chunks of its own
+    raise ImageTooLarge(f"the WebP has more than {MAX_CHUNKS:,} chunks, the most that are accepted")
 
 
 def run_length_size(data: bytes) -> tuple[int, int] | None:

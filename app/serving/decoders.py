@@ -1,4 +1,4 @@
-"""Threads that decode pictures: one that does not come back is written off and replaced.
+"""Threads that decode pictures, the cheapest first: one that does not come back is written off and replaced.
 
 A Python thread cannot be ended from outside. What a picture asks of its decoder is bounded before (app.images), so
 this is the second line of defence: docs/decisions/hostile-pictures.md.
@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import itemgetter
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from app.errors import ImageTooLarge, Overloaded
 from app.log import get_logger
 
 DEADLINE_S = 30.0
+OLDEST_EVERY = 4  # of so many turns one goes to what has waited longest, the others to the cheapest
 MAX_LOST = 8  # threads that have not come back, beyond which nothing more is decoded
 
 T = TypeVar("T")
@@ -33,15 +35,25 @@ class Decoders:
     """`threads` daemon threads; work that takes longer than `deadline_s` fails its caller and gives its place back.
 
     For one event loop. `on_lost` is called, in the loop, for each thread that is written off.
+
+    Of what waits the cheapest comes next, and every fourth time the oldest. So cheap work waits for what is being done
+    and for one piece more at most, whatever else waits and however slow the machine is; costly work is not passed for
+    ever.
     """
 
     def __init__(
-        self, threads: int, *, deadline_s: float = DEADLINE_S, on_lost: Callable[[], None] = lambda: None
+        self,
+        threads: int,
+        *,
+        deadline_s: float = DEADLINE_S,
+        on_lost: Callable[[], None] = lambda: None,
     ) -> None:
         self.deadline_s = deadline_s
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
-        self._free = asyncio.Semaphore(threads)
+        self._free = threads
+        self._waiting: list[tuple[float, asyncio.Future[None]]] = []  # by arrival; none while a thread is free
+        self._turns = 0
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._threads = threads
         self.lost = 0
@@ -49,15 +61,15 @@ class Decoders:
         for _ in range(threads):
             self._start()
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """Do the work in a thread, when one is free.
+    async def run(self, work: Callable[[], T], cost: float = 0) -> T:
+        """Do the work in a thread, when one is free; `cost`, in pixels, says how long it may take.
 
         Raises what the work raises, ImageTooLarge when it takes longer than the deadline, and Overloaded when too many
         threads are lost.
         """
-        await self._free.acquire()
+        await self._acquire(cost)
         if self.lost >= MAX_LOST:
-            self._free.release()
+            self._release()
             raise Overloaded(f"{self.lost} pictures have not come back from their decoders")
         job = _Job(work, self._loop.create_future())
         job.deadline = self._loop.call_later(self.deadline_s, self._write_off, job)
@@ -69,6 +81,32 @@ class Decoders:
         """End the threads; those that are at work are not waited for."""
         for _ in range(self._threads):
             self._jobs.put(None)
+
+    async def _acquire(self, cost: float) -> None:
+        if self._free:
+            self._free -= 1
+            return
+        waiting = cost, self._loop.create_future()
+        self._waiting.append(waiting)
+        try:
+            await waiting[1]
+        except asyncio.CancelledError:
+            if waiting in self._waiting:
+                self._waiting.remove(waiting)
+            else:  # the turn had come
+                self._release()
+            raise
+
+    def _release(self) -> None:
+        """Give a free thread to one that waits, or keep it."""
+        if not self._waiting:
+            self._free += 1
+            return
+        self._turns += 1
+        oldest = self._turns % OLDEST_EVERY == 0
+        _, turn = waiting = self._waiting[0] if oldest else min(self._waiting, key=itemgetter(0))
+        self._waiting.remove(waiting)
+        turn.set_result(None)
 
     def _start(self) -> None:
         threading.Thread(target=self._serve, name="decode", daemon=True).start()
@@ -91,7 +129,7 @@ class Decoders:
             return
         if job.deadline:
             job.deadline.cancel()
-        self._free.release()
+        self._release()
         if job.result.cancelled():
             return
         if error is None:
@@ -106,6 +144,6 @@ class Decoders:
         self.lost += 1
         self._on_lost()
         self._start()
-        self._free.release()
+        self._release()
         job.result.set_exception(ImageTooLarge(f"the picture was not decoded within {self.deadline_s:g} s"))
         job.result.exception()

@@ -23,7 +23,9 @@ from app.serving.request_prompts import RequestPrompts
 from app.tracing import span
 
 CANARY_EVERY = 10.0  # a batch encoded this recently proves that the encoder answers (s)
-QUICK = 3_000_000  # the cost, in pixels, up to which a picture is decoded beside others: some 50 ms
+AT_ONCE_COST = 500_000  # the cost, in pixels, up to which a picture is decoded as soon as its header is read: some 8 ms
+QUICK = 3_000_000  # the cost up to which a picture is decoded beside others: some 50 ms
+BYTES_A_PIXEL = 8  # bytes of a file whose header takes as long to read as a pixel to decode
 MAX_COST = 4  # pictures of the largest size that may be in hand; more are refused
 CROPS_COST = 4  # times the cost of a picture that crops of it take, unless it is a giant, which is reduced first
 AT_ONCE = 8  # pictures of one request: enough to keep the model busy, and it does not fill the queue
@@ -37,8 +39,8 @@ B = TypeVar("B")
 class Pipeline:
     """Pictures and texts in, embeddings out, at most `max_queue` of each in hand.
 
-    Large pictures, by the work that their headers declare, are decoded one at a time in a thread of their own, so
-    that small ones never wait for them.
+    Large pictures, by the work that their headers declare, are decoded one at a time in a thread of their own. Of the
+    others the cheapest come first, so that a small picture waits for those alone that are being decoded.
     """
 
     def __init__(
@@ -93,7 +95,8 @@ class Pipeline:
         """
         headers: list[Header] = []
         for some in _chunks(AT_ONCE, pictures):
-            headers += await self._decoders.run(partial(list, map(self._preparer.read_header, some)))
+            work = partial(list[Header], map(self._preparer.read_header, some))
+            headers += await self._decoders.run(work, sum(map(_reading_cost, some)))
             self._check(sum(header.cost for header in headers))
         return await _gather_in_chunks(min(AT_ONCE, self.max_queue), self.vector, headers)
 
@@ -137,17 +140,20 @@ class Pipeline:
     async def _decode(self, picture: Picture, make: Callable[[Header], A], weight: int = 1) -> A:
         """What `make` makes of a picture, whose crops cost `weight` times as much as itself."""
 
-        def quickly() -> A | Header:
+        def begin() -> A | Header:
             header = self._preparer.read_header(picture)
-            large = header.is_giant or _cost(header, weight) > QUICK
-            return header if large else self._timed(make, header)
+            later = header.is_giant or _cost(header, weight) > AT_ONCE_COST
+            return header if later else self._timed(make, header)
 
         with span("decode"):
-            made = await self._decoders.run(quickly)
+            made = await self._decoders.run(begin, _reading_cost(picture))
             if not isinstance(made, Header):
                 return made
-            with self._large(_cost(made, weight)):
-                return await self._large_decoder.run(partial(self._timed, make, made))
+            cost, work = _cost(made, weight), partial(self._timed, make, made)
+            if cost <= QUICK and not made.is_giant:
+                return await self._decoders.run(work, cost)
+            with self._large(cost):
+                return await self._large_decoder.run(work, cost)
 
     def _timed(self, make: Callable[[Header], A], header: Header) -> A:
         start = time.perf_counter()
@@ -213,6 +219,11 @@ async def open_pipeline(
             metrics.in_hand.set_function(lambda: pipeline.in_hand)
             metrics.waiting.set_function(lambda: batcher.waiting)
             yield pipeline
+
+
+def _reading_cost(picture: Picture) -> float:
+    """The cost of reading a picture's header, by its length; of a header that is read, that of decoding it."""
+    return picture.cost if isinstance(picture, Header) else len(picture) / BYTES_A_PIXEL
 
 
 def _cost(header: Header, weight: int) -> int:

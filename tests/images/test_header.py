@@ -12,6 +12,8 @@ from PIL import Image
 from app.errors import ImageTooLarge, InvalidImage
 from app.images.decode import open_picture
 from app.images.header import ImageLimits, decode_base64, format_of, read_header
+from app.images.structure import MAX_CHUNKS
+from harness import hostile
 from tests.fakes import as_bytes, picture
 from tests.images import files
 from tests.images.test_decode import bomb
@@ -35,11 +37,35 @@ def test_a_picture_beyond_pillows_own_limit_is_decoded():
 
 
 def test_webp_is_limited_by_its_memory():
-    """Its decoder takes three times as much for a pixel as others; the message says what is accepted."""
-    data = as_bytes(Image.new("RGB", (5000, 4000)), "WEBP", lossless=True, quality=0, method=0)
+    """Its decoder takes three times as much for a pixel as others, six times where it is lossless."""
+    data = as_bytes(Image.new("RGB", (5000, 4000)), "WEBP", quality=0, method=0)
     with pytest.raises(ImageTooLarge, match="5000 x 4000 pixels; at most 16,666,666 in all are accepted of a WEBP"):
         read_header(data, ImageLimits())
     assert read_header(data, ImageLimits(max_pixels=60_000_000)).is_giant
+    data = as_bytes(Image.new("RGB", (3000, 3000)), "WEBP", lossless=True, quality=0, method=0)
+    with pytest.raises(ImageTooLarge, match="at most 8,333,333 in all are accepted of a lossless WEBP"):
+        read_header(data, ImageLimits())
+
+
+@pytest.mark.parametrize("kind", ["picture", "alpha channel", "frame"])
+def test_a_lossless_webp_costs_what_its_groups_of_codes_may(kind):
+    """It may have one for each 4 x 4 pixels, which take longer than the pixels; a lossy one has none."""
+    made = {"picture": lambda *size: hostile.riff(hostile.vp8l(*size)), "alpha channel": hostile.transparent}
+    data = made.get(kind, hostile.animated)(64, 30)
+    opened = read_header(data, ImageLimits())
+    assert open_picture(data, ImageLimits()).size == (64, 30)
+    assert opened.cost == 2 * 64 * 30 + 400 * 16 * 8
+    assert read_header(as_bytes(picture(size=(64, 30)), "WEBP"), ImageLimits()).cost == 2 * 64 * 30
+    plain = picture(size=(64, 30)).convert("RGBA")
+    plain.putalpha(100)
+    assert read_header(as_bytes(plain, "WEBP", lossless=True), ImageLimits()).cost == opened.cost
+
+
+def test_the_chunks_of_a_webp_are_bounded():
+    """Empty ones are counted, within an animation's frames too."""
+    data = hostile.riff(*[(b"junk", b"")] * MAX_CHUNKS, hostile.vp8l(8, 8))
+    with pytest.raises(ImageTooLarge, match="more than 50,000 chunks"):
+        read_header(data, ImageLimits())
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from contextlib import closing
+from functools import partial
 
 import pytest
 
@@ -107,6 +108,59 @@ def test_waiting_callers_that_have_gone_are_skipped():
         await first
         await decoders.run(lambda: begun.append("next"))
         assert begun == ["next"]
+
+    run(scenario)
+
+
+def test_what_waits_is_done_the_cheapest_first():
+    """In one thread: whatever came before, cheap work waits for what is being done alone; equals keep their order."""
+    release, done = threading.Event(), []
+
+    async def scenario(decoders):
+        tasks = [asyncio.create_task(decoders.run(lambda: release.wait(20)))]
+        await asyncio.sleep(0)
+        costs = {"a": 3e6, "b": 3e6, "c": 10, "d": 2e6, "e": 10, "f": 3e6}
+        tasks += [asyncio.create_task(decoders.run(partial(done.append, name), cost)) for name, cost in costs.items()]
+        await asyncio.sleep(0)
+        release.set()
+        await asyncio.gather(*tasks)
+        assert "".join(done) == "cedabf"
+
+    run(scenario)
+
+
+def test_costly_work_is_not_passed_for_ever():
+    """Every fourth turn is that of what has waited longest."""
+    release, done = threading.Event(), []
+
+    async def scenario(decoders):
+        tasks = [asyncio.create_task(decoders.run(lambda: release.wait(20)))]
+        await asyncio.sleep(0)
+        costs = [3e6, 2e6, *range(8)]
+        tasks += [asyncio.create_task(decoders.run(partial(done.append, cost), cost)) for cost in costs]
+        await asyncio.sleep(0)
+        release.set()
+        await asyncio.gather(*tasks)
+        assert done == [0, 1, 2, 3e6, 3, 4, 5, 2e6, 6, 7]
+
+    run(scenario)
+
+
+def test_a_turn_that_comes_as_its_caller_goes_is_passed_on():
+    """The thread is not lost."""
+    release = threading.Event()
+
+    async def scenario(decoders):
+        first = asyncio.create_task(decoders.run(lambda: release.wait(20)))
+        await asyncio.sleep(0)
+        gone = asyncio.create_task(decoders.run(lambda: 1))
+        await asyncio.sleep(0)
+        turn = decoders._waiting[0][1]
+        release.set()
+        await until(turn.done)
+        gone.cancel()
+        assert await decoders.run(lambda: 2) == 2
+        await first
 
     run(scenario)
 

@@ -142,6 +142,30 @@ def test_a_small_picture_does_not_wait_for_a_large_one():
     run(scenario, limits=ImageLimits(giant=100_000), decode=slow, threads=1)
 
 
+def test_a_small_picture_is_decoded_before_costlier_ones_that_came_first():
+    """With one thread and a queue of pictures just below the large ones, it waits for the one being decoded alone."""
+    begun, leave, done = threading.Event(), threading.Event(), []
+
+    def slow(header, *arguments):
+        done.append(header.picture.width)
+        begun.set()
+        assert leave.wait(20)
+        return decode(header, *arguments)
+
+    async def scenario(pipeline):
+        costly = [asyncio.create_task(pipeline.vector(large((1700, 1700)))) for _ in range(20)]
+        while not begun.is_set():
+            await asyncio.sleep(0.001)
+        small = asyncio.create_task(pipeline.vector(as_bytes(picture(size=(50, 50)))))
+        while len(pipeline._decoders._waiting) < 20:
+            await asyncio.sleep(0.001)
+        leave.set()
+        await asyncio.gather(small, *costly)
+        assert 50 in done[:3]
+
+    run(scenario, decode=slow, threads=1, max_queue=64)
+
+
 @pytest.mark.parametrize("count", [5, 1000])
 def test_more_pixels_than_a_request_may_have_are_refused_before_decoding(count):
     """The headers of all its pictures are added up, and none is decoded."""
