@@ -18,7 +18,7 @@ CIFAR := CIFAR-10 (A. Krizhevsky: Learning Multiple Layers of Features from Tiny
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-run: .venv/serving ## start the service on http://127.0.0.1:8000
+run: .venv/serving $(if $(filter hf:%,$(LARDER_MODEL)),.venv/hub) ## start the service on http://127.0.0.1:8000
 	$(BIN)/python -m app serve
 
 ui: .venv/ui ## open the page for people, with a service beside it where none answers on port 8000
@@ -84,8 +84,9 @@ evaluate: .venv/model ## compare CLIP with the CNN on the pictures in DATA: the 
 search: .venv/dev ## search CIFAR-10's test pictures in DATA by text
 	$(BIN)/python -m examples.cifar_search --data $(DATA)/cifar10/test.parquet --model cifar-small
 
-model: .venv/model ## export an open_clip model to models/: MODEL=ViT-B-32 PRETRAINED=openai, none or a path; SEED=0
-	$(BIN)/python -m app models export "$(MODEL)" "$(PRETRAINED)" --seed $(SEED)
+ONE_NAME := $(filter hf:% hf-hub:% local-dir:%,$(MODEL))
+model: $(if $(filter hf:%,$(MODEL)),.venv/hub,.venv/model) ## a bundle in models/: MODEL=hf:OWNER/NAME, or ViT-B-32 PRETRAINED=openai, none or a path; SEED=0
+	$(BIN)/python -m app models export "$(MODEL)" $(if $(ONE_NAME),,"$(PRETRAINED)") --seed $(SEED)
 
 models/ViT-B-32-none/config.json: .venv/model
 	$(BIN)/python -m app models export ViT-B-32 none
@@ -109,6 +110,10 @@ clean: ## remove what make has set up
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
+.venv/hub: .venv/serving requirements-hub.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-hub.txt
+	touch $@
+
 .venv/ui: .venv/serving requirements-ui.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-ui.txt
 	touch $@
@@ -117,6 +122,6 @@ clean: ## remove what make has set up
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-model.txt
 	touch $@
 
-.venv/dev: .venv/model requirements-dev.txt requirements-milvus.txt requirements-ui.txt infra/lambda/requirements.txt infra/lambda/requirements-cdk.txt
+.venv/dev: .venv/model requirements-dev.txt requirements-hub.txt requirements-milvus.txt requirements-ui.txt infra/lambda/requirements.txt infra/lambda/requirements-cdk.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@

@@ -131,9 +131,16 @@ def add_models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     actions = models.add_subparsers(dest="action", required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="list the bundles")
     export = actions.add_parser("export", help="export an open_clip model to a bundle")
-    export.add_argument("model", metavar="MODEL", help="an open_clip model name, such as ViT-B-32")
+    export.add_argument(
+        "model",
+        metavar="MODEL",
+        help="an open_clip model name, such as ViT-B-32; hf:OWNER/NAME, a CLIP ViT of the Hugging Face hub, needs no "
+        "PyTorch",
+    )
     export.add_argument(
         "pretrained",
+        nargs="?",
+        default="",
         metavar="PRETRAINED",
         help="one of its pretrained tags, `none` for random weights, or the path of a checkpoint",
     )

@@ -1,5 +1,6 @@
 """Open the components that the settings name: model, stores, vocabulary, recogniser. Only this module chooses them."""
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -89,7 +90,7 @@ def open_model(settings: Settings) -> Model:
 
 def _rebuild(bundle: Bundle) -> Any:
     """Rebuild the open_clip model that a bundle was exported from."""
-    from app.exporter.recheck import rebuild  # imports torch
+    from app.exporter.weights import rebuild  # imports torch
 
     return rebuild(bundle, None, lambda line: get_logger().info(line)).model
 
@@ -98,7 +99,20 @@ def bundle_folder(settings: Settings) -> Path:
     """Return the folder of the bundle that the settings name, downloaded first if it is in S3. Raises BundleError."""
     if settings.model.startswith(SCHEME):
         return fetch_bundle(S3(), parse_place(settings.model), settings.data / "models")
+    if settings.model.startswith("hf:"):
+        return _published_bundle(settings)
     return find_bundle(settings.model)
+
+
+def _published_bundle(settings: Settings) -> Path:
+    """Return the bundle of a model on the Hugging Face hub; it is made once, and kept in the data folder."""
+    place = settings.data / "models" / re.sub(r"[^\w.-]+", "--", settings.model.removeprefix("hf:"))
+    if not (place / "config.json").is_file():
+        need(settings.model, ("onnx", "safetensors", "regex"), "requirements-hub.txt")
+        from app.exporter.published import export_published  # imports onnx
+
+        export_published(settings.model, place, lambda line: get_logger().info(line))
+    return place
 
 
 def _model(settings: Settings, source: "Bundle | OpenedOriginal", engine: Engine) -> Model:

@@ -51,7 +51,8 @@ class Settings(BaseSettings):
         default="larder-small",
         min_length=1,
         description=(
-            "a bundle under `models/`, a folder, an `s3://` prefix, or `open_clip:MODEL/PRETRAINED` without a bundle"
+            "a bundle under `models/`, a folder, an `s3://` prefix, `hf:OWNER/NAME` (a CLIP ViT of the Hugging Face "
+            "hub, made a bundle at the first start), or `open_clip:MODEL/PRETRAINED` without a bundle"
         ),
     )
     engine: Literal["auto", "onnxruntime", "openvino", "torch"] = Field(

@@ -8,8 +8,7 @@ import numpy as np
 
 from app.evaluation.data import Numbers, folder_classes, read_classes, read_pictures
 from app.evaluation.model import open_measured
-from app.exporter.checkpoint import sha256_of
-from app.model.bundle import LIKENESS, open_bundle
+from app.model.bundle import LIKENESS, open_bundle, sha256_of
 from app.model.encoder import unit
 from app.model.engines import Floats
 from app.recognition.few_shot import ImageAlignment

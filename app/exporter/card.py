@@ -1,81 +1,82 @@
-"""The model card of an exported bundle, with its origin and licence in one line each."""
+"""What a bundle says of itself: its preprocessing, its licence, MODEL_CARD.md, and config.json last."""
 
-import math
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-import torch
-
-from app.exporter.open_clip_import import import_open_clip
-from app.exporter.recipe import Recipe
-from app.exporter.weights import Original
+from app.errors import ExportError
+from app.model.bundle import BundleConfig, sha256_of
 
 CARD = """# {name}
 
 {origin}.
 
-Licence: {licence}.
-
+Licence of the weights: {licence}.
+{warning}
 | | |
 |---|---|
-| architecture | {architecture} of open_clip {version} |
+| architecture | {architecture} |
 | activation | {activation} |
-| pictures | {size} x {size} pixels, {resize_mode}, {interpolation} |
-| texts | {length} tokens |
-| embedding | {embedding} numbers, not yet of unit length |
-| logit scale | {scale:.4f} |
-
-The graphs are float32 and were compared with open_clip before the bundle was written, from JPEG bytes and from plain
-text: `python -m app models check {name}` does it again. The bundle is not calibrated: its probabilities are those of
-the logit scale alone, and `known` is not judged.
-{bias}"""
-BIAS = """
-The model is one of those for a sigmoid loss and has a logit bias of {bias:.4f}, which a bundle does not hold. Rankings
-do not depend on it; probabilities here are a softmax over the labels, not its sigmoids.
+| pictures | {image_size} x {image_size} pixels, {resize_mode}, {interpolation} |
+| texts | {context_length} tokens |
+| embedding | {embedding_size} numbers, not yet of unit length |
+| logit scale | {logit_scale:.4f} |
+{bias}
+The graphs are float32 and were compared with {original} before the bundle was kept, from JPEG bytes and from plain
+text: `python -m app models check {name}` does it again. No temperature is fitted: `python -m app.evaluation calibrate`
+fits one on pictures of yours.
 """
+WARNING = "\n**Not for commercial use**, as its publisher states it.\n"
+BIAS = """| logit bias | {bias:.4f}: a label is as likely shown as not at a cosine of {cosine:.4f} |
+"""
+_RESTRICTED = re.compile(r"(^|[^a-z])nc([^a-z]|$)|non-?commercial|research|apple-(ascl|amlr)", re.IGNORECASE)
 
 
-def origin(recipe: Recipe, original: Original) -> str:
-    """Where the weights come from, in one line."""
-    built = f"{recipe.model}, built by open_clip {import_open_clip().__version__}"
-    if recipe.download:
-        place = recipe.download.get("hf_hub") or recipe.download.get("url") or "an unknown place"
-        return f"{built}, with its weights {recipe.pretrained} from {place.rstrip('/')} (sha256 {original.sha256})"
-    if recipe.path:
-        return f"{built}, with the weights of the file {recipe.path.name} (sha256 {original.sha256})"
-    return f"{built}, with random weights, seed {recipe.seed}, torch {torch.__version__}: it has learnt nothing"
+def is_restricted(licence: str) -> bool:
+    """Whether a licence, as its publisher names it, does not allow commercial use.
+
+    >>> is_restricted("cc-by-nc-4.0"), is_restricted("apple-amlr"), is_restricted("mit")
+    (True, True, False)
+    """
+    return bool(_RESTRICTED.search(licence))
 
 
-def licence(recipe: Recipe) -> str:
-    """What is known of the weights' licence, in one line."""
-    if recipe.download:
-        return "see the weights' publisher; it was not looked up"
-    if recipe.path:
-        return "that of the weights' file; it is not known here"
-    return "none is needed for random numbers"
+def picture_form(form: Mapping[str, Any]) -> dict[str, Any]:
+    """open_clip's preprocessing as fields of config.json; raises ExportError for what a bundle cannot say."""
+    size = form["size"] if isinstance(form["size"], (tuple, list)) else (form["size"], form["size"])
+    if size[0] != size[1]:
+        raise ExportError(f"this model takes pictures of {size[0]} x {size[1]}; a bundle holds square ones only")
+    if form["resize_mode"] == "longest" and form["fill_color"]:
+        raise ExportError("this model pads pictures with another colour than black, which a bundle cannot say")
+    return {
+        "image_size": size[0],
+        "resize_mode": form["resize_mode"],
+        "interpolation": "bilinear" if form["interpolation"] == "bilinear" else "bicubic",  # as open_clip reads it
+        "mean": form["mean"],
+        "std": form["std"],
+    }
 
 
-def write_card(recipe: Recipe, original: Original, config: dict[str, Any]) -> str:
-    """The text of MODEL_CARD.md; `config` is the bundle's."""
-    bias = getattr(original.model, "logit_bias", None)
-    return CARD.format(
-        name=config["name"],
-        origin=config["origin"],
-        licence=config["licence"],
-        architecture=recipe.architecture,
-        version=import_open_clip().__version__,
-        activation=activation(original.model),
-        size=config["image_size"],
-        resize_mode=config["resize_mode"],
-        interpolation=config["interpolation"],
-        length=config["context_length"],
-        embedding=config["embedding_size"],
-        scale=config["logit_scale"],
-        bias="" if bias is None or math.isclose(bias.item(), 0) else BIAS.format(bias=bias.item()),
+def write_card(
+    folder: Path, config: Mapping[str, Any], *, architecture: str, activation: str, original: str, bias: float | None
+) -> None:
+    """Write MODEL_CARD.md of a bundle with this config; `original` is what it was compared with."""
+    cosine = -bias / config["logit_scale"] if bias else 0.0
+    text = CARD.format(
+        **{key: config[key] for key in config if key in CARD},
+        warning=WARNING if is_restricted(config["licence"]) else "",
+        architecture=architecture,
+        activation=activation,
+        original=original,
+        bias=BIAS.format(bias=bias, cosine=cosine) if bias else "",
     )
+    (folder / "MODEL_CARD.md").write_text(text, encoding="utf-8")
 
 
-def activation(model: Any) -> str:
-    """The activations in a model: "QuickGELU", "GELU" or what else there is."""
-    names = {type(module).__name__ for module in model.modules()}
-    found = sorted(name for name in names if name in ("QuickGELU", "GELU", "ReLU", "SiLU"))
-    return " and ".join(found) or "unknown"
+def write_config(folder: Path, config: Mapping[str, Any]) -> None:
+    """Write config.json with the checksums of all other files."""
+    sums = {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.name != "config.json"}
+    checked = BundleConfig.model_validate(dict(config) | {"sha256": sums}).model_dump(mode="json")
+    (folder / "config.json").write_text(json.dumps(checked, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

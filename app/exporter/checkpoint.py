@@ -1,6 +1,5 @@
 """Read a checkpoint file as named tensors, without running any code in it."""
 
-import hashlib
 import io
 import pickle
 import zipfile
@@ -14,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from app.errors import ExportError
+from app.exporter.clip_vit import without_wrappers
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 _NO_WEIGHTS = {"input_resolution", "context_length", "vocab_size", "attn_mask"}  # in OpenAI's archives beside them
@@ -36,12 +36,6 @@ def is_torchscript(path: Path) -> bool:
         return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
-def sha256_of(path: Path) -> str:
-    """A file's checksum."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """The weights in a `.safetensors` file, a pickled state dict or a TorchScript archive.
 
@@ -60,19 +54,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         weights = weights["state_dict"]
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()) or not weights:
         raise ExportError(f"{path} holds no weights: a state dict of named tensors was expected")
-    return _without_wrappers({str(name): value for name, value in weights.items()})
-
-
-def _without_wrappers(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The weights under the model's own names, without the prefixes that wrappers add.
-
-    torch.compile's `_orig_mod.` may stand anywhere in a name. A first word that all names share is a wrapper's, such as
-    `module.` of DistributedDataParallel: a CLIP has parameters of its own beside those of its towers.
-    """
-    weights = {name.replace("_orig_mod.", ""): value for name, value in weights.items()}
-    while len({name.partition(".")[0] for name in weights}) == 1 and all("." in name for name in weights):
-        weights = {name.partition(".")[2]: value for name, value in weights.items()}
-    return weights
+    return without_wrappers({str(name): value for name, value in weights.items()})
 
 
 def _read(path: Path) -> Any:

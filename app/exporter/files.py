@@ -1,22 +1,21 @@
 """Write the files of a bundle from open_clip's model: graphs, tokenizer, card, and config.json last."""
 
-import json
-import math
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from app.errors import ExportError
-from app.exporter.card import licence, origin, write_card
-from app.exporter.checkpoint import sha256_of
+from app.exporter.card import picture_form, write_card, write_config
+from app.exporter.clip_vit import read_scale
+from app.exporter.gate import Say
 from app.exporter.graph import write_graph
 from app.exporter.open_clip_import import import_open_clip
 from app.exporter.recipe import Recipe
 from app.exporter.tokenizer import make_tokenizer
 from app.exporter.towers import PictureTower, text_tower
-from app.exporter.weights import Original, Say
-from app.model.bundle import PROBE_PROMPT, BundleConfig, Proof, Source, make_proof, probe_pixels
+from app.exporter.weights import Original
+from app.model.bundle import PROBE_PROMPT, Proof, Source, make_proof, probe_pixels
 
 
 def write_files(recipe: Recipe, original: Original, folder: Path, say: Say) -> None:
@@ -24,19 +23,26 @@ def write_files(recipe: Recipe, original: Original, folder: Path, say: Say) -> N
 
     Raises ExportError when the model has no form that a bundle can hold.
     """
-    config = describe(recipe, original)
+    config, model = describe(recipe, original), original.model
     make_tokenizer(original.tokenizer).save(str(folder / "tokenizer.json"), pretty=False)
     size, length = config["image_size"], config["context_length"]
     say("writing the picture tower")
-    _write_tower(PictureTower(original.model), torch.zeros(2, 3, size, size), "pixels", folder / "visual.onnx")
+    _write_tower(PictureTower(model), torch.zeros(2, 3, size, size), "pixels", folder / "visual.onnx")
     say("writing the text tower")
-    tokens = torch.ones(2, length, dtype=torch.int64)
-    _write_tower(text_tower(original.model), tokens, "tokens", folder / "text.onnx")
-    (folder / "MODEL_CARD.md").write_text(write_card(recipe, original, config), encoding="utf-8")
-    config["proof"] = _proof(original, size)
-    config["sha256"] = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
-    checked = BundleConfig.model_validate(config).model_dump(mode="json")
-    (folder / "config.json").write_text(json.dumps(checked, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    _write_tower(text_tower(model), torch.ones(2, length, dtype=torch.int64), "tokens", folder / "text.onnx")
+    architecture = f"{recipe.architecture} of open_clip {import_open_clip().__version__}"
+    write_card(
+        folder, config, architecture=architecture, activation=activation(model), original="open_clip",
+        bias=_bias(original),
+    )  # fmt: skip
+    write_config(folder, config | {"proof": _proof(original, size)})
+
+
+def activation(model: Any) -> str:
+    """The activations in a model: "QuickGELU", "GELU" or what else there is."""
+    names = {type(module).__name__ for module in model.modules()}
+    found = sorted(name for name in names if name in ("QuickGELU", "GELU", "ReLU", "SiLU"))
+    return " and ".join(found) or "unknown"
 
 
 def _write_tower(tower: torch.nn.Module, example: torch.Tensor, name: str, path: Path) -> None:
@@ -56,35 +62,35 @@ def _proof(original: Original, size: int) -> Proof:
 
 
 def describe(recipe: Recipe, original: Original) -> dict[str, Any]:
-    """config.json without its checksums."""
-    scale = original.model.logit_scale.exp().item()
-    if not math.isfinite(scale):
-        raise ExportError(f"the weights' logit_scale is {scale} after exp(); a bundle needs a finite one")
+    """config.json without proof and checksums."""
+    scale, bias = read_scale(original.model.logit_scale.item()), _bias(original)
     source = Source(model=recipe.model, pretrained=recipe.pretrained, seed=recipe.seed, sha256=original.sha256)
     return {
         "format_version": 1,
         "name": recipe.name,
-        "origin": origin(recipe, original),
-        "licence": licence(recipe),
-        **_picture_form(original.model.visual.preprocess_cfg),
+        "origin": _origin(recipe, original),
+        "licence": recipe.licence,
+        **picture_form(original.model.visual.preprocess_cfg),
         "context_length": original.tokenizer.context_length,
         "embedding_size": import_open_clip().get_model_config(recipe.architecture)["embed_dim"],
         "logit_scale": scale,
+        "calibration": None if bias is None else {"label_cosine": -bias / scale},
         "source": source,
     }
 
 
-def _picture_form(form: dict[str, Any]) -> dict[str, Any]:
-    """open_clip's preprocessing as fields of config.json."""
-    size = form["size"] if isinstance(form["size"], (tuple, list)) else (form["size"], form["size"])
-    if size[0] != size[1]:
-        raise ExportError(f"this model takes pictures of {size[0]} x {size[1]}; a bundle holds square ones only")
-    if form["resize_mode"] == "longest" and form["fill_color"]:
-        raise ExportError("this model pads pictures with another colour than black, which a bundle cannot say")
-    return {
-        "image_size": size[0],
-        "resize_mode": form["resize_mode"],
-        "interpolation": "bilinear" if form["interpolation"] == "bilinear" else "bicubic",  # as open_clip reads it
-        "mean": form["mean"],
-        "std": form["std"],
-    }
+def _bias(original: Original) -> float | None:
+    """The bias of a model that was trained with the sigmoid loss; 0 says nothing, and is what others are given."""
+    bias = getattr(original.model, "logit_bias", None)
+    return bias.item() or None if bias is not None else None
+
+
+def _origin(recipe: Recipe, original: Original) -> str:
+    """Where the weights come from, in one line."""
+    built = f"{recipe.model}, built by open_clip {import_open_clip().__version__}"
+    if recipe.download:
+        place = recipe.download.get("hf_hub") or recipe.download.get("url") or "an unknown place"
+        return f"{built}, with its weights {recipe.pretrained} from {place.rstrip('/')} (sha256 {original.sha256})"
+    if recipe.path:
+        return f"{built}, with the weights of the file {recipe.path.name} (sha256 {original.sha256})"
+    return f"{built}, with random weights, seed {recipe.seed}, torch {torch.__version__}: it has learnt nothing"

@@ -1,32 +1,33 @@
-"""The gate: a bundle gives the vectors that open_clip gives, from JPEG bytes and from plain text, or it is refused."""
+"""The gate: a bundle gives its original's embeddings, from JPEG bytes and from plain text, or it is refused."""
 
-import io
+import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from PIL import Image
 
+from app.errors import ExportError
 from app.exporter import probes
-from app.exporter.engines import EngineFactory
-from app.exporter.open_clip_import import import_open_clip
-from app.exporter.weights import Original, Say
 from app.images.header import ImageLimits
 from app.images.prepare import Preparer
 from app.model.bundle import Bundle
-from app.model.engines import Floats, wanted
+from app.model.engines import Engine, Floats, wanted
+from app.model.engines.onnxruntime import OnnxRuntimeEngine
+from app.settings import available_processors
 
 _AT_ONCE = 8
+Say = Callable[[str], None]
+EngineFactory = Callable[[Bundle], Engine]
 
 T = TypeVar("T", np.float32, np.int64)
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What open_clip itself answers to the probes."""
+    """What the original answers to the probes."""
 
     pictures: Floats
     """Embeddings (P, D)."""
@@ -42,9 +43,9 @@ class Row:
 
     engine: str
     pictures: float
-    """The least cosine with open_clip."""
+    """The least cosine with the original."""
     prompts: float
-    """The least cosine with open_clip."""
+    """The least cosine with the original."""
     same_tokens: bool
 
     @property
@@ -58,21 +59,30 @@ class Row:
         return self.same_tokens and self.pictures >= self.wanted and self.prompts >= self.wanted
 
 
-def ask_original(original: Original) -> Reference:
-    """The probes through open_clip's own transform, tokenizer and model."""
-    forms, model = import_open_clip().transform, original.model
-    transform = forms.image_transform_v2(forms.PreprocessCfg(**model.visual.preprocess_cfg), is_train=False)
-    pixels = torch.stack([transform(Image.open(io.BytesIO(data))) for data in probes.pictures()])  # (P, 3, S, S)
-    tokens = original.tokenizer(probes.PROMPTS)  # (T, L)
-    with torch.no_grad():
-        pictures, prompts = model.encode_image(pixels, normalize=False), model.encode_text(tokens, normalize=False)
-    return Reference(pictures.numpy(), prompts.numpy(), tokens.numpy())
+def onnxruntime(bundle: Bundle) -> Engine:
+    """The engine that decides at export: float32, and installed wherever serving is."""
+    return OnnxRuntimeEngine(bundle, available_processors())
+
+
+def installed_engines() -> list[EngineFactory]:
+    """Every engine that is installed, in every precision it has here."""
+    if importlib.util.find_spec("openvino") is None:
+        return [onnxruntime]
+    from app.model.engines.openvino import OpenVinoEngine
+
+    fastest = partial(OpenVinoEngine, threads=available_processors())
+    return [onnxruntime, partial(fastest, precision="f32"), fastest]
+
+
+def probe_pictures(bundle: Bundle) -> Floats:
+    """The probe pictures as the service preprocesses them: (P, 3, S, S)."""
+    preparer = Preparer(bundle.config.image_form, ImageLimits())
+    return np.stack([preparer.pixels(data) for data in probes.pictures()])
 
 
 def check(bundle: Bundle, reference: Reference, engines: Sequence[EngineFactory], say: Say) -> list[Row]:
     """How each engine does; raises EngineError when one cannot run the bundle."""
-    preparer = Preparer(bundle.config.image_form, ImageLimits())
-    pixels = np.stack([preparer.pixels(data) for data in probes.pictures()])  # (P, 3, S, S)
+    pixels = probe_pictures(bundle)
     tokens = bundle.tokenize(probes.PROMPTS)  # (T, L)
     rows: list[Row] = []
     for factory in engines:
@@ -89,6 +99,16 @@ def check(bundle: Bundle, reference: Reference, engines: Sequence[EngineFactory]
             )
         )
     return rows
+
+
+def require(row: Row, name: str) -> None:
+    """Raise ExportError where an engine failed the gate."""
+    if not row.passed:
+        raise ExportError(
+            f"{name} is refused, it does not say what its original says: least cosine {row.pictures:.6f} of "
+            f"pictures and {row.prompts:.6f} of prompts, {row.wanted} is wanted; "
+            f"tokens {'identical' if row.same_tokens else 'different'}"
+        )
 
 
 def _in_parts(encode: Callable[[npt.NDArray[T]], Floats], values: npt.NDArray[T]) -> Floats:

@@ -12,10 +12,12 @@ from typing import Any
 
 from app.errors import ExportError
 from app.exporter.checkpoint import SUFFIXES, is_torchscript
+from app.exporter.hub import NOT_STATED, read_licence
 from app.exporter.open_clip_import import import_open_clip
 
 QUICK = "-quickgelu"
 NO_WEIGHTS = "none"
+OWN = "that of the weights' file; it is not known here"
 _FORM = ("mean", "std", "interpolation", "resize_mode")
 
 
@@ -39,6 +41,9 @@ class Recipe:
     """open_clip's entry for the tag: where its weights are."""
     path: Path | None = None
     """The checkpoint's file."""
+
+    licence: str = "none is needed for random numbers"
+    """Of the weights, as their publisher states it."""
 
     @property
     def name(self) -> str:
@@ -67,7 +72,7 @@ def _from_file(open_clip: Any, name: str, path: Path) -> Recipe:
     """A checkpoint of one's own; the model's name says its activation, except in OpenAI's own form."""
     if not path.is_file():
         raise ExportError(f"there is no checkpoint {path}")
-    return Recipe(name, path.name, name, is_torchscript(path), _common_form(open_clip, name), path=path)
+    return Recipe(name, path.name, name, is_torchscript(path), _common_form(open_clip, name), path=path, licence=OWN)
 
 
 def _from_tag(open_clip: Any, name: str, tag: str) -> Recipe:
@@ -83,7 +88,10 @@ def _from_tag(open_clip: Any, name: str, tag: str) -> Recipe:
     architecture = name if quick else plain
     if architecture not in open_clip.list_models():
         raise ExportError(f"the weights {tag} of {name} were trained with GELU, and open_clip has no {plain}")
-    return Recipe(name, tag, architecture, quick, {key: entry[key] for key in _FORM if key in entry}, download=entry)
+    form = {key: entry[key] for key in _FORM if key in entry}
+    repo = str(entry.get("hf_hub", "")).rstrip("/")
+    licence = read_licence(repo) if repo else NOT_STATED
+    return Recipe(name, tag, architecture, quick, form, download=entry, licence=licence)
 
 
 def _common_form(open_clip: Any, name: str) -> dict[str, Any]:

@@ -1,22 +1,24 @@
 """Build the open_clip model of a recipe with its weights, in float32 on the CPU."""
 
+import io
 import re
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 from app.errors import ExportError
-from app.exporter.checkpoint import read_checkpoint, sha256_of
+from app.exporter import probes
+from app.exporter.checkpoint import SUFFIXES, read_checkpoint
+from app.exporter.gate import Reference, Say
 from app.exporter.open_clip_import import import_open_clip
 from app.exporter.quiet import quiet
-from app.exporter.recipe import Recipe
-
-Say = Callable[[str], None]
+from app.exporter.recipe import Recipe, read_recipe
+from app.model.bundle import Bundle, sha256_of
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,34 @@ def build(recipe: Recipe, say: Say) -> Original:
         say(f"loading {path.name}")
         _load(model, path)
     return Original(model.eval().requires_grad_(False), tokenizer, digest)
+
+
+def ask_original(original: Original) -> Reference:
+    """The probes through open_clip's own transform, tokenizer and model."""
+    forms, model = import_open_clip().transform, original.model
+    transform = forms.image_transform_v2(forms.PreprocessCfg(**model.visual.preprocess_cfg), is_train=False)
+    pixels = torch.stack([transform(Image.open(io.BytesIO(data))) for data in probes.pictures()])  # (P, 3, S, S)
+    tokens = original.tokenizer(probes.PROMPTS)  # (T, L)
+    with torch.no_grad():
+        pictures, prompts = model.encode_image(pixels, normalize=False), model.encode_text(tokens, normalize=False)
+    return Reference(pictures.numpy(), prompts.numpy(), tokens.numpy())
+
+
+def rebuild(bundle: Bundle, weights: str | None, say: Say) -> Original:
+    """open_clip's model that a bundle was made of; raises ExportError when it cannot be had."""
+    name, source = bundle.config.name, bundle.config.source
+    if source is None:
+        raise ExportError(f"{name} has no original in open_clip that it could be held against: {bundle.config.origin}")
+    pretrained = weights or source.pretrained
+    if Path(pretrained).suffix in SUFFIXES and not Path(pretrained).is_file():
+        raise ExportError(f"{name} was made of the file {source.pretrained}: say where it is with --weights")
+    original = build(read_recipe(source.model, pretrained, source.seed or 0), say)
+    if original.sha256 != source.sha256:
+        raise ExportError(
+            f"these are not the weights of {name}: sha256 {original.sha256} was found, "
+            f"{source.sha256} is in its config.json"
+        )
+    return original
 
 
 def _construct(recipe: Recipe) -> tuple[Any, Any]:

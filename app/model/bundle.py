@@ -37,13 +37,15 @@ class Calibration(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    temperature: PositiveFloat
-    """Divides the logits: softmax(logit_scale / temperature x cosine) is a calibrated probability."""
-    known_margin: float | None
+    temperature: PositiveFloat | None = None
+    """Divides the logits: softmax(logit_scale / temperature x cosine) is a calibrated probability. None where no
+    pictures were there to fit it on."""
+    known_margin: float | None = None
     """A picture shows one of the labels when the best label's cosine exceeds the best background's by more;
     None where no other pictures were there to fit it on."""
     label_cosine: float | None = None
-    """The cosine at which a label is as likely shown as not; None where that was not fitted."""
+    """The cosine at which a label is as likely shown as not: fitted on pictures, or -bias / scale of a model that was
+    trained with the sigmoid loss, for sigmoid(scale x cosine + bias) is one half there. None where neither is known."""
 
 
 class Proof(BaseModel):
@@ -220,11 +222,16 @@ def read_config(folder: Path) -> BundleConfig:
         raise BundleError(f"{path}: {field}: {first['msg']}{found}") from error
 
 
+def sha256_of(path: Path) -> str:
+    """A file's checksum."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _check(path: Path, expected: str) -> None:
     """The file is there and has the checksum that the config gives."""
     try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = sha256_of(path)
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror}") from error
     if found != expected:

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from app.exporter import files
-from app.exporter.engines import onnxruntime
 from app.exporter.export import export
+from app.exporter.gate import onnxruntime
 from app.exporter.graph import write_graph
 from app.exporter.open_clip_import import import_open_clip
 from app.exporter.recipe import read_recipe

@@ -6,14 +6,14 @@ import shutil
 import pytest
 
 from app.__main__ import main
-from app.exporter import command, engines
+from app.exporter import command, gate
 from tests.bundles import write_bundle
 
 
 @pytest.fixture(autouse=True)
 def one_engine(monkeypatch):
     """What every engine says is for test_export.py."""
-    monkeypatch.setattr(engines, "installed_engines", lambda: [engines.onnxruntime])
+    monkeypatch.setattr(gate, "installed_engines", lambda: [gate.onnxruntime])
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_export_says_what_it_does_and_where_it_is(capsys, make, tmp_path):
     status, answer, progress = run(capsys, "export", "Tiny", "none", "--models", tmp_path / "models")
     assert status == 0
     assert answer.startswith(
-        f"{tmp_path / 'models/Tiny-none'}: written, and equal to open_clip (least cosine 1.0000000"
+        f"{tmp_path / 'models/Tiny-none'}: written, and equal to its original (least cosine 1.0000000"
     )
     assert progress == [
         "larder: building Tiny, random weights, seed 0",

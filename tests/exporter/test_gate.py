@@ -10,10 +10,9 @@ import pytest
 from PIL import Image
 
 from app.exporter import probes
-from app.exporter.engines import onnxruntime
-from app.exporter.gate import Row, ask_original, check
+from app.exporter.gate import Row, check, onnxruntime
 from app.exporter.recipe import read_recipe
-from app.exporter.weights import build
+from app.exporter.weights import ask_original, build
 from app.model.bundle import open_bundle
 from app.model.engines import CLOSE, EXACT
 from app.model.engines.onnxruntime import OnnxRuntimeEngine

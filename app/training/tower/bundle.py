@@ -11,9 +11,8 @@ import torch
 from tokenizers import Tokenizer
 
 from app.errors import TrainingError
-from app.exporter.checkpoint import sha256_of
 from app.images.preprocess import ImageForm
-from app.model.bundle import PROBE_PROMPT, BundleConfig, Proof, make_proof, open_bundle, probe_pixels
+from app.model.bundle import PROBE_PROMPT, BundleConfig, Proof, make_proof, open_bundle, probe_pixels, sha256_of
 from app.model.encoder import Encoder
 from app.model.engines.onnxruntime import OnnxRuntimeEngine
 from app.recognition.calibration import fit_temperature
