@@ -20,7 +20,7 @@ OWNERS = {
     "torch": ["model.engines.torch", "training", "exporter", "evaluation"],
     "onnx": ["training", "exporter.clip_graph"],
     "huggingface_hub": ["exporter.hub"],
-    "safetensors": ["exporter"],
+    "safetensors": ["exporter", "training.words.minilm"],
     "regex": ["exporter.clip_tokenizer"],
     "matplotlib": ["training", "evaluation.plots"],
     "sklearn": ["evaluation.heads"],
