@@ -31,7 +31,7 @@ def commands(options: argparse.Namespace) -> list[tuple[str, ...]]:
         ("live", *SMALL, "--counts", "1000", "--start", "1.5"),
         ("live", *VIT),
         ("memory", *VIT),
-        ("contents", "--counts", *counts),
+        ("contents", "--data", str(options.data), "--counts", *counts),
         ("bulk", *VIT),
         ("size",),
         ("accuracy", *SMALL, "--data", str(options.data)),

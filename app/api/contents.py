@@ -31,8 +31,9 @@ from app.api.schemas.contents import (
 from app.contents import MAX_ID, MAX_K, Content, FileFacts, content_id
 from app.contents.paging import SearchQuery, decode_cursor, encode_cursor, search_page
 from app.errors import InvalidRequest, NotFound
-from app.images.header import Header, as_bytes
+from app.images.header import as_bytes
 from app.model.encoder import unit
+from app.model.engines import Floats
 
 TYPE_DEPRECATED = "@1796083200"  # RFC 9745: since 1 December 2026 `type` is called `only`
 MIN_LENGTH = 1e-3  # of a weighted sum; shorter ones are rounding errors
@@ -114,12 +115,7 @@ async def put(id: str, body: ContentPut, service: ServiceDep, response: Response
         vector = (await service.pipeline.texts([body.text]))[0]
     else:
         picture = await run_in_threadpool(as_bytes, body.image_data or "")
-        header, content = await with_file(service, content, picture)
-        if body.thumbnail:
-            vector, small = await service.pipeline.vector_and_thumbnail(header)
-            content = replace(content, thumbnail=small)
-        else:
-            vector = await service.pipeline.vector(header)
+        vector, content = await with_picture(service, content, picture, thumbnail=body.thumbnail)
     if await service.contents_threads.change(service.contents.put, content, vector):
         response.status_code = 201
     return _wire(content)
@@ -141,11 +137,16 @@ async def thumbnail(id: str, service: ServiceDep) -> Response:
     return Response(content.thumbnail, media_type="image/jpeg")
 
 
-async def with_file(service: Service, content: Content, picture: bytes) -> tuple[Header, Content]:
-    """Return a picture's header, and the entry with what is known of its file; with the original where it is kept."""
+async def with_picture(
+    service: Service, content: Content, picture: bytes, *, thumbnail: bool = False
+) -> tuple[Floats, Content]:
+    """Return the embedding (D,) of a picture, and the entry with what is to be kept of it."""
     header = await service.pipeline.header(picture)
-    file = FileFacts(*header.picture.size, len(picture), time.time())
-    return header, replace(content, file=file, picture=picture if service.keep_pictures else None)
+    size = header.picture.size  # before a large JPEG is decoded smaller
+    vector, fingerprint, small = await service.pipeline.for_entry(header, thumbnail=thumbnail)
+    file = FileFacts(*size, len(picture), time.time(), fingerprint)
+    original = picture if service.keep_pictures else None
+    return vector, replace(content, file=file, thumbnail=small, picture=original)
 
 
 async def _all(service: Service, step: Callable[[], int], collection: str) -> int:

@@ -1,15 +1,15 @@
 """Near-duplicates among the entries: a job that is asked for by its id."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
 from app.api.dependencies import KEYS, ServiceDep
 from app.api.schemas.base import Error
 from app.api.schemas.duplicates import DuplicateEntry, DuplicateGroup, DuplicateJob, DuplicateSearch
-from app.contents import Where
-from app.contents.duplicates import DISTANCES, Group, find_duplicates
+from app.contents import FileFacts, Where
+from app.contents.duplicates import DISTANCES, Distance, Group, find_duplicates
 from app.serving.jobs import Job
 
 AT_FIRST_S = 1.0  # that the first answer waits: a small collection is done by then
@@ -29,9 +29,9 @@ async def duplicates(body: DuplicateSearch, service: ServiceDep) -> DuplicateJob
     """Begin to look for groups of near-duplicates; a small collection is done with the first answer."""
     await service.contents_threads.read(service.contents.count, body.collection)  # away, or none: said at once
     where = Where(body.only, body.collection)
-    threshold = DISTANCES[body.distance] if body.min_score is None else body.min_score
+    distance = DISTANCES[body.distance] if body.min_score is None else Distance(body.min_score)
     job = service.jobs.start(
-        lambda progress: find_duplicates(service.contents, where, threshold, progress, service.data)
+        lambda progress: find_duplicates(service.contents, where, distance, progress, service.data)
     )
     await asyncio.to_thread(job.ended.wait, AT_FIRST_S)
     return _wire(job, 0, PAGE)
@@ -59,6 +59,10 @@ def _wire(job: Job, offset: int, limit: int) -> DuplicateJob:
     )
 
 
+def _facts(file: FileFacts | None) -> dict[str, Any]:
+    return {} if file is None else {name: value for name, value in file._asdict().items() if name != "fingerprint"}
+
+
 def _group(group: Group) -> DuplicateGroup:
     entries = [
         DuplicateEntry(
@@ -67,7 +71,7 @@ def _group(group: Group) -> DuplicateGroup:
             score=member.score,
             metadata=dict(member.content.metadata),
             thumbnail=member.content.thumbnail is not None,
-            **(member.content.file._asdict() if member.content.file else {}),
+            **_facts(member.content.file),
         )
         for member in group.members
     ]

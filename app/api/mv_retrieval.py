@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from app.api.contents import with_file
+from app.api.contents import with_picture
 from app.api.dependencies import KEYS, Service, ServiceDep
 from app.api.failures import PICTURE
 from app.api.schemas.base import Error
@@ -42,8 +42,7 @@ async def add_content(id: IdQuery, type: TypeQuery, request: Request, service: S
     if type == "text":
         vector = await _embed(data, type, service)
     else:
-        header, content = await with_file(service, content, data)
-        vector = await service.pipeline.vector(header)
+        vector, content = await with_picture(service, content, data)
     equal = await service.contents_threads.change(service.contents.add, content, vector)
     msg = f"Content {id} successfully added to the indexer"
     if equal is not None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from app.contents import FileFacts
 from app.model.engines import Floats
 
 
@@ -30,6 +31,8 @@ class Embedded:
     reason: str = ""
     data: bytes = b""
     """The picture itself, where it is to be kept."""
+    file: FileFacts | None = None
+    """What is known of its file."""
     unread: bool = False
     """Whether the source failed, rather than the picture."""
 

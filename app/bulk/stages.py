@@ -6,9 +6,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from app.bulk import Embedded, Picture
+from app.contents import FileFacts
 from app.errors import LarderError, SourceError
 from app.model.engines import Floats
 
+Describe = Callable[[bytes, Floats], FileFacts]
 _BATCHES = 4  # in hand; more would only take memory
 _BATCH_BYTES = 32 * 1024 * 1024  # of picture files; a batch of larger ones has fewer
 
@@ -21,6 +23,7 @@ class _Decoded:
     data: bytes = b""
     reason: str = ""
     unread: bool = False
+    file: FileFacts | None = None
 
 
 def embed(
@@ -31,16 +34,17 @@ def embed(
     threads: int,
     batch: int,
     keep: bool = False,
+    describe: Describe | None = None,
 ) -> Iterator[Embedded]:
     """Yield every picture, in order, with its vector or with the reason why it has none; raises SourceError.
 
     `decode` turns bytes into a preprocessed picture (3, S, S) in `threads` threads, `encode` up to `batch` of those
-    into unit vectors (N, D) in one. With `keep`, the bytes of good ones go along.
+    into unit vectors (N, D) in one. With `keep`, the bytes of good ones go along, and what `describe` makes of them.
     """
     in_hand: deque[Future[list[Embedded]]] = deque()
     with ThreadPoolExecutor(threads, "decode") as decoding, ThreadPoolExecutor(1, "encode") as encoding:
         for group in _batches(pictures, batch):
-            decoded = [decoding.submit(_decode, picture, decode, keep) for picture in group]
+            decoded = [decoding.submit(_decode, picture, decode, keep, describe) for picture in group]
             names = [(picture.id, picture.path) for picture in group]
             in_hand.append(encoding.submit(_encode, names, decoded, encode))
             if len(in_hand) == _BATCHES:
@@ -61,7 +65,7 @@ def _batches(pictures: Iterable[Picture], most: int) -> Iterator[list[Picture]]:
         yield batch
 
 
-def _decode(picture: Picture, decode: Callable[[bytes], Floats], keep: bool) -> _Decoded:
+def _decode(picture: Picture, decode: Callable[[bytes], Floats], keep: bool, describe: Describe | None) -> _Decoded:
     try:
         data = picture.read()
     except SourceError:
@@ -71,7 +75,8 @@ def _decode(picture: Picture, decode: Callable[[bytes], Floats], keep: bool) -> 
     except LarderError as error:
         return _Decoded(reason=str(error))
     try:
-        return _Decoded(decode(data), data if keep else b"")
+        pixels = decode(data)
+        return _Decoded(pixels, data if keep else b"", file=describe(data, pixels) if describe else None)
     except LarderError as error:
         return _Decoded(reason=str(error))
     except Exception as error:  # whatever a decoder raises for one picture, the others are read
@@ -89,6 +94,6 @@ def _encode(
     return [
         Embedded(*name, None, result.reason, unread=result.unread)
         if result.pixels is None
-        else Embedded(*name, next(vectors), data=result.data)
+        else Embedded(*name, next(vectors), data=result.data, file=result.file)
         for name, result in zip(names, results, strict=True)
     ]

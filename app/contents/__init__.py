@@ -17,12 +17,13 @@ COLLECTION = "default"
 
 
 class FileFacts(NamedTuple):
-    """What is known of a picture's file; `stored_at` is in seconds since 1970."""
+    """What is known of a picture's file; `stored_at` is in seconds since 1970, `fingerprint` a perceptual hash."""
 
     width: int
     height: int
     bytes: int
     stored_at: float
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,14 @@ class Entry(NamedTuple):
 
     content: Content
     vector: Floats | None
+
+
+class Scanned(NamedTuple):
+    """Some entries by their ids, with their vectors (n, D) and fingerprints, empty where there is none."""
+
+    ids: Sequence[str]
+    vectors: Floats
+    fingerprints: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -128,8 +137,8 @@ class ContentStore(Protocol):
         """
         ...
 
-    def scan(self, where: Where = EVERYTHING) -> Iterator[tuple[list[str], Floats]]:
-        """Yield ids and vectors (n, D) of all entries that `where` holds for, some at a time, in no certain order."""
+    def scan(self, where: Where = EVERYTHING) -> Iterator[Scanned]:
+        """Yield what groups of all entries that `where` holds for are made by, some at a time, in no certain order."""
         ...
 
     def rename_collection(self, old: str, new: str, most: int) -> int:

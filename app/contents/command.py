@@ -69,8 +69,8 @@ def _duplicates(store: ContentStore, _: Embedding, options: argparse.Namespace) 
     """Print the groups as JSON lines."""
     where = Where(collection=options.collection)
     with tqdm(total=100, unit="%", disable=not sys.stderr.isatty()) as bar:
-        threshold = DISTANCES[options.distance]
-        groups = find_duplicates(store, where, threshold, lambda share: bar.update(int(100 * share) - bar.n))
+        distance = DISTANCES[options.distance]
+        groups = find_duplicates(store, where, distance, lambda share: bar.update(int(100 * share) - bar.n))
     for group in groups:
         members = [
             {"id": each.content.id, "score": round(each.score, 4)}

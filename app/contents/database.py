@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from app.contents import Content, Entry, FileFacts, VectorModel, Where, not_there
+from app.contents import Content, Entry, FileFacts, Scanned, VectorModel, Where, not_there
 from app.contents.bitmap import Numbers
 from app.contents.change_feed import ChangeFeed, floats
 from app.contents.query import conditions, facts
@@ -32,8 +32,8 @@ _SCHEMA = """
     CREATE INDEX IF NOT EXISTS vectors_models ON vectors (model);
     CREATE INDEX IF NOT EXISTS vectors_digests ON vectors (digest);
     CREATE TABLE IF NOT EXISTS pictures (number INTEGER PRIMARY KEY, thumbnail BLOB, picture BLOB) STRICT;
-    CREATE TABLE IF NOT EXISTS files (number INTEGER PRIMARY KEY, width INTEGER NOT NULL, height INTEGER NOT NULL,
-        bytes INTEGER NOT NULL, stored_at REAL NOT NULL) STRICT;
+    CREATE TABLE IF NOT EXISTS picture_files (number INTEGER PRIMARY KEY, width INTEGER NOT NULL,
+        height INTEGER NOT NULL, bytes INTEGER NOT NULL, stored_at REAL NOT NULL, fingerprint TEXT NOT NULL) STRICT;
     CREATE TABLE IF NOT EXISTS facts (key TEXT NOT NULL, value ANY NOT NULL, number INTEGER NOT NULL,
         PRIMARY KEY (key, value, number)) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS removals (turn INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -50,13 +50,14 @@ _SCHEMA = """
     INSERT INTO counts SELECT collection, count(*) FROM contents
         WHERE gone IS NULL AND NOT EXISTS (SELECT 1 FROM counts) GROUP BY collection;
 """
-_FILE = "width, height, bytes, stored_at"
+_FILE = "width, height, bytes, stored_at, fingerprint"
 _GET = f"""SELECT {_FILE}, id, type, text, collection, metadata, thumbnail FROM contents
-           LEFT JOIN pictures USING (number) LEFT JOIN files USING (number)
+           LEFT JOIN pictures USING (number) LEFT JOIN picture_files USING (number)
            WHERE id = ? AND gone IS NULL"""  # noqa: S608 - constants alone
 _PAGE = f"""SELECT number, model, vector, {_FILE}, id, type, text, collection, metadata, thumbnail,
                    CASE WHEN ? THEN picture END
-            FROM contents JOIN vectors USING (number) LEFT JOIN pictures USING (number) LEFT JOIN files USING (number)
+            FROM contents JOIN vectors USING (number) LEFT JOIN pictures USING (number)
+            LEFT JOIN picture_files USING (number)
             WHERE gone IS NULL AND number > ?"""  # noqa: S608 - constants alone
 _OF_COLLECTION = "SELECT number FROM contents WHERE collection = ? AND gone IS NULL LIMIT ?"
 _ROWS = """SELECT number, id, type, text, collection, metadata FROM contents
@@ -183,17 +184,19 @@ class Database:
             rows = reader.execute(query, values)
             return np.sort(np.fromiter((number for (number,) in rows), np.int64))
 
-    def scan(self, where: Where) -> Iterator[tuple[list[str], Floats]]:
-        """Yield ids and vectors (n, D) of this model of the entries that match, as they are at one moment."""
+    def scan(self, where: Where) -> Iterator[Scanned]:
+        """Yield the entries that match and have a vector of this model, as they are at one moment."""
         parts, values = conditions(where)
         query = (
-            "SELECT id, vector FROM contents JOIN vectors USING (number) "  # noqa: S608 - constants alone
-            f"WHERE model = ? AND gone IS NULL AND {' AND '.join(parts)} ORDER BY number"
+            "SELECT id, vector, coalesce(fingerprint, '') FROM contents JOIN vectors USING (number) "  # noqa: S608
+            f"LEFT JOIN picture_files USING (number) WHERE model = ? AND gone IS NULL AND {' AND '.join(parts)} "
+            "ORDER BY number"
         )
         with self._file.reader() as reader:
             rows = reader.execute(query, (self._model, *values))
             while chunk := rows.fetchmany(SCANNED):
-                yield [id for id, _ in chunk], floats(b"".join(v for _, v in chunk)).reshape(len(chunk), -1)
+                ids, vectors, fingerprints = zip(*chunk, strict=True)
+                yield Scanned(ids, floats(b"".join(vectors)).reshape(len(ids), -1), fingerprints)
 
     def vector(self, id: str) -> Floats:
         """Return the vector (D,) of one entry; raises NotFound, also where the vector is another model's."""
@@ -290,7 +293,7 @@ class Database:
         if content.thumbnail or content.picture:
             self._writer.execute("INSERT INTO pictures VALUES (?, ?, ?)", (added, content.thumbnail, content.picture))
         if content.file:
-            self._writer.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?)", (added, *content.file))
+            self._writer.execute("INSERT INTO picture_files VALUES (?, ?, ?, ?, ?, ?)", (added, *content.file))
         rows = [(key, value, added) for key, value in facts(content.metadata)]
         self._writer.executemany("INSERT INTO facts VALUES (?, ?, ?)", rows)
         return Done(added, removed)
@@ -308,7 +311,7 @@ class Database:
             "UPDATE contents SET gone = ? WHERE number = ?", [(now, *number) for number in numbers]
         )
         self._writer.executemany("INSERT INTO removals (number) VALUES (?)", numbers)
-        for table in ("vectors", "pictures", "files"):
+        for table in ("vectors", "pictures", "picture_files"):
             self._writer.executemany(f"DELETE FROM {table} WHERE number = ?", numbers)  # noqa: S608 - constants alone
 
     def _number(self, id: str) -> int | None:
@@ -357,4 +360,4 @@ def _content(row: Sequence[Any]) -> Content:
 
 
 def _with_file(row: Sequence[Any]) -> Content:
-    return replace(_content(row[4:]), file=None if row[0] is None else FileFacts(*row[:4]))
+    return replace(_content(row[5:]), file=None if row[0] is None else FileFacts(*row[:5]))

@@ -1,4 +1,4 @@
-"""Near-duplicates: groups of entries that are connected by cosines of at least a threshold.
+"""Near-duplicates: groups of entries that are connected by similarity of their embeddings, and of their pictures.
 
 Pairs are compared within k-means lists and between near ones, block by block; union-find joins them to groups. The
 vectors lie in a temporary file meanwhile, so that memory is bounded: some 100 bytes an entry beside the blocks.
@@ -9,25 +9,39 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from app.contents import Content, ContentStore, Where
-from app.contents.bitmap import Numbers
+from app.contents.bitmap import Flags, Numbers
 from app.errors import NotFound
 from app.model.engines import Floats
 
-DISTANCES = {"copy": 0.97, "scene": 0.9, "alike": 0.8}  # least cosines; see docs/decisions/duplicates.md
+UNSEEN_COPY = 0.98  # the least cosine of a copy where a fingerprint is missing
 ONE_LIST = 5_000  # entries up to which all pairs are compared
 SAMPLE_PER_LIST = 32  # vectors that k-means sees for each list
 NEAR_LISTS = 8  # lists whose vectors are compared with those of a list, itself among them
 BLOCK = 256  # rows that are compared at once
+HASH_BYTES = 32
 MAX_GROUPS = 10_000
 MAX_MEMBERS = 1_000  # of a group that are named
 
+Fingerprints = npt.NDArray[np.uint64]  # (N, 4)
 Progress = Callable[[float], None]
-Pair = tuple[Numbers, Numbers]
+
+
+@dataclass(frozen=True)
+class Distance:
+    """How near two entries have to be: the least cosine, and how many bits of their fingerprints may differ."""
+
+    cosine: float
+    bits: int | None = None
+
+
+# measured on photographs by larder-small: docs/decisions/duplicates.md
+DISTANCES = {"copy": Distance(0.85, bits=24), "scene": Distance(0.93), "alike": Distance(0.85)}
 
 
 @dataclass(frozen=True)
@@ -79,19 +93,20 @@ class DisjointSets:
 
 
 def find_duplicates(
-    store: ContentStore, where: Where, threshold: float, progress: Progress, folder: Path | None = None
+    store: ContentStore, where: Where, distance: Distance, progress: Progress, folder: Path | None = None
 ) -> list[Group]:
     """Return the groups, the closest first, at most MAX_GROUPS; `folder` takes the temporary file.
 
     `progress` is called with the share that is done, and may raise to end it.
     """
-    with _collected(store, where, progress, folder) as (ids, vectors):
+    with _collected(store, where, progress, folder) as (ids, vectors, fingerprints):
         if len(ids) < 2:
             return []
         sets = DisjointSets(len(ids))
-        for share, (some, others) in near_pairs(vectors, threshold):
-            sets.join(some, others)
-            progress(0.2 + 0.7 * share)
+        for pairs in near_pairs(vectors, distance.cosine):
+            near = _look_alike(pairs, fingerprints, distance)
+            sets.join(pairs.some[near], pairs.others[near])
+            progress(0.1 + 0.8 * pairs.done)
         groups = _groups(sets.roots(np.arange(len(ids))), vectors)
         found = []
         for done, rows in enumerate(groups):
@@ -102,8 +117,17 @@ def find_duplicates(
     return found
 
 
-def near_pairs(vectors: Any, threshold: float) -> Iterator[tuple[float, Pair]]:
-    """Yield rows of unit vectors (N, D) whose cosine is at least a threshold, with the share of the work done.
+class Pairs(NamedTuple):
+    """Rows that are near to each other, their cosines (n,), and the share of all work that is done."""
+
+    some: Numbers
+    others: Numbers
+    cosines: Floats
+    done: float
+
+
+def near_pairs(vectors: Any, threshold: float) -> Iterator[Pairs]:
+    """Yield rows of unit vectors (N, D) whose cosine is at least a threshold.
 
     Up to ONE_LIST vectors all pairs are compared; above, pairs in lists that lie far from each other are missed.
     """
@@ -115,11 +139,23 @@ def near_pairs(vectors: Any, threshold: float) -> Iterator[tuple[float, Pair]]:
         against = vectors[rows].astype(np.float32)
         for start in range(0, len(own), BLOCK):
             block = own[start : start + BLOCK]
-            found, columns = np.nonzero(vectors[block].astype(np.float32) @ against.T >= threshold)
-            some, others = block[found], rows[columns]
-            other = some != others
+            cosines = vectors[block].astype(np.float32) @ against.T
+            found, columns = np.nonzero(cosines >= threshold)
+            apart = block[found] != rows[columns]
+            found, columns = found[apart], columns[apart]
             done += len(block)
-            yield done / count, (some[other], others[other])
+            yield Pairs(block[found], rows[columns], cosines[found, columns], done / count)
+
+
+def _look_alike(pairs: Pairs, fingerprints: Fingerprints, distance: Distance) -> Flags:
+    """Return for each pair whether its fingerprints differ by few bits; where one is missing, the cosine decides."""
+    if distance.bits is None:
+        return np.ones(len(pairs.some), bool)
+    some, others = fingerprints[pairs.some], fingerprints[pairs.others]
+    known = some.any(axis=1) & others.any(axis=1)
+    differ = np.bitwise_count(some ^ others).sum(axis=1)
+    alike: Flags = np.where(known, differ <= distance.bits, pairs.cosines >= UNSEEN_COPY)
+    return alike
 
 
 def _lists(vectors: Any) -> tuple[list[Numbers], Numbers]:
@@ -146,18 +182,23 @@ def _nearest(centroids: Floats, vectors: Any, most: int) -> Numbers:
 @contextmanager
 def _collected(
     store: ContentStore, where: Where, progress: Progress, folder: Path | None
-) -> Iterator[tuple[list[str], Any]]:
-    """Yield ids and their vectors (N, D) in 16 bits, in a file that is gone afterwards."""
+) -> Iterator[tuple[list[str], Any, Fingerprints]]:
+    """Yield ids, their vectors (N, D) in 16 bits in a file that is gone afterwards, and fingerprints.
+
+    A fingerprint is 0 where there is none, as that of a picture of one colour.
+    """
     ids: list[str] = []
-    size, expected = 0, max(1, store.count(where.collection))
+    fingerprints, size, expected = bytearray(), 0, max(1, store.count(where.collection))
     with tempfile.TemporaryFile(dir=folder) as file:
-        for some, vectors in store.scan(where):
-            ids += some
-            size = vectors.shape[1]
-            file.write(vectors.astype("<f2").tobytes())
+        for some in store.scan(where):
+            ids += some.ids
+            size = some.vectors.shape[1]
+            file.write(some.vectors.astype("<f2").tobytes())
+            fingerprints += b"".join(bytes.fromhex(each) or bytes(HASH_BYTES) for each in some.fingerprints)
             progress(0.1 * min(1, len(ids) / expected))
         file.flush()
-        yield ids, np.memmap(file, "<f2", "r", shape=(len(ids), size)) if ids else np.empty((0, 0), np.float16)
+        vectors = np.memmap(file, "<f2", "r", shape=(len(ids), size)) if ids else np.empty((0, 0), np.float16)
+        yield ids, vectors, np.frombuffer(fingerprints, np.uint64).reshape(-1, HASH_BYTES // 8)
 
 
 def _groups(roots: Numbers, vectors: Any) -> list[Numbers]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.contents import EVERYTHING, Content, Entry, Hit, VectorModel, Where
+from app.contents import EVERYTHING, Content, Entry, Hit, Scanned, VectorModel, Where
 from app.contents.bitmap import Numbers
 from app.contents.database import (
     RETENTION_S,
@@ -100,8 +100,8 @@ class LocalContents:
         rows = self._database.page(int(after), limit, collection, originals)
         return [entry for _, entry in rows], str(rows[-1][0]) if len(rows) == limit else ""
 
-    def scan(self, where: Where = EVERYTHING) -> Iterator[tuple[list[str], Floats]]:
-        """Yield ids and vectors (n, D) of all entries that match, some at a time, as they are at one moment."""
+    def scan(self, where: Where = EVERYTHING) -> Iterator[Scanned]:
+        """Yield all entries that match, some at a time, as they are at one moment."""
         return self._database.scan(where)
 
     def rename_collection(self, old: str, new: str, most: int) -> int:

@@ -12,7 +12,7 @@ import grpc  # type: ignore[import-untyped]
 import numpy as np
 from pymilvus import DataType, MilvusClient, MilvusException
 
-from app.contents import EVERYTHING, Content, Entry, FileFacts, Hit, VectorModel, Where, not_there
+from app.contents import EVERYTHING, Content, Entry, FileFacts, Hit, Scanned, VectorModel, Where, not_there
 from app.contents.conditions import Condition, Scalar, kind
 from app.deadline import seconds_left
 from app.errors import ContentsError, StoreUnavailable
@@ -124,13 +124,17 @@ class MilvusContents:
         entries = [Entry(_content(row), np.array(row["vector"], np.float32)) for row in rows]
         return entries, entries[-1].content.id if len(entries) == limit else ""
 
-    def scan(self, where: Where = EVERYTHING) -> Iterator[tuple[list[str], Floats]]:
-        """Yield ids and vectors (n, D) of all entries that match, some at a time."""
-        fields, expression = ["id", "vector"], _expression(where)
+    def scan(self, where: Where = EVERYTHING) -> Iterator[Scanned]:
+        """Yield all entries that match, some at a time."""
+        fields, expression = ["id", "vector", "metadata"], _expression(where)
         iterator = self._call("query_iterator", filter=expression, output_fields=fields, batch_size=SCANNED)
         with _failures(), closing(iterator):
             while rows := iterator.next():
-                yield [row["id"] for row in rows], np.array([row["vector"] for row in rows], np.float32)
+                files = [_file(row["metadata"]) for row in rows]
+                vectors = np.array([row["vector"] for row in rows], np.float32)
+                yield Scanned(
+                    [row["id"] for row in rows], vectors, [file.fingerprint if file else "" for file in files]
+                )
 
     def rename_collection(self, old: str, new: str, most: int) -> int:
         """Move at most `most` entries of a collection to another one; return how many there were."""
@@ -262,16 +266,20 @@ def _metadata(content: Content) -> str:
 
 
 def _content(row: Mapping[str, Any]) -> Content:
-    metadata, _, file = row["metadata"].partition("\n")
     return Content(
         row["id"],
         row["type"],
         row["text"],
         row["collection"],
-        json.loads(metadata),
+        json.loads(row["metadata"].partition("\n")[0]),
         thumbnail=base64.b64decode(row["thumbnail"]) if row["thumbnail"] else None,
-        file=FileFacts(*json.loads(file)) if file else None,
+        file=_file(row["metadata"]),
     )
+
+
+def _file(metadata: str) -> FileFacts | None:
+    _, _, file = metadata.partition("\n")
+    return FileFacts(*json.loads(file)) if file else None
 
 
 def _rounded(vector: Floats) -> Floats:

@@ -4,6 +4,7 @@ import base64
 import binascii
 import json
 import math
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -221,8 +222,9 @@ def _file(facts: Any) -> FileFacts | None:
     if facts is None:
         return None
     file = FileFacts(**facts)
-    if not all(type(each) is int and 0 < each < 2**62 for each in file[:3]) or not math.isfinite(file.stored_at):
-        raise ValueError("`file` has width, height and bytes above 0, and stored_at in seconds")
+    sizes = all(type(each) is int and 0 < each < 2**62 for each in file[:3])
+    if not sizes or not math.isfinite(file.stored_at) or not re.fullmatch("([0-9a-f]{64})?", file.fingerprint):
+        raise ValueError("`file` has width, height and bytes above 0, stored_at in seconds, and perhaps a fingerprint")
     return file._replace(stored_at=float(file.stored_at))
 
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from app.errors import ImageTooLarge, Overloaded
+from app.images.fingerprint import fingerprint
 from app.images.header import Header
 from app.images.prepare import Box, BoxesIn, Picture, Preparer
 from app.images.preprocess import ImageForm
@@ -82,11 +83,22 @@ class Pipeline:
         with self._place():
             return await self._encode(await self._decode(picture, self._preparer.pixels))
 
-    async def vector_and_thumbnail(self, picture: Picture) -> tuple[Floats, bytes]:
-        """The embedding (D,) of a picture and a small JPEG of it, from one decode; raises as `vector` does."""
+    async def for_entry(self, picture: Picture, *, thumbnail: bool) -> tuple[Floats, str, bytes | None]:
+        """What an entry keeps of a picture: its embedding (D,), its perceptual hash, and perhaps a small JPEG of it.
+
+        All from one decode; raises as `vector` does.
+        """
+
+        def make(header: Header) -> tuple[Floats, str, bytes | None]:
+            if thumbnail:
+                pixels, small = self._preparer.pixels_and_thumbnail(header)
+                return pixels, fingerprint(pixels), small
+            pixels = self._preparer.pixels(header)
+            return pixels, fingerprint(pixels), None
+
         with self._place():
-            pixels, thumbnail = await self._decode(picture, self._preparer.pixels_and_thumbnail)
-            return await self._encode(pixels), thumbnail
+            pixels, hashed, small = await self._decode(picture, make)
+            return await self._encode(pixels), hashed, small
 
     async def vectors(self, pictures: Sequence[bytes | str]) -> list[Floats]:
         """The embeddings (D,) of some pictures, a few at a time; raises what `vector` does.

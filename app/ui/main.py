@@ -20,7 +20,7 @@ def main() -> None:
     """Show the page that was chosen; what the service cannot do is said on it."""
     root = Path(__file__).parents[2]
     sys.path += {str(root), str(root / "client")} - set(sys.path)  # a checkout runs without being installed
-    from app.ui.screens import classify, compare, data_set, pantry, recognise, search, service, teach
+    from app.ui.screens import classify, compare, data_set, duplicates, pantry, recognise, search, service, teach
     from app.ui.sentences import said
 
     pages = [
@@ -28,6 +28,7 @@ def main() -> None:
         st.Page(classify.page, title="Classify", url_path="classify"),
         st.Page(teach.page, title="Teach", url_path="teach"),
         st.Page(search.page, title="Search", url_path="search"),
+        st.Page(duplicates.page, title="Duplicates", url_path="duplicates"),
         st.Page(pantry.page, title="Pantry", url_path="pantry"),
         st.Page(data_set.page, title="Data set", url_path="data-set"),
         st.Page(compare.page, title="Compare", url_path="compare"),

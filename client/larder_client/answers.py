@@ -195,6 +195,47 @@ class Hits(list[Hit]):
 
 
 @dataclass(frozen=True)
+class Duplicate:
+    """An entry of a group of near-duplicates; what is not known of its file is None."""
+
+    id: str
+    type: Literal["text", "image"]
+    score: float
+    """The cosine similarity with the entry to keep."""
+    metadata: dict[str, Any]
+    thumbnail: bool
+    width: int | None
+    height: int | None
+    bytes: int | None
+    stored_at: float | None
+    """Seconds since 1970."""
+
+
+@dataclass(frozen=True)
+class DuplicateGroup:
+    """Entries that are connected by similarity, the one to keep first."""
+
+    keep: str
+    why: str
+    size: int
+    entries: list[Duplicate]
+
+
+@dataclass(frozen=True)
+class DuplicateJob:
+    """A search for near-duplicates: `waiting`, `running`, `done` or `failed`; ask `job` until it has ended."""
+
+    job: str
+    status: str
+    progress: float
+    problem: str | None
+    total: int
+    """How many groups there are."""
+    groups: list[DuplicateGroup]
+    """A page of them, the closest first."""
+
+
+@dataclass(frozen=True)
 class Health:
     """How the service is: `ready`, `starting`, `draining` or `failing`."""
 
@@ -224,6 +265,15 @@ def contents(data: dict[str, Any]) -> Contents:
 def hits(data: dict[str, Any]) -> Hits:
     """The answer of `POST /contents/search`."""
     return Hits((read(Hit, each) for each in data["hits"]), data.get("cursor"))
+
+
+def duplicate_job(data: dict[str, Any]) -> DuplicateJob:
+    """The answer of `POST /contents/duplicates` and `GET /jobs/{id}`."""
+
+    def group(each: dict[str, Any]) -> DuplicateGroup:
+        return read(DuplicateGroup, each | {"entries": [read(Duplicate, entry) for entry in each["entries"]]})
+
+    return read(DuplicateJob, data | {"groups": [group(each) for each in data["groups"]]})
 
 
 def recognition(data: dict[str, Any]) -> Recognition:

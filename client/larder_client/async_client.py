@@ -83,6 +83,8 @@ class AsyncLarder:
     delete_collection = _method(content_calls.delete_collection)
     thumbnail = _method(content_calls.thumbnail)
     search = _method(content_calls.search)
+    duplicates = _method(content_calls.duplicates)
+    job = _method(content_calls.job)
 
     async def _send(self, call: calls.Call[T]) -> T:
         policy = RetryPolicy(self._retries)

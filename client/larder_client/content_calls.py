@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlencode
 
-from larder_client.answers import Content, Contents, Hits, hits, read
+from larder_client.answers import Content, Contents, DuplicateJob, Hits, duplicate_job, hits, read
 from larder_client.answers import contents as _contents
 from larder_client.calls import Call, part
 from larder_client.pictures import Picture, as_base64
@@ -116,6 +116,24 @@ def search(
     }
     body = {"k": k, "filter": dict(filter or {})} | {name: each for name, each in wanted.items() if each is not None}
     return Call("POST", "/contents/search", hits, body)
+
+
+def duplicates(
+    collection: str | None = None,
+    *,
+    only: Literal["text", "image"] | None = None,
+    distance: Literal["copy", "scene", "alike"] = "copy",
+    min_score: float | None = None,
+) -> Call[DuplicateJob]:
+    """Begin to look for groups of near-duplicates (`POST /contents/duplicates`); `job` tells how far it is."""
+    wanted = {"collection": collection, "only": only, "distance": distance, "min_score": min_score}
+    body = {name: each for name, each in wanted.items() if each is not None}
+    return Call("POST", "/contents/duplicates", duplicate_job, body)
+
+
+def job(id: str, *, offset: int = 0, limit: int = 100) -> Call[DuplicateJob]:
+    """A search for near-duplicates, with a page of its groups when it is done (`GET /jobs/{id}`)."""
+    return Call("GET", f"/jobs/{part(id)}?{urlencode({'offset': offset, 'limit': limit})}", duplicate_job)
 
 
 def _query(query: Query, shrink: bool) -> dict[str, Any]:

@@ -116,7 +116,7 @@ def test_a_list_misses_nothing_that_stays(store):
 
 def test_what_is_known_of_a_file_is_kept(store):
     """Pixels, bytes and time come back with the entry, and metadata as they were."""
-    content = Content("a", "image", metadata={"a\nb": 1}, file=FileFacts(640, 480, 12_345, 1.5))
+    content = Content("a", "image", metadata={"a\nb": 1}, file=FileFacts(640, 480, 12_345, 1.5, "0f" * 32))
     store.put(content, X)
     assert store.get("a") == store.page("", 1)[0][0].content == content
     assert store.search(X, 1)[0].metadata == {"a\nb": 1}

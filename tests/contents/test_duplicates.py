@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from app.contents import Content, FileFacts, Where
-from app.contents.duplicates import DisjointSets, find_duplicates, near_pairs
+from app.contents.duplicates import DISTANCES, DisjointSets, Distance, find_duplicates, near_pairs
 from app.model.encoder import unit
 from tests.contents.brute import drawn
 
@@ -18,7 +18,7 @@ def turned(degrees):
 
 
 def found(store, threshold=0.95, where=EVERYWHERE):
-    groups = find_duplicates(store, where, threshold, lambda share: None)
+    groups = find_duplicates(store, where, Distance(threshold), lambda share: None)
     return [[member.content.id for member in group.members] for group in groups]
 
 
@@ -58,9 +58,23 @@ def test_the_best_is_kept_and_why(store, files, why):
     """Most pixels, then most bytes, then the oldest; an unknown size comes last."""
     for id, file in zip(("worse", "better"), files, strict=True):
         put(store, id, X, file)
-    (group,) = find_duplicates(store, EVERYWHERE, 0.9, lambda share: None)
+    (group,) = find_duplicates(store, EVERYWHERE, Distance(0.9), lambda share: None)
     assert [member.content.id for member in group.members] == ["better", "worse"]
     assert why in group.why
+
+
+def found_copies(store):
+    groups = find_duplicates(store, EVERYWHERE, DISTANCES["copy"], lambda share: None)
+    return [sorted(member.content.id for member in group.members) for group in groups]
+
+
+def test_copies_have_nearly_the_same_fingerprint(store):
+    """Equal embeddings are no copies where the hashes differ; where one is missing, the embeddings decide."""
+    for id, digits in (("a", "f0" * 32), ("b", "f0" * 31 + "f7"), ("other", "0f" * 32)):
+        put(store, id, X, FileFacts(1, 1, 1, 1, digits))
+    assert found_copies(store) == [["a", "b"]]
+    put(store, "unknown", turned(5))
+    assert found_copies(store) == [["a", "b", "other", "unknown"]]
 
 
 def test_without_entries_there_are_no_groups(store):
@@ -75,7 +89,7 @@ def test_every_pair_of_many_entries_is_found():
     rng = np.random.default_rng(0)
     centres = drawn(rng, 3000, 32)
     vectors = unit(centres[rng.integers(0, 3000, 12_000)] + 0.06 * drawn(rng, 12_000, 32)).astype(np.float16)
-    pairs = {tuple(pair) for _, (some, others) in near_pairs(vectors, 0.99) for pair in zip(some, others, strict=True)}
+    pairs = {pair for found in near_pairs(vectors, 0.99) for pair in zip(found.some, found.others, strict=True)}
     cosines = vectors.astype(np.float32) @ vectors.astype(np.float32).T
     np.fill_diagonal(cosines, 0)
     expected = set(zip(*np.nonzero(cosines >= 0.99), strict=True))
@@ -103,7 +117,7 @@ def test_progress_rises_to_one_and_may_end_it(store):
     for number in range(10):
         put(store, f"{number}", X)
     shares = []
-    find_duplicates(store, EVERYWHERE, 0.9, shares.append)
+    find_duplicates(store, EVERYWHERE, Distance(0.9), shares.append)
     assert shares == sorted(shares)
     assert shares[-1] == 1
 
@@ -111,4 +125,4 @@ def test_progress_rises_to_one_and_may_end_it(store):
         raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        find_duplicates(store, EVERYWHERE, 0.9, stop)
+        find_duplicates(store, EVERYWHERE, Distance(0.9), stop)

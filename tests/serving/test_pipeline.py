@@ -240,7 +240,7 @@ def test_a_picture_is_decoded_once_for_all_its_crops_and_its_thumbnail():
     async def scenario(pipeline):
         await pipeline.crops(large(), lambda _size: [(0, 0, 9, 9)] * 20)
         assert len(decoded) == 1
-        _, thumbnail = await pipeline.vector_and_thumbnail(large())
+        _, _, thumbnail = await pipeline.for_entry(large(), thumbnail=True)
         assert (len(decoded), thumbnail[:2]) == (2, b"\xff\xd8")
         assert pipeline.in_hand == 0
 

@@ -1,5 +1,7 @@
 """The page Search."""
 
+from larder_client import Query
+
 from tests.ui.conftest import button, named, said, sample
 
 
@@ -57,6 +59,20 @@ def test_a_picture_finds_too(larder, open_page):
     named(page.text_input, "In the collection").set_value("by-picture")
     named(page.file_uploader, "A picture file").set_value(("mine.jpg", sample("lime"), "image/jpeg")).run()
     assert "lime.jpg" in next(each.value for each in page.caption if ".jpg" in each.value)
+
+
+def test_a_question_is_weighted_and_bounded(larder, open_page):
+    """More like a second text, less like a third, and no less similar than said: an empty list says what to do."""
+    page = add(open_page("search"), "weighted", [(f"{name}.jpg", sample(name)) for name in ("lemon", "lime")])
+    named(page.text_input, "And more like").set_value("a lime")
+    named(page.text_input, "But less like").set_value("a lemon")
+    page = find(page, "a fruit", "weighted")
+    queries = [Query("a fruit"), Query("a lime"), Query("a lemon", weight=-1)]
+    hits = larder.search(queries=queries, collection="weighted")
+    cosines = [each.value for each in page.markdown if each.value.startswith("Cosine")]
+    assert cosines == [f"Cosine **{hit.score:.3f}**" for hit in hits]
+    named(page.slider, "Cosine at least").set_value(1.0).run()
+    assert "Ask for a smaller cosine" in said(page)
 
 
 def test_nothing_found_and_nothing_to_add_are_said(larder, open_page):

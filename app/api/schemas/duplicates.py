@@ -21,7 +21,8 @@ class DuplicateSearch(Request):
     distance: Literal["copy", "scene", "alike"] = Field(
         "copy",
         description="copy: the same picture saved again; scene: the same thing once more; alike: things of one kind. "
-        f"The least cosines are {', '.join(f'{least:g}' for least in DISTANCES.values())}, measured with larder-small",
+        f"The least cosines are {', '.join(f'{each.cosine:g}' for each in DISTANCES.values())}, by larder-small; "
+        "copies also have nearly the same perceptual hash",
     )
     min_score: float | None = Field(None, gt=0, le=1, description="the least cosine, in place of the distance's")
 

@@ -5,7 +5,7 @@ from textwrap import shorten
 from typing import Any
 
 import streamlit as st
-from larder_client import Hit, NotFound, Refused
+from larder_client import Hit, NotFound, Query, Refused
 
 from app.ui.connection import larder, ready
 from app.ui.picking import KINDS, pick
@@ -15,29 +15,38 @@ LONGEST = 300  # characters of a text, or of what is known of an entry, on its c
 TYPES = {"Texts and pictures": None, "Pictures": "image", "Texts": "text"}
 
 
-def ask() -> dict[str, Any]:
-    """What to look for, in the words of the client; empty as long as nothing was asked."""
+def ask() -> Query | None:
+    """What to look for; None as long as nothing was asked."""
     like = st.session_state.get("like")
     if like:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.info(f"More like **{plain(like)}**", icon=":material/hub:", width=400)
             st.button("Back to my question", on_click=st.session_state.pop, args=("like",))
-        return {"id": like}
+        return Query(id=like)
     kinds = ["A text", "A picture"]
     if st.segmented_control("Look for what is like", kinds, default=kinds[0], required=True) == kinds[0]:
         text = st.text_input("Text", placeholder="something sweet", max_chars=1000).strip()
-        return {"text": text} if text else {}
-    picked = pick("to find contents that are like it.")
-    return {"picture": picked.data} if picked else {}
+        return Query(text) if text else None
+    picked = pick("to find entries that are like it.")
+    return Query(picture=picked.data) if picked else None
+
+
+def weigh() -> list[Query]:
+    """What else to be like, and what to be unlike."""
+    plus, minus = st.columns(2)
+    more = plus.text_input("And more like", placeholder="green", max_chars=1000).strip()
+    less = minus.text_input("But less like", placeholder="an apple", max_chars=1000).strip()
+    return [Query(text, weight=weight) for text, weight in ((more, 1.0), (less, -1.0)) if text]
 
 
 def narrow() -> dict[str, Any]:
-    """How many to find, of what kind, and where."""
-    kinds, where, most = st.columns(3)
+    """How many to find, how similar at least, of what kind, and where."""
+    kinds, where, most, least = st.columns(4)
     return {
-        "type": TYPES[kinds.selectbox("Find", TYPES)],
+        "only": TYPES[kinds.selectbox("Find", TYPES)],
         "collection": where.text_input("In the collection", placeholder="all of them", max_chars=200).strip() or None,
         "k": most.slider("At most", 1, 50, 10),
+        "min_score": least.slider("Cosine at least", 0.0, 1.0, 0.0, 0.05) or None,
     }
 
 
@@ -45,7 +54,8 @@ def gallery(hits: list[Hit]) -> None:
     """The hits as cards, best first."""
     if not hits:
         st.info(
-            "Nothing was found there. Add contents first, or look in another collection.", icon=":material/search_off:"
+            "Nothing was found there. Ask for a smaller cosine, look in another collection, or add entries first.",
+            icon=":material/search_off:",
         )
     with st.grid(min_column_width=150) as grid:
         for hit in hits:
@@ -118,11 +128,11 @@ def page() -> None:
     with keep, said():
         add()
     with find, said():
-        question, limits = ask(), narrow()
+        question, others, limits = ask(), weigh(), narrow()
         count = larder().count_contents()
         if not count:
             st.info("Nothing is kept yet: add pictures or texts first.", icon=":material/inventory_2:")
         elif question:
-            gallery(larder().search(**question, **limits))
+            gallery(larder().search(queries=[question, *others], **limits))
         else:
-            st.info(f"{count:,} contents are kept. Write what you look for.", icon=":material/search:")
+            st.info(f"{count:,} entries are kept. Write what you look for.", icon=":material/search:")
