@@ -9,7 +9,7 @@ from harness.server import Server
 from tests.bundles import write_bundle
 from tests.test_openapi import SNAPSHOT
 
-EXAMPLES = 25  # a call
+EXAMPLES = 12  # a call, of good requests and as many of bad ones
 # what is no picture is refused though the document cannot say so; keys have tests of their own, with keys
 NOT_HERE = [positive_data_acceptance, ignored_auth]
 

@@ -3,6 +3,7 @@
 import copy
 import json
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from torch.nn import functional
 from app.training.checkpoint import read_state, write_state
 from app.training.losses import picture_to_text
 from app.training.tower.changes import normalise
-from app.training.tower.network import FROZEN, Tail, Untouched, compiled, pretrained
+from app.training.tower.network import FROZEN, Run, Tail, Untouched, compiled, pretrained
 from app.training.tower.options import TowerOptions
 from app.training.tower.pictures import HALVES, Half, Source
 
@@ -40,15 +41,20 @@ class Learner(nn.Module):
 
 
 class Trainer:
-    """Holds what a run changes: weights, their average, optimiser and the count of steps."""
+    """Holds what a run changes: weights, their average, optimiser and the count of steps.
 
-    def __init__(self, options: TowerOptions, source: Source) -> None:
+    `compiler` turns the untouched network into a function for pictures of one size.
+    """
+
+    def __init__(
+        self, options: TowerOptions, source: Source, compiler: Callable[[nn.Module, int], Run] = compiled
+    ) -> None:
         torch.manual_seed(options.seed)
         torch.set_num_threads(1)  # a thread for each half instead: no waiting within a step
         network, frozen = pretrained(options.network), FROZEN[options.network]
         self.options, self.source = options, source
         self.untouched = {
-            size: compiled(Untouched(network, frozen), size)
+            size: compiler(Untouched(network, frozen), size)
             for size in sorted({stage.size for stage in options.stages})
         }
         self.classifier = copy.deepcopy(network._fc).requires_grad_(False)

@@ -18,14 +18,15 @@ from app.training.tower.__main__ import main
 from app.training.tower.changes import change, change_others
 from app.training.tower.export import Served, served, steps_of, write_visual
 from app.training.tower.features import tuned
-from app.training.tower.network import FROZEN, SIZES, Front, Tail, pretrained
+from app.training.tower.network import FROZEN, SIZES, Front, Run, Tail, compiled, pretrained
 from app.training.tower.options import Stage, TowerOptions
 from app.training.tower.pictures import SHARED, Source, learnt
 from app.training.tower.train import Trainer, discriminant, run
 from app.training.words.space import Space
 
 CLASSES = Classes(np.array([0, 0, 1]), ["apple", "pear"], np.zeros(2, np.int64), ["fruit"])
-OPTIONS = TowerOptions(network="lite0", stages=(Stage(2, 64, 4, 1.0), Stage(2, 96, 2, 0.5)), groceries=4, warmup=1)
+OPTIONS = TowerOptions(network="lite0", stages=(Stage(2, 32, 4, 1.0), Stage(2, 64, 2, 0.5)), groceries=4, warmup=1)
+COMPILED = {}
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -40,6 +41,17 @@ def noise(count: int, side: int, seed: int = 0) -> np.ndarray:
 def source() -> Source:
     groceries = Pictures(noise(9, 80), np.arange(9) % 3)
     return Source(groceries, Pictures(noise(5, 32, 1), np.zeros(5, np.int64)), CLASSES, OPTIONS)
+
+
+def trainer(source: Source) -> Trainer:
+    """One whose untouched network, the same in each run, is compiled once for each size."""
+
+    def once(network: nn.Module, size: int) -> Run:
+        if size not in COMPILED:
+            COMPILED[size] = compiled(network, size)
+        return COMPILED[size]
+
+    return Trainer(OPTIONS, source, once)
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -90,13 +102,13 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(source, tmp_path):
     """Weights and their average are equal to the bit, over stages of different sizes."""
     (tmp_path / "whole").mkdir()
     (tmp_path / "parts").mkdir()
-    run(whole := Trainer(OPTIONS, source), tmp_path / "whole", every=1e9)
-    first = Trainer(OPTIONS, source)
+    run(whole := trainer(source), tmp_path / "whole", every=1e9)
+    first = trainer(source)
     first.begin()
     first.step()
     state = first.state()
     write_state(state, tmp_path / "parts/checkpoint.pt")
-    run(second := Trainer(OPTIONS, source), tmp_path / "parts", every=1e9)
+    run(second := trainer(source), tmp_path / "parts", every=1e9)
     assert (whole.done, second.done) == (4, 4)
     for one, other in ((whole.model, second.model), (whole.average, second.average)):
         assert all(
@@ -111,16 +123,16 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(source, tmp_path):
 
 def test_only_the_tail_learns(source):
     """The front, and the kernels of depthwise convolutions, stay what they were."""
-    trainer = Trainer(OPTIONS, source)
-    before = {name: weight.clone() for name, weight in trainer.model.state_dict().items()}
-    trainer.step()
-    changed = {name for name, weight in trainer.model.state_dict().items() if not torch.equal(weight, before[name])}
-    assert changed == {name for name, _ in trainer.model.named_parameters() if "depthwise" not in name}
+    learner = trainer(source)
+    before = {name: weight.clone() for name, weight in learner.model.state_dict().items()}
+    learner.step()
+    changed = {name for name, weight in learner.model.state_dict().items() if not torch.equal(weight, before[name])}
+    assert changed == {name for name, _ in learner.model.named_parameters() if "depthwise" not in name}
 
 
 def test_the_kinds_sum_the_chances_of_their_goods(source):
     """Coarse logits are those of the summed probabilities."""
-    model = Trainer(OPTIONS, source).model
+    model = trainer(source).model
     fine = torch.tensor([[0.2, 0.3, 0.5]])
     assert model.coarse(fine.log()).softmax(1)[0].tolist() == pytest.approx([0.5, 0.5])
 
@@ -159,11 +171,11 @@ def test_halves_of_a_step_share_no_picture(source):
     """Together they have the step's groceries; the targets of each sum to 1."""
     halves = [source.half(0, which) for which in range(2)]
     for half in halves:
-        assert half.pixels.shape == (4, 3, 64, 64)
+        assert half.pixels.shape == (4, 3, 32, 32)
         assert half.fine.sum(1).tolist() == pytest.approx([1, 1])
         assert half.coarse.sum(1).tolist() == pytest.approx([1, 1])
     assert not torch.equal(halves[0].pixels, halves[1].pixels)
-    assert source.half(2, 0).pixels.shape == (3, 3, 96, 96)
+    assert source.half(2, 0).pixels.shape == (3, 3, 64, 64)
 
 
 def test_shared_goods_are_the_same_things():
@@ -180,7 +192,7 @@ def test_options_are_read_as_they_were_saved(tmp_path):
     """Stages too; and the stage of a step is the one that it falls into."""
     OPTIONS.save(tmp_path / "options.json")
     assert TowerOptions.load(tmp_path / "options.json") == OPTIONS
-    assert [OPTIONS.stage(step).size for step in range(OPTIONS.steps)] == [64, 64, 96, 96]
+    assert [OPTIONS.stage(step).size for step in range(OPTIONS.steps)] == [32, 32, 64, 64]
 
 
 def test_another_run_is_not_gone_on_with(tmp_path, capsys):
