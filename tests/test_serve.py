@@ -12,11 +12,9 @@ from tests.bundles import write_bundle
 from tests.conftest import wait_until
 from tests.fakes import as_base64, picture
 
-COMMANDS = pytest.mark.parametrize(
-    "command",
-    [("app", "serve"), ("uvicorn", "--factory", "app.main:create_app", "--port", "PORT")],
-    ids=["python -m app serve", "uvicorn"],
-)
+SERVE = ("app", "serve")
+UVICORN = ("uvicorn", "--factory", "app.main:create_app", "--port", "PORT")
+COMMANDS = pytest.mark.parametrize("command", [SERVE, UVICORN], ids=["python -m app serve", "uvicorn"])
 
 
 @pytest.fixture
@@ -93,14 +91,13 @@ def test_counts_survive_kill_9(launch):
     assert "rice" in [each["label"] for each in service.client.get("/labels").json()["labels"]]
 
 
-@COMMANDS
 @pytest.mark.parametrize(
-    ("setting", "value", "message"),
+    ("command", "setting", "value", "message"),
     [
-        ("threads", "none", "LARDER_THREADS: 'none' was found"),
-        ("model", "huge", "no model bundle 'huge'"),
-        ("background", "none.txt", "none.txt cannot be read"),
-        ("data", "/proc/nowhere", "pantry.sqlite cannot be opened"),
+        (SERVE, "threads", "none", "LARDER_THREADS: 'none' was found"),
+        (UVICORN, "model", "huge", "no model bundle 'huge'"),
+        (UVICORN, "background", "none.txt", "none.txt cannot be read"),
+        (SERVE, "data", "/proc/nowhere", "pantry.sqlite cannot be opened"),
     ],
 )
 def test_what_stops_the_start_is_one_line(launch, command, setting, value, message):

@@ -18,7 +18,9 @@ from app.contents.group_commit import GroupCommit
 from app.contents.index import IndexOptions
 from app.contents.local import LocalContents
 from app.errors import StoreUnavailable
+from harness.killed import reported_until_killed
 from tests.conftest import wait_until
+from tests.contents.adder import add_without_end
 from tests.contents.brute import drawn
 from tests.contents.conftest import MODEL
 from tests.contents.hammer import hammer
@@ -37,38 +39,15 @@ def store(path):
         yield store
 
 
-ADDER = """
-import sys, threading
-from pathlib import Path
-import numpy as np
-from app.contents import Content, VectorModel
-from app.contents.local import LocalContents
-store = LocalContents(Path(sys.argv[1]), VectorModel("seen", "0123abcd", 4), threads=1)
-def add(thread):
-    rng = np.random.default_rng(thread)
-    for number in range(10**9):
-        id = f"{sys.argv[2]} {thread} {number}"
-        vector = rng.normal(size=4).astype(np.float32)
-        store.put(Content(id, "text", id, metadata={"id": id}), vector / np.linalg.norm(vector))
-        sys.stdout.write(id + chr(10)); sys.stdout.flush()
-for thread in range(4):
-    threading.Thread(target=add, args=(thread,)).start()
-"""
-
-
 def test_acknowledged_contents_survive_kill_9(path):
     """Killed at any moment, 20 times over, every content that was acknowledged is found, by vector and by filter."""
     acknowledged = set()
     for turn in range(20):
-        command = [sys.executable, "-c", ADDER, str(path), str(turn)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        lines = [process.stdout.readline() for _ in range(20 + turn)]
-        process.kill()
-        rest, _ = process.communicate()
-        acknowledged |= {line for line in ("".join(lines) + rest).split("\n")[:-1] if line}
+        ids = reported_until_killed(add_without_end, path, MODEL, turn, reports=20 + turn)
+        acknowledged |= set(ids)
         with closing(LocalContents(path, MODEL, threads=1)) as store:
             assert {hit.id for hit in store.search(X, 10**6)} >= acknowledged
-            last = lines[-1].strip()
+            last = ids[-1]
             assert [hit.id for hit in store.search(X, 5, Where(conditions=(Condition("id", "eq", last),)))] == [last]
             assert store.count() == len(store.search(X, 10**6))
 

@@ -1,9 +1,6 @@
 """What only the SQLite pantry does: its file survives what may happen to a file."""
 
 import sqlite3
-import subprocess
-import sys
-import threading
 import time
 
 import numpy as np
@@ -13,6 +10,8 @@ from app.errors import InvalidRequest, StoreUnavailable
 from app.pantry import Key, sqlite
 from app.pantry.examples import new_example
 from app.pantry.sqlite import SQLitePantry
+from harness.killed import reported_until_killed
+from tests.pantry.adder import add_without_end
 
 
 @pytest.fixture
@@ -22,30 +21,11 @@ def store(tmp_path):
     store.close()
 
 
-ADDER = """
-import sys
-from pathlib import Path
-from app.pantry import Key
-from app.pantry.sqlite import SQLitePantry
-store = SQLitePantry(Path(sys.argv[1]))
-start = int(sys.argv[2])
-for number in range(start, start + 10**9):
-    print(store.add("rice", 1, Key(f"k{number}", "r") if number % 2 else None).count, flush=True)
-"""
-
-
 def test_acknowledged_adds_survive_kill_9(tmp_path):
     """Killed at any moment, 20 times over, no acknowledged add is lost, and at most one unacknowledged is there."""
     path, acknowledged = tmp_path / "pantry.sqlite", 0
     for _ in range(20):
-        command = [sys.executable, "-c", ADDER, str(path), str(acknowledged)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        for _ in range(20):
-            acknowledged = int(process.stdout.readline())
-        threading.Event().wait(0.01)
-        process.kill()
-        rest, _ = process.communicate()
-        acknowledged = max([acknowledged, *[int(line) for line in rest.split("\n")[:-1]]])
+        acknowledged = reported_until_killed(add_without_end, path, acknowledged, reports=20)[-1]
         store = SQLitePantry(path)
         assert acknowledged <= store.get("rice").count <= acknowledged + 1
         acknowledged = store.get("rice").count

@@ -1,0 +1,14 @@
+"""Adds to a pantry until it is killed; imports little, for each process imports it anew."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from app.pantry import Key
+from app.pantry.sqlite import SQLitePantry
+
+
+def add_without_end(report: Callable[[int], None], path: Path, start: int) -> None:
+    """Report each count that was answered, from every second add one with a key."""
+    store = SQLitePantry(path)
+    for number in range(start, start + 10**9):
+        report(store.add("rice", 1, Key(f"k{number}", "r") if number % 2 else None).count)
