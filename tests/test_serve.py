@@ -1,12 +1,14 @@
 """The process itself: started as people start it, asked over HTTP, ended by signals."""
 
 import signal
+import socket
 import threading
 from contextlib import ExitStack
 
 import httpx2 as httpx
 import pytest
 
+from app.__main__ import main
 from harness.server import Server
 from tests.bundles import write_bundle
 from tests.conftest import wait_until
@@ -110,13 +112,13 @@ def test_what_stops_the_start_is_one_line(launch, command, setting, value, messa
     assert len([line for line in output.splitlines() if not line.startswith("{")]) == 1
 
 
-def test_an_address_that_cannot_be_listened_on_is_one_line(launch):
-    """A port that another service has, and a host that is none: the line names both settings."""
-    first = launch()
-    first.ready()
-    for host, port in (("127.0.0.1", first.port), ("no host", 0)):
-        second = launch(host=host, port=port)
-        output = second.end()
-        assert second.process.returncode == 2
-        assert output.startswith(f"larder: LARDER_HOST, LARDER_PORT: {host}:{port} was found, which cannot be listened")
-        assert output.count("\n") == 1
+def test_an_address_that_cannot_be_listened_on_is_one_line(monkeypatch, capsys):
+    """A port that another program has, and a host that is none: the line names both settings."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for host, port in (("127.0.0.1", taken.getsockname()[1]), ("no host", 0)):
+            monkeypatch.setenv("LARDER_HOST", host)
+            monkeypatch.setenv("LARDER_PORT", str(port))
+            assert main(["serve"]) == 2
+            error = capsys.readouterr().err
+            assert error.startswith(f"larder: LARDER_HOST, LARDER_PORT: {host}:{port} was found, which cannot be liste")
+            assert error.count("\n") == 1
