@@ -15,10 +15,12 @@ from app.log import get_logger
 from app.metrics import Metrics
 from app.recognition.vocabulary import Vocabulary
 from app.serving.feedback import Answers, Feedback
+from app.serving.image_fetcher import ImageFetcher
 from app.serving.jobs import Jobs
 from app.serving.keys import Keys
 from app.serving.pipeline import Pipeline, blank, open_pipeline
 from app.serving.store_threads import StoreThreads
+from app.serving.url_policy import UrlPolicy
 from app.settings import Settings
 
 POLL_INTERVAL_S = 0.1  # of the label file, the pantry and the contents
@@ -73,6 +75,9 @@ def _service(settings: Settings, components: Components, metrics: Metrics, pipel
     return Service(
         model=model.vectors,
         pipeline=pipeline,
+        image_fetcher=ImageFetcher(
+            UrlPolicy(settings.image_urls), max_bytes=settings.max_body, max_bytes_in_hand=settings.max_queue_bytes
+        ),
         recogniser=components.recogniser,
         classifier=components.classifier,
         limits=text_limits(settings, model),

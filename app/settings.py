@@ -4,6 +4,7 @@
 9000
 """
 
+import ipaddress
 import json
 import math
 import os
@@ -120,6 +121,11 @@ class Settings(BaseSettings):
         default=("JPEG", "PNG", "WEBP", "GIF", "BMP", "HEIC", "AVIF"),
         description="the picture formats that are accepted, comma-separated",
     )
+    image_urls: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="from where `image_url` may be fetched, comma-separated: hosts (`example.org`, `*.example.org`, "
+        "`*`) and URL prefixes, at public addresses alone; and networks such as `10.1.0.0/16`, public or not",
+    )
     max_label_length: int = Field(default=200, ge=1, le=10_000, description="the longest label, in characters")
     max_labels: int = Field(
         default=1000, ge=1, le=100_000, description="the most labels, or texts and pictures to embed, of one request"
@@ -144,7 +150,7 @@ class Settings(BaseSettings):
         default="info", description="the least that is logged"
     )
 
-    @field_validator("api_keys", "formats", "cors", "hosts", mode="before")
+    @field_validator("api_keys", "formats", "cors", "hosts", "image_urls", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         """Split a comma-separated string into its non-blank values, of which there must be one."""
@@ -193,6 +199,17 @@ class Settings(BaseSettings):
         if not all(re.fullmatch(r"\*|[A-Za-z0-9._-]+", host) for host in value):
             raise ValueError("host names such as larder.example, without a port, or *")
         return tuple(host.lower().rstrip(".") for host in value)
+
+    @field_validator("image_urls")
+    @classmethod
+    def _sources(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Require host names, URL prefixes or networks."""
+        for source in value:
+            if re.fullmatch(r"[0-9.]+(/\d+)?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(/\d+)?", source):
+                ipaddress.ip_network(source, strict=False)
+            elif not re.fullmatch(r"(\*|(\*\.)?[A-Za-z0-9._-]+)(:\d{1,5})?|https?://[^\s/?#@%]+(/[^\s?#]*)?", source):
+                raise ValueError("host names, URL prefixes such as https://example.org/photos/, or networks")
+        return value
 
     @field_validator("formats")
     @classmethod

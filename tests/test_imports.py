@@ -12,6 +12,8 @@ OWNERS = {
     "fastapi": ["api", "lifespan", "main", "serve", "lambda_handler"],
     "starlette": ["api"],
     "uvicorn": ["serve", "connection"],
+    "httpcore2": ["serving.image_fetcher"],
+    "idna": ["serving.url_policy"],
     "httptools": ["connection"],
     "mangum": ["lambda_handler"],
     "pydantic": ["api", "settings", "model.bundle"],

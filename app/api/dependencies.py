@@ -19,6 +19,7 @@ from app.recognition.classifier import Classifier
 from app.recognition.recogniser import Recogniser
 from app.recognition.request_labels import TextLimits
 from app.serving.feedback import Answers, Feedback
+from app.serving.image_fetcher import ImageFetcher
 from app.serving.jobs import Jobs
 from app.serving.pipeline import Pipeline
 from app.serving.store_threads import StoreThreads
@@ -34,6 +35,7 @@ class Service:
 
     model: VectorModel
     pipeline: Pipeline
+    image_fetcher: ImageFetcher
     recogniser: Recogniser
     classifier: Classifier
     limits: TextLimits

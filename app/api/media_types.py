@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from functools import cache
+from functools import cache, wraps
 from itertools import islice
 from typing import Any, get_type_hints
 
@@ -13,7 +13,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from app.api.bodies import MAX_ELEMENTS, check_structure, max_elements
-from app.api.schemas.base import TakesPictures
+from app.api.schemas.base import TakesPictures, pictures_by_url
 from app.errors import InvalidRequest
 from app.images.header import looks_like_picture
 
@@ -36,6 +36,7 @@ class PictureRoute(APIRoute):
         self._model: Model | None = hint if isinstance(hint, type) and issubclass(hint, TakesPictures) else None
         if self._model:
             options["openapi_extra"] = describe_media_types(self._model)
+            endpoint = _with_fetched_pictures(endpoint)
         super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
@@ -49,6 +50,22 @@ class PictureRoute(APIRoute):
             return await handle(request if fields is None else _ParsedRequest(request, fields))
 
         return read_and_handle
+
+
+def _with_fetched_pictures(endpoint: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Wrap a handler so that the pictures of its request that are at URLs are fetched first."""
+
+    @wraps(endpoint)
+    async def handle(**values: Any) -> Any:
+        found = list(pictures_by_url(values["body"]))
+        if not found:
+            return await endpoint(**values)
+        async with values["service"].image_fetcher.fetch([each.image_url for each in found]) as pictures:
+            for each, picture in zip(found, pictures, strict=True):
+                each.image_data = picture
+            return await endpoint(**values)
+
+    return handle
 
 
 class _ParsedRequest(Request):

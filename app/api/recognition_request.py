@@ -59,7 +59,9 @@ class RecognitionRequest:
         return await self.service.pantry_threads.change(self._update_items, recognised, update)
 
     def _update_items(self, recognised: Mapping[Label, int], update: PantryUpdate) -> dict[str, ItemUpdate]:
-        request = self.body.model_dump_json() if self.key else ""  # the request that an idempotency key stands for
+        # the request that an idempotency key stands for: what is at a URL may change
+        own = {"image_data"} if self.body.image_url else None
+        request = self.body.model_dump_json(exclude=own) if self.key else ""
         updates = {}
         for label, times in recognised.items():
             try:

@@ -117,7 +117,7 @@ def test_misspelt_fields_are_refused(client):
     twice = client.post("/process-image?top_k=3&top_k=4", content=RED)
     assert "top_k: 2 values were found; one is accepted" in problem(twice, 422, "invalid_request")
     nothing = send_form(client, multipart((FILE.replace("a.png", ""), b""), (FIELD, b"[[0, 0, 1, 1]]")))
-    assert "one of image_data, images is needed" in problem(nothing, 422, "invalid_request")
+    assert "one of image_data, image_url, images is needed" in problem(nothing, 422, "invalid_request")
 
 
 @pytest.mark.parametrize(

@@ -206,7 +206,7 @@ def test_what_is_no_json_object_is_malformed(client, content):
 def test_a_missing_picture_is_named(client, body, found):
     """Without one there is nothing to recognise, and whoever misspells it sees both names."""
     message = problem(client.post("/process-image", json=body), 422, "invalid_request")
-    assert message == f"the body: one of image_data, images is needed; found: {found}"
+    assert message == f"the body: one of image_data, image_url, images is needed; found: {found}"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """What all request and response schemas share: absent fields, unknown fields, aliases, the error."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import (
@@ -95,7 +95,7 @@ def _nullable(field: dict[str, Any]) -> dict[str, Any]:
 class TakesPictures(NullIsAbsent):
     """A request with pictures, which may also come as bytes, by other media types than JSON."""
 
-    picture_fields: ClassVar[Sequence[str]] = ("image_data", "images")
+    picture_fields: ClassVar[Sequence[str]] = ("image_data", "image_url", "images")
 
     @classmethod
     def of_pictures(cls, pictures: Sequence[bytes]) -> dict[str, Any]:
@@ -107,6 +107,36 @@ class TakesPictures(NullIsAbsent):
         if pictures:
             raise InvalidRequest(f"{len(pictures)} images were found; one is accepted")
         return {}
+
+
+class PictureByUrl(BaseModel):
+    """A model whose picture is in `image_data`, or at `image_url`, from where it is fetched before a route sees it."""
+
+    image_data: Picture | None = None
+    image_url: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="instead of `image_data`: an http or https URL, which LARDER_IMAGE_URLS has to allow"
+    )
+
+    @model_validator(mode="after")
+    def _url_or_data(self) -> "PictureByUrl":
+        """Let a URL stand for a picture, empty until it is fetched; a data URI is one already."""
+        if self.image_url is None:
+            return self
+        if self.image_data:
+            raise ValueError("send image_data or image_url, not both")
+        self.image_data = b""
+        if self.image_url[:5].lower() == "data:":
+            self.image_data, self.image_url = self.image_url, None
+        return self
+
+
+def pictures_by_url(value: Any) -> Iterator[PictureByUrl]:
+    """Find the pictures that are still to be fetched in a request, or in a list within it."""
+    if isinstance(value, PictureByUrl) and value.image_url is not None:
+        yield value
+    inside = value.__dict__.values() if isinstance(value, BaseModel) else value if isinstance(value, list) else ()
+    for each in inside:
+        yield from pictures_by_url(each)
 
 
 _DESCRIBING = ("title", "description", "default", "examples")

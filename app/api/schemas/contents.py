@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from app.api.schemas.base import Picture, Request, TakesPictures, needs_one_of
+from app.api.schemas.base import PictureByUrl, Request, TakesPictures, needs_one_of
 from app.contents import COLLECTION, MAX_ID, MAX_IDS, MAX_K, ContentType, Where
 from app.contents.conditions import Condition, Operator, Scalar
 from app.contents.entry_limits import MAX_METADATA, MAX_TEXT, check_metadata
@@ -33,7 +33,7 @@ Id = Annotated[str, Field(min_length=1, max_length=MAX_ID)]
 Metadata = Annotated[dict[str, JsonValue], AfterValidator(check_metadata)]
 
 
-class ContentPut(Request, TakesPictures):
+class ContentPut(Request, TakesPictures, PictureByUrl):
     """A text or an image to store: `text` or `image_data`, according to `type`."""
 
     model_config = ConfigDict(
@@ -49,12 +49,11 @@ class ContentPut(Request, TakesPictures):
         max_length=MAX_TEXT,
         description="stored whole; only the part within the model's context length is embedded",
     )
-    image_data: Picture | None = None
     metadata: Metadata = Field(default_factory=dict, description=f"JSON, at most {MAX_METADATA:,} bytes")
     collection: Collection = COLLECTION
     thumbnail: bool = Field(False, description="whether to store a small JPEG of the image, for `/thumbnails/{id}`")
 
-    _some_content = model_validator(mode="before")(needs_one_of("text", "image_data"))
+    _some_content = model_validator(mode="before")(needs_one_of("text", "image_data", "image_url"))
 
     @classmethod
     def of_pictures(cls, pictures: Sequence[bytes]) -> dict[str, Any]:
@@ -199,11 +198,10 @@ Filter = Annotated[
 ]
 
 
-class Like(Request):
+class Like(Request, PictureByUrl):
     """What to search by: a text, an image, or a stored entry."""
 
     text: Text | None = Field(None, min_length=1, max_length=MAX_TEXT)
-    image_data: Picture | None = None
     id: Id | None = Field(None, description="an entry's id; the entry itself is not among the hits")
 
 
@@ -214,7 +212,7 @@ class WeightedQuery(Like):
         1.0, ge=-MAX_WEIGHT, le=MAX_WEIGHT, description="how much it counts; a negative weight leads away from it"
     )
 
-    _some_question = model_validator(mode="before")(needs_one_of("text", "image_data", "id"))
+    _some_question = model_validator(mode="before")(needs_one_of("text", "image_data", "image_url", "id"))
 
     @model_validator(mode="after")
     def _one_question(self) -> "WeightedQuery":
@@ -274,7 +272,7 @@ class ContentSearch(Like, TakesPictures):
     )
 
     _some_question = model_validator(mode="before")(
-        needs_one_of("text", "image_data", "id", "ids", "queries", "cursor")
+        needs_one_of("text", "image_data", "image_url", "id", "ids", "queries", "cursor")
     )
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from app.api.schemas.base import Box, Picture, Request, TakesPictures, TextMap, Texts, needs_one_of
+from app.api.schemas.base import Box, Picture, PictureByUrl, Request, TakesPictures, TextMap, Texts, needs_one_of
 from app.api.schemas.pantry import ItemCount, PantryUpdate
 
 
@@ -16,7 +16,7 @@ _PANTRY_ITEM = "the pantry's name of the item; only where it differs from `item`
 _REFUSED = "why this label cannot be an item of the pantry; only with `pantry_update`"
 
 
-class ProcessImage(Request, TakesPictures):
+class ProcessImage(Request, TakesPictures, PictureByUrl):
     """An image to recognise among the live labels."""
 
     model_config = ConfigDict(
@@ -25,7 +25,7 @@ class ProcessImage(Request, TakesPictures):
         }
     )
 
-    image_data: Picture = Field("", description="the image in base64, with or without a `data:` prefix")
+    image_data: Picture = Field("", description="the image in base64, with or without a `data:` prefix")  # type: ignore[assignment]
     images: list[Picture] = Field(
         [], min_length=2, max_length=16, description="instead of `image_data`: 2 to 16 frames of one thing"
     )
@@ -45,12 +45,12 @@ class ProcessImage(Request, TakesPictures):
         "`items` lists what they show",
     )
 
-    _some_source = model_validator(mode="before")(needs_one_of("image_data", "images"))
+    _some_source = model_validator(mode="before")(needs_one_of("image_data", "image_url", "images"))
 
     @model_validator(mode="after")
     def _one_source(self) -> "ProcessImage":
-        if self.image_data and self.images:
-            raise ValueError("send image_data or images, not both")
+        if (self.image_data or self.image_url) and self.images:
+            raise ValueError("send image_data, image_url or images, not several of them")
         if bool(self.images) + bool(self.regions) + bool(self.tiles) > 1:
             raise ValueError("send one of images, regions and tiles")
         return self
@@ -150,7 +150,7 @@ def _list_or_map(value: object) -> str:
 LabelsOfRequest = Annotated[Annotated[Texts, Tag("list")] | Annotated[TextMap, Tag("map")], Discriminator(_list_or_map)]
 
 
-class Classify(Request, TakesPictures):
+class Classify(Request, TakesPictures, PictureByUrl):
     """An image to classify among labels that are sent with it."""
 
     model_config = ConfigDict(
@@ -167,7 +167,7 @@ class Classify(Request, TakesPictures):
         }
     )
 
-    image_data: Picture = Field(description="the image in base64, with or without a `data:` prefix")
+    image_data: Picture = Field("", description="the image in base64, with or without a `data:` prefix")  # type: ignore[assignment]
     labels: LabelsOfRequest = Field(description="prompts, used word for word, or a map from each to its category")
     template: str | None = Field(None, description="makes a prompt of each label: `{}` stands for the label")
     mode: Literal["exclusive", "independent"] = Field(
@@ -175,6 +175,8 @@ class Classify(Request, TakesPictures):
     )
     none_of_these: bool = Field(False, description="whether to return the probability that no label applies")
     threshold: float = Field(0.8, ge=0, le=1, description="confident when the best probability is above it")
+
+    _some_source = model_validator(mode="before")(needs_one_of("image_data", "image_url"))
 
 
 class ClassifyAnswer(BaseModel):

@@ -1,0 +1,205 @@
+"""Fetch pictures by URL: from allowed hosts alone, connected to the address that was checked, within bounds."""
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import cached_property, partial
+from typing import Any
+from urllib.parse import urljoin
+
+import httpcore2
+
+from app import __version__
+from app.errors import ImageTooLarge, InvalidImage, InvalidRequest, Overloaded
+from app.serving.url_policy import Address, Target, UrlPolicy, parse_url
+
+MAX_REDIRECTS = 3
+MAX_FETCHES = 16  # at a time
+DEADLINE_S = 10.0  # for one picture, from the resolving of the name to the last byte
+_REDIRECTS = {301, 302, 303, 307, 308}
+_HEADERS = [
+    (b"User-Agent", f"larder/{__version__}".encode()),
+    (b"Accept", b"image/*"),
+    (b"Accept-Encoding", b"identity"),
+]
+
+
+class ImageFetcher:
+    """Fetches pictures; for one event loop. Nothing is cached, and no URL is logged."""
+
+    def __init__(
+        self,
+        policy: UrlPolicy,
+        *,
+        max_bytes: int,
+        max_bytes_in_hand: int,
+        deadline_s: float = DEADLINE_S,
+        ssl_context: ssl.SSLContext | None = None,
+        resolve: Callable[[str, int], list[str]] | None = None,
+    ) -> None:
+        """Take the most bytes of one request's pictures, and of all requests in hand."""
+        self._policy = policy
+        self._max_bytes = max_bytes
+        self._max_in_hand = max_bytes_in_hand
+        self._deadline_s = deadline_s
+        self._ssl_context = ssl_context
+        self._resolve = resolve or addresses_of
+        self._slots = asyncio.Semaphore(MAX_FETCHES)
+        self._in_hand = 0
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        return self._ssl_context or ssl.create_default_context()
+
+    @cached_property
+    def _resolvers(self) -> ThreadPoolExecutor:
+        """Threads of its own: names that do not resolve must not keep the default executor busy."""
+        return ThreadPoolExecutor(MAX_FETCHES, thread_name_prefix="resolve")
+
+    @asynccontextmanager
+    async def fetch(self, urls: Sequence[str]) -> AsyncIterator[list[bytes]]:
+        """Give the pictures at some URLs, which count as in hand until the block ends.
+
+        Raises InvalidRequest for a URL that is malformed or not allowed, InvalidImage where nothing is there,
+        ImageTooLarge and Overloaded.
+        """
+        if urls and not self._policy:
+            raise InvalidRequest("pictures by URL are switched off: see LARDER_IMAGE_URLS; send the picture itself")
+        budget = _Budget(self)
+        try:
+            targets = [parse_url(url) for url in urls]
+            yield await _all(self._fetch(target, budget) for target in targets)
+        finally:
+            self._in_hand -= budget.used
+
+    async def _fetch(self, target: Target, budget: "_Budget") -> bytes:
+        try:
+            async with self._slots, asyncio.timeout(self._deadline_s):
+                for _ in range(MAX_REDIRECTS + 1):
+                    answer = await self._get(target, budget)
+                    if isinstance(answer, bytes):
+                        return answer
+                    if target.scheme == "https" and answer.scheme == "http":
+                        raise InvalidRequest("the URL redirects from https to http, which is not followed")
+                    target = answer
+        except TimeoutError as error:
+            raise InvalidImage(f"the picture did not arrive from its URL within {self._deadline_s:g} s") from error
+        except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException, OSError) as error:
+            raise InvalidImage("the picture cannot be fetched from its URL") from error
+        raise InvalidRequest(f"the URL redirects more than {MAX_REDIRECTS} times")
+
+    async def _get(self, target: Target, budget: "_Budget") -> bytes | Target:
+        """Return the picture, or where the URL redirects to."""
+        backend = _CheckedBackend(partial(self._allowed_addresses, target))
+        url = httpcore2.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path)
+        async with (
+            httpcore2.AsyncConnectionPool(
+                ssl_context=self._tls if target.scheme == "https" else None, network_backend=backend
+            ) as pool,
+            pool.stream("GET", url, headers=_HEADERS) as response,
+        ):
+            headers = {name.lower(): value for name, value in response.headers}
+            if response.status in _REDIRECTS and b"location" in headers:
+                return _redirected(target, headers[b"location"].decode("latin-1"))
+            if response.status != 200:
+                raise InvalidImage(
+                    f"the picture cannot be fetched from its URL: the answer has status {response.status}"
+                )
+            if headers.get(b"content-encoding", b"identity") != b"identity":
+                raise InvalidImage("the picture cannot be fetched from its URL: the answer is compressed")
+            budget.check(int(headers.get(b"content-length", b"0")))
+            chunks = []
+            async for chunk in response.aiter_stream():
+                budget.use(len(chunk))
+                chunks.append(chunk)
+            return b"".join(chunks)
+
+    async def _allowed_addresses(self, target: Target) -> list[Address]:
+        """Resolve a target's host; raises InvalidRequest where no address is allowed, and OSError."""
+        try:
+            found = [ipaddress.ip_address(target.host)]
+        except ValueError:
+            loop = asyncio.get_running_loop()
+            names = await loop.run_in_executor(self._resolvers, self._resolve, target.host, target.port)
+            found = [ipaddress.ip_address(name) for name in dict.fromkeys(names)]
+        allowed = self._policy.allowed_among(target, found)
+        if not allowed:
+            raise InvalidRequest("the URL's host or address is not allowed: see LARDER_IMAGE_URLS")
+        return allowed
+
+
+async def _all(fetches: Iterable[Any]) -> list[bytes]:
+    """Await all; the first that fails cancels the others."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(fetch) for fetch in fetches]
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from failures
+    return [task.result() for task in tasks]
+
+
+class _Budget:
+    """The bytes of one request's pictures."""
+
+    def __init__(self, fetcher: ImageFetcher) -> None:
+        self._fetcher = fetcher
+        self.used = 0
+
+    def check(self, more: int) -> None:
+        """Raise ImageTooLarge when more bytes would be too many for one request, Overloaded for all requests."""
+        if self.used + more > self._fetcher._max_bytes:
+            raise ImageTooLarge(f"more than {self._fetcher._max_bytes:,} bytes of pictures are at the request's URLs")
+        if self._fetcher._in_hand + more > self._fetcher._max_in_hand:
+            raise Overloaded("pictures of many bytes are fetched already")
+
+    def use(self, more: int) -> None:
+        self.check(more)
+        self.used += more
+        self._fetcher._in_hand += more
+
+
+class _CheckedBackend(httpcore2.AsyncNetworkBackend):
+    """Resolves a target's name once, and connects to an address that the policy allows.
+
+    TLS and the Host header keep the name: a name that resolves to another address a moment later (DNS rebinding)
+    changes nothing.
+    """
+
+    def __init__(self, allowed_addresses: Callable[[], Awaitable[list[Address]]]) -> None:
+        self._allowed_addresses = allowed_addresses
+        self._connections = httpcore2.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,  # noqa: ARG002 - it is the target's, whose addresses are checked
+        port: int,
+        *args: Any,
+        **options: Any,
+    ) -> httpcore2.AsyncNetworkStream:
+        """Connect to the first allowed address that answers. Raises InvalidRequest where none is allowed."""
+        allowed = await self._allowed_addresses()
+        for address in allowed[:-1]:
+            try:
+                return await self._connections.connect_tcp(str(address), port, *args, **options)
+            except (httpcore2.NetworkError, httpcore2.TimeoutException):
+                continue
+        return await self._connections.connect_tcp(str(allowed[-1]), port, *args, **options)
+
+
+def addresses_of(host: str, port: int) -> list[str]:
+    """Resolve a name to its addresses; raises OSError."""
+    return [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+
+def _redirected(target: Target, location: str) -> Target:
+    """Return where a redirect leads; raises InvalidRequest."""
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    try:
+        url = urljoin(f"{target.scheme}://{host}:{target.port}{target.path}", location)
+    except ValueError as error:
+        raise InvalidRequest("the URL redirects to a malformed one") from error
+    return parse_url(url)
