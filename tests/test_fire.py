@@ -32,7 +32,7 @@ def service(settings, encoder):
     yield port
     encoder.open.set()
     server.should_exit = True
-    running.join(10)
+    running.join(60)
 
 
 def test_a_broken_batch_fails_alone(service, encoder):

@@ -48,7 +48,7 @@ def test_sigterm_drains(launch):
     statuses: list[int] = []
 
     def ask() -> None:
-        with httpx.Client(base_url=service.client.base_url, timeout=10) as client:
+        with httpx.Client(base_url=service.client.base_url, timeout=60) as client:
             try:
                 while True:
                     body = {"image_data": as_base64(picture("red"))}
@@ -63,7 +63,7 @@ def test_sigterm_drains(launch):
     assert service.client.get("/").status_code == 503
     wait_until(lambda: statuses.count(503) > 10)
     service.end()
-    asking.join(10)
+    asking.join(60)
     assert service.process.returncode == 0
     assert statuses == sorted(statuses), "200 was answered after a 503"
     assert set(statuses) <= {200, 503}

@@ -66,7 +66,7 @@ def test_decoding_goes_on_while_encoding_is_busy_and_no_further_than_the_bound()
         return decode(data)
 
     def waiting(pixels):
-        assert stuck.wait(10)
+        assert stuck.wait(60)
         return encode(pixels)
 
     source = [Picture(str(number), "", partial(bytes, [number])) for number in range(100)]
@@ -76,7 +76,7 @@ def test_decoding_goes_on_while_encoding_is_busy_and_no_further_than_the_bound()
     running.start()
     wait_until(lambda: len(decoded) == 16)
     stuck.set()
-    running.join(10)
+    running.join(60)
     assert len(results) == 100
 
 

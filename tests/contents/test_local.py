@@ -295,7 +295,7 @@ def test_changes_at_once_share_a_transaction():
     def carry_out(changes):
         groups.append(len(changes))
         first.set()
-        go.wait(10)
+        go.wait(60)
         return [ValueError(str(change)) if change == 5 else 10 * change for change in changes]
 
     group, answers = GroupCommit(carry_out), Counter()
@@ -308,14 +308,14 @@ def test_changes_at_once_share_a_transaction():
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(9)]
     threads[0].start()
-    first.wait(10)
+    first.wait(60)
     for thread in threads[1:]:
         thread.start()
     while group._waiting.qsize() < 8:
         threading.Event().wait(0.001)
     go.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     group.close()
     assert groups == [1, 8]
     assert answers == Counter(["error 5", *(10 * number for number in range(9) if number != 5)])

@@ -29,11 +29,12 @@ def noise(width, height, mode="RGB"):
 
 
 class Counting:
-    """Decodes, and counts how many do so at a time; waits inside until `together` are there or a moment is over."""
+    """Decodes, and counts how many do so at a time; waits inside until `together` are there or `wait_s` are over."""
 
-    def __init__(self, together=2):
+    def __init__(self, together=2, wait_s=0.2):
         self.calls = self.inside = self.most = 0
         self._lock = threading.Lock()
+        self._wait_s = wait_s
         self._company = threading.Barrier(together)
 
     def __call__(self, *arguments):
@@ -42,7 +43,7 @@ class Counting:
             self.inside += 1
             self.most = max(self.most, self.inside)
         with suppress(threading.BrokenBarrierError):
-            self._company.wait(0.2)
+            self._company.wait(self._wait_s)
         try:
             return decode(*arguments)
         finally:
@@ -64,7 +65,7 @@ def test_giants_are_decoded_one_at_a_time(way):
 
 def test_other_pictures_are_decoded_side_by_side():
     """Those that are no giants do not wait for each other."""
-    counting = Counting()
+    counting = Counting(wait_s=60)
     preparer = Preparer(FORM, GIANT, decode=counting)
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(preparer.pixels, [as_bytes(picture())] * 2))

@@ -126,7 +126,6 @@ def test_what_happened_meanwhile_is_caught_up_with(behind_cable, cable, phone):
 
 def test_a_change_that_is_not_answered_is_not_counted_twice(behind_cable, cable, phone, monkeypatch):
     """What became of it is not known, and the answer says so; sent again with its key, it is counted once."""
-    monkeypatch.setattr(writer, "DEADLINE", 0.5)
     phone.document("rice").set({"count": 1})
     key = {"Idempotency-Key": "a-change-of-mine"}
     assert behind_cable.post("/pantry/salt/add", headers=key | {"Idempotency-Key": "warm"}).json()["count"] == 1
@@ -137,6 +136,7 @@ def test_a_change_that_is_not_answered_is_not_counted_twice(behind_cable, cable,
         return commit(*arguments)
 
     with monkeypatch.context() as patch:
+        patch.setattr(writer, "DEADLINE", 0.5)
         patch.setattr(behind_cable.app.state.service.pantry._connection, "commit", commit_unheard)
         response = behind_cable.post("/pantry/rice/add", headers=key)
     assert "it is not known whether the change was stored" in problem(response, 503, "store_unavailable")

@@ -218,14 +218,17 @@ def test_a_decoder_that_does_not_come_back_shows_and_gives_its_place_back():
 
     for giant in (10**6, 100):
 
-        async def scenario(pipeline):
+        async def scenario(pipeline, giant=giant):
+            lane = pipeline._large_decoder if giant == 100 else pipeline._decoders
+            usual, lane.deadline_s = lane.deadline_s, 0.1
             with pytest.raises(ImageTooLarge, match="not decoded within"):
                 await pipeline.vector(large())
             assert pipeline.lost_decoders == 1
+            lane.deadline_s = usual
             await pipeline.vector(large())
 
         first.clear()
-        run(scenario, limits=ImageLimits(giant=giant), decode=hanging, threads=1, deadline_s=2)
+        run(scenario, limits=ImageLimits(giant=giant), decode=hanging, threads=1)
     leave.set()
 
 
