@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from app.components import Model
-from app.images.preprocess import preprocessor
+from app.images.prepare import preprocessor
 from app.model.encoder import unit
 from app.model.engines import Floats
 from app.recognition.labels import parse_labels

@@ -19,7 +19,7 @@ from PIL import Image
 
 from app.images.decode import decode, open_picture, reduction
 from app.images.header import ImageLimits, read_header
-from app.images.preprocess import preprocessor
+from app.images.prepare import preprocessor
 from app.model.bundle import find_bundle, open_bundle
 from app.model.encoder import unit
 from app.model.engines.onnxruntime import OnnxRuntimeEngine

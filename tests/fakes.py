@@ -10,7 +10,7 @@ import pillow_heif
 from PIL import Image
 
 from app.components import Model
-from app.images.preprocess import ImageForm
+from app.images.prepare import ImageForm
 from app.model.bundle import BundleConfig, Calibration
 from app.model.encoder import unit
 from app.model.engines import Floats

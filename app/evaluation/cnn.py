@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from app.exporter.open_clip_import import import_open_clip
-from app.images.preprocess import ImageForm
+from app.images.prepare import ImageForm
 from app.model.engines import Floats
 
 SMALL = 64  # pixels: below that a stem that quarters the picture would leave nothing

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, V
 from tokenizers import Tokenizer
 
 from app.errors import BundleError
-from app.images.preprocess import ImageForm
+from app.images.prepare import ImageForm
 from app.text import clean
 
 FORMAT_VERSION = 1

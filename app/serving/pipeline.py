@@ -13,8 +13,7 @@ import numpy as np
 from app.errors import ImageTooLarge, Overloaded
 from app.images.fingerprint import fingerprint
 from app.images.header import Header
-from app.images.prepare import Box, BoxesIn, Picture, Preparer
-from app.images.preprocess import ImageForm
+from app.images.prepare import Box, BoxesIn, ImageForm, Picture, Preparer
 from app.metrics import Metrics
 from app.model.encoder import Encoder
 from app.model.engines import Floats

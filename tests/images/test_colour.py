@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from app.images.colour import to_srgb
-from app.images.decode import open_picture
+from app.images.decode import open_picture, to_srgb
 from app.images.header import ImageLimits
-from app.images.prepare import Preparer
-from app.images.preprocess import ImageForm
+from app.images.prepare import ImageForm, Preparer
 from tests.fakes import as_bytes
 from tests.images import files
 

@@ -13,8 +13,7 @@ from PIL import Image
 from app.errors import InvalidImage, InvalidRequest
 from app.images.decode import decode
 from app.images.header import ImageLimits
-from app.images.prepare import Preparer
-from app.images.preprocess import ImageForm
+from app.images.prepare import ImageForm, Preparer
 from tests.fakes import as_bytes, picture
 
 FORM = ImageForm(size=64, resize_mode="shortest", interpolation="bicubic", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from app.exporter.open_clip_import import import_open_clip
-from app.images.preprocess import ImageForm, preprocessor
+from app.images.prepare import ImageForm, preprocessor
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 SIZES = [

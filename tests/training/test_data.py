@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from app.images.preprocess import ImageForm, preprocessor
+from app.images.prepare import ImageForm, preprocessor
 from app.training.data import plain, read_pictures, square
 
 

@@ -11,7 +11,7 @@ import torch
 from tokenizers import Tokenizer
 
 from app.errors import TrainingError
-from app.images.preprocess import ImageForm
+from app.images.prepare import ImageForm
 from app.model.bundle import PROBE_PROMPT, BundleConfig, Proof, make_proof, open_bundle, probe_pixels, sha256_of
 from app.model.encoder import Encoder
 from app.model.engines.onnxruntime import OnnxRuntimeEngine

@@ -13,8 +13,7 @@ import pyarrow.parquet as pq
 from torch import nn
 
 from app.images.header import ImageLimits
-from app.images.prepare import Preparer
-from app.images.preprocess import ImageForm
+from app.images.prepare import ImageForm, Preparer
 from app.model.engines import Floats
 from app.training.checkpoint import read_state
 from app.training.tower.export import Served, write_visual
