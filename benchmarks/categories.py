@@ -1,4 +1,4 @@
-"""What a category's score should be made of: the rules of docs/decisions/categories.md, side by side.
+"""What a category's score should be made of: the rules of docs/decisions/0006-categories.md, side by side.
 
     python -m benchmarks.categories --data ../shared/data --split val
 

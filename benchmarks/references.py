@@ -1,4 +1,4 @@
-"""What a label's own probability should be weighed against: the candidates of docs/decisions/independent.md.
+"""What a label's own probability should be weighed against: the candidates of docs/decisions/0007-independent.md.
 
     python -m benchmarks.references --data ../shared/data --split val
 

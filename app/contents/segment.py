@@ -2,7 +2,7 @@
 
 The centroids are made by plain k-means and ranked by distance, whatever the scores are: CLIP's texts lie apart from
 its pictures, and spherical lists ranked by inner product lose 1 % of what a text should find. See
-docs/decisions/contents.md.
+docs/decisions/0014-contents.md.
 """
 
 import math

@@ -57,7 +57,7 @@ def reduction(header: Header, side: int, enough: int) -> int:
     """How many times smaller a picture may be decoded so that a `side` of it keeps `enough` pixels: 1, 2, 4 or 8.
 
     Large JPEGs and giants of any format are reduced, a giant at least by half, for its memory; others stay as they
-    are, to the last bit: see docs/decisions/large-pictures.md.
+    are, to the last bit: see docs/decisions/0013-large-pictures.md.
     """
     times = max(times for times in (1, 2, 4, 8) if times <= max(side // enough, 1))
     if header.is_giant:

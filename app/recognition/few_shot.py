@@ -4,7 +4,7 @@ Embeddings of images are nearer to each other than to the prompts that name them
 prototypes stand where the mean images of their labels do. For other models images and prototypes are aligned first: an
 affine map moves an image, another one moves a prototype to where its images are expected. In that space the similarity
 with a label that has examples is the cosine with their mean, or their density (von Mises-Fisher kernels), and its lead
-over the nearest prototype becomes a lead over the best cosine. docs/decisions/teaching.md lists what else was tried.
+over the nearest prototype becomes a lead over the best cosine. docs/decisions/0018-teaching.md has what else was tried.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Threads that decode pictures, the cheapest first: one that does not come back is written off and replaced.
 
 A Python thread cannot be ended from outside. What a picture asks of its decoder is bounded before (app.images), so
-this is the second line of defence: docs/decisions/hostile-pictures.md.
+this is the second line of defence: docs/decisions/0021-hostile-pictures.md.
 """
 
 import asyncio

@@ -15,9 +15,9 @@ most pictures of other things.
 - Groceries: `train` of the Grocery Store Dataset (2,640 phone photographs, 81 classes; M. Klasson, C. Zhang,
   H. Kjellström: A Hierarchical Grocery Store Image Dataset with Visual and Semantic Labels, WACV 2019; MIT licence).
   Tuned and calibrated on `val` (296 pictures), which also chose the size of the pictures. `test_sample` (637 pictures)
-  was measured more than once for the first edition (docs/decisions/larder-small.md), whose weights this one goes on
-  from, and more than once for this one: at 160 pixels, where its calibration fell short, and, after val had chosen
-  192 for that, at this size (docs/decisions/larder-small-2.md). The figures on it are therefore a little kind.
+  was measured more than once for the first edition (docs/decisions/0002-larder-small.md), whose weights this one goes
+  on from, and more than once for this one: at 160 pixels, where its calibration fell short, and, after val had chosen
+  192 for that, at this size (docs/decisions/0009-larder-small-2.md). The figures on it are therefore a little kind.
 - Other pictures: eight of the ten classes of CIFAR-10's training pictures (A. Krizhevsky, 2009), enlarged. Frogs and
   trucks were left out: their training pictures only set the margin of `known`.
 - Noise, plain colours, gradients, stripes and checks, drawn by `app/training/drawn.py`.

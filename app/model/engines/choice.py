@@ -1,7 +1,7 @@
 """Which engine runs a bundle: the one that the settings name, or the fastest that is installed and exact enough.
 
-OpenVINO in bfloat16 is the fastest on processors that compute in it: see docs/decisions/engines.md. Whether it is exact
-enough is not assumed but tried at every start, against the vectors that the original model itself gave.
+OpenVINO in bfloat16 is the fastest on processors that compute in it: see docs/decisions/0004-engines.md. Whether it is
+exact enough is not assumed but tried at every start, against the vectors that the original model itself gave.
 """
 
 import importlib.util

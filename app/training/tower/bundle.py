@@ -31,7 +31,7 @@ LICENCE = (
     "they were tuned from. Training data: Grocery Store Dataset (M. Klasson, C. Zhang, H. Kjellström, WACV 2019), MIT; "
     "CIFAR-10 (A. Krizhevsky, 2009), pictures alone; WordNet 3.0 (Princeton University), WordNet licence."
 )
-MARGINS = (0.1, 0.09, 0.085, 0.082, 0.08, 0.079)  # for 1, 2, ... examples: docs/decisions/teaching.md
+MARGINS = (0.1, 0.09, 0.085, 0.082, 0.08, 0.079)  # for 1, 2, ... examples: docs/decisions/0018-teaching.md
 KNOWN = 0.75
 START = 20.0  # a scale of the right order, from which the temperature is fitted
 

@@ -1,0 +1,41 @@
+"""What a reader follows: links between pages, and the index of decisions."""
+
+import re
+import subprocess
+
+import pytest
+
+from harness.server import ROOT
+
+PAGES = sorted(path for path in ROOT.rglob("*.md") if not {".venv", "node_modules"} & set(path.parts))
+DECISIONS = ROOT / "docs/decisions"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_to_a_file(page):
+    """Whatever a page points to in the repository is there."""
+    links = re.findall(r"\]\(([^)#\s]+)", re.sub(r"`[^`\n]*`", "", page.read_text()))
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert not missing
+
+
+def test_every_decision_has_a_number_a_date_a_status_and_a_row():
+    """Numbers are given once, and the index has what the page says."""
+    index, numbers = (DECISIONS / "README.md").read_text(), []
+    for page in sorted(DECISIONS.glob("*.md")):
+        if page.name == "README.md":
+            continue
+        numbers.append(page.name[:4])
+        title, _, state, *_ = page.read_text().splitlines()
+        assert re.match(r"\d{4}-\d\d-\d\d · (in force|superseded by \[\d{4}\])", state), page.name
+        day, status = state.split(" · ")
+        assert f"| [{page.name[:4]}]({page.name}) | {title.removeprefix('# ')} | {day} | {status} |" in index
+    assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]
+
+
+def test_every_decision_that_the_code_names_is_there():
+    """Comments name pages by their paths."""
+    found = subprocess.run(["git", "grep", "-ohE", r"docs/decisions/[0-9a-z-]+\.md"], cwd=ROOT, capture_output=True)
+    named = set(found.stdout.decode().split())
+    assert len(named) > 5
+    assert [name for name in named if not (ROOT / name).exists()] == []
