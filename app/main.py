@@ -14,10 +14,7 @@ from app.api import (
     classify,
     contents,
     duplicates,
-    embeddings,
     failures,
-    hugging_face,
-    mv_retrieval,
     pantry,
     process_image,
     status,
@@ -26,6 +23,7 @@ from app.api import (
 from app.api.access import OPEN_PATHS, AccessMiddleware
 from app.api.admission import AdmissionMiddleware
 from app.api.bodies import BodyMiddleware, max_elements
+from app.api.foreign import hugging_face, mv_retrieval, openai
 from app.api.pantry import EncodedSlashMiddleware
 from app.api.requests import RequestMiddleware
 from app.components import Model, open_components
@@ -92,7 +90,7 @@ def create_app(
         middleware=middlewares(settings, keys, metrics),
         telemetry=TELEMETRY | {"tracing": bool(tracing), "exclude": _not_traced},
     )
-    recognition = (process_image, classify, embeddings, hugging_face)
+    recognition = (process_image, classify, openai, hugging_face)
     for routes in (status, *recognition, pantry, teaching, contents, duplicates, mv_retrieval):
         app.include_router(routes.router)
     failures.add_handlers(app)

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Iterator
 
+import httpx2
 import huggingface_hub
 import numpy as np
 import openai
@@ -89,6 +90,30 @@ def test_hugging_face_classifies(url, tmp_path):
         tmp_path / "blue.png", candidate_labels=["blue", "red"], hypothesis_template="a {} thing"
     )
     assert answer[0].label == "blue"
+
+
+def test_hugging_face_classifies_among_the_live_labels(url):
+    """The client sends the image as it is."""
+    client = InferenceClient(f"{url}/models/tiny", token=KEY)
+    assert client.image_classification(as_bytes(picture("red")))[0].label == "red"
+    assert len(client.image_classification(as_bytes(picture("red")), top_k=1)) == 1
+
+
+def test_openai_lists_the_model(client):
+    """`models.list` and `models.retrieve`."""
+    assert [each.id for each in client.models.list()] == ["tiny"]
+    assert client.models.retrieve("tiny").object == "model"
+
+
+def test_clients_of_jinas_form_embed_objects(client, url):
+    """Texts, images and both in one object, as `openai` sends them and as plain HTTP."""
+    objects = [{"text": "red"}, {"image": RED.partition(",")[2]}, {"image": RED}, {"text": "red", "image": RED}]
+    body = {"model": "tiny", "input": objects, "normalized": True, "embedding_type": "float", "task": None}
+    response = httpx2.post(f"{url}/v1/embeddings", json=body, headers={"Authorization": f"Bearer {KEY}"})
+    plain = [each["embedding"] for each in response.json()["data"]]
+    assert np.array(plain) @ np.array(plain[0]) == pytest.approx([1] * 4, abs=1e-3)
+    answer = client.embeddings.create(model="tiny", input=objects, encoding_format="float")
+    assert [each.embedding for each in answer.data] == plain
 
 
 @pytest.mark.parametrize(

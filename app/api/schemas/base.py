@@ -161,6 +161,12 @@ class Request(NullIsAbsent):
         return body
 
 
+class Foreign(NullIsAbsent):
+    """A schema that others have defined: unknown fields are ignored."""
+
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+
 def needs_one_of(*names: str) -> Callable[[Any], Any]:
     """Make a validator that runs first, so that the error for a misspelt field lists the right names.
 

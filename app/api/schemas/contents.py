@@ -325,17 +325,3 @@ class Hits(BaseModel):
 
     hits: list[HitEntry]
     cursor: str | None = Field(description="send it in place of the query for the next page; null: there is none")
-
-
-class Added(BaseModel):
-    """The older form's answer to an addition; `time` is how long it took, in seconds."""
-
-    msg: str
-    time: float
-
-
-class Retrieved(BaseModel):
-    """The older form's answer to a search: ids, best first, and their cosines."""
-
-    contents: list[str]
-    scores: list[float]

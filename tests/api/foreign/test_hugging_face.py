@@ -1,9 +1,18 @@
 """`POST /models/{model}`: Hugging Face's form of zero-shot image classification."""
 
-import pytest
+import json
+from pathlib import Path
 
+import jsonschema
+import pytest
+from huggingface_hub import ImageClassificationOutputElement, ZeroShotImageClassificationOutputElement
+from pydantic import TypeAdapter
+
+from tests.api.foreign.test_openai import undescribed
 from tests.api.test_process_image import problem
-from tests.fakes import as_base64, picture
+from tests.fakes import as_base64, as_bytes, picture
+
+SCHEMA = Path(__file__).parents[3] / "app/api/foreign/hugging_face.schema.json"
 
 RED = as_base64(picture("red"))
 
@@ -65,4 +74,42 @@ def test_errors_are_those_of_classify(client):
     problem(post(client, hypothesis_template="none"), 422, "invalid_labels")
     problem(post(client, inputs="!!"), 400, "invalid_image")
     problem(post(client, candidate_labels=7), 422, "invalid_request")
-    problem(client.post("/models/colours", json={"inputs": RED}), 422, "invalid_request")
+    problem(client.post("/models/colours", json={"parameters": {}}), 422, "invalid_request")
+
+
+def test_without_labels_the_live_ones_are_the_candidates(client):
+    """Plain image classification: a raw image, a form, or JSON; `top_k` says how many."""
+    raw = client.post("/models/colours", content=as_bytes(picture("red")))
+    assert [each["label"] for each in raw.json()] == ["red", "green", "blue"]
+    assert client.post("/models/colours", json={"inputs": RED}).json() == raw.json()
+    assert client.post("/models/colours", files={"image": as_bytes(picture("red"))}).json() == raw.json()
+    one = client.post("/models/colours", json={"inputs": RED, "parameters": {"top_k": 1}}).json()
+    assert [each["label"] for each in one] == ["red"]
+
+
+def test_labels_may_come_beside_a_raw_image(client):
+    """As a query parameter or a form field in JSON."""
+    parameters = {"candidate_labels": ["green", "red", "blue"]}
+    data = as_bytes(picture("red"))
+    sent = {"parameters": json.dumps(parameters)}
+    assert client.post("/models/colours", content=data, params=sent).json() == post(client).json()
+    assert client.post("/models/colours", files={"image": data}, data=sent).json() == post(client).json()
+
+
+def client_schema() -> dict:
+    """What the installed `huggingface_hub` takes for the answers; `python -m` this file writes it."""
+    types = (ImageClassificationOutputElement, ZeroShotImageClassificationOutputElement)
+    return {each.__name__: undescribed(TypeAdapter(list[each]).json_schema()) for each in types}
+
+
+def test_answers_have_the_form_that_the_client_knows(client):
+    """The schema beside the code is the installed client's, and our answers pass it."""
+    schema = json.loads(SCHEMA.read_text())
+    assert schema == client_schema()
+    jsonschema.validate(post(client).json(), schema["ZeroShotImageClassificationOutputElement"])
+    answer = client.post("/models/colours", json={"inputs": RED}).json()
+    jsonschema.validate(answer, schema["ImageClassificationOutputElement"])
+
+
+if __name__ == "__main__":
+    SCHEMA.write_text(json.dumps(client_schema(), indent=1, sort_keys=True) + "\n")

@@ -4,12 +4,12 @@ import time
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel
 
 from app.api.contents import with_picture
 from app.api.dependencies import KEYS, Service, ServiceDep
 from app.api.failures import PICTURE
 from app.api.schemas.base import Error
-from app.api.schemas.contents import Added, Retrieved
 from app.contents import MAX_ID, MAX_K, Content, ContentType, content_id
 from app.contents.entry_limits import MAX_TEXT
 from app.errors import InvalidRequest
@@ -31,6 +31,20 @@ _BODY = {
 IdQuery = Annotated[str, Query(min_length=1, max_length=MAX_ID)]
 TypeQuery = Annotated[ContentType, Query()]
 KQuery = Annotated[int, Query(ge=1, le=MAX_K)]
+
+
+class Added(BaseModel):
+    """The older form's answer to an addition; `time` is how long it took, in seconds."""
+
+    msg: str
+    time: float
+
+
+class Retrieved(BaseModel):
+    """The older form's answer to a search: ids, best first, and their cosines."""
+
+    contents: list[str]
+    scores: list[float]
 
 
 @router.post("/add_content", openapi_extra=_BODY)
