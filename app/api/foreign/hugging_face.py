@@ -43,7 +43,7 @@ class ImageClassification(Foreign, TakesPictures):
         validation_alias=AliasChoices("inputs", "image"),
         description="the image in base64; older clients call the field `image`",
     )
-    parameters: Parameters = Parameters()
+    parameters: Parameters = Field(default_factory=lambda: Parameters.model_validate({}))
 
     @classmethod
     def of_pictures(cls, pictures: Sequence[bytes]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class Model(BaseModel):
 
     id: str
     object: Literal["model"] = "model"
-    created: int = Field(0, description="always 0: not recorded")
+    created: int = Field(default=0, description="always 0: not recorded")
     owned_by: str = "larder"
 
 
@@ -184,7 +184,10 @@ async def embeddings(body: Embeddings, service: ServiceDep) -> EmbeddingsAnswer:
     tokens = await _check(len(inputs), texts, service.limits, service.pipeline.for_each_text)
     of_pictures = dict(zip(pictures, await service.pipeline.vectors(pictures), strict=True))
     of_texts = dict(zip(texts, await service.pipeline.texts(texts), strict=True)) if texts else {}
-    vectors = [_one(of_texts.get(text), of_pictures.get(picture)) for text, picture in inputs]
+    vectors = [
+        _one(None if text is None else of_texts[text], None if picture is None else of_pictures[picture])
+        for text, picture in inputs
+    ]
     return EmbeddingsAnswer(
         data=[
             Embedding(index=index, embedding=_wire(vector, body.encoding_format))

@@ -25,7 +25,7 @@ class ProcessImage(Request, TakesPictures, PictureByUrl):
         }
     )
 
-    image_data: Picture = Field("", description="the image in base64, with or without a `data:` prefix")  # type: ignore[assignment]
+    image_data: Picture = Field("", description="the image in base64, with or without a `data:` prefix")
     images: list[Picture] = Field(
         [], min_length=2, max_length=16, description="instead of `image_data`: 2 to 16 frames of one thing"
     )
@@ -167,7 +167,7 @@ class Classify(Request, TakesPictures, PictureByUrl):
         }
     )
 
-    image_data: Picture = Field("", description="the image in base64, with or without a `data:` prefix")  # type: ignore[assignment]
+    image_data: Picture = Field("", description="the image in base64, with or without a `data:` prefix")
     labels: LabelsOfRequest = Field(description="prompts, used word for word, or a map from each to its category")
     template: str | None = Field(None, description="makes a prompt of each label: `{}` stands for the label")
     mode: Literal["exclusive", "independent"] = Field(
