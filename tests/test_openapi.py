@@ -29,7 +29,7 @@ def test_bodies_and_answers_have_examples():
     """Whoever opens /docs sees what to send and what comes back."""
     schemas = document()["components"]["schemas"]
     names = ("ProcessImage", "ProcessImageAnswer", "Classify", "ClassifyAnswer", "Embeddings", "EmbeddingsAnswer")
-    assert all("examples" in schemas[name] for name in (*names, "ZeroShot", "LabelScore", "Error"))
+    assert all("examples" in schemas[name] for name in (*names, "ImageClassification", "LabelScore", "Error"))
 
 
 if __name__ == "__main__":
