@@ -46,6 +46,12 @@ def add_bulk(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "--labels", metavar="A,B,C", help="the labels; by default those of the label file and the pantry"
     )
     classify.add_argument("--top-k", type=int, default=5, metavar="K", help="the number of labels in an answer (5)")
+    classify.add_argument(
+        "--sidecar", choices=["xmp"], help="also write labels as keywords to XMP files beside the pictures"
+    )
+    classify.add_argument(
+        "--threshold", type=float, default=0.8, metavar="P", help="the least probability of such a label (0.8)"
+    )
     index = actions.add_parser("index", help="add the pictures to the contents, to be searched")
     index.add_argument(
         "--collection", default="default", metavar="NAME", help="the collection to add them to (default)"

@@ -32,6 +32,7 @@ def commands(options: argparse.Namespace) -> list[tuple[str, ...]]:
         ("live", *VIT),
         ("memory", *VIT),
         ("contents", "--data", str(options.data), "--counts", *counts),
+        ("duplicates", "--data", str(options.data), *(("--count", "1000000") if options.large else ())),
         ("bulk", *VIT),
         ("size",),
         ("accuracy", *SMALL, "--data", str(options.data)),

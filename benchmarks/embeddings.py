@@ -31,16 +31,16 @@ WAYS = ("a photo of {}.", "{}", "a close-up of {} on a shelf", "someone holding 
 
 def of_pictures(model: Model, data: Path, kept: Path) -> Floats:
     """Unit vectors (N, D) of all pictures below `data`."""
-    return np.concatenate([_kept(model, kept, name, _pictures(data, name)) for name in FILES])
+    return np.concatenate([kept_vectors(model, kept, name, pictures_in(data, name)) for name in FILES])
 
 
 def of_crops(model: Model, data: Path, kept: Path) -> Floats:
     """What cropping and mirroring does to embeddings: differences (n, D) for some pictures of each file."""
     rng, differences = np.random.default_rng(0), []
     for name in CROPPED_FILES:
-        whole = _kept(model, kept, name, _pictures(data, name))[:CROPPED]
-        crops = (_varied(picture, rng) for picture in islice(_pictures(data, name), CROPPED))
-        differences.append(_kept(model, kept, f"{name}-crops", crops) - whole)
+        whole = kept_vectors(model, kept, name, pictures_in(data, name))[:CROPPED]
+        crops = (_varied(picture, rng) for picture in islice(pictures_in(data, name), CROPPED))
+        differences.append(kept_vectors(model, kept, f"{name}-crops", crops) - whole)
     return np.concatenate(differences)
 
 
@@ -67,9 +67,9 @@ def of_texts(model: Model, data: Path, count: int) -> Floats:
     return model.encoder.texts([WAYS[row % len(WAYS)].format(name) for row, name in enumerate(names)])
 
 
-def _kept(model: Model, kept: Path, name: str, pictures: Iterable[Image.Image]) -> Floats:
+def kept_vectors(model: Model, folder: Path, name: str, pictures: Iterable[Image.Image]) -> Floats:
     """Read the vectors (N, D) from the folder, or encode the pictures and keep them there."""
-    path = kept / f"{model.checksum[:12]}-{name.replace('/', '-')}.npy"
+    path = folder / f"{model.checksum[:12]}-{name.replace('/', '-')}.npy"
     if not path.exists():
         preprocess, pixels, vectors = preprocessor(model.config.image_form), [], []
         for picture in tqdm(pictures, unit="picture", desc=name, disable=None):
@@ -78,13 +78,14 @@ def _kept(model: Model, kept: Path, name: str, pictures: Iterable[Image.Image]) 
                 vectors.append(model.encoder.pictures(pixels))
                 pixels = []
         vectors += [model.encoder.pictures(pixels)] if pixels else []
-        kept.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         np.save(path, np.concatenate(vectors))
     found: Floats = np.load(path)
     return found
 
 
-def _pictures(data: Path, name: str) -> Iterator[Image.Image]:
+def pictures_in(data: Path, name: str) -> Iterator[Image.Image]:
+    """Yield the pictures of a parquet file."""
     for batch in pyarrow.parquet.ParquetFile(data / f"{name}.parquet").iter_batches(1000, columns=["image"]):
         for row in batch.column("image").to_pylist():
             yield Image.open(io.BytesIO(row["bytes"])).convert("RGB")

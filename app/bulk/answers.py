@@ -33,6 +33,12 @@ class Answers:
         """Let the next run have the folder."""
         self._shards.close()
 
+    def labels_of(self, vector: Floats, threshold: float) -> list[str]:
+        """Return the labels that an embedding (D,) has with at least a probability; none where it is unknown."""
+        answer = self._recogniser.recognise(vector, top_k=self._top_k, threshold=THRESHOLD)
+        pairs = zip(answer.labels, answer.ranking.probabilities, strict=False)
+        return [label.name for label, probability in pairs if probability >= threshold and answer.known is not False]
+
     def _row(self, picture: Embedded, vector: Floats) -> dict[str, object]:
         answer = self._recogniser.recognise(vector, top_k=self._top_k, threshold=THRESHOLD)
         ranking = answer.ranking

@@ -20,12 +20,14 @@ from app.bulk import Embedded, Sink
 from app.bulk.answers import Answers
 from app.bulk.files import open_files
 from app.bulk.index import Index
+from app.bulk.sidecar import Sidecars
 from app.bulk.sources import Unit, find_units
 from app.bulk.work import Worker
 from app.classify import recogniser_for
 from app.components import Model, open_contents, open_model
 from app.contents import MAX_ID
 from app.errors import InvalidRequest, NotFound, SourceError
+from app.s3 import SCHEME
 from app.settings import Settings
 
 PART_BYTES = 64 * 1024 * 1024  # of originals that are stored at once
@@ -39,6 +41,8 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     """
     if options.part < 1 or (options.action == "classify" and options.top_k < 1):
         raise InvalidRequest("--part and --top-k are at least 1")
+    if options.action == "classify" and options.sidecar and options.source.startswith(SCHEME):
+        raise InvalidRequest("--sidecar writes files beside the pictures: the source has to be a folder or a file")
     if options.action == "index" and not 0 < len(options.collection) <= MAX_ID:
         raise InvalidRequest(f"--collection: {len(options.collection)} characters were found; it has 1 to {MAX_ID}")
     begun = time.monotonic()
@@ -105,7 +109,11 @@ def _answers(settings: Settings, model: Model, options: argparse.Namespace) -> t
     """A folder of answers, and where the bad pictures are listed."""
     recogniser = recogniser_for(settings, model, options.labels)
     made_with = {"source": options.source.rstrip("/"), "model": model.name, "checksum": model.checksum}
-    sink = Answers(options.out, options.format, recogniser, options.top_k, made_with)
+    if options.sidecar:
+        made_with |= {"sidecar": options.sidecar, "threshold": options.threshold}
+    sink: Sink = Answers(options.out, options.format, recogniser, options.top_k, made_with)
+    if options.sidecar:
+        sink = Sidecars(sink, Path(options.source), options.threshold)
     return sink, options.report or options.out / "bad.jsonl"
 
 

@@ -43,7 +43,8 @@ def find_units(files: Files) -> list[Unit]:
     """Find all units, in a stable order; raises InvalidRequest for no unit, or where pyarrow is missing."""
     units: list[Unit] = []
     for name, size in files.list():
-        units += _groups(files, name) if name.endswith(".parquet") else [Unit(name, size=size)]
+        if not name.lower().endswith(".xmp"):  # a sidecar, which is no picture
+            units += _groups(files, name) if name.endswith(".parquet") else [Unit(name, size=size)]
     if not units:
         raise InvalidRequest("there is no file in the source")
     return units

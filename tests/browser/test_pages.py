@@ -2,9 +2,13 @@
 
 import re
 
+from larder_client import Larder
+from PIL import Image
 from playwright.sync_api import expect
 
 from harness.server import ROOT
+from tests.browser.test_access import faults
+from tests.fakes import as_bytes
 
 SAMPLES = ROOT / "samples"
 VERDICT = re.compile("Confident|Unsure|Unknown")
@@ -78,3 +82,40 @@ def test_contents_are_added_and_found(open_page, picture):
     page.get_by_role("button", name="More like this").first.click()
     expect(page.get_by_text("More like default/")).to_be_visible()
     expect(page.get_by_role("img", name=re.compile("^picture"))).to_have_count(10)
+
+
+def test_a_question_is_weighted_and_copies_are_deleted(site, open_page, picture):
+    """This picture, plus "green", minus "apple", with a least cosine; then its smaller copy is found and deleted."""
+    with Larder(f"{site.url}/api") as larder:
+        for path in SAMPLES.glob("*.jpg"):
+            larder.put_picture(f"shop/{path.stem}", path, metadata={"file": path.name}, collection="shop", shrink=False)
+    page = open_page("search", height=1000)
+    page.get_by_role("textbox", name="In the collection").fill("shop")
+    page.get_by_role("textbox", name="Text", exact=True).fill("a granny smith apple")
+    page.get_by_role("textbox", name="Text", exact=True).press("Enter")
+    page.get_by_role("button", name="More like this").first.click()
+    expect(page.get_by_text("More like shop/granny-smith-apple")).to_be_visible()
+    page.get_by_role("textbox", name="And more like").fill("green")
+    page.get_by_role("textbox", name="But less like").fill("an apple")
+    page.get_by_role("textbox", name="But less like").press("Enter")
+    for _ in range(4):
+        page.get_by_role("slider", name="Cosine at least").press("ArrowRight")
+    expect(page.get_by_text("file: lime.jpg")).to_be_visible()
+    expect(page.get_by_text("file: red-bell-pepper.jpg")).to_have_count(0)
+    picture(page, "weighted")
+    assert faults(page) == []
+    small = as_bytes(Image.open(SAMPLES / "granny-smith-apple.jpg").resize((240, 240)), "JPEG")
+    with Larder(f"{site.url}/api") as larder:
+        larder.put_picture("shop/small", small, metadata={"file": "small.jpg"}, collection="shop")
+    page.get_by_role("link", name="Duplicates").click()
+    page.get_by_role("textbox", name="In the collection").fill("shop")
+    page.get_by_role("button", name="Look for duplicates").click()
+    expect(page.get_by_text("Keep granny-smith-apple.jpg: most pixels")).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("^picture shop/"))).to_have_count(2)
+    picture(page, "duplicates")
+    assert faults(page) == []
+    page.get_by_role("button", name="Delete the marked ones").click()
+    expect(page.get_by_text("No duplicates are left")).to_be_visible()
+    with Larder(f"{site.url}/api") as larder:
+        assert "shop/small" not in [each.id for each in larder.contents("shop")]
+        larder.delete_collection("shop")
