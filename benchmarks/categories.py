@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from app.components import Model
 from app.model.engines import Floats
+from app.recognition.calibration import accuracy, calibration_error
 from app.recognition.zero_shot import softmax
-from app.training.scoring import accuracy, calibration_error
 from benchmarks.accuracy import FINE, read
 from benchmarks.offline import encode_pictures, open_offline
 

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from app.components import Model
+from app.evaluation.confidence import auroc
 from app.model.engines import Floats
-from app.training.scoring import auroc
 from benchmarks.accuracy import read
 from benchmarks.offline import encode_pictures, open_offline
 from benchmarks.pairs import compose

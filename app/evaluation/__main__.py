@@ -1,182 +1,173 @@
 """The commands: `python -m app.evaluation compare`, `baseline`, `calibrate`, `confidence`, `likeness` and others."""
 
 import argparse
+import importlib
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from app.errors import LarderError
-from app.evaluation.options import Options
 from app.optional import need
 
 DATA = Path("data")  # where compiled models are kept
+LABELS = Path("labels")
+PICTURES = "parquet files (image, label), or folders with a subfolder for each class"
+MODULES = {"baseline": "cnn", "confidence": "calibrate"}  # of commands that do not have the name of theirs
+CNN_OPTIONS = (
+    ("architecture", "resnet18", "name of the network in timm"),
+    ("size", 128, "side of the pictures that it answers, in pixels"),
+    ("train-size", 96, "side of the pictures that it learns from, in pixels"),
+    ("epochs", 30, "passes over the training pictures"),
+    ("crop", 0.35, "smallest share of a picture that a random crop keeps"),
+    ("batch", 64, "pictures in a step"),
+    ("learning-rate", 2e-3, "highest learning rate"),
+    ("weight-decay", 0.05, "of AdamW"),
+    ("smoothing", 0.1, "label smoothing"),
+    ("seed", 0, "of the random numbers"),
+)
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(prog="python -m app.evaluation", description="Measure models on labelled pictures.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    add_compare(commands)
-    add_baseline(commands)
-    add_confidence(commands)
-    add_things(commands)
-    add_likeness(commands)
-    add_several(commands)
-    add_unseen(commands)
+
+    def add(name: str, about: str, bundle: bool = True) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=about)
+        if bundle:
+            command.add_argument("bundle", metavar="BUNDLE", help="name or folder of a model bundle")
+        return command
+
+    add_compare(add("compare", "compare CLIP and a CNN on the same test pictures: tables and plots", bundle=False))
+    add_baseline(add("baseline", "train the CNN of `compare`, and save its predictions", bundle=False))
+    add_confidence(add("confidence", "measure the calibration of a bundle, and `known`; writes nothing"))
+    calibrate = add("calibrate", "fit the temperature and the margin of `known`, and write them into the bundle")
+    add_confidence(calibrate)
+    for value in ("temperature", "known-margin", "label-cosine"):
+        calibrate.add_argument(f"--{value}", type=float, metavar="X", help=f"write this {value} instead of fitting one")
+    add_things(add("things", "measure names and `known` on photographs of everyday things"))
+    add_likeness(add("likeness", "fit how pictures are compared with examples, and write it into the bundle"))
+    add_several(add("several", "measure several frames of one thing, and shelves of several things"))
+    add_unseen(add("unseen", "measure classes that were left out of the training and taught later", bundle=False))
     return top
 
 
-def add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The command `compare`."""
-    compare = commands.add_parser("compare", help="every contestant on the same test pictures: report and plots")
-    compare.add_argument("--model", default="larder-small", metavar="BUNDLE", help="name or folder (%(default)s)")
-    add_data(compare)
-    compare.add_argument("--cnn", type=Path, metavar="FILE", help="the CNN's predictions, as `baseline` made them")
-    compare.add_argument("--out", type=Path, required=True, metavar="PLACE", help="PLACE.md, .json and PLACE-*.png")
-    compare.add_argument("--title", default="Comparison", help="of the report")
-    add_prompts(compare)
+def add_files(command: argparse.ArgumentParser, **defaults: Path) -> None:
+    """Files with a default, which the help shows."""
+    for name, default in defaults.items():
+        command.add_argument(f"--{name}", type=Path, default=default, metavar="FILE", help=f"{name} file (%(default)s)")
 
 
 def add_prompts(command: argparse.ArgumentParser) -> None:
-    """Prompts as the service has them, and pictures of other things."""
-    for name in ("templates", "background"):
-        file = Path(f"labels/{name}.txt")
-        command.add_argument(f"--{name}", type=Path, default=file, metavar="FILE", help="(%(default)s)")
-    command.add_argument(
-        "--others", type=Path, nargs="+", default=[], metavar="FILE", help="pictures that show none of the labels"
-    )
+    """Templates and background as the service has them, and the form of the output."""
+    add_files(command, templates=LABELS / "templates.txt", background=LABELS / "background.txt")
     command.add_argument("--json", action="store_true", help="print JSON")
 
 
-def add_confidence(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The commands `calibrate` and `confidence`."""
-    for name, about in (
-        ("calibrate", "fit temperature and known margin, and write both into the bundle"),
-        ("confidence", "measure them on other pictures, and write nothing"),
-    ):
-        command = commands.add_parser(name, help=about)
-        command.add_argument("bundle", metavar="BUNDLE", help="a bundle's name or folder")
-        command.add_argument("--data", type=Path, nargs="+", required=True, metavar="FILE", help="labelled pictures")
-        command.add_argument(
-            "--classes",
-            type=Path,
-            metavar="FILE",
-            help="the classes in the order of their numbers: a label file or CSV",
-        )
-        add_prompts(command)
-        if name == "calibrate":
-            for value in ("temperature", "known-margin", "label-cosine"):
-                about = "instead of the fitted one, where it was chosen on other pictures"
-                command.add_argument(f"--{value}", type=float, metavar="X", help=about)
+def add_classes(command: argparse.ArgumentParser, required: bool = False) -> None:
+    """The class list."""
+    about = "class list in the order of the numbers: a label file, or CSV with label and name"
+    command.add_argument("--classes", type=Path, required=required, metavar="FILE", help=about)
 
 
-def add_likeness(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The command `likeness`."""
-    likeness = commands.add_parser("likeness", help="how pictures are compared with examples: written into the bundle")
-    likeness.add_argument("bundle", metavar="BUNDLE", help="a bundle's name or folder")
-    likeness.add_argument(
-        "--data", type=Path, nargs="+", required=True, metavar="FILE", help="parquet files, or folders of classes"
-    )
-    likeness.add_argument("--classes", type=Path, metavar="FILE", help="the classes: a label file or CSV")
-    templates = Path("labels/templates.txt")
-    likeness.add_argument("--templates", type=Path, default=templates, metavar="FILE", help="(%(default)s)")
-    add_blend(likeness)
+def add_others(command: argparse.ArgumentParser) -> None:
+    """Pictures for `known`."""
+    about = "pictures that show none of the labels"
+    command.add_argument("--others", type=Path, nargs="+", default=[], metavar="FILE", help=about)
 
 
-def add_blend(command: argparse.ArgumentParser) -> None:
-    """How examples are weighed against texts."""
-    command.add_argument("--margin", type=float, default=0.14, metavar="X", help="for taught labels (%(default)s)")
-    command.add_argument("--scale", type=float, default=1.0, metavar="X", help="of what examples say (%(default)s)")
-
-
-def add_several(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The command `several`."""
-    several = commands.add_parser("several", help="frames of one thing, and shelves of several things")
-    several.add_argument("bundle", metavar="BUNDLE", help="a bundle's name or folder")
-    several.add_argument("--data", type=Path, nargs="+", required=True, metavar="FILE", help="parquet files")
-    several.add_argument("--classes", type=Path, required=True, metavar="FILE", help="the classes")
-    several.add_argument("--labels", type=Path, default=Path("labels/pantry.txt"), metavar="FILE", help="(%(default)s)")
-    several.add_argument("--frames", type=int, default=5, metavar="N", help="of one class together (%(default)s)")
-    several.add_argument("--shelves", type=int, default=60, metavar="N", help="composed and searched (%(default)s)")
-    several.add_argument("--threshold", type=float, default=0.8, metavar="X", help="of confident answers (%(default)s)")
-    for name in ("templates", "background"):
-        file = Path(f"labels/{name}.txt")
-        several.add_argument(f"--{name}", type=Path, default=file, metavar="FILE", help="(%(default)s)")
-    several.add_argument("--json", action="store_true", help="print JSON")
-
-
-def add_things(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The command `things`."""
-    things = commands.add_parser("things", help="photographs of everyday things: their names, and whether known")
-    things.add_argument("bundle", metavar="BUNDLE", help="a bundle's name or folder")
-    things.add_argument("--data", type=Path, required=True, metavar="FILE", help="parquet: image, synset, name")
-    things.add_argument("--half", choices=["first", "second"], help="of every two pictures; without it, all")
-    things.add_argument("--classes", type=Path, default=Path("labels/pantry.txt"), metavar="FILE", help="(%(default)s)")
-    things.add_argument(
-        "--wordnet", type=Path, default=Path("/usr/share/wordnet"), metavar="FOLDER", help="(%(default)s)"
-    )
-    for name in ("templates", "background"):
-        file = Path(f"labels/{name}.txt")
-        things.add_argument(f"--{name}", type=Path, default=file, metavar="FILE", help="(%(default)s)")
-    things.add_argument("--json", action="store_true", help="print JSON")
-
-
-def add_unseen(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The command `unseen`."""
-    unseen = commands.add_parser("unseen", help="teach classes that were left out of the training: tunes a tower each")
-    unseen.add_argument("data", type=Path, metavar="FOLDER", help="has grocery/ and cifar10/ in it")
-    unseen.add_argument("--keep", type=Path, default=Path("data/unseen"), metavar="DIR", help="the runs (%(default)s)")
-    unseen.add_argument("--labels", type=Path, default=Path("labels"), metavar="FOLDER", help="the label files")
-    unseen.add_argument("--splits", type=int, default=5, metavar="N", help="(%(default)s)")
-    unseen.add_argument("--leave", type=int, default=20, metavar="N", help="classes left out (%(default)s)")
-    unseen.add_argument("--steps", type=int, default=300, metavar="N", help="of each training (%(default)s)")
-    unseen.add_argument("--test", choices=["val", "test_sample"], default="val", help="the pictures (%(default)s)")
-    unseen.add_argument("--out", type=Path, metavar="FILE", help="where the figures go, as JSON")
-    unseen.add_argument("--json", action="store_true", help="print JSON")
-
-
-def add_data(command: argparse.ArgumentParser) -> None:
+def add_splits(command: argparse.ArgumentParser) -> None:
     """The labelled pictures of a comparison."""
-    about = "parquet files, or folders with one folder a class"
-    command.add_argument("--train", type=Path, nargs="+", required=True, metavar="FILE", help=f"to learn from: {about}")
-    command.add_argument(
-        "--val",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="FILE",
-        help="to decide by (a random tenth of --train, 2,000 at most)",
-    )
-    command.add_argument("--test", type=Path, nargs="+", required=True, metavar="FILE", help="to report on")
-    command.add_argument(
-        "--classes", type=Path, metavar="FILE", help="the classes in the order of their numbers: a label file or CSV"
-    )
+    for name, needed, about in (
+        ("train", True, f"training pictures: {PICTURES}"),
+        ("val", False, "pictures for choices (default: a tenth of --train, at most 2,000)"),
+        ("test", True, "test pictures"),
+    ):
+        command.add_argument(f"--{name}", type=Path, nargs="+", required=needed, default=[], metavar="FILE", help=about)
+    add_classes(command)
 
 
-def add_baseline(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The command `baseline`."""
-    baseline = commands.add_parser("baseline", help="train the CNN and keep its predictions")
-    add_data(baseline)
-    baseline.add_argument("--out", type=Path, required=True, metavar="FILE", help="where the predictions go (.npz)")
-    baseline.add_argument("--weights", type=Path, metavar="FILE", help="where the weights go, when they are wanted")
-    baseline.add_argument("--threads", type=int, default=0, metavar="N", help="processor threads (0: all)")
-    baseline.add_argument("--pretrained", action="store_true", help="start from ImageNet's weights, downloaded by timm")
-    baseline.add_argument(
-        "--tuned",
-        type=Path,
-        metavar="FILE",
-        help="tune EfficientNet-Lite0 instead, as larder-small is; FILE: a parquet file of pictures for backgrounds",
+def add_compare(command: argparse.ArgumentParser) -> None:
+    """Options of `compare`."""
+    command.add_argument("--model", default="larder-small", metavar="BUNDLE", help="name or folder (%(default)s)")
+    add_splits(command)
+    command.add_argument("--cnn", type=Path, metavar="FILE", help="predictions that `baseline` saved")
+    command.add_argument(
+        "--out", type=Path, required=True, metavar="PLACE", help="write PLACE.md, .json and PLACE-*.png"
     )
-    baseline.add_argument(
-        "--keep", type=Path, default=DATA / "training/cnn", metavar="DIR", help="of --tuned (%(default)s)"
+    command.add_argument("--title", default="Comparison", help="title of the report")
+    add_others(command)
+    add_prompts(command)
+
+
+def add_baseline(command: argparse.ArgumentParser) -> None:
+    """Options of `baseline`."""
+    add_splits(command)
+    command.add_argument("--out", type=Path, required=True, metavar="FILE", help="write the predictions here (.npz)")
+    command.add_argument("--weights", type=Path, metavar="FILE", help="write the weights here")
+    command.add_argument("--threads", type=int, default=0, metavar="N", help="number of threads (0: one for each core)")
+    command.add_argument("--pretrained", action="store_true", help="start from ImageNet's weights, downloaded by timm")
+    tuned = "tune EfficientNet-Lite0 instead, on backgrounds from this parquet file of pictures"
+    command.add_argument("--tuned", type=Path, metavar="FILE", help=tuned)
+    keep = DATA / "training/cnn"
+    command.add_argument("--keep", type=Path, default=keep, metavar="DIR", help="folder of that run (%(default)s)")
+    for name, default, about in CNN_OPTIONS:
+        kind: Any = type(default)
+        command.add_argument(f"--{name}", type=kind, default=default, metavar="X", help=f"{about} (%(default)s)")
+
+
+def add_confidence(command: argparse.ArgumentParser) -> None:
+    """Options of `calibrate` and `confidence`."""
+    command.add_argument("--data", type=Path, nargs="+", required=True, metavar="FILE", help=PICTURES)
+    add_classes(command)
+    add_others(command)
+    add_prompts(command)
+
+
+def add_likeness(command: argparse.ArgumentParser) -> None:
+    """Options of `likeness`."""
+    command.add_argument("--data", type=Path, nargs="+", required=True, metavar="FILE", help=PICTURES)
+    add_classes(command)
+    add_files(command, templates=LABELS / "templates.txt")
+    command.add_argument("--margin", type=float, default=0.14, metavar="X", help="of taught labels (%(default)s)")
+    command.add_argument("--scale", type=float, default=1.0, metavar="X", help="weight of examples (%(default)s)")
+
+
+def add_several(command: argparse.ArgumentParser) -> None:
+    """Options of `several`."""
+    command.add_argument("--data", type=Path, nargs="+", required=True, metavar="FILE", help=PICTURES)
+    add_classes(command, required=True)
+    add_files(command, labels=LABELS / "pantry.txt")
+    command.add_argument("--frames", type=int, default=5, metavar="N", help="pictures of one class (%(default)s)")
+    command.add_argument("--shelves", type=int, default=60, metavar="N", help="shelves to compose (%(default)s)")
+    command.add_argument("--threshold", type=float, default=0.8, metavar="X", help="of confident answers (%(default)s)")
+    add_prompts(command)
+
+
+def add_things(command: argparse.ArgumentParser) -> None:
+    """Options of `things`."""
+    command.add_argument("--data", type=Path, required=True, metavar="FILE", help="parquet file: image, synset, name")
+    command.add_argument("--half", choices=["first", "second"], help="half of the pictures (default: all)")
+    add_files(command, classes=LABELS / "pantry.txt", wordnet=Path("/usr/share/wordnet"))
+    add_prompts(command)
+
+
+def add_unseen(command: argparse.ArgumentParser) -> None:
+    """Options of `unseen`."""
+    command.add_argument("data", type=Path, metavar="FOLDER", help="folder with grocery/ and cifar10/")
+    keep = DATA / "unseen"
+    command.add_argument("--keep", type=Path, default=keep, metavar="DIR", help="folder of the runs (%(default)s)")
+    command.add_argument(
+        "--labels", type=Path, default=LABELS, metavar="DIR", help="folder of label files (%(default)s)"
     )
-    for field in fields(Options):
-        if field.name != "pretrained":
-            name = "--" + field.name.replace("_", "-")
-            kind = type(field.default)
-            baseline.add_argument(name, type=kind, default=field.default, metavar="X", help="(%(default)s)")
+    command.add_argument("--splits", type=int, default=5, metavar="N", help="random splits (%(default)s)")
+    command.add_argument("--leave", type=int, default=20, metavar="N", help="classes left out of each (%(default)s)")
+    command.add_argument("--steps", type=int, default=300, metavar="N", help="training steps of each (%(default)s)")
+    command.add_argument("--test", choices=["val", "test_sample"], default="val", help="pictures (%(default)s)")
+    command.add_argument("--out", type=Path, metavar="FILE", help="write the figures here, as JSON")
+    command.add_argument("--json", action="store_true", help="print JSON")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -184,19 +175,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
     options = parser().parse_args(words)
     options.typed = command_line(words)
-    run = {
-        "compare": compare,
-        "baseline": baseline,
-        "calibrate": confidence,
-        "confidence": confidence,
-        "things": things,
-        "likeness": likeness,
-        "several": several,
-        "unseen": unseen,
-    }
     try:
         need("evaluation", ("pyarrow",), "requirements-model.txt")
-        return run[options.command](options)
+        module = importlib.import_module(f"app.evaluation.{MODULES.get(options.command, options.command)}")
+        status: int = module.run(options, DATA)
+        return status
     except LarderError as error:
         print(f"larder: {error}", file=sys.stderr)
         return 2
@@ -206,87 +189,6 @@ def command_line(words: Sequence[str]) -> str:
     """The command as typed; of files outside of this folder the last two parts are kept."""
     shown = [f"DATA/{'/'.join(Path(word).parts[-2:])}" if word.startswith(("/", "..")) else word for word in words]
     return "python -m app.evaluation " + shlex.join(shown)
-
-
-def compare(options: argparse.Namespace) -> int:
-    """Compare, and write the report."""
-    from app.evaluation.compare import compare
-    from app.evaluation.data import read_files, read_splits, shown
-    from app.evaluation.model import open_measured
-    from app.evaluation.predictions import Predictions
-    from app.evaluation.report import as_json, figures, write_report
-    from app.recognition.vocabulary import read_prompts
-
-    splits = read_splits(options.train, options.val, options.test, options.classes)
-    kept = Predictions.load(options.cnn, splits.digest()) if options.cnn else None
-    others = {shown(path): read_files(path) for path in options.others}
-    model = open_measured(options.model, DATA)
-    prompts = read_prompts(options.templates), read_prompts(options.background)
-    found, table = compare(options.title, options.typed, model, splits, prompts, others, kept)
-    paths = write_report(found, table, options.out)
-    print(as_json(found) if options.json else figures(found) + "\nwritten: " + ", ".join(map(str, paths)))
-    return 0
-
-
-def things(options: argparse.Namespace) -> int:
-    """Measure photographs of everyday things."""
-    from app.evaluation.things import run
-
-    return run(options, DATA)
-
-
-def confidence(options: argparse.Namespace) -> int:
-    """Fit and write, or measure alone."""
-    from app.evaluation.calibrate import run
-
-    return run(options, DATA)
-
-
-def likeness(options: argparse.Namespace) -> int:
-    """Fit the likeness of pictures."""
-    from app.evaluation.likeness import run
-
-    return run(options, DATA)
-
-
-def several(options: argparse.Namespace) -> int:
-    """Measure frames and shelves."""
-    from app.evaluation.several import run
-
-    return run(options, DATA)
-
-
-def unseen(options: argparse.Namespace) -> int:
-    """Leave classes out, train, teach them, measure."""
-    from app.evaluation.unseen import run
-
-    return run(options)
-
-
-def baseline(options: argparse.Namespace) -> int:
-    """Train the CNN."""
-    import torch
-
-    from app.evaluation.baseline import train_baseline
-    from app.evaluation.data import read_splits
-
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    splits = read_splits(options.train, options.val, options.test, options.classes)
-    if options.tuned:
-        from app.evaluation.tuned import tune_baseline
-
-        predictions, weights = tune_baseline(splits, options.tuned, options.keep, options.typed, options.seed)
-    else:
-        chosen = Options(**{field.name: getattr(options, field.name) for field in fields(Options)})
-        predictions, weights = train_baseline(chosen, splits, options.typed)
-    predictions.save(options.out)
-    if options.weights:
-        options.weights.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(weights, options.weights)
-    for name, part, logits in (("val", splits.val, predictions.val), ("test", splits.test, predictions.test)):
-        print(f"{name}: top-1 {(logits.argmax(axis=1) == part.labels).mean():.1%} of {len(part.labels)} pictures")
-    return 0
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from app.evaluation.confidence import (
 )
 from app.evaluation.data import folder_classes, read_classes, read_files, read_pictures, shown
 from app.evaluation.model import open_measured
-from app.model.bundle import Calibration, open_bundle
+from app.model.bundle import update_config
 from app.recognition.vocabulary import read_prompts
 
 NUMBERS = {
@@ -27,7 +27,7 @@ NUMBERS = {
     "calibration error": "calibration_error",
     "negative log likelihood": "negative_log_likelihood",
     "margin of known": "known_margin",
-    "labelled pictures known": "rightly_known",
+    "labelled pictures known": "true_positive_rate",
 }
 
 
@@ -51,20 +51,10 @@ def run(options: argparse.Namespace, data: Path) -> int:
         chosen = {name: getattr(options, name) for name in ("temperature", "known_margin", "label_cosine")}
         told = {name: value for name, value in chosen.items() if value is not None}
         calibration = fit(found).model_copy(update=told)
-        write_calibration(model.bundle.folder, calibration)
+        update_config(model.bundle.folder, calibration=calibration)
         columns["after"] = judge(found, calibration)
     print(json.dumps({name: asdict(each) for name, each in columns.items()}) if options.json else table(columns))
     return 0
-
-
-def write_calibration(folder: Path, calibration: Calibration) -> None:
-    """Change the one field of config.json, all of it or nothing; the bundle opens afterwards as before."""
-    path = folder / "config.json"
-    config = json.loads(path.read_text(encoding="utf-8")) | {"calibration": calibration.model_dump(exclude_unset=True)}
-    part = folder / "config.json.part"
-    part.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(path)
-    open_bundle(folder)
 
 
 def table(columns: dict[str, Confidence]) -> str:
@@ -77,7 +67,7 @@ def table(columns: dict[str, Confidence]) -> str:
     ]
     for same in zip(*(each.known for each in every), strict=True):
         lines.append(_line(f"AUROC of known against {same[0].others}", [each.auroc for each in same]))
-        lines.append(_line(f"  wrongly known of {same[0].pictures}", [each.wrongly_known for each in same]))
+        lines.append(_line(f"  wrongly known of {same[0].pictures}", [each.false_positive_rate for each in same]))
     return "\n".join(lines)
 
 

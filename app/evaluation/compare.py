@@ -1,27 +1,31 @@
-"""The comparison: every contestant answers the same test pictures."""
+"""The command `compare`: every contestant answers the same test pictures."""
 
+import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import confusion_matrix
 
+from app.evaluation.cnn import Predictions, build
 from app.evaluation.confidence import DRAWN_NAME, REPORT_SEED, Confidence, Words, drawn_pictures, evidence, judge, words
-from app.evaluation.data import Numbers, Pictures, Splits
-from app.evaluation.figures import Answers, Figures, confusion, measure
-from app.evaluation.heads import SHOTS, Head, Vectors, linear_probe, nearest, prototypes, text_heads
-from app.evaluation.model import Measured
-from app.evaluation.predictions import Predictions
-from app.evaluation.wording import CNN
+from app.evaluation.data import Numbers, Pictures, Splits, read_files, read_splits, shown
+from app.evaluation.figures import Answers, Figures, measure
+from app.evaluation.heads import CNN, SHOTS, Head, Vectors, linear_probe, nearest, prototypes, text_heads
+from app.evaluation.model import Measured, open_measured
+from app.evaluation.speed import bundle_milliseconds, milliseconds, network_milliseconds
 from app.recognition.calibration import accuracy
+from app.recognition.vocabulary import read_prompts
 
 SEEDS = 10  # draws of the few pictures
 
 
 @dataclass(frozen=True)
 class Shots:
-    """Top-1 with so many pictures a class: the mean over some draws, and the worst and the best of them."""
+    """Top-1 with `shots` training pictures a class: mean, minimum and maximum over some draws."""
 
     shots: int
     mean: float
@@ -31,7 +35,7 @@ class Shots:
 
 @dataclass(frozen=True)
 class Pair:
-    """How much more often the first of two contestants is right, and the standard error of that."""
+    """How much more often the first of two contestants is right, and the standard error of that, picture by picture."""
 
     first: str
     second: str
@@ -41,7 +45,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All that the report says."""
+    """All that the report shows."""
 
     title: str
     command: str
@@ -58,6 +62,10 @@ class Comparison:
     cnn: dict[str, Any] | None
     confidence: Confidence
 
+    def contestant(self, name: str) -> Figures:
+        """The figures of one contestant; raises StopIteration where it did not take part."""
+        return next(each for each in self.contestants if each.name == name)
+
 
 @dataclass(frozen=True)
 class Encoded:
@@ -66,6 +74,21 @@ class Encoded:
     train: Vectors
     val: Vectors
     test: Vectors
+
+
+def run(options: argparse.Namespace, data: Path) -> int:
+    """Compare, and write the report; `data` is where compiled models are kept. Returns the exit status."""
+    from app.evaluation.report import as_json, figures, write_report
+
+    splits = read_splits(options.train, options.val, options.test, options.classes)
+    kept = Predictions.load(options.cnn, splits.digest()) if options.cnn else None
+    others = {shown(path): read_files(path) for path in options.others}
+    model = open_measured(options.model, data)
+    prompts = read_prompts(options.templates), read_prompts(options.background)
+    found, table = compare(options.title, options.typed, model, splits, prompts, others, kept)
+    paths = write_report(found, table, options.out)
+    print(as_json(found) if options.json else figures(found) + "\nwritten: " + ", ".join(map(str, paths)))
+    return 0
 
 
 def compare(
@@ -104,7 +127,7 @@ def compare(
         cnn=kept.facts() if kept else None,
         confidence=confidence_of(model, words(model, splits.labels, *prompts), encoded.test, others),
     )
-    return found, confusion(answers[1].test.argmax(axis=1), test, count)
+    return found, confusion_matrix(test, answers[1].test.argmax(axis=1), labels=range(count))
 
 
 def encode_splits(model: Measured, splits: Splits) -> Encoded:
@@ -118,8 +141,6 @@ def encode_splits(model: Measured, splits: Splits) -> Encoded:
 
 def clip_answers(model: Measured, splits: Splits, encoded: Encoded, templates: Sequence[str]) -> list[Answers]:
     """What CLIP's vectors answer with each head."""
-    from app.evaluation.speed import bundle_milliseconds, milliseconds
-
     heads = [
         *text_heads(splits.classes, templates, model.encoder, model.config.logit_scale),
         linear_probe(encoded.train, encoded.val),
@@ -139,9 +160,6 @@ def clip_answers(model: Measured, splits: Splits, encoded: Encoded, templates: S
 
 def cnn_answers(kept: Predictions, classes: int) -> Answers:
     """What the CNN answered; its speed is that of the same network with other weights, on this machine."""
-    from app.evaluation.cnn import build
-    from app.evaluation.speed import network_milliseconds
-
     network, _ = build(kept.architecture, classes, kept.size)
     took = network_milliseconds(network, kept.size)
     size = 4 * sum(weight.numel() for weight in network.parameters()) / 1e6

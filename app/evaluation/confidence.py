@@ -6,16 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
+from sklearn.metrics import roc_auc_score
 
 from app.evaluation.data import Numbers, Pictures
+from app.evaluation.drawn import KINDS, draw
 from app.evaluation.model import Measured
 from app.model.bundle import Calibration
 from app.model.engines import Floats
-from app.recognition.calibration import accuracy, auroc, calibration_error, fit_margin, fit_temperature
+from app.recognition.calibration import accuracy, calibration_error, fit_margin, fit_temperature
 from app.recognition.labels import Label
 from app.recognition.vocabulary import encode
 from app.recognition.zero_shot import softmax
-from app.training.drawn import KINDS, draw
 
 DRAWN = 300
 DRAWN_SIZE = 160  # pixels
@@ -52,7 +53,7 @@ class Known:
     others: str
     pictures: int
     auroc: float
-    wrongly_known: float | None
+    false_positive_rate: float | None
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Confidence:
     negative_log_likelihood: float
     """Mean negative logarithm of the right label's probability."""
     known_margin: float | None
-    rightly_known: float | None
+    true_positive_rate: float | None
     known: list[Known]
 
 
@@ -79,11 +80,11 @@ def words(model: Measured, labels: Sequence[Label], templates: Sequence[str], ba
 
 def drawn_pictures(seed: int) -> list[bytes]:
     """Noise, plain colours, gradients, stripes and checks as PNG files."""
-    dice = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     files = []
     for place in range(DRAWN):
         file = io.BytesIO()
-        Image.fromarray(draw(place % len(KINDS), DRAWN_SIZE, dice).transpose(1, 2, 0)).save(file, "PNG")
+        Image.fromarray(draw(place % len(KINDS), DRAWN_SIZE, rng).transpose(1, 2, 0)).save(file, "PNG")
         files.append(file.getvalue())
     return files
 
@@ -105,6 +106,12 @@ def evidence(vectors: Floats, labels: Numbers, spoken: Words, scale: float, othe
     logits = np.float32(scale) * (vectors @ spoken.prototypes.T)
     leads = {name: _leads(some, spoken) for name, some in others.items()}
     return Evidence(logits, scale, labels, _leads(vectors, spoken), leads)
+
+
+def auroc(positive: Floats, negative: Floats) -> float:
+    """The area under the ROC curve of scores of the one kind (N,) against those of the other (M,)."""
+    kinds = np.repeat([1, 0], [len(positive), len(negative)])
+    return float(roc_auc_score(kinds, np.concatenate([positive, negative])))
 
 
 def _leads(vectors: Floats, spoken: Words) -> Floats:
@@ -136,7 +143,7 @@ def judge(found: Evidence, calibration: Calibration | None) -> Confidence:
         calibration_error=calibration_error(probabilities, found.labels),
         negative_log_likelihood=float(-np.log(right + 1e-12).mean()),
         known_margin=margin,
-        rightly_known=None if margin is None else float((found.leads > margin).mean()),
+        true_positive_rate=None if margin is None else float((found.leads > margin).mean()),
         known=[
             Known(
                 name, len(leads), auroc(found.leads, leads), None if margin is None else float((leads > margin).mean())

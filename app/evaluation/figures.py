@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.metrics import confusion_matrix
 
 from app.evaluation.data import Numbers
 from app.model.engines import Floats
@@ -25,7 +26,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class Confused:
-    """So many pictures of the one class were taken for the other."""
+    """How many pictures of one class were taken for another."""
 
     shown: str
     answered: str
@@ -41,8 +42,8 @@ class Figures:
     made: str
     top_1: float
     top_5: float
-    surplus: float
-    """Mean probability of the best class less the share that is right: above 0 it is too sure, below 0 too modest."""
+    overconfidence: float
+    """Mean probability of the best class less the share that is right; below 0 it is underconfident."""
     calibration_error: float
     calibrated_error: float
     """With the temperature that fits val."""
@@ -50,7 +51,7 @@ class Figures:
     milliseconds: float
     megabytes: float
     per_class: list[float | None]
-    """Share of a class's pictures that are recognised; None where the test has none."""
+    """Recall of each class; None where the test has no pictures of it."""
     confused: list[Confused]
     reliability: list[Bin]
     """With that temperature."""
@@ -72,40 +73,27 @@ def measure(answers: Answers, val: Numbers, test: Numbers, classes: list[str]) -
     """All figures of a contestant, given the right classes (N,)."""
     logits = answers.test
     temperature = fit_temperature(answers.val, val)
-    plain, fitted = softmax(logits), softmax(logits / np.float32(temperature))
-    table = confusion(logits.argmax(axis=1), test, len(classes))
+    raw, fitted = softmax(logits), softmax(logits / np.float32(temperature))
+    table = confusion_matrix(test, logits.argmax(axis=1), labels=range(len(classes)))
     return Figures(
         name=answers.name,
         made=answers.made,
         top_1=accuracy(logits, test),
-        top_5=top(logits, test, 5),
-        surplus=float(plain.max(axis=1).mean()) - accuracy(logits, test),
-        calibration_error=calibration_error(plain, test),
+        top_5=accuracy(logits, test, 5),
+        overconfidence=float(raw.max(axis=1).mean()) - accuracy(logits, test),
+        calibration_error=calibration_error(raw, test),
         calibrated_error=calibration_error(fitted, test),
         temperature=temperature,
         milliseconds=answers.milliseconds,
         megabytes=answers.megabytes,
-        per_class=recognised(table),
+        per_class=recall(table),
         confused=most_confused(table, classes),
         reliability=reliability(fitted, test),
     )
 
 
-def top(logits: Floats, labels: Numbers, k: int) -> float:
-    """Share of pictures whose class is among the best `k`; of equals the first ones count."""
-    order = np.argsort(-logits, axis=1, kind="stable")[:, :k]
-    return float((order == labels[:, None]).any(axis=1).mean())
-
-
-def confusion(answered: Numbers, labels: Numbers, classes: int) -> Numbers:
-    """How often (C, C) each class was answered, a row for each that is shown."""
-    table = np.zeros((classes, classes), np.int64)
-    np.add.at(table, (labels, answered), 1)
-    return table
-
-
-def recognised(table: Numbers) -> list[float | None]:
-    """The share of each class's pictures that is right, from a confusion table."""
+def recall(table: Numbers) -> list[float | None]:
+    """The recall of each class from a confusion matrix (C, C); None where a class has no pictures."""
     shown = table.sum(axis=1)
     return [int(table[c, c]) / int(shown[c]) if shown[c] else None for c in range(len(table))]
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.evaluation.data import Numbers
-from app.evaluation.wording import NEAREST, ONE, PROBE, SERVED
 from app.model.encoder import Encoder, unit
 from app.model.engines import Floats
 from app.recognition.calibration import accuracy
 from app.recognition.labels import Label
 from app.recognition.vocabulary import encode
 
+ONE, SERVED, PROBE, NEAREST, CNN = "zero-shot (one prompt)", "zero-shot (templates)", "linear probe", "k-nearest", "CNN"
 STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)  # of the linear probe: the smaller, the more it is held back
 NEIGHBOURS = (1, 3, 5, 10, 20)
 SHARPNESS = 0.07  # how fast a neighbour's vote falls with its cosine; the temperature of DINO's k-NN
@@ -68,30 +68,33 @@ def linear_probe(train: Vectors, val: Vectors) -> Head:
 
 def nearest(train: Vectors, val: Vectors, classes: int) -> Head:
     """The nearest training pictures vote; how many is what is best on val."""
-
-    def voting(k: int) -> Callable[[Floats], Floats]:
-        return lambda vectors: votes(vectors, train, k, classes)
-
-    k = max(NEIGHBOURS, key=lambda k: accuracy(voting(k)(val.vectors), val.labels))
-    return Head(NEAREST, f"{k} of {len(train.labels):,} training pictures", voting(k), train.vectors.nbytes)
+    heads = {k: neighbours(train, k, classes) for k in NEIGHBOURS}
+    k = max(NEIGHBOURS, key=lambda k: accuracy(heads[k](val.vectors), val.labels))
+    return Head(NEAREST, f"{k} of {len(train.labels):,} training pictures", heads[k], train.vectors.nbytes)
 
 
-def votes(vectors: Floats, train: Vectors, k: int, classes: int) -> Floats:
-    """Logarithm of the share (N, C) of the votes of the `k` nearest that each class has."""
-    shares = np.full((len(vectors), classes), 1e-4)  # who gets no vote is unlikely, not impossible
-    for rows in np.array_split(np.arange(len(vectors)), len(vectors) // 1000 + 1):
-        cosines = vectors[rows] @ train.vectors.T  # (n, M)
-        best = np.argpartition(-cosines, k - 1, axis=1)[:, :k]  # (n, k)
-        weights = np.exp((np.take_along_axis(cosines, best, axis=1) - 1) / SHARPNESS)
-        weights /= weights.sum(axis=1, keepdims=True)
-        np.add.at(shares, (rows[:, None], train.labels[best]), weights)
-    return np.asarray(np.log(shares / shares.sum(axis=1, keepdims=True)), np.float32)
+def neighbours(train: Vectors, k: int, classes: int) -> Callable[[Floats], Floats]:
+    """A function from vectors to the logarithm of the share (N, C) of the votes of the `k` nearest that a class has."""
+    from sklearn.neighbors import KNeighborsClassifier
+
+    def weights(distances: Floats) -> Floats:
+        votes: Floats = np.exp(-distances / SHARPNESS)
+        return votes
+
+    fitted = KNeighborsClassifier(k, weights=weights, metric="cosine").fit(train.vectors, train.labels)
+
+    def answer(vectors: Floats) -> Floats:
+        shares = np.full((len(vectors), classes), 1e-4)  # a class without votes is unlikely, not impossible
+        shares[:, fitted.classes_] += fitted.predict_proba(vectors)
+        return np.asarray(np.log(shares / shares.sum(axis=1, keepdims=True)), np.float32)
+
+    return answer
 
 
 def prototypes(train: Vectors, shots: int, classes: int, scale: float, seed: int) -> Head:
     """Each class is the mean of `shots` of its training pictures, drawn at random; fewer where it has not so many."""
-    dice = np.random.default_rng(seed)
-    order = dice.permutation(len(train.labels))
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(train.labels))
     chosen = [order[train.labels[order] == number][:shots] for number in range(classes)]
     means = unit(np.stack([train.vectors[rows].mean(axis=0) for rows in chosen]))
     return _linear(f"{shots} pictures a class", "mean of their vectors", scale * means)

@@ -1,14 +1,13 @@
 """The command that fits how a bundle's pictures are compared with examples, and writes it into the bundle."""
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
 
 from app.evaluation.data import Numbers, folder_classes, read_classes, read_pictures
 from app.evaluation.model import open_measured
-from app.model.bundle import LIKENESS, open_bundle, sha256_of
+from app.model.bundle import LIKENESS, update_config
 from app.model.encoder import unit
 from app.model.engines import Floats
 from app.recognition.few_shot import ImageAlignment
@@ -29,10 +28,7 @@ def run(options: argparse.Namespace, data: Path) -> int:
     fitted = fit(vectors, pictures.labels, prototypes, options.margin, options.scale)
     folder = model.bundle.folder
     fitted.save(folder / LIKENESS)
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    config["sha256"][LIKENESS] = sha256_of(folder / LIKENESS)
-    (folder / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    open_bundle(folder)
+    update_config(folder, [LIKENESS])
     print(f"{folder / LIKENESS}: fitted on {len(vectors)} pictures of {len(np.unique(pictures.labels))} classes")
     return 0
 

@@ -10,8 +10,7 @@ from PIL import Image
 
 from app.evaluation.compare import Comparison
 from app.evaluation.data import Numbers
-from app.evaluation.discussion import contestant, names
-from app.evaluation.wording import CNN, PROBE, SERVED
+from app.evaluation.heads import CNN, PROBE, SERVED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,8 +36,8 @@ def draw_all(found: Comparison, table: Numbers, place: Path) -> list[Path]:
 
 def by_class(found: Comparison) -> "Figure":
     """A line a class that the test shows, the best on top, with a mark for each of the main contestants."""
-    chosen = [name for name in (SERVED, PROBE, CNN) if name in names(found)]
-    shares = np.array([[np.nan if s is None else s for s in contestant(found, name).per_class] for name in chosen])
+    chosen = [name for name in (SERVED, PROBE, CNN) if name in [each.name for each in found.contestants]]
+    shares = np.array([[np.nan if s is None else s for s in found.contestant(name).per_class] for name in chosen])
     order = np.lexsort((shares.mean(axis=0), shares[0]))[: np.isfinite(shares[0]).sum()]  # NaN is sorted to the end
     lines = np.arange(len(order))
     figure, axes = _figure(8, 1.6 + 0.21 * len(order))

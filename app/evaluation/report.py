@@ -5,15 +5,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from app.evaluation.compare import SEEDS, Comparison
+from app.evaluation.compare import SEEDS, Comparison, Pair
 from app.evaluation.confidence import Confidence
 from app.evaluation.data import Numbers
-from app.evaluation.discussion import contestant, discuss
+from app.evaluation.heads import SERVED
 from app.evaluation.plots import draw_all
 from app.evaluation.speed import ROUNDS
-from app.evaluation.wording import SERVED, capital, percent
 
 DIGITS = 5
+CLEAR = 2.0  # standard errors
 
 HEAD = """# {title}
 
@@ -39,11 +39,15 @@ PLOTS = """## Plots
 
 
 def write_report(found: Comparison, table: Numbers, place: Path) -> list[Path]:
-    """`place`.json, `place`.md and the plots beside them; `table` is the confusion table of the served contestant."""
+    """`place`.json, `place`.md and the plots beside them; `table` is the confusion matrix of the served contestant.
+
+    `place`-notes.md, where somebody wrote one, is the page's section "What they say".
+    """
     place.parent.mkdir(parents=True, exist_ok=True)
-    data, text = (place.with_name(place.name + ending) for ending in (".json", ".md"))
+    data, text, notes = (place.with_name(place.name + ending) for ending in (".json", ".md", "-notes.md"))
     data.write_text(as_json(found), encoding="utf-8")
-    text.write_text(as_markdown(found, place.name), encoding="utf-8")
+    written = notes.read_text(encoding="utf-8") if notes.exists() else ""
+    text.write_text(as_markdown(found, place.name, written), encoding="utf-8")
     return [text, data, *draw_all(found, table, place)]
 
 
@@ -60,30 +64,37 @@ def _rounded(value: object) -> object:
     return [_rounded(each) for each in value] if isinstance(value, list) else value
 
 
-def as_markdown(found: Comparison, name: str) -> str:
+def as_markdown(found: Comparison, name: str, notes: str) -> str:
     """The page, for somebody who has not seen the code."""
     parts = [
         HEAD.format(**asdict(found) | {"contestants": len(found.contestants), "classes": len(found.classes)}),
+        f"## What they say\n\n{notes}" if notes else "",
         "## Figures\n\n" + figures(found),
-        "## What they say\n\n" + "\n\n".join(discuss(found)) + "\n",
+        "## Differences\n\n" + differences(found),
         PLOTS.format(name=name),
         "## Few pictures a class\n\n" + shots(found),
         "## Most often confused\n\n" + confused(found),
         confidence(found.confidence),
         "## Top-1 by class\n\n" + by_class(found),
     ]
-    return "\n".join(parts)
+    return "\n".join(part for part in parts if part)
 
 
 def figures(found: Comparison) -> str:
     """A line a contestant."""
     rows = [
         (
-            capital(each.name), each.made, percent(each.top_1), percent(each.top_5), f"{each.calibration_error:.3f}",
-            f"{each.calibrated_error:.3f}", f"{each.milliseconds:.2f}", f"{each.megabytes:.1f}",
+            each.name[0].upper() + each.name[1:],
+            each.made,
+            _percent(each.top_1),
+            _percent(each.top_5),
+            f"{each.calibration_error:.3f}",
+            f"{each.calibrated_error:.3f}",
+            f"{each.milliseconds:.2f}",
+            f"{each.megabytes:.1f}",
         )
         for each in found.contestants
-    ]  # fmt: skip
+    ]
     head = ("contestant", "made of", "top-1", "top-5", "calibration error", "after temperature", "ms a picture", "MB")
     notes = [
         f"Milliseconds: of one processor core, for a picture that is already decoded, every network on ONNX Runtime "
@@ -92,37 +103,53 @@ def figures(found: Comparison) -> str:
     ]
     if found.cnn:
         notes += [
-            f"The CNN took {found.cnn['cpu_minutes']} minutes of one processor to train, a small budget; what more "
-            "would give was not tried. What the training of CLIP took is in the bundle's MODEL_CARD.md.",
+            f"The CNN took {found.cnn['cpu_minutes']} minutes of processor time to train; what the training of CLIP "
+            "took is in the bundle's MODEL_CARD.md.",
             f"```\n{found.cnn['command']}\n```",
         ]
     return _table(head, rows, "llrrrrrr") + "\n" + "\n\n".join(notes) + "\n"
 
 
+def differences(found: Comparison) -> str:
+    """A line for every two contestants."""
+    rows = [
+        (each.first, each.second, f"{100 * each.difference:+.1f}", f"{100 * each.error:.1f}", _verdict(each))
+        for each in found.pairs
+    ]
+    head = ("contestant", "against", "difference in top-1, points", "standard error", "clear")
+    return _table(head, rows, "llrrl")
+
+
+def _verdict(pair: Pair) -> str:
+    return "yes" if abs(pair.difference) > CLEAR * pair.error else "no"
+
+
 def shots(found: Comparison) -> str:
     """A line for each number of pictures."""
-    rows = [(str(row.shots), percent(row.mean), percent(row.least), percent(row.most)) for row in found.shots]
+    rows = [(str(row.shots), _percent(row.mean), _percent(row.least), _percent(row.most)) for row in found.shots]
     return _table(("pictures a class", f"top-1, mean of {SEEDS} draws", "worst", "best"), rows, "rrrr")
 
 
 def confused(found: Comparison) -> str:
     """The pairs of the served contestant."""
-    rows = [(each.shown, each.answered, f"{each.count} of {each.of}") for each in contestant(found, SERVED).confused]
+    rows = [(each.shown, each.answered, f"{each.count} of {each.of}") for each in found.contestant(SERVED).confused]
     return f"By {SERVED}:\n\n" + _table(("shown", "answered", "pictures"), rows, "llr")
 
 
 def confidence(of: Confidence) -> str:
     """Calibration and `known` of the bundle as it is served."""
-    rows = [(each.others, f"{each.pictures:,}", f"{each.auroc:.4f}", _share(each.wrongly_known)) for each in of.known]
+    rows = [
+        (each.others, f"{each.pictures:,}", f"{each.auroc:.4f}", _share(each.false_positive_rate)) for each in of.known
+    ]
     how = f"with the bundle's temperature ({of.temperature:.3f})" if of.temperature else "without a temperature"
     text = (
-        f"## Confidence as served\n\nAmong all {of.labels} names of the class list: top-1 {percent(of.top_1)}, "
+        f"## Confidence as served\n\nAmong all {of.labels} names of the class list: top-1 {_percent(of.top_1)}, "
         f"calibration error {of.calibration_error:.3f} {how}.\n"
     )
     if not of.known:
         return text + "The bundle has no margin for `known`.\n"
-    head = ("`known` against", "pictures", "AUROC", "wrongly known")
-    return text + f"Known test pictures: {_share(of.rightly_known)}.\n\n" + _table(head, rows, "lrrr")
+    head = ("`known` against", "pictures", "AUROC", "of these known")
+    return text + f"Known test pictures: {_share(of.true_positive_rate)}.\n\n" + _table(head, rows, "lrrr")
 
 
 def by_class(found: Comparison) -> str:
@@ -132,6 +159,11 @@ def by_class(found: Comparison) -> str:
         for place, name in enumerate(found.classes)
     ]
     return _table(("class", *(each.name for each in found.contestants)), rows, "l" + "r" * len(found.contestants))
+
+
+def _percent(share: float) -> str:
+    """0.1234 as 12.3 %."""
+    return f"{share:.1%}".replace("%", " %")
 
 
 def _share(share: float | None) -> str:

@@ -88,13 +88,13 @@ def frames(
     vectors: np.ndarray, labels: Numbers, names: Sequence[str], count: int, recognise: Callable[..., Recognition]
 ) -> tuple[float, int, float, float, float]:
     """Each picture by itself, and with `count` - 1 others of its class; of classes with fewer pictures, with all."""
-    dice = np.random.default_rng(SEED)
+    rng = np.random.default_rng(SEED)
     alone = np.mean([recognise(vector).item == names[label] for vector, label in zip(vectors, labels, strict=True)])
     right, sure = [], []
     for place, label in enumerate(labels):
         others = np.setdiff1d(np.flatnonzero(labels == label), place)
         for _ in range(DRAWS if len(others) else 0):
-            chosen = [place, *dice.permutation(others)[: count - 1]]
+            chosen = [place, *rng.permutation(others)[: count - 1]]
             found, _ = recognise_frames(list(vectors[chosen]), recognise)
             right.append(found.item == names[label])
             sure.append(found.ranking.confident)
@@ -105,26 +105,26 @@ def shelves(
     model: Measured, pictures: Pictures, names: Sequence[str], count: int, recognise: Callable[..., Recognition]
 ) -> tuple[int, float, float]:
     """Shelves of different things, searched; how many things were found, rightly found, and there to be found."""
-    dice = np.random.default_rng(SEED)
+    rng = np.random.default_rng(SEED)
     hits = claimed = there = 0
     for number in tqdm(range(count), desc="shelves", disable=None):
-        whole, shown = compose(pictures, LAYOUTS[number % len(LAYOUTS)], dice)
+        whole, shown = compose(pictures, LAYOUTS[number % len(LAYOUTS)], rng)
         found = Counter({each.item: len(each.boxes) for each in non_max_suppression(*answers(model, whole, recognise))})
         truth = Counter(names[label] for label in shown)
         hits, claimed, there = hits + (found & truth).total(), claimed + found.total(), there + truth.total()
     return count, hits / max(claimed, 1), hits / there
 
 
-def compose(pictures: Pictures, layout: tuple[int, int], dice: np.random.Generator) -> tuple[Image.Image, Numbers]:
+def compose(pictures: Pictures, layout: tuple[int, int], rng: np.random.Generator) -> tuple[Image.Image, Numbers]:
     """Pictures of different classes side by side, each with a margin of its own on grey, and their classes."""
     columns, rows = layout
-    classes = dice.permutation(np.unique(pictures.labels))[: columns * rows]
+    classes = rng.permutation(np.unique(pictures.labels))[: columns * rows]
     shelf = Image.new("RGB", (SIDE * columns, SIDE * rows), (200, 200, 200))
     for place, label in enumerate(classes):
-        chosen = dice.choice(np.flatnonzero(pictures.labels == label))
-        size = int(SIDE * dice.uniform(0.8, 1))
+        chosen = rng.choice(np.flatnonzero(pictures.labels == label))
+        size = int(SIDE * rng.uniform(0.8, 1))
         thing = open_picture(pictures.files[chosen], LIMITS).resize((size, size))
-        left, top = (int(dice.integers(0, SIDE - size + 1)) for _ in range(2))
+        left, top = (int(rng.integers(0, SIDE - size + 1)) for _ in range(2))
         shelf.paste(thing, (place % columns * SIDE + left, place // columns * SIDE + top))
     return shelf, classes
 

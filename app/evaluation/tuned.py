@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from app.evaluation.cnn import Predictions
 from app.evaluation.data import Pictures, Splits
-from app.evaluation.predictions import Predictions
 from app.images.header import ImageLimits
 from app.images.prepare import Preparer
 from app.model.engines import Floats

@@ -59,7 +59,7 @@ class Views:
     split: Split
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace, _data: Path) -> int:
     """Write the splits, train what is not trained, measure; returns the exit status."""
     from app.training.data import read_classes
 

@@ -1,13 +1,11 @@
-"""What a bundle says of itself: its preprocessing, its licence, MODEL_CARD.md, and config.json last."""
+"""What a bundle says of itself: its preprocessing, its licence, and MODEL_CARD.md."""
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from app.errors import ExportError
-from app.model.bundle import BundleConfig, sha256_of
 
 CARD = """# {name}
 
@@ -73,10 +71,3 @@ def write_card(
         bias=BIAS.format(bias=bias, cosine=cosine) if bias else "",
     )
     (folder / "MODEL_CARD.md").write_text(text, encoding="utf-8")
-
-
-def write_config(folder: Path, config: Mapping[str, Any]) -> None:
-    """Write config.json with the checksums of all other files."""
-    sums = {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.name != "config.json"}
-    checked = BundleConfig.model_validate(dict(config) | {"sha256": sums}).model_dump(mode="json")
-    (folder / "config.json").write_text(json.dumps(checked, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from app.errors import ExportError
-from app.exporter.card import picture_form, write_card, write_config
+from app.exporter.card import picture_form, write_card
 from app.exporter.clip_vit import read_scale
 from app.exporter.gate import Say
 from app.exporter.graph import write_graph
@@ -15,7 +15,7 @@ from app.exporter.recipe import Recipe
 from app.exporter.tokenizer import make_tokenizer
 from app.exporter.towers import PictureTower, text_tower
 from app.exporter.weights import Original
-from app.model.bundle import PROBE_PROMPT, Proof, Source, make_proof, probe_pixels
+from app.model.bundle import PROBE_PROMPT, Proof, Source, make_proof, probe_pixels, write_config
 
 
 def write_files(recipe: Recipe, original: Original, folder: Path, say: Say) -> None:

@@ -9,7 +9,7 @@ from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
 from app.errors import ExportError
-from app.exporter.card import is_restricted, picture_form, write_card, write_config
+from app.exporter.card import is_restricted, picture_form, write_card
 from app.exporter.clip_graph import write_text, write_visual
 from app.exporter.clip_tokenizer import END, START, clip_tokenizer
 from app.exporter.clip_vit import ClipViT, make_clip, read_clip_config
@@ -17,7 +17,7 @@ from app.exporter.gate import EngineFactory, Reference, Row, Say, check, onnxrun
 from app.exporter.hub import PREFIX, Published, fetch
 from app.exporter.probes import PROMPTS
 from app.exporter.staging import check_place, write_whole
-from app.model.bundle import PROBE_PROMPT, Bundle, Source, make_proof, open_bundle, probe_pixels
+from app.model.bundle import PROBE_PROMPT, Bundle, Source, make_proof, open_bundle, probe_pixels, write_config
 
 _FORM = {
     "mean": (0.48145466, 0.4578275, 0.40821073),

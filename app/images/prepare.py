@@ -49,7 +49,7 @@ def preprocessor(form: ImageForm) -> Callable[..., npt.NDArray[np.float32]]:
 
     Raises ValueError when the form is none that this file knows.
     """
-    fits = {"shortest": _crop, "longest": _pad, "squash": _squash}
+    fits = {"shortest": center_crop, "longest": _pad, "squash": _squash}
     if form.resize_mode not in fits:
         raise ValueError(f"resize_mode {form.resize_mode!r} was found; known are {', '.join(fits)}")
     if form.interpolation not in _FILTERS:
@@ -67,7 +67,7 @@ def preprocessor(form: ImageForm) -> Callable[..., npt.NDArray[np.float32]]:
     return preprocess
 
 
-def _crop(picture: Image.Image, size: int, resample: Image.Resampling) -> Image.Image:
+def center_crop(picture: Image.Image, size: int, resample: Image.Resampling) -> Image.Image:
     """The shortest side to `size`, then the centre; a side is rounded down, an offset to the nearest."""
     picture = _without_far_ends(picture)
     width, height = picture.size

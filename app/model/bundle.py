@@ -8,15 +8,17 @@ to `embedding` float32 (N, D), not yet of unit length.
 import hashlib
 import json
 import mmap
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
 from tokenizers import Tokenizer
 
+from app.atomic import atomic_write
 from app.errors import BundleError
 from app.images.prepare import ImageForm
 from app.text import clean
@@ -128,13 +130,18 @@ class Bundle:
 
     def tokenize(self, texts: list[str]) -> npt.NDArray[np.int64]:
         """Texts to token ids (N, L), cut and padded to the context length as the tokenizer file says."""
-        encodings = self.tokenizer.encode_batch([clean(text) for text in texts])
-        return np.array([encoding.ids for encoding in encodings], dtype=np.int64)
+        return tokenize(self.tokenizer, texts)
 
     def count_tokens(self, text: str) -> int:
         """The tokens of a text, start and end among them; more than the context length when `tokenize` cuts it."""
         encoding = self.tokenizer.encode(clean(text))
         return sum(sum(part.attention_mask) for part in (encoding, *encoding.overflowing))
+
+
+def tokenize(tokenizer: Tokenizer, texts: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Texts, cleaned, to token ids (N, L), by a tokenizer that cuts and pads."""
+    encodings = tokenizer.encode_batch([clean(text) for text in texts])
+    return np.array([encoding.ids for encoding in encodings], dtype=np.int64)
 
 
 def probe_pixels(size: int) -> npt.NDArray[np.float32]:
@@ -222,8 +229,28 @@ def read_config(folder: Path) -> BundleConfig:
         raise BundleError(f"{path}: {field}: {first['msg']}{found}") from error
 
 
+def write_config(folder: Path, values: Mapping[str, Any], changed: Iterable[str] | None = None) -> None:
+    """Write `config.json` of these values, last of all because it holds the checksums of the other files.
+
+    With `changed`, the checksums of these files alone are computed, and the others are those in `values`.
+    """
+    files = [path.name for path in sorted(folder.iterdir()) if path.name != "config.json"]
+    sums = dict(values.get("sha256", {})) if changed is not None else {}
+    sums |= {name: sha256_of(folder / name) for name in (files if changed is None else changed)}
+    config = BundleConfig.model_validate({**values, "sha256": sums})
+    text = json.dumps(config.model_dump(mode="json", exclude_unset=True), indent=2, ensure_ascii=False)
+    with atomic_write(folder / "config.json") as part:
+        part.write_text(text + "\n", encoding="utf-8")
+
+
+def update_config(folder: Path, changed: Iterable[str] = (), **fields: Any) -> None:
+    """Change fields of `config.json` and the checksums of `changed` files; the bundle opens afterwards as before."""
+    write_config(folder, read_config(folder).model_dump(exclude_unset=True) | fields, changed)
+    open_bundle(folder)
+
+
 def sha256_of(path: Path) -> str:
-    """A file's checksum."""
+    """A file's checksum; raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

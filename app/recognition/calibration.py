@@ -1,17 +1,18 @@
-"""Figures of a model: accuracy, calibration, and how well groceries are told from other pictures."""
+"""Accuracy and calibration of a model on labelled pictures, and the fits of its temperature and margins."""
 
 import numpy as np
 
 from app.recognition.zero_shot import softmax
 
 
-def accuracy(cosines: np.ndarray, labels: np.ndarray) -> float:
-    """Share of pictures whose best label is the right one."""
-    return float((cosines.argmax(axis=1) == labels).mean())
+def accuracy(scores: np.ndarray, labels: np.ndarray, k: int = 1) -> float:
+    """Share of pictures whose label (N,) is among the k best of their scores (N, L); of equal ones the first count."""
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return float((best == labels[:, None]).any(axis=1).mean())
 
 
 def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
-    """Expected calibration error of the best label over bins of equal width."""
+    """Expected calibration error of probabilities (N, L) of labels (N,), over bins of equal width."""
     sure = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
     places = np.minimum((sure * bins).astype(int), bins - 1)
@@ -20,7 +21,7 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int =
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The divisor of the logits with the least cross-entropy."""
+    """The divisor of the logits (N, L) with the least cross-entropy to the labels (N,)."""
 
     def cost(temperature: float) -> float:
         chances = softmax(logits / temperature)[np.arange(len(labels)), labels]
@@ -29,15 +30,8 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(min(np.geomspace(0.2, 5, 200), key=cost))
 
 
-def auroc(positive: np.ndarray, negative: np.ndarray) -> float:
-    """Chance that a random positive scores above a random negative; ties count half."""
-    ordered = np.sort(negative)
-    below, up_to = np.searchsorted(ordered, positive, "left"), np.searchsorted(ordered, positive, "right")
-    return float((below + up_to).mean() / 2 / len(negative))
-
-
 def fit_margin(positive: np.ndarray, negative: np.ndarray) -> float:
-    """The threshold with the best mean of both hit rates, in the middle where several are equal."""
+    """The threshold of scores with the best balanced accuracy, in the middle where several are equal."""
     places = np.unique(np.concatenate([positive, negative]))
     middles = (places[1:] + places[:-1]) / 2
     missed = np.searchsorted(np.sort(positive), middles, "right") / len(positive)

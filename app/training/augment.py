@@ -1,4 +1,4 @@
-"""Random changes of a batch of pictures: crops, colours, coarseness, holes, mixtures."""
+"""Data augmentation of a batch: random crops, colour jitter, random erasing, mixup and CutMix."""
 
 import math
 
@@ -6,17 +6,30 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-BLUR_SHARE = 0.12  # of the groceries, so that blur alone does not tell other pictures
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's
 
 
-def augment(pixels: Tensor, size: int, dice: torch.Generator) -> Tensor:
-    """Stored pictures [N, 3, T, T] uint8 to changed, normalised pictures [N, 3, size, size]."""
-    x = pixels.float() / 255
-    x = cut(x, size, dice)
-    x = recolour(x, dice)
-    x = make_holes(x, dice)
-    return normalise(x)
+def augment_photos(pixels: Tensor, size: int, rng: torch.Generator) -> Tensor:
+    """Stored pictures (N, 3, T, T) uint8 to augmented, normalised pictures (N, 3, size, size)."""
+    x = random_affine_crop(pixels.float() / 255, size, rng)
+    return normalise(random_erasing(colour_jitter(x, rng), rng))
+
+
+def random_shift(pixels: Tensor, size: int, rng: torch.Generator) -> Tensor:
+    """Tiny pictures (N, 3, T, T) uint8 shifted by an eighth at most and mirrored, normalised: (N, 3, size, size).
+
+    Every pixel counts in them: edges are reflected and nothing is resampled.
+    """
+    n, _, side, _ = pixels.shape
+    down, across = _windows(n, side, size, rng), _windows(n, side, size, rng)
+    mirrored = (uniform(n, 0, 1, rng) < 0.5)[:, None]
+    across = torch.where(mirrored, across.flip(1), across)
+    rows = torch.arange(n)[:, None, None]
+    x = pixels[rows, :, down[:, :, None], across[:, None, :]]  # (N, size, size, 3)
+    return normalise(x.permute(0, 3, 1, 2).float() / 255)
+
+
+AUGMENTATIONS = {"photo": augment_photos, "shift": random_shift}
 
 
 def normalise(x: Tensor) -> Tensor:
@@ -25,95 +38,104 @@ def normalise(x: Tensor) -> Tensor:
     return (x - mean) / std
 
 
-def spread(count: int, low: float, high: float, dice: torch.Generator) -> Tensor:
-    """Uniform random numbers [count]."""
-    return torch.rand(count, generator=dice) * (high - low) + low
+def uniform(count: int, low: float, high: float, rng: torch.Generator) -> Tensor:
+    """Uniform random numbers (count,)."""
+    return torch.rand(count, generator=rng) * (high - low) + low
 
 
-def cut(x: Tensor, size: int, dice: torch.Generator) -> Tensor:
-    """A random affine crop: part of the picture, stretched, turned, mirrored; edges are reflected."""
+def _windows(n: int, side: int, size: int, rng: torch.Generator) -> Tensor:
+    """For each of n pictures the indices (n, size) of neighbouring pixels in 0..side-1, reflected at both ends."""
+    beyond = size // 8
+    starts = torch.randint(-beyond, side + beyond - size + 1, (n,), generator=rng)
+    places = (starts[:, None] + torch.arange(size)).abs()
+    return side - 1 - (side - 1 - places).abs()
+
+
+def random_affine_crop(x: Tensor, size: int, rng: torch.Generator) -> Tensor:
+    """A part of each picture, stretched, rotated, mirrored; edges are reflected."""
     n = len(x)
-    side = spread(n, 0.3, 1.1, dice).sqrt()  # share of the area that is kept
-    stretch = spread(n, -0.25, 0.25, dice).exp().sqrt()
-    turn = spread(n, -0.35, 0.35, dice)
-    flip = torch.where(spread(n, 0, 1, dice) < 0.5, -1.0, 1.0)
+    side = uniform(n, 0.3, 1.1, rng).sqrt()  # share of the area that is kept
+    stretch = uniform(n, -0.25, 0.25, rng).exp().sqrt()
+    angle = uniform(n, -0.35, 0.35, rng)
+    flip = torch.where(uniform(n, 0, 1, rng) < 0.5, -1.0, 1.0)
     wide, high = side * stretch, side / stretch
     free_x, free_y = (1 - wide).clamp(min=0) + 0.05, (1 - high).clamp(min=0) + 0.05
-    shift_x, shift_y = spread(n, -1, 1, dice) * free_x, spread(n, -1, 1, dice) * free_y
-    cos, sin = turn.cos(), turn.sin()
+    shift_x, shift_y = uniform(n, -1, 1, rng) * free_x, uniform(n, -1, 1, rng) * free_y
+    cos, sin = angle.cos(), angle.sin()
     across = torch.stack([flip * wide * cos, -high * sin, shift_x], dim=1)
     down = torch.stack([flip * wide * sin, high * cos, shift_y], dim=1)
     grid = functional.affine_grid(torch.stack([across, down], dim=1), [n, 3, size, size], align_corners=False)
     return functional.grid_sample(x, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
 
-def recolour(x: Tensor, dice: torch.Generator) -> Tensor:
+def colour_jitter(x: Tensor, rng: torch.Generator) -> Tensor:
     """Change brightness, contrast, saturation and hue by one 3x3 matrix and one offset a picture."""
     n = len(x)
     grey = torch.tensor([0.299, 0.587, 0.114]).expand(3, 3)
-    bright, contrast, colourful = spread(n, 0.65, 1.4, dice), spread(n, 0.7, 1.4, dice), spread(n, 0.6, 1.5, dice)
+    bright, contrast, saturation = uniform(n, 0.65, 1.4, rng), uniform(n, 0.7, 1.4, rng), uniform(n, 0.6, 1.5, rng)
     keep = torch.eye(3).expand(n, 3, 3)
-    matrix = keep * colourful.view(n, 1, 1) + grey * (1 - colourful).view(n, 1, 1)
-    matrix = matrix @ hue_matrix(spread(n, -0.12, 0.12, dice))
+    matrix = keep * saturation.view(n, 1, 1) + grey * (1 - saturation).view(n, 1, 1)
+    matrix = matrix @ hue_rotation(uniform(n, -0.12, 0.12, rng))
     matrix = matrix * (bright * contrast).view(n, 1, 1)
-    cast = torch.randn(n, 3, 1, generator=dice) * 0.03  # colour of the light
+    cast = torch.randn(n, 3, 1, generator=rng) * 0.03  # colour of the light
     middle = x.mean(dim=(1, 2, 3)).view(n, 1, 1) * bright.view(n, 1, 1)
     y = torch.baddbmm(middle * (1 - contrast).view(n, 1, 1) + cast, matrix, x.flatten(2))
     return y.view_as(x).clamp(0, 1)
 
 
-def hue_matrix(angle: Tensor) -> Tensor:
-    """Rotations [N, 3, 3] of RGB around the grey axis, angles [N] in radians."""
+def hue_rotation(angle: Tensor) -> Tensor:
+    """Rotations (N, 3, 3) of RGB around the grey axis by angles (N,) in radians."""
     cos, sin = angle.cos().view(-1, 1, 1), angle.sin().view(-1, 1, 1)
     third = torch.full((3, 3), 1 / 3)
     cross = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) / math.sqrt(3)
     return cos * torch.eye(3) + sin * cross + (1 - cos) * third
 
 
-def make_holes(x: Tensor, dice: torch.Generator) -> Tensor:
+def random_erasing(x: Tensor, rng: torch.Generator) -> Tensor:
     """Paint a random box of a random colour into a quarter of the pictures."""
     n, _, size, _ = x.shape
-    boxes = random_boxes(n, size, 0.02, 0.2, dice)
-    chosen = (torch.rand(n, generator=dice) < 0.25).view(n, 1, 1, 1)
-    return torch.where(boxes & chosen, torch.rand(n, 3, 1, 1, generator=dice), x)
+    boxes = random_boxes(n, size, 0.02, 0.2, rng)
+    chosen = (torch.rand(n, generator=rng) < 0.25).view(n, 1, 1, 1)
+    return torch.where(boxes & chosen, torch.rand(n, 3, 1, 1, generator=rng), x)
 
 
-def random_boxes(n: int, size: int, least: float, most: float, dice: torch.Generator) -> Tensor:
-    """Masks [n, 1, size, size] of boxes that cover between `least` and `most` of the picture."""
-    half = spread(n, least, most, dice).sqrt() / 2
-    stretch = spread(n, -0.4, 0.4, dice).exp()
-    x, y = spread(n, 0, 1, dice).view(n, 1, 1), spread(n, 0, 1, dice).view(n, 1, 1)
+def random_boxes(n: int, size: int, least: float, most: float, rng: torch.Generator) -> Tensor:
+    """Masks (n, 1, size, size) of boxes that cover between `least` and `most` of the picture."""
+    half = uniform(n, least, most, rng).sqrt() / 2
+    stretch = uniform(n, -0.4, 0.4, rng).exp()
+    x, y = uniform(n, 0, 1, rng).view(n, 1, 1), uniform(n, 0, 1, rng).view(n, 1, 1)
     line = (torch.arange(size) + 0.5) / size
     across = (line.view(1, 1, size) - x).abs() < (half * stretch).view(n, 1, 1)
     down = (line.view(1, size, 1) - y).abs() < (half / stretch).view(n, 1, 1)
     return (across & down).unsqueeze(1)
 
 
-def coarsen(x: Tensor, dice: torch.Generator) -> Tensor:
-    """Shrink one picture [3, T, T] uint8 to 24..96 pixels and enlarge it again in a random way."""
-    low = int(torch.randint(24, 96, (1,), generator=dice))
-    small = functional.interpolate(x[None].float(), size=(low, low), mode="area")
-    return enlarge(small, x.shape[1], dice)[0]
-
-
-def enlarge(small: Tensor, size: int, dice: torch.Generator) -> Tensor:
-    """Small pictures [N, 3, t, t] to [N, 3, size, size] uint8 by a random filter, blurred at random."""
-    mode = ("nearest", "bilinear", "bicubic", "bicubic")[int(torch.randint(4, (1,), generator=dice))]
+def enlarge(small: Tensor, size: int, rng: torch.Generator) -> Tensor:
+    """Small pictures (N, 3, t, t) to (N, 3, size, size) uint8 by a random filter, some of them blurred."""
+    mode = ("nearest", "bilinear", "bicubic", "bicubic")[int(torch.randint(4, (1,), generator=rng))]
     x = functional.interpolate(small.float(), size=(size, size), mode=mode)
-    if torch.rand(1, generator=dice) < 0.3:
+    if torch.rand(1, generator=rng) < 0.3:
         x = functional.avg_pool2d(x, 5, 1, 2, count_include_pad=False)
     return x.clamp(0, 255).round().to(torch.uint8)
 
 
-def mix(x: Tensor, targets: list[Tensor], dice: torch.Generator) -> tuple[Tensor, list[Tensor]]:
-    """Blend every picture with its neighbour, or paste a box of the neighbour; targets [N, K] follow the area."""
+def mixup_or_cutmix(x: Tensor, targets: list[Tensor], rng: torch.Generator) -> tuple[Tensor, list[Tensor]]:
+    """Mix every picture with another of the batch, and the targets (N, K) in the same shares.
+
+    One of the two for the whole batch: mixup blends the pictures, CutMix pastes a box of the other one.
+    """
     n, _, size, _ = x.shape
-    order = torch.randperm(n, generator=dice)
-    if torch.rand(1, generator=dice) < 0.5:
-        share = (1 - spread(n, 0, 0.5, dice)).view(n, 1)
+    order = torch.randperm(n, generator=rng)
+    if torch.rand(1, generator=rng) < 0.5:
+        share = (1 - uniform(n, 0, 0.5, rng)).view(n, 1)
         x = x * share.view(n, 1, 1, 1) + x[order] * (1 - share.view(n, 1, 1, 1))
     else:
-        boxes = random_boxes(n, size, 0.1, 0.6, dice)
+        boxes = random_boxes(n, size, 0.1, 0.6, rng)
         share = 1 - boxes.float().mean(dim=(1, 2, 3)).view(n, 1)
         x = torch.where(boxes, x[order], x)
     return x, [target * share + target[order] * (1 - share) for target in targets]
+
+
+def smooth_labels(labels: Tensor, classes: int, amount: float) -> Tensor:
+    """Label smoothing: one-hot targets (N, classes) with `amount` spread over all classes."""
+    return functional.one_hot(labels, classes).float() * (1 - amount) + amount / classes

@@ -1,70 +1,119 @@
-"""The pictures of one step of the groceries' task: groceries, other pictures and drawn ones."""
+"""The batches of a run: augmented pictures, the captions that they show, and which of these fit which of those.
 
+Pictures that share a caption are all right answers to it: a batch has each caption once.
+"""
+
+import random
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from app.training import drawn
-from app.training.augment import BLUR_SHARE, coarsen, enlarge
-from app.training.chance import Dice, Order
-from app.training.data import Pictures
+from app.errors import TrainingError
+from app.training.augment import AUGMENTATIONS, mixup_or_cutmix, smooth_labels
 from app.training.options import Options
+from app.training.sources import Examples
 
-OTHER_CLASSES = (0, 1, 2, 3, 4, 5, 7, 8)  # CIFAR-10 without frogs and trucks: what is never shown
+MOST_HELD_OUT = 2_000  # pictures, however many there are
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures as stored; the first len(labels) are groceries, the rest shows none."""
+    """Pictures and captions of one step."""
 
-    pixels: Tensor  # [n + m, 3, T, T] uint8
-    labels: Tensor  # [n] fine classes
-    kinds: Tensor  # [m] kinds in the order of phrases_other.txt
+    pixels: Tensor
+    """(N, 3, S, S) float32, augmented and normalised."""
+    captions: list[str]
+    targets: Tensor
+    """(N, captions); rows sum to 1."""
+
+
+class Rngs:
+    """A random generator for each kind of choice, so that a checkpoint can keep all of them."""
+
+    def __init__(self, seed: int) -> None:
+        self.order = np.random.default_rng(seed)
+        self.augmentation = torch.Generator().manual_seed(seed + 1)
+        self.captions = random.Random(seed)
+
+    def state(self) -> dict[str, Any]:
+        """The generators' states."""
+        return {
+            "order": self.order.bit_generator.state,
+            "augmentation": self.augmentation.get_state(),
+            "captions": self.captions.getstate(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        self.order.bit_generator.state = state["order"]
+        self.augmentation.set_state(state["augmentation"])
+        self.captions.setstate(state["captions"])
+
+
+class EpochSampler:
+    """Rows in random order, epoch after epoch, `size` at a time; what is left of an epoch is dropped."""
+
+    def __init__(self, count: int, size: int, rng: np.random.Generator) -> None:
+        self.size, self.rng = min(size, count), rng
+        self.steps = count // self.size  # in an epoch
+        self.rows, self.place = np.arange(count), self.steps
+
+    def next(self) -> np.ndarray:
+        """The rows of the next batch."""
+        if self.place == self.steps:
+            self.rows, self.place = self.rng.permutation(len(self.rows)), 0
+        self.place += 1
+        return self.rows[(self.place - 1) * self.size : self.place * self.size]
+
+    def state(self) -> dict[str, Any]:
+        """The order of the present epoch, and the place in it."""
+        return {"rows": torch.from_numpy(self.rows), "place": self.place}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave; raises TrainingError where the pictures are not as many as then."""
+        if len(state["rows"]) != len(self.rows):
+            raise TrainingError(f"the run was begun with {len(state['rows'])} pictures; {len(self.rows)} were found")
+        self.rows, self.place = state["rows"].numpy(), state["place"]
 
 
 class Batches:
-    """Draws the steps of a run; the same seed draws the same steps."""
+    """Draws the batches of a run, the same ones for the same seed; some pictures are held out, to score on."""
 
-    def __init__(
-        self, groceries: Pictures, others: Pictures, options: Options, drawings: Pictures | None = None
-    ) -> None:
-        self.groceries, self.drawings, self.options = groceries, drawings, options
-        shown = np.isin(others.labels, OTHER_CLASSES)
-        self.others = Pictures(others.pixels[shown], np.searchsorted(OTHER_CLASSES, others.labels[shown]))
-        self.dice = Dice(options.seed)
-        self.order = Order(len(groceries.labels), options.groceries_per_step, self.dice)
+    def __init__(self, examples: Examples, options: Options) -> None:
+        self.options, self.labels, self.templates = options, examples.texts, options.templates
+        count = len(examples.pictures.labels)
+        held = min(MOST_HELD_OUT, max(1, round(count * options.held_out)))
+        rows = np.random.default_rng(options.seed).permutation(count)
+        self.held_out = examples.pictures[rows[:held]].resized(options.image_size)
+        self.shown = examples.pictures[rows[held:]]
+        self.rngs = Rngs(options.seed)
+        self.sampler = EpochSampler(len(self.shown.labels), options.pictures_per_step, self.rngs.order)
+        self.steps_per_epoch = self.sampler.steps
+        self.augment = AUGMENTATIONS[options.changes]
 
-    def next(self) -> Batch:
-        """Groceries (some made coarse) and a few drawn ones, then pictures without groceries."""
-        rows = self.order.next()
-        chosen, labels = self.groceries.pixels[rows], self.groceries.labels[rows]
-        if self.drawings is not None:
-            more = self.dice.numbers.integers(len(self.drawings.labels), size=self.options.drawings_per_step)
-            chosen = np.concatenate([chosen, self.drawings.pixels[more]])
-            labels = np.concatenate([labels, self.drawings.labels[more]])
-        pixels = torch.from_numpy(chosen)
-        for place in np.flatnonzero(self.dice.numbers.random(len(labels)) < BLUR_SHARE):
-            pixels[place] = coarsen(pixels[place], self.dice.pictures)
-        other_pixels, other_kinds = self.other_pictures()
-        drawn_pixels, drawn_kinds = self.drawn_pictures()
-        return Batch(
-            torch.cat([pixels, *other_pixels, drawn_pixels]),
-            torch.from_numpy(labels),
-            torch.from_numpy(np.concatenate([other_kinds, drawn_kinds])),
-        )
+    def texts(self) -> list[str]:
+        """Every label in every template: what the tokenizer learns from."""
+        return [template.replace("{}", label) for label in self.labels for template in self.templates]
 
-    def other_pictures(self) -> tuple[list[Tensor], np.ndarray]:
-        """Small photographs of other things, each enlarged in its own way."""
-        rows = self.dice.numbers.integers(len(self.others.labels), size=self.options.others_per_step)
-        small = torch.from_numpy(self.others.pixels[rows])
-        size = self.groceries.pixels.shape[2]
-        return [enlarge(one[None], size, self.dice.pictures) for one in small], self.others.labels[rows]
+    def next(self, size: int) -> Batch:
+        """The next batch, its pictures `size` pixels wide."""
+        rows, rngs = self.sampler.next(), self.rngs
+        pixels = self.augment(torch.from_numpy(self.shown.pixels[rows]), size, rngs.augmentation)
+        labels, places = np.unique(self.shown.labels[rows], return_inverse=True)
+        targets = smooth_labels(torch.from_numpy(places), len(labels), self.options.smoothing)
+        if rngs.captions.random() < self.options.mix_share:
+            pixels, [targets] = mixup_or_cutmix(pixels, [targets], rngs.augmentation)
+        captions = [rngs.captions.choice(self.templates).replace("{}", self.labels[label]) for label in labels]
+        return Batch(pixels, captions, targets)
 
-    def drawn_pictures(self) -> tuple[Tensor, np.ndarray]:
-        """Noise, colours and patterns."""
-        kinds = self.dice.numbers.integers(len(drawn.KINDS), size=self.options.drawn_per_step)
-        size = self.groceries.pixels.shape[2]
-        pixels = np.stack([drawn.draw(int(kind), size, self.dice.numbers) for kind in kinds])
-        return torch.from_numpy(pixels), kinds + len(OTHER_CLASSES)
+    def state(self) -> dict[str, Any]:
+        """Where the drawing stands, for a checkpoint."""
+        return {"rngs": self.rngs.state(), "sampler": self.sampler.state()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave; raises TrainingError where the pictures are others."""
+        self.rngs.restore(state["rngs"])
+        self.sampler.restore(state["sampler"])

@@ -8,26 +8,24 @@ from typing import Any
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from app.errors import TrainingError
 from app.images.decode import open_picture
-from app.training import scoring
-from app.training.captioned import Captioned
-from app.training.data import read_classes, square
-from app.training.finish import write_bundle
-from app.training.groceries import open_groceries
-from app.training.journal import Journal
-from app.training.options import Options
-from app.training.publish import publish
-from app.training.recipes import RECIPES
-from app.training.runs import open_run
+from app.model.engines import Floats
+from app.recognition.calibration import accuracy, calibration_error
+from app.recognition.zero_shot import softmax
+from app.training.batches import Batches
+from app.training.data import square
+from app.training.export import write_bundle
+from app.training.options import RECIPES, Options
+from app.training.runs import Journal, open_run
 from app.training.sources import LIMITS, read_examples
-from app.training.steps import Task
-from app.training.tokens import train_tokenizer
 from app.training.train import Trainer
 
-PRIVATE = {"--keep": "CHECKPOINT", "--start": "EARLIER", "--classes": "CLASSES", "--labels": "LABELS"}
+PADDING = "<pad>"  # token 0, which the text tower masks
+HITS = 10  # of a search by text that are counted
+PRIVATE = {"--keep": "CHECKPOINT", "--start": "EARLIER", "--classes": "CLASSES"}
 
 
 def train(told: argparse.Namespace, words: list[str]) -> int:
@@ -39,18 +37,19 @@ def train(told: argparse.Namespace, words: list[str]) -> int:
     if saved.exists() and Options.load(saved) != options:
         raise TrainingError(f"{told.keep} holds a run with other options: remove it, or take another folder")
     if (told.keep / "run.json").exists():
-        print(f"{told.keep} holds this run already, finished; remove it to train anew")
+        print(f"{told.keep} holds this run already, finished; remove it to train again")
         return 0
-    task = open_task(told, options)
+    batches = Batches(read_examples(told.source, options.stored_size, told.classes), options)
     told.keep.mkdir(parents=True, exist_ok=True)
     options.save(saved)
-    (told.keep / "labels.txt").write_text("\n".join(task.labels) + "\n", encoding="utf-8")
-    trainer = Trainer(options, tokenizer_of(told.keep, task, options), told.device or device(), told.compile)
-    before: dict[str, Any] = trainer.go_on(told.start) if told.start else {"command": "", "minutes": 0.0}
-    journal = Journal(told.keep, trainer, task, told.every)
-    trainer.run(task, journal.after_step)
-    command = (before["command"] + "\n" + command_line(words, told.source)).strip()
-    journal.finish(command, before["minutes"])
+    (told.keep / "labels.txt").write_text("\n".join(batches.labels) + "\n", encoding="utf-8")
+    device = told.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    trainer = Trainer(options, tokenizer_of(told.keep, batches.texts(), options), device, told.compile)
+    earlier: dict[str, Any] = trainer.warm_start(told.start) if told.start else {"command": "", "minutes": 0.0}
+    journal = Journal(told.keep, trainer, batches, told.every)
+    trainer.run(batches, journal.after_step)
+    command = (earlier["command"] + "\n" + command_line(words, told.source)).strip()
+    journal.finish(command, earlier["minutes"])
     return 0
 
 
@@ -61,24 +60,28 @@ def options_of(told: argparse.Namespace) -> Options:
     return RECIPES[told.recipe].changed([*changes, *templates, *told.set])
 
 
-def device() -> str:
-    """The fastest device there is."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def open_task(told: argparse.Namespace, options: Options) -> Task:
-    """The task that the options name, over the source."""
-    if options.task == "groceries":
-        return open_groceries(told.source, told.labels, options)
-    return Captioned(read_examples(told.source, options.stored_size, told.classes), options)
-
-
-def tokenizer_of(folder: Path, task: Task, options: Options) -> Tokenizer:
+def tokenizer_of(folder: Path, texts: list[str], options: Options) -> Tokenizer:
     """The tokenizer of the run that was stopped, or a new one."""
     path = folder / "tokenizer.json"
     if not (folder / "checkpoint.pt").exists():
-        train_tokenizer(task.texts(), options.vocabulary_size, options.context_length).save(str(path))
+        train_tokenizer(texts, options.vocabulary_size, options.context_length).save(str(path))
     return Tokenizer.from_file(str(path))
+
+
+def train_tokenizer(texts: list[str], vocabulary: int, context: int) -> Tokenizer:
+    """A byte-level BPE tokenizer of lower-case texts, which cuts and pads them to `context` tokens."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary, special_tokens=[PADDING], initial_alphabet=alphabet, show_progress=False, min_frequency=2
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.enable_truncation(context)
+    tokenizer.enable_padding(length=context, pad_id=0, pad_token=PADDING)
+    return tokenizer
 
 
 def command_line(words: list[str], source: Path) -> str:
@@ -92,7 +95,7 @@ def test(told: argparse.Namespace) -> int:
     trained = open_run(told.checkpoint)
     examples = read_examples(told.source, trained.options.image_size, told.classes)
     logits = trained.logits(examples.pictures.pixels, examples.texts)
-    figures = scoring.test_figures(logits, examples.pictures.labels, examples.texts, trained.temperature)
+    figures = test_figures(logits, examples.pictures.labels, examples.texts, trained.temperature)
     (told.checkpoint / "test.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     if told.json:
         print(json.dumps(figures))
@@ -101,13 +104,35 @@ def test(told: argparse.Namespace) -> int:
     return 0
 
 
+def test_figures(logits: Floats, labels: np.ndarray, names: list[str], temperature: float) -> dict[str, Any]:
+    """Figures over all pictures, and for every label that some picture has, of logits (N, K) and labels (N,)."""
+    right = logits.argmax(axis=1) == labels
+    hits = labels[np.argsort(-logits, axis=0, kind="stable")[:HITS]]  # (10, K)
+    by_label = {
+        names[label]: {
+            "top_1": float(right[labels == label].mean()),
+            "search_precision_at_10": float((hits[:, label] == label).mean()),
+        }
+        for label in np.unique(labels)
+    }
+    overall = {
+        "pictures": len(labels),
+        "labels": len(names),
+        "top_1": accuracy(logits, labels),
+        "top_5": accuracy(logits, labels, 5),
+        "calibration_error": calibration_error(softmax(logits / temperature), labels),
+        "search_precision_at_10": float(np.mean([one["search_precision_at_10"] for one in by_label.values()])),
+    }
+    return {"all": overall, "by_label": by_label}
+
+
 def infer(told: argparse.Namespace) -> int:
     """The five best labels of a picture, with their calibrated probabilities."""
     trained = open_run(told.checkpoint)
     labels = [label.strip() for label in told.among.split(",")] if told.among else trained.labels
     pixels, name = chosen_picture(told, trained.options.image_size)
     logits = trained.logits(np.stack([pixels]), labels)[0]
-    chances = scoring.softmax(logits[None] / trained.temperature)[0]
+    chances = softmax(logits[None] / trained.temperature)[0]
     best = [{"label": labels[place], "probability": float(chances[place])} for place in np.argsort(-logits)[:5]]
     if told.json:
         print(json.dumps({"picture": name, "labels": best}))
@@ -117,7 +142,7 @@ def infer(told: argparse.Namespace) -> int:
 
 
 def chosen_picture(told: argparse.Namespace, size: int) -> tuple[np.ndarray, str]:
-    """The picture [3, size, size] of a file, or number `--idx` of the source, and what it is."""
+    """The picture (3, size, size) of a file, or number `--idx` of the source, and what it is."""
     if told.idx is None:
         try:
             return square(open_picture(told.picture.read_bytes(), LIMITS), size), str(told.picture)
@@ -134,13 +159,6 @@ def chosen_picture(told: argparse.Namespace, size: int) -> tuple[np.ndarray, str
 
 def export(told: argparse.Namespace) -> int:
     """Make a bundle of a finished run."""
-    trained = open_run(told.checkpoint)
-    if trained.options.task == "groceries":
-        if told.data is None:
-            raise TrainingError("a run on groceries is calibrated and measured when it is exported: give --data FOLDER")
-        classes = read_classes(told.data / "grocery/classes.csv")
-        print(json.dumps(write_bundle(trained, classes, told.data, told.labels, told.bundle), indent=2))
-    else:
-        publish(trained, told.note, told.licence, told.bundle)
+    write_bundle(open_run(told.checkpoint), told.note, told.licence, told.bundle)
     print(f"{told.bundle}: serve it with LARDER_MODEL={told.bundle}")
     return 0

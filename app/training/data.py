@@ -1,4 +1,4 @@
-"""Parquet files of pictures to arrays."""
+"""Pictures as arrays of one size, and the classes of the groceries."""
 
 import csv
 import io
@@ -10,21 +10,24 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
+from app.images.prepare import center_crop
+
 
 @dataclass(frozen=True)
 class Pictures:
     """Pictures of one size with their class numbers."""
 
-    pixels: np.ndarray  # [N, 3, S, S] uint8
-    labels: np.ndarray  # [N] int64
+    pixels: np.ndarray
+    """(N, 3, S, S) uint8"""
+    labels: np.ndarray
+    """(N,) int64"""
 
-    def chosen(self, rows: np.ndarray) -> "Pictures":
-        """Some of the pictures."""
+    def __getitem__(self, rows: np.ndarray) -> "Pictures":
         return Pictures(self.pixels[rows], self.labels[rows])
 
     def resized(self, size: int) -> "Pictures":
         """The same pictures, `size` pixels wide."""
-        upright = self.pixels.transpose(0, 2, 3, 1)  # [N, S, S, 3]
+        upright = self.pixels.transpose(0, 2, 3, 1)  # (N, S, S, 3)
         return Pictures(np.stack([square(Image.fromarray(one), size) for one in upright]), self.labels)
 
 
@@ -32,22 +35,17 @@ class Pictures:
 class Classes:
     """The grocery classes in the order of their number."""
 
-    coarse_of: np.ndarray  # [fine] int64: coarse number of each fine class
+    coarse_of: np.ndarray  # (fine,) int64: coarse number of each fine class
     coarse_names: list[str]  # in plain words
-    group_of: np.ndarray  # [fine] int64: index into groups
+    group_of: np.ndarray  # (fine,) int64: index into groups
     groups: list[str]
     names: list[str] = field(default_factory=list)  # of the fine classes, in plain words
 
 
 def square(picture: Image.Image, size: int) -> np.ndarray:
-    """Shortest side to `size` with Pillow's bicubic filter, then the centre: [3, size, size] uint8."""
-    picture = picture.convert("RGB")
-    width, height = picture.size
-    short = min(width, height)
-    picture = picture.resize((size * width // short, size * height // short), Image.Resampling.BICUBIC)
-    left, top = round((picture.width - size) / 2), round((picture.height - size) / 2)
-    cut = picture.crop((left, top, left + size, top + size))
-    return np.asarray(cut, dtype=np.uint8).transpose(2, 0, 1)
+    """A picture as the service crops it: (3, size, size) uint8."""
+    cropped = center_crop(picture.convert("RGB"), size, Image.Resampling.BICUBIC)
+    return np.asarray(cropped, dtype=np.uint8).transpose(2, 0, 1)
 
 
 def read_pictures(path: Path, size: int, rows: slice = slice(None)) -> Pictures:
@@ -59,7 +57,7 @@ def read_pictures(path: Path, size: int, rows: slice = slice(None)) -> Pictures:
 
 
 def decoded(files: Sequence[bytes], size: int) -> np.ndarray:
-    """Picture files, decoded and brought to one size: [N, 3, size, size] uint8."""
+    """Picture files, decoded and brought to one size: (N, 3, size, size) uint8."""
     return np.stack([square(Image.open(io.BytesIO(file)), size) for file in files])
 
 

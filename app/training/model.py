@@ -1,40 +1,43 @@
-"""The two towers: a small residual CNN for pictures, a small transformer for texts."""
+"""The two towers of a small CLIP: a residual CNN for pictures, a transformer for texts."""
 
 import math
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from app.model.engines import Floats
 from app.training.options import Options
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions with a short cut; the first may halve the picture."""
+    """Two 3x3 convolutions with a shortcut; the first may halve the picture."""
 
     def __init__(self, before: int, after: int, stride: int) -> None:
         super().__init__()
-        self.first = nn.Conv2d(before, after, 3, stride, 1, bias=False)
-        self.first_norm = nn.BatchNorm2d(after)
-        self.second = nn.Conv2d(after, after, 3, 1, 1, bias=False)
-        self.second_norm = nn.BatchNorm2d(after)
-        nn.init.zeros_(self.second_norm.weight)
-        self.short = nn.Identity() if stride == 1 and before == after else short_cut(before, after, stride)
+        self.conv1 = nn.Conv2d(before, after, 3, stride, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(after)
+        self.conv2 = nn.Conv2d(after, after, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(after)
+        nn.init.zeros_(self.norm2.weight)
+        self.shortcut = nn.Identity() if stride == 1 and before == after else _shortcut(before, after, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = functional.relu(self.first_norm(self.first(x)))
-        y = self.second_norm(self.second(y))
-        return functional.relu(y + self.short(x))
+        y = functional.relu(self.norm1(self.conv1(x)))
+        y = self.norm2(self.conv2(y))
+        return functional.relu(y + self.shortcut(x))
 
 
-def short_cut(before: int, after: int, stride: int) -> nn.Module:
-    """Average, then a 1x1 convolution, where a block changes the shape."""
+def _shortcut(before: int, after: int, stride: int) -> nn.Module:
+    """Average pooling, then a 1x1 convolution, where a block changes the shape."""
     pool = nn.AvgPool2d(stride) if stride > 1 else nn.Identity()
     return nn.Sequential(pool, nn.Conv2d(before, after, 1, bias=False), nn.BatchNorm2d(after))
 
 
 class ImageTower(nn.Module):
-    """Pixels [N, 3, S, S] to embeddings [N, D]; S is a multiple of all strides in one."""
+    """Pixels (N, 3, S, S) to embeddings (N, D); S is a multiple of all strides in one."""
 
     def __init__(self, widths: tuple[int, ...], depths: tuple[int, ...], embedding: int, stride: int = 2) -> None:
         super().__init__()
@@ -50,51 +53,51 @@ class ImageTower(nn.Module):
         self.project = nn.Linear(before, embedding)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        x = functional.relu(self.stem_norm(self.stem(pixels)))  # [N, stem, S/stride, S/stride]
-        x = self.blocks(x)  # [N, width, s, s]
-        vectors: Tensor = self.project(x.mean(dim=(2, 3)))  # [N, D]
+        x = functional.relu(self.stem_norm(self.stem(pixels)))  # (N, stem, S/stride, S/stride)
+        x = self.blocks(x)  # (N, width, s, s)
+        vectors: Tensor = self.project(x.mean(dim=(2, 3)))  # (N, D)
         return vectors
 
 
-class BothWays(nn.Module):
-    """A picture as it is served: the sum of the unit embeddings of the picture and of its mirror image."""
+class FlipTTA(nn.Module):
+    """Test-time augmentation: the sum of the unit embeddings of a picture and of its mirror image."""
 
     def __init__(self, tower: ImageTower) -> None:
         super().__init__()
         self.tower = tower
 
     def forward(self, pixels: Tensor) -> Tensor:
-        seen, mirrored = self.tower(pixels), self.tower(pixels.flip(3))  # each [N, D]
+        seen, mirrored = self.tower(pixels), self.tower(pixels.flip(3))  # each (N, D)
         return functional.normalize(seen) + functional.normalize(mirrored)
 
 
 class Layer(nn.Module):
-    """One transformer layer that normalises first."""
+    """One pre-norm transformer layer."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.attend_norm, self.think_norm = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.mix, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.widen, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.ln_1, self.ln_2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.fc1, self.fc2 = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
         n, length, width = x.shape
-        parts = self.mix(self.attend_norm(x)).view(n, length, 3, self.heads, width // self.heads)
-        query, key, value = parts.permute(2, 0, 3, 1, 4)  # each [N, heads, L, width/heads]
+        parts = self.qkv(self.ln_1(x)).view(n, length, 3, self.heads, width // self.heads)
+        query, key, value = parts.permute(2, 0, 3, 1, 4)  # each (N, heads, L, width/heads)
         weights = (query @ key.transpose(2, 3) / math.sqrt(width // self.heads) + bias).softmax(dim=3)
         x = x + self.out((weights @ value).transpose(1, 2).reshape(n, length, width))
-        thought: Tensor = self.narrow(functional.gelu(self.widen(self.think_norm(x))))
-        return x + thought
+        hidden: Tensor = self.fc2(functional.gelu(self.fc1(self.ln_2(x))))
+        return x + hidden
 
 
 class TextTower(nn.Module):
-    """Tokens [N, L] to embeddings [N, D]; token 0 is padding and counts for nothing."""
+    """Tokens (N, L) to embeddings (N, D); token 0 is padding and counts for nothing."""
 
     def __init__(self, vocabulary: int, context: int, width: int, layers: int, embedding: int) -> None:
         super().__init__()
         self.tokens = nn.Embedding(vocabulary, width)
-        self.places = nn.Parameter(torch.randn(context, width) * 0.02)
+        self.positions = nn.Parameter(torch.randn(context, width) * 0.02)
         nn.init.normal_(self.tokens.weight, std=0.1)
         self.layers = nn.ModuleList(Layer(width, 4) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
@@ -102,19 +105,21 @@ class TextTower(nn.Module):
         self.drop = nn.Dropout(0.1)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        real = (tokens != 0).float()  # [N, L]
+        real = (tokens != 0).float()  # (N, L)
         bias = ((real - 1) * 1e4)[:, None, None, :]
-        x = self.drop(self.tokens(tokens) + self.places[: tokens.shape[1]])  # [N, L, width]
+        x = self.drop(self.tokens(tokens) + self.positions[: tokens.shape[1]])  # (N, L, width)
         for layer in self.layers:
             x = layer(x, bias)
         x = self.norm(x) * real[:, :, None]
-        x = x.sum(dim=1) / real.sum(dim=1, keepdim=True).clamp(min=1)  # [N, width]
-        vectors: Tensor = self.project(x)  # [N, D]
+        x = x.sum(dim=1) / real.sum(dim=1, keepdim=True).clamp(min=1)  # (N, width)
+        vectors: Tensor = self.project(x)  # (N, D)
         return vectors
 
 
 class SmallClip(nn.Module):
-    """Both towers and the multiplier of their cosines."""
+    """Both towers and the logit scale; an `Engine`, so that it can be asked as serving asks a bundle."""
+
+    name = "torch"
 
     def __init__(self, options: Options) -> None:
         super().__init__()
@@ -128,10 +133,18 @@ class SmallClip(nn.Module):
         )
         self.log_scale = nn.Parameter(torch.tensor(math.log(12.0)))
 
-    def served(self) -> BothWays:
-        """What turns pictures into embeddings outside of training."""
-        return BothWays(self.image)
-
     def scale(self) -> Tensor:
-        """The multiplier, at most 40."""
+        """The logit scale, at most 40."""
         return self.log_scale.exp().clamp(max=40.0)
+
+    @torch.no_grad()
+    def encode_pixels(self, pixels: Floats) -> Floats:
+        """Normalised pictures (N, 3, S, S) to embeddings (N, D), as they are served."""
+        found: Floats = FlipTTA(self.image)(torch.from_numpy(pixels).to(self.log_scale.device)).cpu().numpy()
+        return found
+
+    @torch.no_grad()
+    def encode_tokens(self, tokens: npt.NDArray[np.int64]) -> Floats:
+        """Token ids (N, L) to embeddings (N, D)."""
+        found: Floats = self.text(torch.from_numpy(tokens).to(self.log_scale.device)).cpu().numpy()
+        return found

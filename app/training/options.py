@@ -1,4 +1,4 @@
-"""What one training run is told, as a dataclass that is saved beside its checkpoint."""
+"""The options of a training run, saved beside its checkpoint, and the recipes: options that go together."""
 
 import json
 from collections.abc import Sequence
@@ -11,24 +11,16 @@ from app.errors import TrainingError
 
 @dataclass(frozen=True)
 class Options:
-    """Every number that shapes a run; two runs with equal options give equal weights on one machine."""
+    """Everything that shapes a run: two runs with equal options give equal weights on one machine."""
 
     seed: int = 0
-    task: Literal["groceries", "captions"] = "groceries"
-    templates: tuple[str, ...] = ("An image of a {}", "a photo of a {}.", "{}")  # captions: names of classes go into
-    # one of them by chance, and into the first when the model is measured
-    pictures_per_step: int = 256  # captions
-    held_out: float = 0.1  # captions: share of the pictures that is kept for scores and calibration
-    changes: Literal["photo", "shift"] = "photo"  # captions: pictures are changed as photographs, or as small ones
-    stem_stride: int = 2  # 1 keeps small pictures whole
+    templates: tuple[str, ...] = ("An image of a {}", "a photo of a {}.", "{}")  # one is drawn for each name; the first
+    # is the one that the model is measured with
+    pictures_per_step: int = 64
+    held_out: float = 0.1  # share of the pictures that is kept for scores and calibration
+    changes: Literal["photo", "shift"] = "photo"  # augmentation: of photographs, or of tiny pictures
+    stem_stride: int = 2  # 1 keeps tiny pictures whole
     epochs: int = 80
-    groceries_per_step: int = 64
-    others_per_step: int = 8
-    drawn_per_step: int = 4  # noise, colours, patterns
-    drawings: int = 390  # drawn groceries made before the run
-    drawings_per_step: int = 3
-    things_per_step: int = 56
-    gibberish_per_step: int = 32
     sizes: tuple[int, ...] = (96, 128, 128)  # grows through the run in equal shares of the epochs; multiples of 32
     image_size: int = 128  # at evaluation and serving; a multiple of 32
     stored_size: int = 192  # training crops are cut from pictures of this size
@@ -39,16 +31,13 @@ class Options:
     text_layers: int = 2
     context_length: int = 24
     vocabulary_size: int = 2048
-    muon: bool = True  # or AdamW for the filters too
+    muon: bool = True  # for the convolutions; False: AdamW for them too
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
     warmup: float = 0.05  # share of the steps
-    smoothing: float = 0.1
-    mix_share: float = 0.4  # share of steps whose pictures are mixed
-    coarse_weight: float = 0.5
-    kind_weight: float = 0.25
-    reverse_weight: float = 0.25  # text to picture
-    average_decay: float = 0.998
+    smoothing: float = 0.1  # label smoothing
+    mix_share: float = 0.4  # share of the steps with mixup or CutMix
+    average_decay: float = 0.998  # of the weights' exponential moving average (EMA)
 
     def save(self, path: Path) -> None:
         """Write the options as JSON."""
@@ -59,22 +48,33 @@ class Options:
         values = {}
         for setting in settings:
             name, _, value = setting.partition("=")
-            if name not in {field.name for field in fields(self)}:
-                raise TrainingError(
-                    f"{name} is no option; there are: {', '.join(field.name for field in fields(self))}"
-                )
+            if name not in NAMES:
+                raise TrainingError(f"{name!r} is not an option; there are: {', '.join(NAMES)}")
             try:
                 values[name] = json.loads(value)
             except json.JSONDecodeError as error:
-                raise TrainingError(f"{setting} was found; allowed is NAME=VALUE with the value in JSON") from error
-        return replace(self, **tupled(values))
+                raise TrainingError(f"{setting!r} was found; allowed is NAME=VALUE with the value in JSON") from error
+        return replace(self, **_tuples(values))
 
     @classmethod
     def load(cls, path: Path) -> "Options":
-        """Read what `save` wrote."""
-        return cls(**tupled(json.loads(path.read_text(encoding="utf-8"))))
+        """Read what `save` wrote; raises TrainingError for options of another version of the training."""
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if unknown := values.keys() - NAMES:
+            raise TrainingError(f"{path} is of another version, with {', '.join(sorted(unknown))}: train again")
+        return cls(**_tuples(values))
 
 
-def tupled(values: dict[str, Any]) -> dict[str, Any]:
-    """JSON's lists as tuples."""
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+
+
+NAMES = [field.name for field in fields(Options)]
+RECIPES = {
+    "photos": Options(),
+    "cifar": Options(
+        changes="shift", epochs=8, pictures_per_step=128, mix_share=0.0,
+        sizes=(32,), image_size=32, stored_size=32, stem_stride=1, widths=(48, 128, 256), depths=(2, 2, 1),
+        embedding_size=128, text_width=64, context_length=16, vocabulary_size=320,
+    ),
+}  # fmt: skip

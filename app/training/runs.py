@@ -1,67 +1,184 @@
-"""A finished run, read from its folder."""
+"""The folder of a run: metrics and checkpoints while it goes, and the trained model afterwards."""
 
 import json
+import os
+import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from tokenizers import Tokenizer
 
+from app.atomic import atomic_write
 from app.errors import TrainingError
-from app.model.bundle import PROBE_PROMPT, Proof, make_proof, probe_pixels
-from app.training.checkpoint import read_state
-from app.training.figures import logits_of, text_encoder
+from app.model.bundle import PROBE_PROMPT, Proof, make_proof, probe_pixels, tokenize
+from app.model.encoder import Encoder
+from app.model.engines import Floats
+from app.recognition.calibration import accuracy, calibration_error, fit_temperature
+from app.recognition.vocabulary import encode
+from app.recognition.zero_shot import softmax
+from app.training.augment import normalise
+from app.training.curves import draw_curves
 from app.training.model import SmallClip
 from app.training.options import Options
+
+if TYPE_CHECKING:
+    from app.training.batches import Batches
+    from app.training.train import Trainer
+
+SCORES = 10  # at least so many in a run
+BATCH = 64  # pictures that are encoded at a time
+
+
+def write_state(state: dict[str, Any], path: Path) -> None:
+    """Write tensors and numbers: all of them, or the file stays as it was."""
+    with atomic_write(path) as part:
+        torch.save(state, part)
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Read what `write_state` wrote, onto the processor; no code in it is run."""
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return state
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a run leaves behind."""
+    """A model, and what its run says of it."""
 
     model: SmallClip
     tokenizer: Tokenizer
     options: Options
-    command: str
-    minutes: float
     labels: list[str]
-    scores: dict[str, float]  # on the pictures held out
-    test: dict[str, Any] | None  # figures of `test`, where it was run
+    command: str = ""
+    minutes: float = 0.0
+    scores: dict[str, float] | None = None
+    """Of the pictures held out."""
+    test: dict[str, Any] | None = None
+    """Figures of the command `test`, where it was run."""
 
     @property
     def temperature(self) -> float:
         """What divides the logits; 1 where none was fitted yet."""
-        return self.scores.get("temperature", 1.0)
+        return (self.scores or {}).get("temperature", 1.0)
 
-    def logits(self, pixels: np.ndarray, labels: list[str]) -> np.ndarray:
-        """Logits [N, K] of pictures [N, 3, S, S] uint8 for labels, in the first of the run's templates."""
-        return logits_of(self.model, self.tokenizer, pixels, labels, self.options.templates[0])
+    @property
+    def encoder(self) -> Encoder:
+        """The model as serving encodes pictures and texts."""
+        return Encoder(partial(tokenize, self.tokenizer), self.model, self.options.embedding_size)
+
+    def logits(self, pixels: np.ndarray, labels: list[str]) -> Floats:
+        """Logits (N, K) of pictures (N, 3, S, S) uint8 for labels, in the first of the run's templates."""
+        prototypes = encode([(label,) for label in labels], self.options.templates[:1], self.encoder)
+        parts = (torch.from_numpy(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH))
+        found = [self.encoder.pictures(list(normalise(part.float() / 255).numpy())) for part in parts]
+        return np.float32(self.model.scale().item()) * (np.concatenate(found) @ prototypes.T)
+
+    def score(self, pixels: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+        """Accuracy among all labels on pictures (N, 3, S, S), and the temperature that fits them."""
+        logits = self.logits(pixels, self.labels)
+        temperature = fit_temperature(logits, labels)
+        return {
+            "pictures": len(labels),
+            "accuracy": accuracy(logits, labels),
+            "temperature": temperature,
+            "calibration_error": calibration_error(softmax(logits / temperature), labels),
+        }
 
     def proof(self) -> Proof:
         """What the towers answer to the probes of a bundle."""
-        with torch.no_grad():
-            picture = self.model.served()(torch.from_numpy(probe_pixels(self.options.image_size)))  # [1, D]
-        return make_proof(picture.numpy(), text_encoder(self.model, self.tokenizer)([PROBE_PROMPT]))
+        picture = self.encoder.pictures(list(probe_pixels(self.options.image_size)))
+        return make_proof(picture, self.encoder.texts([PROBE_PROMPT]))
 
 
 def open_run(folder: Path) -> Trained:
     """The averaged model of a run; raises TrainingError where there is none that is finished."""
     if not (folder / "run.json").is_file():
         raise TrainingError(f"{folder} holds no finished run: there is no run.json in it")
-    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     options = Options.load(folder / "options.json")
     model = SmallClip(options).eval()
     model.load_state_dict(read_state(folder / "weights.pt"))
     test = folder / "test.json"
     return Trained(
-        model=model,
-        tokenizer=Tokenizer.from_file(str(folder / "tokenizer.json")),
-        options=options,
-        command=run["command"],
-        minutes=run["minutes"],
-        labels=(folder / "labels.txt").read_text(encoding="utf-8").splitlines(),
-        scores=run["scores"],
+        model,
+        Tokenizer.from_file(str(folder / "tokenizer.json")),
+        options,
+        (folder / "labels.txt").read_text(encoding="utf-8").splitlines(),
+        **json.loads((folder / "run.json").read_text(encoding="utf-8")),
         test=json.loads(test.read_text(encoding="utf-8")) if test.is_file() else None,
     )
+
+
+class Journal:
+    """Called after every step; made for the folder of a run that was stopped, it goes on from its checkpoint.
+
+    `metrics.jsonl` has a line for every step and every score, `curves.png` shows them; `weights.pt` are the averaged
+    weights of the last score; `checkpoint.pt` is written every `every` seconds and removed by `finish`.
+    """
+
+    def __init__(self, folder: Path, trainer: "Trainer", batches: "Batches", every: float) -> None:
+        self.folder, self.trainer, self.batches, self.every = folder, trainer, batches, every
+        self.metrics = folder / "metrics.jsonl"
+        self.before, size = 0.0, 0  # seconds of earlier processes, bytes of metrics at the checkpoint
+        if (folder / "checkpoint.pt").exists():
+            state = read_state(folder / "checkpoint.pt")
+            trainer.restore(state["trainer"])
+            batches.restore(state["batches"])
+            self.before, size = state["seconds"], state["metrics"]
+        self.metrics.touch()
+        os.truncate(self.metrics, size)
+        self.began = self.kept = time.monotonic()
+
+    def after_step(self, loss: float) -> str:
+        """Note the loss; score after some epochs, keep a checkpoint when it is time. Returns a line to show."""
+        self.note(losses={"loss": loss})
+        epoch, rest = divmod(self.trainer.done, self.batches.steps_per_epoch)
+        epochs = self.trainer.options.epochs
+        line = ""
+        if not rest and (epoch % max(1, epochs // SCORES) == 0 or epoch == epochs):
+            scores = self.score()
+            self.note(scores=scores)
+            draw_curves(self.metrics, self.folder / "curves.png")
+            line = f"epoch {epoch}: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
+        if time.monotonic() - self.kept >= self.every:
+            self.keep()
+        return line
+
+    def note(self, **what: dict[str, float]) -> None:
+        """One line of metrics."""
+        done = self.trainer.done
+        rate = self.trainer.optimisers[0].param_groups[0]["lr"]
+        line = {"step": done, "epoch": round(done / self.batches.steps_per_epoch, 4), "rate": rate, **what}
+        with self.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def score(self) -> dict[str, float]:
+        """Score the averaged weights on the pictures held out, and keep them."""
+        trainer, held_out = self.trainer, self.batches.held_out
+        write_state(trainer.average.state_dict(), self.folder / "weights.pt")
+        trained = Trained(trainer.average, trainer.tokenizer, trainer.options, self.batches.labels)
+        return trained.score(held_out.pixels, held_out.labels)
+
+    def keep(self) -> None:
+        """Write the checkpoint."""
+        state: dict[str, Any] = {
+            "trainer": self.trainer.state(),
+            "batches": self.batches.state(),
+            "seconds": self.seconds(),
+            "metrics": self.metrics.stat().st_size,
+        }
+        write_state(state, self.folder / "checkpoint.pt")
+        self.kept = time.monotonic()
+
+    def seconds(self) -> float:
+        """How long the run has gone, over all its processes."""
+        return self.before + time.monotonic() - self.began
+
+    def finish(self, command: str, minutes: float) -> None:
+        """Write `run.json`, which says that the run is over; `minutes` were spent by the run that it started from."""
+        run = {"command": command, "minutes": round(minutes + self.seconds() / 60, 1), "scores": self.score()}
+        (self.folder / "run.json").write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
+        (self.folder / "checkpoint.pt").unlink(missing_ok=True)

@@ -7,9 +7,8 @@ import pytest
 
 from app.components import open_model
 from app.evaluation.__main__ import main
-from app.evaluation.calibrate import write_calibration
 from app.evaluation.confidence import Evidence, fit, judge
-from app.model.bundle import Calibration, open_bundle, read_config
+from app.model.bundle import Calibration, open_bundle, read_config, update_config
 from app.recognition.zero_shot import softmax
 from app.settings import Settings
 
@@ -22,9 +21,9 @@ def here(tmp_path, monkeypatch):
 
 def evidence(seed: int = 0) -> Evidence:
     """Logits that are twice too large, and leads that a margin of 0.2 divides."""
-    dice = np.random.default_rng(seed)
-    logits = dice.normal(0, 2, (3000, 4))
-    labels = np.array([dice.choice(4, p=row) for row in softmax(logits)])
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 2, (3000, 4))
+    labels = np.array([rng.choice(4, p=row) for row in softmax(logits)])
     others = {"noise": np.linspace(-1, 0.1, 50, dtype=np.float32)}
     return Evidence((2 * logits).astype(np.float32), 2.0, labels, np.linspace(0.3, 1, 3000, dtype=np.float32), others)
 
@@ -38,8 +37,8 @@ def test_fitting_finds_the_temperature_and_the_margin():
     before, after = judge(found, None), judge(found, calibration)
     assert after.calibration_error < 0.03 < before.calibration_error
     assert after.negative_log_likelihood < before.negative_log_likelihood
-    assert (after.rightly_known, after.known[0].wrongly_known, after.known[0].auroc) == (1, 0, 1)
-    assert (before.rightly_known, before.known[0].wrongly_known, before.known[0].auroc) == (None, None, 1)
+    assert (after.true_positive_rate, after.known[0].false_positive_rate, after.known[0].auroc) == (1, 0, 1)
+    assert (before.true_positive_rate, before.known[0].false_positive_rate, before.known[0].auroc) == (None, None, 1)
 
 
 def test_the_label_cosine_parts_shown_from_not_shown():
@@ -61,13 +60,13 @@ def test_figures_agree_with_a_loop_over_the_pictures():
     rows = zip(found.logits, found.labels, strict=True)
     chances = [np.exp(row / 1.5)[label] / np.exp(row / 1.5).sum() for row, label in rows]
     assert judged.negative_log_likelihood == pytest.approx(-np.mean(np.log(chances)), rel=1e-4)
-    assert judged.rightly_known == pytest.approx(sum(lead > 0.5 for lead in found.leads) / 3000)
+    assert judged.true_positive_rate == pytest.approx(sum(lead > 0.5 for lead in found.leads) / 3000)
 
 
 def test_only_the_calibration_changes(bundle):
     """The rest of config.json stays, nothing is left behind, and the bundle opens."""
     before = json.loads((bundle / "config.json").read_text())
-    write_calibration(bundle, Calibration(temperature=0.5, known_margin=0.25, label_cosine=0.5))
+    update_config(bundle, calibration=Calibration(temperature=0.5, known_margin=0.25, label_cosine=0.5))
     after = json.loads((bundle / "config.json").read_text())
     assert after == before | {"calibration": {"temperature": 0.5, "known_margin": 0.25, "label_cosine": 0.5}}
     assert open_bundle(bundle).config.calibration == Calibration(**after["calibration"])
@@ -88,7 +87,7 @@ def test_a_bundle_is_calibrated_from_pictures(here, bundle, parquet, class_list,
 
 def test_confidence_is_measured_and_nothing_is_written(here, bundle, parquet, class_list, prompts, capsys):
     """Against drawn pictures and others; the bundle stays as it is."""
-    write_calibration(bundle, Calibration(temperature=1.0, known_margin=0.1))
+    update_config(bundle, calibration=Calibration(temperature=1.0, known_margin=0.1))
     before = (bundle / "config.json").read_bytes()
     others = parquet("others.parquet", 5)
     data = ["--data", str(others), "--classes", str(class_list), "--others", str(others)]

@@ -1,4 +1,4 @@
-"""From pictures to a report: the CNN is trained, every contestant answers, and the page says what the numbers say."""
+"""From pictures to a report: the CNN is trained, every contestant answers, and a page has the figures."""
 
 import json
 
@@ -7,9 +7,9 @@ import pytest
 
 from app.errors import EvaluationError
 from app.evaluation.__main__ import command_line, main
+from app.evaluation.cnn import Predictions
 from app.evaluation.compare import pairs
 from app.evaluation.figures import Answers
-from app.evaluation.predictions import Predictions
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's exporter warns of its own parts
 
@@ -40,6 +40,8 @@ def test_a_comparison_is_a_page_with_plots(tmp_path, monkeypatch, bundle, splits
     assert main(["baseline", *splits, *small, "--out", "cnn.npz", "--weights", "kept/cnn.pt"]) == 0
     assert (tmp_path / "kept/cnn.pt").is_file()
     assert "24 pictures" in capsys.readouterr().out
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report/colours-notes.md").write_text("Red is easy.\n")
     words = ["--model", str(bundle), "--cnn", "cnn.npz", "--out", "report/colours", "--title", "Colours", *prompts]
     assert main(["compare", *splits, *words, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -53,6 +55,10 @@ def test_a_comparison_is_a_page_with_plots(tmp_path, monkeypatch, bundle, splits
     assert found["confidence"]["temperature"] is None
     page = (tmp_path / "report/colours.md").read_text()
     assert "# Colours" in page
+    assert "## What they say\n\nRed is easy.\n" in page
+    first, other = found["contestants"][:2]
+    lead = 100 * (first["top_1"] - other["top_1"])
+    assert f"| {first['name']} | {other['name']} | {lead:+.1f} | " in page
     assert "without a temperature.\nThe bundle has no margin for `known`." in page
     assert "| Zero-shot (templates) | 2 templates, 4 names | 100.0 % | 100.0 % |" in page
     for name in ("classes", "confusion", "reliability", "shots"):

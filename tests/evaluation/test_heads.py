@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.evaluation.heads import SHARPNESS, Vectors, linear_probe, nearest, prototypes, text_heads, votes
+from app.evaluation.heads import SHARPNESS, Vectors, linear_probe, nearest, neighbours, prototypes, text_heads
 from app.model.encoder import unit
 from app.recognition.labels import Label
 from tests.fakes import ColourEncoder
@@ -11,9 +11,9 @@ from tests.fakes import ColourEncoder
 
 def clouds(seed: int, each: int = 20, classes: int = 3, spread: float = 0.3) -> Vectors:
     """Unit vectors around as many directions as there are classes."""
-    dice = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(classes), each)
-    vectors = np.eye(classes, 5)[labels] + dice.normal(0, spread, (len(labels), 5))
+    vectors = np.eye(classes, 5)[labels] + rng.normal(0, spread, (len(labels), 5))
     return Vectors(unit(vectors.astype(np.float32)), labels)
 
 
@@ -36,7 +36,7 @@ def test_text_heads_know_classes_by_name():
 def test_votes_are_those_of_the_nearest(k):
     """Against a loop over pictures that sorts all training pictures."""
     train, test = clouds(0, spread=0.6), clouds(1, spread=0.6)
-    for vector, row in zip(test.vectors, np.exp(votes(test.vectors, train, k, 3)), strict=True):
+    for vector, row in zip(test.vectors, np.exp(neighbours(train, k, 3)(test.vectors)), strict=True):
         cosines = [float(vector @ other) for other in train.vectors]
         best = sorted(range(len(cosines)), key=lambda place: -cosines[place])[:k]
         weights = [np.exp(cosines[place] / SHARPNESS) for place in best]

@@ -18,10 +18,10 @@ def drawn() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     Pictures of one class differ along the last direction most of all, which tells no class from another.
     """
-    dice, axes = np.random.default_rng(0), np.eye(SIZE, dtype=np.float32)
+    rng, axes = np.random.default_rng(0), np.eye(SIZE, dtype=np.float32)
     labels = np.repeat(np.arange(CLASSES), EACH)
-    pictures = 3 * axes[CLASSES] + axes[labels] + dice.normal(0, 0.05, (len(labels), SIZE))
-    pictures[:, -1] += dice.normal(0, 1.5, len(labels))
+    pictures = 3 * axes[CLASSES] + axes[labels] + rng.normal(0, 0.05, (len(labels), SIZE))
+    pictures[:, -1] += rng.normal(0, 1.5, len(labels))
     texts = 3 * axes[CLASSES + 1] + 0.5 * np.roll(axes, 3, axis=0)[:CLASSES]
     return unit(pictures.astype(np.float32)), labels, unit(texts.astype(np.float32))
 

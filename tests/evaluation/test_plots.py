@@ -2,9 +2,24 @@
 
 import numpy as np
 
+from app.evaluation.compare import Comparison, Shots
+from app.evaluation.confidence import Confidence, Known
+from app.evaluation.figures import Figures
+from app.evaluation.heads import CNN, NEAREST, ONE, PROBE, SERVED
 from app.evaluation.plots import by_class, by_shots, confusion, reliability
-from app.evaluation.wording import SERVED
-from tests.evaluation.test_discussion import comparison, figures
+
+
+def figures(name: str, top_1: float, per_class: tuple[float | None, ...] = (1.0, 0.0)) -> Figures:
+    return Figures(name, "made", top_1, 0.9, 0.0, 0.05, 0.04, 1.0, 2.0, 10.0, list(per_class), [], [])
+
+
+def comparison() -> Comparison:
+    """All contestants on two classes."""
+    shares = {ONE: 0.5, SERVED: 0.6, PROBE: 0.7, NEAREST: 0.55, CNN: 0.5}
+    contestants = [figures(*each) for each in shares.items()]
+    confidence = Confidence(100, 2, 0.6, 1.0, 0.05, 1.0, 0.1, 0.99, [Known("noise", 30, 0.98, 0.02)])
+    shots = [Shots(1, 0.4, 0.3, 0.5), Shots(5, 0.65, 0.6, 0.7), Shots(16, 0.68, 0.6, 0.7)]
+    return Comparison("T", "c", "m", "e", 8, 9, 50, 100, ["fig", "pea"], contestants, [], shots, None, confidence)
 
 
 def test_classes_are_lines_the_best_on_top():
@@ -27,7 +42,7 @@ def test_a_small_confusion_table_has_its_numbers():
 
 def test_every_contestant_has_its_line():
     """In the reliability diagram, and beside the prototypes of few pictures."""
-    found = comparison(cnn=0.5)
+    found = comparison()
     [axes] = reliability(found).axes
     assert len(axes.lines) == 1 + len(found.contestants)
     [axes] = by_shots(found).axes

@@ -58,12 +58,12 @@ def test_a_split_has_the_pictures_that_were_kept(data):
 
 def test_what_is_taught_is_measured():
     """Classes with directions of their own, which no label names, are recognised when they are taught."""
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     split, directions = Split([0, 1, 2], [3, 4]), np.eye(8, dtype=np.float32)
 
     def pictures(each):
         labels = np.repeat(np.arange(5), each)
-        return Vectors(unit(directions[labels] + dice.normal(0, 0.1, (len(labels), 8)).astype(np.float32)), labels)
+        return Vectors(unit(directions[labels] + rng.normal(0, 0.1, (len(labels), 8)).astype(np.float32)), labels)
 
     prototypes = directions[:5] * np.float32([1, 1, 1, 0, 0])[:, None]
     found = measure(0, Views(prototypes, pictures(20), pictures(10), pictures(10), split))
@@ -76,12 +76,12 @@ def test_what_is_taught_is_measured():
 
 def test_the_margin_takes_as_much_as_it_may():
     """At the fitted margin a taught label takes the share LOSS of other classes' pictures, and hardly more above it."""
-    dice = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     split, directions = Split([0, 1], [2]), np.eye(6, dtype=np.float32)
 
     def pictures(each, spread):
         labels = np.repeat(np.arange(3), each)
-        noise = dice.normal(0, spread, (len(labels), 6)).astype(np.float32)
+        noise = rng.normal(0, spread, (len(labels), 6)).astype(np.float32)
         return Vectors(unit(directions[labels] + noise), labels)
 
     views = Views(

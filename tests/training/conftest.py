@@ -31,10 +31,10 @@ def _one_thread() -> Iterator[None]:
 
 def pictures(kind: str) -> list[bytes]:
     """PNG files of random cuts of one sample."""
-    dice = np.random.default_rng(len(kind))
+    rng = np.random.default_rng(len(kind))
     whole = Image.open(f"samples/{kind}.jpg").convert("RGB").resize((60, 60))
     files = []
-    for left, top in dice.integers(0, 20, (EACH, 2)).tolist():
+    for left, top in rng.integers(0, 20, (EACH, 2)).tolist():
         file = io.BytesIO()
         whole.crop((left, top, left + 40, top + 40)).save(file, "PNG")
         files.append(file.getvalue())

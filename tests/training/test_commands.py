@@ -83,7 +83,7 @@ def test_captions_of_a_csv_file_stand_as_they_are(words, folder: Path, table: Pa
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "{folder}", "--keep", "{tmp}/x", "--set", "epoch=3"], "epoch is no option; there are: seed,"),
+        (["train", "{folder}", "--keep", "{tmp}/x", "--set", "epoch=3"], "'epoch' is not an option; there are: seed,"),
         (["train", "{folder}", "--keep", "{tmp}/x", "--set", "epochs=three"], "allowed is NAME=VALUE"),
         (["infer", "{tmp}", "{folder}/banana/0.png"], "holds no finished run"),
         (["export", "{tmp}", "{tmp}/x"], "holds no finished run"),

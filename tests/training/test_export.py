@@ -1,6 +1,5 @@
 """Exported graphs say what the torch towers say."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +7,7 @@ import onnxruntime
 import pytest
 import torch
 
-from app.model.bundle import Proof
-from app.training.export import FILES, Calibration, export_graphs, write_config
+from app.training.export import export_graphs
 from app.training.model import SmallClip
 from app.training.options import Options
 
@@ -42,19 +40,6 @@ def test_graphs_equal_the_towers(tmp_path: Path):
         tokens[:, 4:] = 0
         [pictures] = visual.run(["embedding"], {"pixels": pixels.numpy()})
         [texts] = text.run(["embedding"], {"tokens": tokens.numpy()})
-        np.testing.assert_allclose(pictures, model.served()(pixels).detach(), atol=1e-4)
-        np.testing.assert_allclose(texts, model.text(tokens).detach(), atol=1e-4)
+        np.testing.assert_allclose(pictures, model.encode_pixels(pixels.numpy()), atol=1e-4)
+        np.testing.assert_allclose(texts, model.encode_tokens(tokens.numpy()), atol=1e-4)
         assert not np.allclose(pictures, 0)
-
-
-def test_config_holds_checksums_and_calibration(tmp_path: Path):
-    """config.json names every other file of the bundle and what was fitted."""
-    for name in FILES:
-        (tmp_path / name).write_text(name, encoding="utf-8")
-    proof = Proof(picture=(1.0, 0.0), prompt=(0.0, 1.0))
-    write_config(TINY, Calibration(12.0, 0.5, 0.1, 0.5), "a test", proof, tmp_path)
-    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
-    assert set(config["sha256"]) == set(FILES)
-    assert config["logit_scale"] == 12.0
-    assert config["proof"] == {"picture": [1.0, 0.0], "prompt": [0.0, 1.0]}
-    assert config["calibration"] == {"temperature": 0.5, "known_margin": 0.1, "label_cosine": 0.5}

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from app.training.__main__ import main
-from app.training.journal import Journal
+from app.training.runs import Journal
 from tests.conftest import wait_until
 
 STEPS = 6  # of the tiny run: 18 pictures, 8 a step, 3 epochs
@@ -41,7 +41,7 @@ def test_a_run_stopped_anywhere_ends_as_if_it_had_not(words, tmp_path: Path, mon
     after_step = Journal.after_step
     kept_at = {"step": 0}
 
-    def stop(journal: Journal, found: dict[str, float]) -> str:
+    def stop(journal: Journal, found: float) -> str:
         line = after_step(journal, found)
         done = journal.trainer.done
         if done % every == 0:
@@ -95,7 +95,7 @@ def test_other_pictures_are_refused(words, folder: Path, monkeypatch, capsys):
     """A run is not gone on with when its pictures are not as many as they were."""
     keep = Journal.after_step
 
-    def stop(journal: Journal, found: dict[str, float]) -> str:
+    def stop(journal: Journal, found: float) -> str:
         keep(journal, found)
         raise Killed
 

@@ -3,19 +3,14 @@
 import pytest
 from tokenizers import Tokenizer
 
-from app.training.captions import Captions, grocery_texts
-from app.training.tokens import train_tokenizer
+from app.training.commands import train_tokenizer
 
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
     """A tokenizer of few words."""
-    captions = Captions(
-        fine=[["green apple"], ["oat milk"]], coarse=[["apple"], ["milk"]], coarse_of=[0, 1],
-        groups=["fruit", "packages"], group_of=[0, 1], group_of_coarse=[0, 1], others=[["dog"]],
-        things=["table", "chair"],
-    )  # fmt: skip
-    return train_tokenizer(grocery_texts(captions, seed=0), vocabulary=400, context=12)
+    texts = ["green apple", "a photo of a green apple", "oat milk", "a carton of oat milk", "dog", "table", "chair"]
+    return train_tokenizer(texts * 9, vocabulary=400, context=12)
 
 
 def test_rows_have_equal_length(tokenizer):

@@ -18,7 +18,8 @@ def test_a_report_is_shown_with_its_figures_words_and_plots(open_page):
     for each in json.loads((REPORTS / "groceries.json").read_text())["contestants"]:
         assert f">{each['name']}<" in page.html[0].value
         assert f"{each['top_1']:.1%}".replace("%", " %") in page.html[0].value
-    assert any(each.value.startswith("**Zero-shot (templates) is right most often**") for each in page.markdown)
+    notes = (REPORTS / "groceries-notes.md").read_text().strip()
+    assert any(each.value == notes for each in page.markdown)
     assert len(page.image) == 4
     assert [each.label for each in page.expander][-1] == "Top-1 by class"
 

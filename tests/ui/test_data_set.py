@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from app.evaluation.cnn import Predictions
 from app.evaluation.data import Pictures
-from app.evaluation.predictions import Predictions
 from app.ui import data_sets
 from tests.ui.conftest import button, named, said, sample
 

@@ -1,6 +1,5 @@
 """The bundle: the tuned tower and the text tower in one folder that serving reads."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from tokenizers import Tokenizer
 
 from app.errors import TrainingError
 from app.images.prepare import ImageForm
-from app.model.bundle import PROBE_PROMPT, BundleConfig, Proof, make_proof, open_bundle, probe_pixels, sha256_of
+from app.model.bundle import PROBE_PROMPT, Proof, make_proof, open_bundle, probe_pixels, write_config
 from app.model.encoder import Encoder
 from app.model.engines.onnxruntime import OnnxRuntimeEngine
 from app.recognition.calibration import fit_temperature
@@ -54,9 +53,9 @@ def write_bundle(run: Path, texts: Path, labels: Path, card: Path, out: Path, sc
     if card != out / "MODEL_CARD.md":
         shutil.copyfile(card, out / "MODEL_CARD.md")
     proof = proof_of(served, form.size, out)
-    write_config(form, proof, scale or 1.0, out)
+    write(form, proof, scale or 1.0, out)
     if scale is None:
-        write_config(form, proof, fit_scale(run / "features.npz", space, labels, out), out)
+        write(form, proof, fit_scale(run / "features.npz", space, labels, out), out)
 
 
 def fit_scale(features: Path, space: Space, labels: Path, folder: Path) -> float:
@@ -70,26 +69,24 @@ def fit_scale(features: Path, space: Space, labels: Path, folder: Path) -> float
     return round(START / fit_temperature(START * cosines, shown), 2)
 
 
-def write_config(form: ImageForm, proof: Proof, scale: float, out: Path) -> None:
-    """Write config.json last, because it holds the checksums of the other files."""
-    config = BundleConfig(
-        format_version=1,
-        name=out.name,
-        origin=ORIGIN,
-        licence=LICENCE,
-        image_size=form.size,
-        resize_mode="shortest",
-        interpolation="bicubic",
-        mean=form.mean,
-        std=form.std,
-        context_length=tokenizer_of(out).truncation["max_length"],
-        embedding_size=len(proof.picture),
-        logit_scale=scale,
-        proof=proof,
-        sha256={path.name: sha256_of(path) for path in sorted(out.iterdir()) if path.name != "config.json"},
-    )
-    text = json.dumps(config.model_dump(mode="json", exclude_none=True), indent=2, ensure_ascii=False)
-    (out / "config.json").write_text(text + "\n", encoding="utf-8")
+def write(form: ImageForm, proof: Proof, scale: float, out: Path) -> None:
+    """Write config.json."""
+    config = {
+        "format_version": 1,
+        "name": out.name,
+        "origin": ORIGIN,
+        "licence": LICENCE,
+        "image_size": form.size,
+        "resize_mode": form.resize_mode,
+        "interpolation": form.interpolation,
+        "mean": form.mean,
+        "std": form.std,
+        "context_length": tokenizer_of(out).truncation["max_length"],
+        "embedding_size": len(proof.picture),
+        "logit_scale": scale,
+        "proof": proof,
+    }
+    write_config(out, config)
 
 
 def proof_of(served: Served, size: int, folder: Path) -> Proof:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from app.training.augment import make_holes, recolour, spread
+from app.training.augment import colour_jitter, random_erasing, uniform
 
 SMALLER = 0.3  # share of the pictures that are laid on another background
 
@@ -12,20 +12,20 @@ SMALLER = 0.3  # share of the pictures that are laid on another background
 def change(pixels: Tensor, backgrounds: Tensor, size: int, rng: torch.Generator) -> Tensor:
     """Groceries (N, 3, T, T) uint8 and other pictures (M, 3, t, t) uint8 to changed pictures (N, 3, size, size)."""
     n = len(pixels)
-    small = spread(n, 0, 1, rng) < SMALLER
-    area = torch.where(small, spread(n, 1.0, 5.0, rng), spread(n, 0.3, 1.05, rng))
+    small = uniform(n, 0, 1, rng) < SMALLER
+    area = torch.where(small, uniform(n, 1.0, 5.0, rng), uniform(n, 0.3, 1.05, rng))
     grid = crops(area, size, rng)
     x = functional.grid_sample(pixels.float() / 255, grid, padding_mode="reflection", align_corners=False)
     behind = other_backgrounds(int(small.sum()), backgrounds, size, rng)
     x[small] = torch.where(shown(grid[small], rng), x[small], behind)
-    return normalise(make_holes(recolour(x, rng), rng))
+    return normalise(random_erasing(colour_jitter(x, rng), rng))
 
 
 def change_others(pixels: Tensor, size: int, rng: torch.Generator) -> Tensor:
     """Other pictures (N, 3, T, T) uint8 to changed pictures (N, 3, size, size); most of each stays in view."""
-    grid = crops(spread(len(pixels), 0.5, 1.05, rng), size, rng)
+    grid = crops(uniform(len(pixels), 0.5, 1.05, rng), size, rng)
     x = functional.grid_sample(pixels.float() / 255, grid, padding_mode="reflection", align_corners=False)
-    return normalise(recolour(x, rng))
+    return normalise(colour_jitter(x, rng))
 
 
 def normalise(x: Tensor) -> Tensor:
@@ -36,11 +36,11 @@ def normalise(x: Tensor) -> Tensor:
 def crops(area: Tensor, size: int, rng: torch.Generator) -> Tensor:
     """Grids (N, size, size, 2) of random views that take in `area` (N) of a picture: stretched, turned, mirrored."""
     n = len(area)
-    side, stretch = area.sqrt(), spread(n, -0.29, 0.29, rng).exp().sqrt()
+    side, stretch = area.sqrt(), uniform(n, -0.29, 0.29, rng).exp().sqrt()
     turn = torch.randn(n, generator=rng) * 0.17
-    flip = torch.where(spread(n, 0, 1, rng) < 0.5, -1.0, 1.0)
+    flip = torch.where(uniform(n, 0, 1, rng) < 0.5, -1.0, 1.0)
     wide, high = side * stretch, side / stretch
-    shift_x, shift_y = (spread(n, -1, 1, rng) * ((1 - length).abs() * 0.9 + 0.05) for length in (wide, high))
+    shift_x, shift_y = (uniform(n, -1, 1, rng) * ((1 - length).abs() * 0.9 + 0.05) for length in (wide, high))
     cos, sin = turn.cos(), turn.sin()
     across = torch.stack([flip * wide * cos, -high * sin, shift_x], dim=1)
     down = torch.stack([flip * wide * sin, high * cos, shift_y], dim=1)
@@ -50,15 +50,15 @@ def crops(area: Tensor, size: int, rng: torch.Generator) -> Tensor:
 def shown(grid: Tensor, rng: torch.Generator) -> Tensor:
     """Where the picture is kept (N, 1, size, size): an ellipse in its middle, a rounded box, or all of it."""
     n = len(grid)
-    power = 2 + spread(n, 0, 1, rng).view(n, 1, 1, 1).pow(3) * 20
-    radius = spread(n, 0.75, 1.0, rng).view(n, 1, 1, 1)
+    power = 2 + uniform(n, 0, 1, rng).view(n, 1, 1, 1).pow(3) * 20
+    radius = uniform(n, 0.75, 1.0, rng).view(n, 1, 1, 1)
     return ((grid / radius).abs().pow(power).sum(dim=3, keepdim=True) < 1).permute(0, 3, 1, 2)
 
 
 def other_backgrounds(n: int, pictures: Tensor, size: int, rng: torch.Generator) -> Tensor:
     """White, one colour, a colour that fades into another, or another picture: [n, 3, size, size] of 0..1."""
     kind = torch.randint(4, (n, 1, 1, 1), generator=rng)
-    white = 1 - spread(n, 0, 0.12, rng).view(n, 1, 1, 1).expand(n, 3, size, size)
+    white = 1 - uniform(n, 0, 0.12, rng).view(n, 1, 1, 1).expand(n, 3, size, size)
     one, two = torch.rand(2, n, 3, 1, 1, generator=rng)
     fade = torch.linspace(0, 1, size).view(1, 1, size, 1)
     rows = torch.randint(len(pictures), (n,), generator=rng)

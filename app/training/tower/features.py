@@ -15,7 +15,7 @@ from torch import nn
 from app.images.header import ImageLimits
 from app.images.prepare import ImageForm, Preparer
 from app.model.engines import Floats
-from app.training.checkpoint import read_state
+from app.training.runs import read_state
 from app.training.tower.export import Served, write_visual
 from app.training.tower.network import FROZEN, SIZES, Tail, pretrained
 from app.training.tower.options import TowerOptions

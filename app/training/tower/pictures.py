@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.training.augment import enlarge, mix
+from app.training.augment import enlarge, mixup_or_cutmix, smooth_labels
 from app.training.data import Classes, Pictures, read_classes, read_pictures
-from app.training.losses import smooth
 from app.training.tower.changes import change, change_others
 from app.training.tower.options import TowerOptions
 
@@ -64,14 +63,14 @@ class Source:
         """The pictures, mixed by chance, and their targets."""
         coarse_of = torch.from_numpy(self.classes.coarse_of)
         fine_count, coarse_count = len(coarse_of), len(self.classes.coarse_names)
-        fine = smooth(labels, fine_count, fine_count, self.options.smoothing)
-        coarse = smooth(coarse_of[labels], coarse_count, coarse_count, self.options.smoothing)
+        fine = smooth_labels(labels, fine_count, self.options.smoothing)
+        coarse = smooth_labels(coarse_of[labels], coarse_count, self.options.smoothing)
         same = torch.zeros(len(labels), 1000)
         for row, label in enumerate(labels.tolist()):
             if label in self.shared:
                 same[row, self.shared[label]] = 0.5
         if float(torch.rand(1, generator=rng)) < MIXED:
-            pixels, (fine, coarse, same) = mix(pixels, [fine, coarse, same], rng)
+            pixels, (fine, coarse, same) = mixup_or_cutmix(pixels, [fine, coarse, same], rng)
         return pixels, fine, coarse, same
 
 

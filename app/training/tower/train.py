@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from app.training.checkpoint import read_state, write_state
-from app.training.losses import picture_to_text
+from app.training.runs import read_state, write_state
 from app.training.tower.changes import normalise
 from app.training.tower.network import FROZEN, Run, Tail, Untouched, compiled, pretrained
 from app.training.tower.options import TowerOptions
@@ -140,8 +139,8 @@ class Trainer:
         wanted = functional.softmax(before / TEMPERATURE, dim=1)
         wanted = wanted * (1 - half.same.sum(1, keepdim=True)) + half.same
         return {
-            "fine": picture_to_text(fine, half.fine),
-            "coarse": picture_to_text(self.model.coarse(fine), half.coarse),
+            "fine": functional.cross_entropy(fine, half.fine),
+            "coarse": functional.cross_entropy(self.model.coarse(fine), half.coarse),
             "kept": functional.kl_div(ours, wanted, reduction="batchmean") * TEMPERATURE**2,
         }
 

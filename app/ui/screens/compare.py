@@ -11,7 +11,7 @@ from app.ui.bars import bars, percent
 from app.ui.data_sets import EVALUATION
 from app.ui.sentences import plain
 
-TABLES = ["Few pictures a class", "Most often confused", "Confidence as served", "Top-1 by class"]
+TABLES = ["Differences", "Few pictures a class", "Most often confused", "Confidence as served", "Top-1 by class"]
 
 
 def sections(page: str) -> dict[str, str]:
@@ -59,8 +59,9 @@ def page() -> None:
     title = st.segmented_control("Report", list(reports), default=next(iter(reports)), required=True)
     parts = sections(reports[title].with_suffix(".md").read_text())
     figures(json.loads(reports[title].read_text()))
-    st.header("What they say")
-    st.markdown(parts["What they say"])
+    if "What they say" in parts:
+        st.header("What they say")
+        st.markdown(parts["What they say"])
     st.header("Plots")
     plots(parts["Plots"], EVALUATION)
     for heading in TABLES:

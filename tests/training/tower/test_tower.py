@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from app.errors import TrainingError
-from app.training.checkpoint import write_state
 from app.training.data import Classes, Pictures
+from app.training.runs import write_state
 from app.training.tower.__main__ import main
 from app.training.tower.changes import change, change_others
 from app.training.tower.export import Served, served, steps_of, write_visual
