@@ -14,11 +14,11 @@ def test_a_report_is_shown_with_its_figures_words_and_plots(open_page):
     page = open_page("compare")
     control = named(page.segmented_control, "Report")
     assert control.options == ["CIFAR-10", "Groceries"]
-    control.set_value("Groceries").run()
-    for each in json.loads((REPORTS / "groceries.json").read_text())["contestants"]:
+    control.set_value("CIFAR-10").run()
+    for each in json.loads((REPORTS / "cifar10.json").read_text())["contestants"]:
         assert f">{each['name']}<" in page.html[0].value
         assert f"{each['top_1']:.1%}".replace("%", " %") in page.html[0].value
-    notes = (REPORTS / "groceries-notes.md").read_text().strip()
+    notes = (REPORTS / "cifar10-notes.md").read_text().strip()
     assert any(each.value == notes for each in page.markdown)
     assert len(page.image) == 4
     assert [each.label for each in page.expander][-1] == "Top-1 by class"
