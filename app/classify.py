@@ -18,8 +18,8 @@ from app.components import (
 )
 from app.errors import InvalidLabels, InvalidRequest, LarderError
 from app.recognition.labels import parse_labels
-from app.recognition.recogniser import Recogniser, Recognition
 from app.recognition.vocabulary import label_set, read_templates
+from app.recognition.zero_shot import Recogniser, Recognition
 from app.settings import Settings
 
 THRESHOLD = 0.8

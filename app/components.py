@@ -16,10 +16,9 @@ from app.images.header import ImageLimits
 from app.images.prepare import Preparer
 from app.log import get_logger
 from app.model.bundle import Bundle, BundleConfig, find_bundle, open_bundle
-from app.model.encoder import Encoder
+from app.model.encoder import Encoder, PromptCache
 from app.model.engines import Engine
 from app.model.engines.choice import open_engine
-from app.model.prompt_cache import PromptCache
 from app.model.remote_bundle import fetch_bundle
 from app.optional import need
 from app.pantry import PantryStore
@@ -29,9 +28,9 @@ from app.recognition.background import Background
 from app.recognition.classifier import Classifier
 from app.recognition.few_shot import ImageAlignment
 from app.recognition.label_file import open_labels
-from app.recognition.recogniser import Recogniser
 from app.recognition.request_labels import TextLimits
 from app.recognition.vocabulary import LabelSet, Vocabulary, read_prompts, read_templates
+from app.recognition.zero_shot import Recogniser
 from app.s3 import S3, SCHEME, parse_place
 from app.serving.pipeline import PROMPTS_KEPT
 from app.settings import Settings

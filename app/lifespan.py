@@ -11,6 +11,7 @@ from app.api.dependencies import Service, State
 from app.components import FEEDBACK, Components, open_preparer, text_limits
 from app.contents import ContentStore
 from app.errors import LarderError
+from app.images.prepare import blank
 from app.log import get_logger
 from app.metrics import Metrics
 from app.recognition.vocabulary import Vocabulary
@@ -18,7 +19,7 @@ from app.serving.feedback import Answers, Feedback
 from app.serving.image_fetcher import ImageFetcher
 from app.serving.jobs import Jobs
 from app.serving.keys import Keys
-from app.serving.pipeline import Pipeline, blank, open_pipeline
+from app.serving.pipeline import Pipeline, open_pipeline
 from app.serving.store_threads import StoreThreads
 from app.serving.url_policy import UrlPolicy
 from app.settings import Settings

@@ -16,8 +16,8 @@ from app.metrics import Metrics
 from app.model.engines import Floats
 from app.pantry import PantryStore
 from app.recognition.classifier import Classifier
-from app.recognition.recogniser import Recogniser
 from app.recognition.request_labels import TextLimits
+from app.recognition.zero_shot import Recogniser
 from app.serving.feedback import Answers, Feedback
 from app.serving.image_fetcher import ImageFetcher
 from app.serving.jobs import Jobs

@@ -17,8 +17,8 @@ from app.api.recognition_request import RecognitionRequest, item_name_beside, pa
 from app.api.schemas.recognition import FoundItem, FramesAnswer, ProcessImage, ProcessImageAnswer, RegionAnswer
 from app.model.engines import Floats
 from app.recognition.frames import recognise_frames
-from app.recognition.recogniser import Recognition
 from app.recognition.regions import grid, non_max_suppression, validate_boxes
+from app.recognition.zero_shot import Recognition
 from app.serving.feedback import Answer
 
 router = APIRouter(route_class=PictureRoute, tags=["recognition"], dependencies=KEYS)

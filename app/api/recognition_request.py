@@ -13,7 +13,7 @@ from app.api.schemas.recognition import ProcessImage, ProcessImageAnswer
 from app.errors import InvalidRequest, NotFound
 from app.model.engines import Floats
 from app.recognition.labels import Label
-from app.recognition.recogniser import Recognition
+from app.recognition.zero_shot import Recognition
 
 
 @dataclass(frozen=True)

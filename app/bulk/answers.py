@@ -7,7 +7,7 @@ from app.bulk import Embedded
 from app.bulk.shard_writer import Form, ShardWriter
 from app.classify import THRESHOLD
 from app.model.engines import Floats
-from app.recognition.recogniser import Recogniser
+from app.recognition.zero_shot import Recogniser
 
 
 class Answers:

@@ -18,9 +18,9 @@ from app.images.decode import open_picture
 from app.images.prepare import Preparer
 from app.recognition.frames import recognise_frames
 from app.recognition.labels import Label, parse_labels
-from app.recognition.recogniser import Recogniser, Recognition
 from app.recognition.regions import Box, grid, non_max_suppression
 from app.recognition.vocabulary import label_set, read_prompts
+from app.recognition.zero_shot import Recogniser, Recognition
 from app.text import read_text
 
 SEED = 0

@@ -16,8 +16,8 @@ import pyarrow.parquet
 from app.evaluation.data import read_classes
 from app.evaluation.model import open_measured
 from app.model.engines import Floats
-from app.recognition.recogniser import Recogniser, Recognition
 from app.recognition.vocabulary import encode, label_set, read_prompts
+from app.recognition.zero_shot import Recogniser, Recognition
 from app.training.words.kinds import FOODS
 from app.training.words.wordnet import WordNet, read_wordnet
 

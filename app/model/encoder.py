@@ -1,13 +1,23 @@
-"""Pictures or prompts in, unit float32 vectors out."""
+"""Pictures or prompts in, unit float32 vectors out; vectors of prompts are kept on disk between starts."""
 
+import hashlib
+import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from app.errors import StoreUnavailable
+from app.log import get_logger
 from app.model.engines import Engine, Floats
-from app.model.prompt_cache import PromptCache
+from app.sqlite_file import SQLiteFile
 
+_SCHEMA = """CREATE TABLE IF NOT EXISTS vectors
+             (number INTEGER PRIMARY KEY, prompt BLOB NOT NULL UNIQUE, vector BLOB NOT NULL) STRICT;"""
+_A_QUERY = 500  # placeholders in one statement
+T = TypeVar("T")
 _PROMPTS_A_CALL = 64  # bounds the memory of one call of the text tower
 
 
@@ -19,7 +29,7 @@ class Encoder:
         tokenize: Callable[[list[str]], npt.NDArray[np.int64]],
         engine: Engine,
         size: int,
-        cache: PromptCache | None = None,
+        cache: "PromptCache | None" = None,
     ) -> None:
         self._tokenize = tokenize
         self._engine = engine
@@ -52,3 +62,67 @@ def unit(vectors: Floats) -> Floats:
     """Vectors (..., D) scaled to length 1; a vector of zeros stays one."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.asarray(vectors / np.maximum(lengths, 1e-12), dtype=np.float32)
+
+
+class PromptCache:
+    """Vectors by prompt on disk, for one model: `model` is what decides the vectors, its checksum and its engine.
+
+    One SQLite file, which several processes may share. A cache only: while it cannot be used, prompts are encoded as if
+    it were empty. At most `most` vectors are kept, of all models together; the oldest give way.
+    """
+
+    def __init__(self, path: Path, model: str, most: int, *, timeout_s: float = 0.2) -> None:
+        self._path = path
+        self._model = model
+        self._most = most
+        self._lock = threading.Lock()
+        self._timeout_s = timeout_s  # labels must not wait for a cache that another process has locked
+        self._file: SQLiteFile | None = None
+        self._reason = ""
+
+    def get(self, prompts: Sequence[str]) -> dict[str, Floats]:
+        """The vectors (D,) of those prompts that are there."""
+        keys = {self._key(prompt): prompt for prompt in prompts}
+        wanted = list(keys)
+
+        def select(file: SQLiteFile) -> dict[str, Floats]:
+            found: dict[str, Floats] = {}
+            with file.reader() as reader:
+                for start in range(0, len(wanted), _A_QUERY):
+                    part = wanted[start : start + _A_QUERY]
+                    query = f"SELECT prompt, vector FROM vectors WHERE prompt IN ({','.join('?' * len(part))})"  # noqa: S608 - question marks alone
+                    rows = reader.execute(query, part)
+                    found |= {keys[key]: np.frombuffer(vector, np.float32) for key, vector in rows}
+            return found
+
+        return self._use(select, otherwise={})
+
+    def put(self, prompts: Sequence[str], vectors: Floats) -> None:
+        """Keep the vectors (N, D) of N prompts."""
+        rows = [(self._key(prompt), vector.tobytes()) for prompt, vector in zip(prompts, vectors, strict=True)]
+
+        def insert(file: SQLiteFile) -> None:
+            with file.transaction() as writer:
+                writer.executemany("INSERT OR IGNORE INTO vectors (prompt, vector) VALUES (?, ?)", rows)
+                writer.execute(
+                    "DELETE FROM vectors WHERE number <= (SELECT max(number) FROM vectors) - ?", (self._most,)
+                )
+
+        self._use(insert, otherwise=None)
+
+    def _key(self, prompt: str) -> bytes:
+        return hashlib.blake2b(f"{self._model}\0{prompt}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+    def _use(self, work: Callable[[SQLiteFile], T], otherwise: T) -> T:
+        """The result of `work` on the file; `otherwise` when it fails, which is logged once for each reason."""
+        with self._lock:
+            try:
+                self._file = self._file or SQLiteFile(
+                    "the prompt cache", self._path, _SCHEMA, timeout_s=self._timeout_s
+                )
+                return work(self._file)
+            except StoreUnavailable as error:
+                if str(error) != self._reason:
+                    get_logger().warning("prompt vectors are not kept", file=str(self._path), reason=str(error))
+                self._reason = str(error)
+                return otherwise

@@ -7,7 +7,7 @@ import numpy as np
 
 from app.model.encoder import unit
 from app.model.engines import Floats
-from app.recognition.recogniser import Recognition
+from app.recognition.zero_shot import Recognition
 
 OUTLIER_RATIO = 0.75  # a frame whose cosine with the central one is below this times the typical one is an outlier
 MAJORITY = 0.5  # the answer is confident only when a larger share of the frames shows the item by itself

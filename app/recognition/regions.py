@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.errors import InvalidRequest
-from app.recognition.recogniser import Recognition
+from app.recognition.zero_shot import Recognition
 
 Box = tuple[int, int, int, int]
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from app.model.engines import Floats
 from app.pantry.examples import Example
-from app.recognition.recogniser import Recogniser
+from app.recognition.zero_shot import Recogniser
 from app.text import normalise
 
 NEAR_DUPLICATE = 0.97  # cosine; larder-small: 77 % of copies shrunk to half at most, 2 % of distinct photos of an item

@@ -8,18 +8,15 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from functools import partial
 from typing import TypeVar
 
-import numpy as np
-
 from app.errors import ImageTooLarge, Overloaded
 from app.images.fingerprint import fingerprint
 from app.images.header import Header
-from app.images.prepare import Box, BoxesIn, ImageForm, Picture, Preparer
+from app.images.prepare import Box, BoxesIn, Picture, Preparer
 from app.metrics import Metrics
 from app.model.encoder import Encoder
 from app.model.engines import Floats
-from app.serving.batching import Batcher
+from app.serving.batching import Batcher, RequestPrompts
 from app.serving.decoders import DEADLINE_S, Decoders
-from app.serving.request_prompts import RequestPrompts
 from app.tracing import span
 
 CANARY_EVERY = 10.0  # a batch encoded this recently proves that the encoder answers (s)
@@ -249,8 +246,3 @@ def _chunks(size: int, some: Sequence[A]) -> Iterator[Sequence[A]]:
 async def _gather_in_chunks(size: int, work: Callable[[A], Awaitable[B]], some: Sequence[A]) -> list[B]:
     """What `work` makes of each, `size` at a time."""
     return [made for chunk in _chunks(size, some) for made in await asyncio.gather(*map(work, chunk))]
-
-
-def blank(form: ImageForm) -> Floats:
-    """A grey picture (3, S, S) to try the encoder with."""
-    return np.zeros((3, form.size, form.size), dtype=np.float32)

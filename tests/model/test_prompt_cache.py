@@ -6,8 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from app.model.encoder import Encoder
-from app.model.prompt_cache import PromptCache
+from app.model.encoder import Encoder, PromptCache
 from tests.model.test_encoder import NumberEngine
 
 
@@ -67,7 +66,7 @@ WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from app.model.prompt_cache import PromptCache
+from app.model.encoder import PromptCache
 cache = PromptCache(Path(sys.argv[1]), "model", 10_000, timeout_s=60)
 for number in range(100):
     cache.put([f"{sys.argv[2]} {number}"], np.full((1, 4), number, np.float32))

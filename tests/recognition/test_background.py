@@ -6,8 +6,8 @@ import numpy as np
 
 from app.recognition.background import Background
 from app.recognition.labels import Label
-from app.recognition.recogniser import Recogniser
 from app.recognition.vocabulary import LabelSet
+from app.recognition.zero_shot import Recogniser
 
 BEAGLE, TERRIER, CHAIR, APPLE = np.eye(4, dtype=np.float32)
 DOG = np.float32([0.7, 0.7, 0, 0.14])

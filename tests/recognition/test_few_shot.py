@@ -18,8 +18,8 @@ from app.recognition.few_shot import (
     fit_few_shot,
 )
 from app.recognition.labels import Label
-from app.recognition.recogniser import Recogniser
 from app.recognition.vocabulary import LabelSet
+from app.recognition.zero_shot import Recogniser
 
 SIZE = 8
 

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from app.errors import InvalidRequest
 from app.recognition.labels import Label
-from app.recognition.recogniser import Recognition
 from app.recognition.regions import (
     MAX_OVERLAP,
     MAX_TILES,
@@ -16,7 +15,7 @@ from app.recognition.regions import (
     non_max_suppression,
     validate_boxes,
 )
-from app.recognition.zero_shot import Ranking
+from app.recognition.zero_shot import Ranking, Recognition
 
 SIDES = st.one_of(st.integers(1, 300), st.integers(1, 50_000_000))
 

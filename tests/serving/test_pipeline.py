@@ -8,9 +8,9 @@ import pytest
 from app.errors import ImageTooLarge, InvalidImage, Overloaded
 from app.images.decode import decode
 from app.images.header import ImageLimits
-from app.images.prepare import Preparer
+from app.images.prepare import Preparer, blank
 from app.metrics import Metrics
-from app.serving.pipeline import blank, open_pipeline
+from app.serving.pipeline import open_pipeline
 from tests.fakes import FORM, ColourEncoder, as_base64, as_bytes, picture
 
 

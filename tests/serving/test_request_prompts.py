@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from app.errors import Overloaded
-from app.serving.request_prompts import RequestPrompts
+from app.serving.batching import RequestPrompts
 from tests.fakes import ColourEncoder
 
 pytestmark = pytest.mark.anyio
