@@ -258,8 +258,6 @@ class Connection(HttpToolsProtocol):
         limits, now = self._limits, self.loop.time()
         if now >= limits.warned_at + limits.warning_interval_s:
             limits.warned_at = now
-            get_logger().warning(
-                "too many connections, those that wait longest for their client are closed", limit=limits.connections
-            )
+            get_logger().warning("too many connections, closing the longest idle ones", limit=limits.connections)
         self.connections.discard(oldest)
         oldest.transport.close()

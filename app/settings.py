@@ -72,7 +72,7 @@ class Settings(BaseSettings):
         description="`sqlite` (in the data folder), `firestore://PROJECT/COLLECTION` or `none`",
     )
     pantry_strict: bool = Field(
-        default=False, description="whether the start ends, after 30 seconds, when Firestore is not heard"
+        default=False, description="whether the start fails when Firestore has not answered within 30 seconds"
     )
     google_credentials: SecretStr | None = Field(
         default=None, description="Google's credentials for Firestore, as JSON, where the platform gives none"
@@ -135,10 +135,10 @@ class Settings(BaseSettings):
     )
     max_batch: int = Field(default=32, ge=1, le=1024, description="the most pictures encoded in one call")
     max_queue: int = Field(
-        default=64, ge=1, le=100_000, description="the most pictures in hand; more are refused with 503"
+        default=64, ge=1, le=100_000, description="the most pictures in progress; more are refused with 503"
     )
     max_queue_bytes: int = Field(
-        default=64 * MIB, ge=1024, le=64 * 1024 * MIB, description="the most bytes of request bodies in hand"
+        default=64 * MIB, ge=1024, le=64 * 1024 * MIB, description="the most bytes of request bodies in progress"
     )
     drain: float = Field(default=5, ge=0, le=300, description="seconds of 503 after SIGTERM before the port closes")
     max_store: int = Field(

@@ -45,7 +45,7 @@ def test_a_broken_batch_fails_alone(service, encoder):
 
 
 def test_one_truncated_png_among_32_leaves_31_answers(service, encoder):
-    """They are in hand together; the truncated one is 400, each other is answered."""
+    """They are in progress together; the truncated one is 400, each other is answered."""
     whole = as_bytes(picture(size=(64, 64)))
     requests = [recognise(whole)] * 31 + [recognise(whole[: len(whole) // 2])]
     statuses = Counter(each.status for each in closed_loop(service, requests, 32, 32))

@@ -69,10 +69,10 @@ class AdmissionMiddleware:
         """Raise Overloaded when there are too many requests, or too many bytes with `more` added."""
         complete = sum(request.complete for request in self._requests)
         if complete >= self._most:
-            raise Overloaded(f"{complete} requests are in hand already")
+            raise Overloaded(f"{complete} requests are in progress already")
         received = sum(request.received for request in self._requests)
         if len(self._requests) > 1 and received + more > self._most_bytes:
-            raise Overloaded(f"requests of {received:,} bytes are in hand already")
+            raise Overloaded(f"requests of {received:,} bytes are in progress already")
 
     async def _refuse(self, error: LarderError, scope: Scope, receive: Receive, send: Send) -> None:
         await failures.answer(error, scope["state"]["request_id"])(scope, receive, send)

@@ -11,7 +11,7 @@ from app.errors import LarderError, SourceError
 from app.model.engines import Floats
 
 Describe = Callable[[bytes, Floats], FileFacts]
-_BATCHES = 4  # in hand; more would only take memory
+_BATCHES = 4  # in progress; more would only take memory
 _BATCH_BYTES = 32 * 1024 * 1024  # of picture files; a batch of larger ones has fewer
 
 

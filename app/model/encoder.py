@@ -123,6 +123,6 @@ class PromptCache:
                 return work(self._file)
             except StoreUnavailable as error:
                 if str(error) != self._reason:
-                    get_logger().warning("prompt vectors are not kept", file=str(self._path), reason=str(error))
+                    get_logger().warning("prompt cache unavailable", file=str(self._path), reason=str(error))
                 self._reason = str(error)
                 return otherwise

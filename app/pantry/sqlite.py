@@ -214,7 +214,7 @@ def _other_spellings(items: Mapping[str, int]) -> dict[str, list[str]]:
         try:
             name = next((item for item in same if item_name(item) == item), item_name(same[0]))
         except InvalidRequest as error:
-            get_logger().warning("an item of the pantry cannot be named any more", reason=str(error))
+            get_logger().warning("stored item has an invalid name", reason=str(error))
         else:
             found[name] = same
     return {name: same for name, same in found.items() if same != [name]}
@@ -229,7 +229,7 @@ def _unite_spellings(connection: sqlite3.Connection) -> None:
         for item in same:
             connection.execute("UPDATE examples SET item = ? WHERE item = ?", (name, item))
             connection.execute("DELETE FROM items WHERE item = ? AND item != ?", (item, name))
-        get_logger().info("spellings of one item are united", item=name, spellings=same, count=total)
+        get_logger().info("merged spellings of one item", item=name, spellings=same, count=total)
 
 
 def _example_ids(connection: sqlite3.Connection, item: str) -> list[str]:

@@ -93,7 +93,7 @@ class S3Labels:
             if self._tag is None:
                 raise _unreadable(self._place, error) from error
             if error.strerror != self._reason:
-                get_logger().warning("the labels in S3 stay as they were", reason=error.strerror)
+                get_logger().warning("S3 unavailable, keeping the last labels", reason=error.strerror)
             self._reason = error.strerror
 
 

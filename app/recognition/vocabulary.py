@@ -118,7 +118,7 @@ class Vocabulary:
         text = self._label_file.read()
         labels = parse_labels(text, self._longest, lambda *line: refused.append(line))
         for line, reason in refused[:_MAX_WARNINGS]:
-            log.warning("the pantry cannot have this label", line=line, reason=reason)
+            log.warning("label is not a valid item name", line=line, reason=reason)
         if len(refused) > _MAX_WARNINGS:
             log.warning("the pantry cannot have more labels", count=len(refused) - _MAX_WARNINGS)
         if self._file_labels and not text.strip():
@@ -156,7 +156,7 @@ class Vocabulary:
         longest = max(self._templates, key=len)
         cut = [names[0] for names in new if not all(self._fits(longest.replace("{}", name)) for name in names)]
         if cut:  # served all the same: a pantry's names come from elsewhere
-            get_logger().warning("the model does not read labels to their end", count=len(cut), first=cut[0])
+            get_logger().warning("labels exceed the model's context length", count=len(cut), first=cut[0])
         have |= zip(new, encode(new, self._templates, self._encoder), strict=True)
         return (
             np.stack([have[label.names] for label in labels]) if labels else encode([], self._templates, self._encoder)

@@ -139,7 +139,7 @@ class Decoders:
             job.result.exception()  # taken note of: the caller may have gone
 
     def _write_off(self, job: _Job) -> None:
-        get_logger().error("a picture does not come back from its decoder", seconds=self.deadline_s)
+        get_logger().error("a decoder does not return", seconds=self.deadline_s)
         job.lost = True
         self.lost += 1
         self._on_lost()

@@ -41,7 +41,7 @@ class ImageFetcher:
         ssl_context: ssl.SSLContext | None = None,
         resolve: Callable[[str, int], list[str]] | None = None,
     ) -> None:
-        """Take the most bytes of one request's pictures, and of all requests in hand."""
+        """Take the most bytes of one request's pictures, and of all requests in progress."""
         self._policy = policy
         self._max_bytes = max_bytes
         self._max_in_hand = max_bytes_in_hand
@@ -62,7 +62,7 @@ class ImageFetcher:
 
     @asynccontextmanager
     async def fetch(self, urls: Sequence[str]) -> AsyncIterator[list[bytes]]:
-        """Give the pictures at some URLs, which count as in hand until the block ends.
+        """Give the pictures at some URLs, which count as in progress until the block ends.
 
         Raises InvalidRequest for a URL that is malformed or not allowed, InvalidImage where nothing is there,
         ImageTooLarge and Overloaded.

@@ -23,7 +23,7 @@ CANARY_EVERY = 10.0  # a batch encoded this recently proves that the encoder ans
 AT_ONCE_COST = 500_000  # the cost, in pixels, up to which a picture is decoded as soon as its header is read: some 8 ms
 QUICK = 3_000_000  # the cost up to which a picture is decoded beside others: some 50 ms
 BYTES_A_PIXEL = 8  # bytes of a file whose header takes as long to read as a pixel to decode
-MAX_COST = 4  # pictures of the largest size that may be in hand; more are refused
+MAX_COST = 4  # pictures of the largest size that may be in progress; more are refused
 CROPS_COST = 4  # times the cost of a picture that crops of it take, unless it is a giant, which is reduced first
 AT_ONCE = 8  # pictures of one request: enough to keep the model busy, and it does not fill the queue
 CROPS_AT_ONCE = 16  # of one picture, which is decoded already
@@ -34,7 +34,7 @@ B = TypeVar("B")
 
 
 class Pipeline:
-    """Pictures and texts in, embeddings out, at most `max_queue` of each in hand.
+    """Pictures and texts in, embeddings out, at most `max_queue` of each in progress.
 
     Large pictures, by the work that their headers declare, are decoded one at a time in a thread of their own. Of the
     others the cheapest come first, so that a small picture waits for those alone that are being decoded.
@@ -138,7 +138,7 @@ class Pipeline:
     @contextmanager
     def _place(self) -> Iterator[None]:
         if self.in_hand >= self.max_queue:
-            raise Overloaded(f"{self.max_queue} pictures are in hand already")
+            raise Overloaded(f"{self.max_queue} pictures are in progress already")
         self.in_hand += 1
         try:
             yield
@@ -187,7 +187,7 @@ class Pipeline:
                 f"at most {self._max_cost:,} are accepted in a request"
             )
         if self._cost + cost > self._max_cost:
-            raise Overloaded(f"large pictures of {self._cost:,} pixels are in hand already")
+            raise Overloaded(f"large pictures of {self._cost:,} pixels are in progress already")
 
     async def _encode(self, pixels: Floats) -> Floats:
         with span("encode"):

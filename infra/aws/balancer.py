@@ -10,7 +10,7 @@ from infra.aws.network import Network
 from infra.aws.resource import Found, Resource, Wanted, pairs, unpaired
 
 PORT = 8080  # of the service in its task: one that needs no rights
-DRAIN = 30  # seconds in which the service finishes what it has in hand
+DRAIN = 30  # seconds in which the service finishes its requests
 IDLE = 65  # seconds; a request may take 60
 
 

@@ -114,7 +114,7 @@ def test_bodies_that_arrive_together_are_refused_once_there_are_too_many(run, pi
         for call in calls:
             await call.send(b"x" * piece)
         assert (app.read, len(refused)) == (3, 2)
-        assert "are in hand already" in refused[0]
+        assert "are in progress already" in refused[0]
         app.done.set()
 
     run(test)

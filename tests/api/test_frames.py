@@ -21,7 +21,7 @@ def test_frames_of_one_thing_are_one_answer(client):
 
 
 def test_an_answer_to_one_picture_says_nothing_of_frames(client):
-    """Who never heard of frames gets what was always answered."""
+    """A request without `images` is answered as ever."""
     assert "frames" not in client.post("/process-image", json={"image_data": as_base64(picture("red"))}).json()
 
 

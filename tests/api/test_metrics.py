@@ -71,7 +71,7 @@ def test_refusals_are_counted_by_their_code(client, encoder):
 
 
 def test_what_is_there_now_is_read_when_it_is_asked_for(client):
-    """Labels, pictures in hand, the pantry's age and the model are those of the moment."""
+    """Labels, pictures in progress, the pantry's age and the model are those of the moment."""
     assert samples(client)["larder_labels",] == 3
     client.put("/pantry/yellow", json={"count": 1})
     wait_until(lambda: samples(client)["larder_labels",] == 4)

@@ -260,7 +260,7 @@ def test_while_starting_it_is_refused(start, encoder):
 
 
 def test_when_the_queue_is_full_it_is_refused(start, encoder):
-    """With as many pictures in hand as allowed, one more is 503 and Retry-After at once; the others are answered."""
+    """With as many in progress as allowed, one more is 503 and Retry-After at once; the others are answered."""
     from concurrent.futures import ThreadPoolExecutor
 
     client = start(max_queue=2)

@@ -146,5 +146,5 @@ def test_an_empty_shelf_has_nothing_on_it(client):
 
 
 def test_other_answers_say_nothing_of_lists(client):
-    """Who never heard of regions gets what was always answered."""
+    """A request without regions is answered as ever."""
     assert not {"regions", "items", "frames"} & ask(client, shelf()).json().keys()

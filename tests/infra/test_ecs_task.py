@@ -52,7 +52,7 @@ def test_the_container_may_do_little(task):
 
 
 def test_it_is_stopped_when_it_has_drained(task):
-    """SIGTERM's time covers the 503s, and the 20 seconds in which requests in hand end."""
+    """SIGTERM's time covers the 503s, and the 20 seconds in which requests in progress end."""
     (container,) = task["containerDefinitions"]
     assert container["stopTimeout"] == DRAIN
     assert Settings.model_fields["drain"].default + 20 <= DRAIN

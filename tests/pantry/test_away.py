@@ -231,6 +231,6 @@ def test_a_strict_start_ends_in_one_line(settings, monkeypatch):
     monkeypatch.setattr("app.pantry.firestore.store.STRICT_WAIT", 0.5)
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{free_port()}")
     strict = {"pantry": "firestore://nowhere/pantry", "pantry_strict": True}
-    with pytest.raises(SystemExit, match="larder cannot start: Firestore was not heard within") as raised:
+    with pytest.raises(SystemExit, match="larder cannot start: no snapshot from Firestore within") as raised:
         create_app(Settings(**settings.model_dump() | strict), colour_model())
     assert "\n" not in str(raised.value)

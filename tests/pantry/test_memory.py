@@ -59,8 +59,8 @@ def test_our_deletion_is_not_undone_by_an_older_snapshot(memory):
     assert memory.items() == {"rice": 1}
 
 
-def test_a_late_acknowledgement_does_not_undo_what_was_heard(memory):
-    """Our change may be acknowledged after somebody's later change was heard."""
+def test_a_late_acknowledgement_does_not_undo_a_later_change(memory):
+    """Our change may be acknowledged after somebody's later change has arrived."""
     memory.apply_snapshot({"rice": at(5, count=7)}, (5, 0), whole=True)
     memory.wrote("rice", "rice", 5, (3, 0))
     assert memory.items() == {"rice": 7}

@@ -193,7 +193,7 @@ def test_shutdown_answers_who_waits_and_refuses_who_comes():
 
 
 def test_a_cancelled_loop_leaves_nobody_waiting():
-    """When the loop itself is cancelled, the batch in hand and the queue behind it are told so."""
+    """When the loop itself is cancelled, the batch in progress and the queue behind it are cancelled too."""
 
     async def main():
         encode = GatedEncode()

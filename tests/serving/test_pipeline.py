@@ -52,7 +52,7 @@ def test_a_bad_picture_never_reaches_the_encoder():
 
 
 def test_more_pictures_than_allowed_are_refused_and_the_rest_answered():
-    """With four in hand a fifth is overloaded at once; when they are through, one more is welcome."""
+    """With four in progress a fifth is overloaded at once; when they are through, one more is welcome."""
     encoder = ColourEncoder()
 
     async def scenario(pipeline):
@@ -197,7 +197,7 @@ def test_pixels_in_hand_are_bounded_over_all_requests():
         tasks = [asyncio.create_task(pipeline.vector(large(size))) for _ in range(4)]
         while pipeline._cost < 4 * 4_000_000:
             await asyncio.sleep(0.001)
-        with pytest.raises(Overloaded, match="16,000,000 pixels are in hand"):
+        with pytest.raises(Overloaded, match="16,000,000 pixels are in progress"):
             await pipeline.vector(large(size))
         leave.set()
         await asyncio.gather(*tasks)
@@ -233,7 +233,7 @@ def test_a_decoder_that_does_not_come_back_shows_and_gives_its_place_back():
 
 
 def test_a_picture_is_decoded_once_for_all_its_crops_and_its_thumbnail():
-    """One decode, one place in hand."""
+    """One decode, counted once."""
     decoded = []
 
     def counted(*arguments):

@@ -52,7 +52,7 @@ def _fastest(bundle: Bundle, threads: int, data: Path, rebuild: Rebuild | None) 
         try:
             return proved(bundle, candidate())
         except Exception as error:  # what cannot be tried, for whatever reason, is not the fastest
-            get_logger().warning("an engine is passed over", reason=str(error))
+            get_logger().warning("engine rejected", reason=str(error))
     return proved(bundle, _onnxruntime(bundle, threads))
 
 

@@ -32,12 +32,12 @@ class Listener:
         self._position = Position()
         self._closed = threading.Event()
         self._tried = threading.Event()
-        self._heard = threading.Event()
+        self._first_snapshot = threading.Event()
         self._thread = threading.Thread(target=self._run, name="firestore-listener", daemon=True)
         self._stream: Stream | None = None
         self._current_at = time.monotonic()
         self.live = False
-        """Whether Firestore is heard at the moment."""
+        """Whether the connection to Firestore is up."""
         self.problem = ""
         """Why it is not, in one line that begins with a word for it, such as gRPC's name of a status."""
 
@@ -47,13 +47,13 @@ class Listener:
 
     def wait(self, seconds: float, *, patient: bool = False) -> bool:
         """Wait for the first snapshot, or, unless patient, the first failure; returns whether there was a snapshot."""
-        (self._heard if patient else self._tried).wait(seconds)
-        return self.heard
+        (self._first_snapshot if patient else self._tried).wait(seconds)
+        return self.has_snapshot
 
     @property
-    def heard(self) -> bool:
-        """Whether Firestore was ever heard."""
-        return self._heard.is_set()
+    def has_snapshot(self) -> bool:
+        """Whether a first snapshot has arrived."""
+        return self._first_snapshot.is_set()
 
     def age(self) -> float:
         """Seconds since Firestore last said that it had sent everything; since the start if it never did."""
@@ -72,33 +72,33 @@ class Listener:
             self._stream = Stream(self._connection, self._collection, self._memory, self._position)
             try:
                 for at in self._stream.snapshots():
-                    self._is_heard(at)
+                    self._on_snapshot(at)
                     pause = FIRST_PAUSE
-                self._is_lost("ENDED: Firestore has closed the stream")
+                self._on_failure("ENDED: Firestore has closed the stream")
             except grpc.RpcError as error:
                 if error.code().name not in _MAY_GO_ON:
                     self._position.token = b""
-                self._is_lost(f"{error.code().name}: {error.details()}")
+                self._on_failure(f"{error.code().name}: {error.details()}")
             except StreamError as error:
-                self._is_lost(str(error))
+                self._on_failure(str(error))
             except Exception as error:  # the listener must outlive whatever a stream does
-                self._is_lost(f"{type(error).__name__}: {error}")
+                self._on_failure(f"{type(error).__name__}: {error}")
             self._closed.wait(pause * random.uniform(0.5, 1))  # noqa: S311 - to spread a fleet, not to keep a secret
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    def _is_heard(self, at: float) -> None:
+    def _on_snapshot(self, at: float) -> None:
         self._current_at = at
         if not self.live:
             documents = len(self._memory)
-            get_logger().info("the pantry's Firestore is heard", collection=self._collection, documents=documents)
+            get_logger().info("Firestore connected", collection=self._collection, documents=documents)
         self.live, self.problem = True, ""
-        self._heard.set()
+        self._first_snapshot.set()
         self._tried.set()
 
-    def _is_lost(self, problem: str) -> None:
+    def _on_failure(self, problem: str) -> None:
         self.live = False
         known = self.problem.partition(":")[0] == problem.partition(":")[0]  # one line for each kind, not each attempt
         if not known and not self._closed.is_set():
-            get_logger().warning("the pantry's Firestore is not heard", collection=self._collection, problem=problem)
+            get_logger().warning("Firestore connection lost", collection=self._collection, problem=problem)
         self.problem = problem
         self._tried.set()

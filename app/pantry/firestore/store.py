@@ -41,7 +41,7 @@ class FirestorePantry:
         credentials: Any = None,
         strict: bool = False,
     ) -> None:
-        """Listens to the collection; a strict store raises StoreUnavailable when Firestore is not heard in time.
+        """Listens to the collection; a strict store raises StoreUnavailable without a first snapshot in time.
 
         Where there are no credentials, given or the platform's own, it raises StoreUnavailable in any case.
         """
@@ -57,19 +57,19 @@ class FirestorePantry:
             if strict:
                 problem = next(filter(None, (each.problem for each in self._listeners)), "no answer")
                 self.close()
-                raise StoreUnavailable(f"Firestore was not heard within {STRICT_WAIT:.0f} s: {problem}")
-            get_logger().warning("the start goes on without the pantry's items; they come when Firestore is heard")
+                raise StoreUnavailable(f"no snapshot from Firestore within {STRICT_WAIT:.0f} s: {problem}")
+            get_logger().warning("starting without the pantry's items; they follow once Firestore answers")
 
     def items(self) -> dict[str, int]:
-        """All items by name, as last heard; none before Firestore was ever heard."""
+        """All items by name, as of the last snapshot; none before the first one."""
         return self._memory.items()
 
     def get(self, item: str) -> Item:
-        """One item, as last heard; raises NotFound, or StoreUnavailable where Firestore was never heard."""
+        """One item, as of the last snapshot; raises NotFound, or StoreUnavailable before the first one."""
         if found := self._memory.get(item):
             return found
-        if not self._listener.heard:
-            raise StoreUnavailable(f"Firestore was not heard yet: {self._listener.problem or 'no answer'}")
+        if not self._listener.has_snapshot:
+            raise StoreUnavailable(f"no snapshot from Firestore yet: {self._listener.problem or 'no answer'}")
         raise not_there(item)
 
     def put(self, item: str, count: int, key: Key | None = None) -> Item:
@@ -89,7 +89,7 @@ class FirestorePantry:
         self._writer.change(Change("delete", item), key)
 
     def examples(self) -> list[Example]:
-        """All examples of the items there are, as last heard, in the order in which they were taught."""
+        """All examples of the items, as of the last snapshot, in the order in which they were taught."""
         return [each for each in self._examples.all() if self._memory.has(each.item)]
 
     def teach(self, item: str, examples: Sequence[Example]) -> None:
@@ -105,7 +105,7 @@ class FirestorePantry:
         return self._memory.stamp(), self._examples.stamp()
 
     def status(self) -> Status:
-        """Stale while Firestore is not heard; the age is the time since it last said that it had sent everything."""
+        """Stale while the connection is lost; the age is the time since the cache was last complete."""
         live = all(each.live for each in self._listeners)
         return Status("ok" if live else "stale", max(each.age() for each in self._listeners))
 
@@ -117,4 +117,4 @@ class FirestorePantry:
 
 
 def _report(document_id: str, odd: str) -> None:
-    get_logger().warning("an odd document in the pantry", document=document_id, odd=odd)
+    get_logger().warning("invalid document in the pantry", document=document_id, odd=odd)

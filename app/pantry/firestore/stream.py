@@ -28,14 +28,14 @@ class StreamError(Exception):
 
 @dataclass
 class Position:
-    """How far a collection was heard: Firestore's token for it, and the ids of the documents there were."""
+    """How far the stream of a collection was read: Firestore's resume token, and the ids of its documents."""
 
     token: bytes = b""
     ids: set[str] = field(default_factory=set)
 
 
 class Stream:
-    """One Listen call, which goes on where `position` is, and moves it."""
+    """One Listen call, which resumes at `position` and advances it."""
 
     def __init__(self, connection: Connection, collection: str, memory: DocumentCache[Any], position: Position) -> None:
         self._connection = connection
@@ -48,7 +48,7 @@ class Stream:
         self._current = False
         self._silent = False
         self._ended = threading.Event()
-        self._heard_at = time.monotonic()
+        self._last_message_at = time.monotonic()
         self._call: Any = None
 
     def snapshots(self) -> Iterator[float]:
@@ -59,7 +59,7 @@ class Stream:
         self._call = self._connection.api.transport.listen(self._requests(), metadata=self._connection.metadata)
         try:
             for response in self._call:
-                self._heard_at = time.monotonic()
+                self._last_message_at = time.monotonic()
                 message = types.ListenResponse.pb(response)
                 kind = message.WhichOneof("response_type")
                 if kind == "document_change":
@@ -69,7 +69,7 @@ class Stream:
                 elif kind == "filter":
                     self._check(message.filter)
                 elif self._target(message.target_change):
-                    yield self._heard_at
+                    yield self._last_message_at
         except grpc.RpcError:
             if not self._silent:
                 raise
@@ -97,7 +97,7 @@ class Stream:
             number += 1
             asked_at = time.monotonic()
             yield self._request(add_target={"documents": heartbeat, "target_id": number})
-            if not self._ended.wait(SILENCE) and self._heard_at < asked_at:
+            if not self._ended.wait(SILENCE) and self._last_message_at < asked_at:
                 self._silent = True
                 self.cancel()
 

@@ -40,7 +40,7 @@ def test_it_writes_to_its_data_alone(container):
     wait_until(lambda: "rice" in container.client.get("/labels").text, PATIENCE)
     lines = container.log().splitlines()
     assert lines
-    assert all('"level": "info"' in line and "not kept" not in line for line in lines)
+    assert all('"level": "info"' in line and "not cached" not in line and "unavailable" not in line for line in lines)
 
 
 def test_its_health_check_passes(container):
