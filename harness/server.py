@@ -13,7 +13,7 @@ from types import TracebackType
 import httpx2 as httpx
 
 ROOT = Path(__file__).parent.parent
-PATIENCE = 60  # seconds for a service to become ready or to end
+PATIENCE = 240  # seconds for a service to become ready or to end; only ends a hang
 
 
 class Server:
