@@ -10,7 +10,7 @@ import httpx2
 from larder_client import calls, content_calls, recognition_calls, teaching_calls
 from larder_client.connection import connect
 from larder_client.errors import LarderError
-from larder_client.exchange import RetryPolicy, answer, failure, named, request
+from larder_client.exchange import RetryPolicy, answer, failure, named, request, wants_json
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -33,6 +33,7 @@ class AsyncLarder:
     ) -> None:
         self._connection = connect(url, key, timeout)
         self._retries = retries
+        self._raw = True  # pictures as they are, unless the service is too old for it
         self._http = httpx2.AsyncClient(**self._connection.options(httpx2.AsyncHTTPTransport))
 
     async def __aenter__(self) -> "AsyncLarder":
@@ -90,9 +91,12 @@ class AsyncLarder:
         policy = RetryPolicy(self._retries)
         while True:
             try:
-                return answer(call, await self._http.request(**request(call)), policy.again)
+                return answer(call, await self._http.request(**request(call, self._raw)), policy.again)
             except httpx2.RequestError as error:
                 wait = policy.wait_after(failure(error, self._connection))
             except LarderError as error:
+                if self._raw and wants_json(error):
+                    self._raw = False
+                    continue
                 wait = policy.wait_after(error)
             await asyncio.sleep(wait)

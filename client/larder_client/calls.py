@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from larder_client.answers import Health, Item, Label, RemovedItem, read
 from larder_client.errors import InvalidRequest
-from larder_client.pictures import Picture, as_base64
+from larder_client.pictures import Picture, as_file
 from larder_client.vectors import Vectors, vectors
 
 T = TypeVar("T")
@@ -23,6 +23,7 @@ class Call(Generic[T]):
     read: Callable[[Any], T]
     """Makes the answer of JSON; of bytes, where `media` says so."""
     body: dict[str, Any] | None = None
+    """The fields as JSON; a picture, or each of a list of pictures, may be bytes."""
     key: str | None = None
     also: tuple[int, ...] = ()
     """Statuses beside 200 and its like whose body is an answer too."""
@@ -54,7 +55,7 @@ def embed_texts(texts: Sequence[str]) -> Call[Vectors]:
 
 def embed_pictures(pictures: Sequence[Picture], *, shrink: bool = True) -> Call[Vectors]:
     """The embeddings (N, D) of pictures, unit vectors (`POST /v1/embeddings`)."""
-    return _embed([as_base64(picture, shrink) for picture in pictures], "image")
+    return _embed([as_file(picture, shrink) for picture in pictures], "image")
 
 
 def items() -> Call[list[Item]]:
@@ -88,7 +89,7 @@ def delete(name: str) -> Call[None]:
     return Call("DELETE", item_path(name), lambda _: None, key=new_key())
 
 
-def _embed(inputs: list[str], modality: Literal["text", "image"]) -> Call[Vectors]:
+def _embed(inputs: list[str] | list[bytes], modality: Literal["text", "image"]) -> Call[Vectors]:
     body = {"input": inputs, "modality": modality, "encoding_format": "base64"}
     return Call("POST", "/v1/embeddings", lambda data: vectors(each["embedding"] for each in data["data"]), body)
 

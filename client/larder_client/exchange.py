@@ -1,5 +1,6 @@
 """One request and its answer over HTTP, and when to retry: what both clients share."""
 
+import base64
 import functools
 import inspect
 import json
@@ -25,6 +26,8 @@ from larder_client.errors import (
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 LONGEST_WAIT = 30.0  # seconds: a longer Retry-After is raised to the caller
+LONGEST_QUERY = 4000  # characters; servers and proxies bound a request line at 8,000
+MOST_FILES = 50  # of a form; the service takes 64 parts
 _FIRST_WAIT = 0.2
 
 
@@ -38,17 +41,54 @@ def named(method: F, make: Callable[..., Call[Any]]) -> F:
     return method
 
 
-def request(call: Call[T]) -> dict[str, Any]:
-    """A call as the arguments of an HTTP client's `request`; raises InvalidRequest for what JSON cannot hold."""
+def request(call: Call[T], raw: bool = True) -> dict[str, Any]:
+    """A call as the arguments of an HTTP client's `request`; raises InvalidRequest for what JSON cannot hold.
+
+    One picture is the body, as it is, and the other fields are query parameters; several are files of a form. Without
+    `raw`, and where pictures are within other fields, everything is JSON: older services take nothing else.
+    """
     headers = {"Idempotency-Key": call.key} if call.key else {}
+    about: dict[str, Any] = {"method": call.method, "url": call.path, "headers": headers}
     if call.body is None:
-        return {"method": call.method, "url": call.path, "headers": headers}
+        return about
+    name, pictures = _pictures(call.body)
     try:
-        content = json.dumps(call.body, ensure_ascii=False, allow_nan=False).encode()
+        if raw and pictures:
+            others = {key: _as_text(value) for key, value in call.body.items() if key != name and value is not None}
+            if name == "image_data" and sum(map(len, others.values())) <= LONGEST_QUERY:
+                headers["Content-Type"] = "application/octet-stream"
+                return about | {"content": pictures[0], "params": others}
+            return about | {"files": [("images", picture) for picture in pictures], "data": others}
+        content = json.dumps(call.body, ensure_ascii=False, allow_nan=False, default=_as_base64).encode()
     except (TypeError, ValueError) as error:
         raise InvalidRequest(f"{call.method} {call.path} cannot be sent as JSON: {error}") from error
     headers["Content-Type"] = "application/json"
-    return {"method": call.method, "url": call.path, "content": content, "headers": headers}
+    return about | {"content": content}
+
+
+def _pictures(body: Mapping[str, Any]) -> tuple[str, list[bytes]]:
+    """The field that is a picture or a list of 2 to MOST_FILES, and its pictures; none where there is no such field."""
+    for name, value in body.items():
+        if isinstance(value, bytes):
+            return name, [value]
+        if isinstance(value, list) and 2 <= len(value) <= MOST_FILES and isinstance(value[0], bytes):
+            return name, value
+    return "", []
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _as_base64(value: Any) -> str:
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+def wants_json(error: LarderError) -> bool:
+    """Whether a service does not know pictures that come as they are: it is an older one, which takes JSON."""
+    return isinstance(error, InvalidRequest) and "was not parsed as JSON" in str(error)
 
 
 def answer(call: Call[T], response: httpx2.Response, again: bool = False) -> T:

@@ -1,4 +1,4 @@
-"""Encode a picture, in whatever form a program holds it, as the base64 that the service takes."""
+"""Encode a picture, in whatever form a program holds it, as a file that the service takes."""
 
 import base64
 import contextlib
@@ -32,8 +32,8 @@ Picture = Any
 """A path (str or PathLike), a file's bytes, a PIL picture, or an array (H, W), (H, W, 3) RGB or (H, W, 4) of uint8."""
 
 
-def as_base64(picture: Picture, shrink: bool = True) -> str:
-    """Encode a picture for the service, its shortest side reduced to 448 pixels where it is longer.
+def as_file(picture: Picture, shrink: bool = True) -> bytes:
+    """Make a picture's file for the service, its shortest side reduced to 448 pixels where it is longer.
 
     The model's own resizing starts at the shortest side, so nothing that it would have seen is lost. Files that need no
     shrinking are sent byte for byte, except TIFF, AVIF and, where the package pi-heif is installed, HEIC, which become
@@ -44,9 +44,14 @@ def as_base64(picture: Picture, shrink: bool = True) -> str:
     if isinstance(picture, (str, os.PathLike)):
         picture = Path(picture).read_bytes()
     if isinstance(picture, (bytes, bytearray, memoryview)):
-        return _text(_from_file(bytes(picture), shrink))
+        return _from_file(bytes(picture), shrink)
     image = picture if isinstance(picture, Image.Image) else _from_array(picture)
-    return _text(_encoded(image, shrink))
+    return _encoded(image, shrink)
+
+
+def as_base64(picture: Picture, shrink: bool = True) -> str:
+    """Encode a picture's file in base64, as JSON takes it; otherwise as `as_file`."""
+    return base64.b64encode(as_file(picture, shrink)).decode()
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -135,7 +140,3 @@ def _from_array(array: Any) -> Image.Image:
             "(H, W), (H, W, 3) RGB or (H, W, 4) RGBA of uint8 is allowed"
         )
     return Image.fromarray(array)
-
-
-def _text(data: bytes) -> str:
-    return base64.b64encode(data).decode()

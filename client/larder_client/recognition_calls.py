@@ -5,7 +5,7 @@ from typing import Any, Literal, TypeVar
 
 from larder_client.answers import Classification, Found, Recognition, Region, found, read, recognition, regions
 from larder_client.calls import Call, new_key
-from larder_client.pictures import Picture, as_base64
+from larder_client.pictures import Picture, as_file
 
 T = TypeVar("T")
 Update = Literal["add", "remove"]
@@ -24,7 +24,7 @@ def recognise(
 
     `update` has the pantry's count changed when that is sure.
     """
-    body = {"image_data": as_base64(picture, shrink), "top_k": top_k, "threshold": threshold}
+    body = {"image_data": as_file(picture, shrink), "top_k": top_k, "threshold": threshold}
     return _process(recognition, body, update, quantity)
 
 
@@ -38,7 +38,7 @@ def recognise_frames(
     shrink: bool = True,
 ) -> Call[Recognition]:
     """What 2 to 16 frames of one thing show (`POST /process-image` with `images`); `frames` says how far they agree."""
-    images = [as_base64(picture, shrink) for picture in pictures]
+    images = [as_file(picture, shrink) for picture in pictures]
     return _process(recognition, {"images": images, "top_k": top_k, "threshold": threshold}, update, quantity)
 
 
@@ -56,7 +56,7 @@ def recognise_regions(
     A box is left, top, right and bottom in pixels of the upright picture, which is sent as large as it is.
     """
     body = {
-        "image_data": as_base64(picture, False),
+        "image_data": as_file(picture, False),
         "regions": [list(box) for box in boxes],
         "top_k": top_k,
         "threshold": threshold,
@@ -75,7 +75,7 @@ def recognise_shelf(
 
     The picture is sent as large as it is, for things in it may be small.
     """
-    body = {"image_data": as_base64(picture, False), "tiles": "auto", "threshold": threshold}
+    body = {"image_data": as_file(picture, False), "tiles": "auto", "threshold": threshold}
     return _process(found, body, update, quantity)
 
 
@@ -94,7 +94,7 @@ def classify(
     A map from label to category answers for categories too.
     """
     body = {
-        "image_data": as_base64(picture, shrink),
+        "image_data": as_file(picture, shrink),
         "labels": dict(labels) if isinstance(labels, Mapping) else list(labels),
         "template": template,
         "mode": mode,

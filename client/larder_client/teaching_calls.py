@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from larder_client.answers import Correction, Example, correction, examples
 from larder_client.calls import Call, item_path, part
-from larder_client.pictures import Picture, as_base64
+from larder_client.pictures import Picture, as_file
 
 
 def teach(name: str, pictures: Sequence[Picture], *, shrink: bool = True) -> Call[list[Example]]:
     """Teach an item by 1 to 32 pictures of it (`POST /pantry/{item}/examples`); what speaks against each is said."""
-    body = {"images": [as_base64(picture, shrink) for picture in pictures]}
+    body = {"images": [as_file(picture, shrink) for picture in pictures]}
     return Call("POST", _path(name), examples, body)
 
 

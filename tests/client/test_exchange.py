@@ -1,6 +1,8 @@
 """Both clients against a server that misbehaves: what is sent again, how often, and what comes of it."""
 
 import asyncio
+import base64
+import json
 import time
 
 import pytest
@@ -24,6 +26,7 @@ from larder_client import (
 
 from tests.client.misbehaving import BUSY, DROP, FOREIGN, GARBLED, HALF, OK, PROXY, SILENT, Misbehaving, problem
 from tests.conftest import wait_until
+from tests.fakes import as_bytes, picture
 
 
 def ask(url, timeout=60, **options):
@@ -39,6 +42,19 @@ def ask_async(url, timeout=60, **options):
     return asyncio.run(asking())
 
 
+PICTURE = as_bytes(picture("red", (8, 8)))
+CLASSIFICATION = {"result": {"red": 0.9, "blue": 0.1}, "categories": None, "cosines": {"red": 0.3, "blue": 0.1}}
+CLASSIFIED = {
+    "status": 200,
+    "body": json.dumps(CLASSIFICATION | {"none_of_these": None, "confident": True, "model": "m"}),
+}
+NOT_JSON = "the body was not parsed as JSON: send Content-Type: application/json"
+JSON_ALONE = problem(422, "invalid_request") | {
+    "body": json.dumps(
+        {"error": {"code": "invalid_request", "message": NOT_JSON, "request_id": "r"}, "detail": NOT_JSON}
+    )
+}
+
 BOTH = pytest.mark.parametrize("ask", [ask, ask_async], ids=["sync", "async"])
 
 
@@ -50,6 +66,43 @@ def test_it_is_sent_again_with_the_same_key(ask, bad):
         assert ask(server.url).count == 4
     keys = {request["headers"]["Idempotency-Key"] for request in server.requests}
     assert (len(server.requests), len(keys)) == (3, 1)
+
+
+def classify(url, **options):
+    with Larder(url, **options) as larder:
+        return [larder.classify(PICTURE, ["red", "blue"]) for _ in range(2)]
+
+
+def classify_async(url, **options):
+    async def asking():
+        async with AsyncLarder(url, **options) as larder:
+            return [await larder.classify(PICTURE, ["red", "blue"]) for _ in range(2)]
+
+    return asyncio.run(asking())
+
+
+@pytest.mark.parametrize("classify", [classify, classify_async], ids=["sync", "async"])
+def test_an_older_service_gets_pictures_in_json(classify):
+    """One that takes JSON alone is asked once as others are, then always in JSON."""
+    with Misbehaving(JSON_ALONE, CLASSIFIED) as server:
+        assert [each.result["red"] for each in classify(server.url)] == [0.9, 0.9]
+    raw, *others = server.requests
+    assert (raw["body"], raw["headers"]["Content-Type"]) == (PICTURE, "application/octet-stream")
+    assert "labels=%5B%22red%22" in raw["path"]
+    for each in others:
+        fields = json.loads(each["body"])
+        assert (base64.b64decode(fields["image_data"]), fields["labels"]) == (PICTURE, ["red", "blue"])
+    assert len(others) == 2
+
+
+def test_what_does_not_fit_a_query_goes_as_a_form():
+    """Ten thousand characters of labels are no query; several pictures are several files."""
+    with Misbehaving(CLASSIFIED) as server, Larder(server.url) as larder:
+        larder.classify(PICTURE, [f"label {number}" for number in range(1000)])
+    [sent] = server.requests
+    assert sent["headers"]["Content-Type"].startswith("multipart/form-data")
+    assert sent["path"] == "/classify"
+    assert PICTURE in sent["body"]
 
 
 @pytest.mark.parametrize(
