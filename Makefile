@@ -77,7 +77,7 @@ baseline: .venv/model ## train the CNNs that CLIP is compared with on the pictur
 
 evaluate: .venv/model ## compare CLIP with the CNN on the pictures in DATA: the reports in docs/evaluation
 	$(BIN)/python -m app.evaluation compare --title Groceries --model larder-small $(GROCERIES) \
-	  --others $(DATA)/cifar10/test.parquet --cnn docs/evaluation/groceries-cnn.npz --out docs/evaluation/groceries
+	  --others $(DATA)/things/pictures.parquet --cnn docs/evaluation/groceries-cnn.npz --out docs/evaluation/groceries
 	$(BIN)/python -m app.evaluation compare --title CIFAR-10 --model cifar-small $(CIFAR10) \
 	  --templates labels/templates-cifar10.txt --cnn docs/evaluation/cifar10-cnn.npz --out docs/evaluation/cifar10
 

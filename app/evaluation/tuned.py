@@ -5,14 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from app.evaluation.cnn import Predictions
-from app.evaluation.data import Pictures, Splits
+from app.evaluation.cnn import Predictions, answer
+from app.evaluation.data import Splits
 from app.images.header import ImageLimits
 from app.images.prepare import Preparer
-from app.model.engines import Floats
 from app.training.data import Classes, decoded, read_pictures
 from app.training.data import Pictures as Stored
 from app.training.tower.features import image_form
@@ -22,7 +20,6 @@ from app.training.tower.pictures import STORED, Source
 from app.training.tower.train import Trainer, run
 
 OPTIONS = TowerOptions(network="lite0", stages=(Stage(441, 224, 2, 0.0), Stage(189, 224, 2, 0.0, 1.0, 0.0)), coarse=0.0)
-BATCH = 32
 
 
 def tune_baseline(
@@ -41,6 +38,9 @@ def tune_baseline(
     keep.mkdir(parents=True, exist_ok=True)
     run(trainer, keep)
     epochs = round(options.steps / source.per_epoch)
+    front = Front(pretrained(options.network), FROZEN[options.network])
+    network = nn.Sequential(front, trainer.average.tail, trainer.average.names)
+    preparer = Preparer(image_form(options.network), ImageLimits())
     predictions = Predictions(
         architecture=f"efficientnet_{options.network}",
         pretrained=True,
@@ -50,20 +50,7 @@ def tune_baseline(
         cpu_minutes=round((time.process_time() - began) / 60, 1),
         command=command,
         digest=splits.digest(),
-        val=answers(trainer, splits.val),
-        test=answers(trainer, splits.test),
+        val=answer(network, preparer, splits.val),
+        test=answer(network, preparer, splits.test),
     )
     return predictions, trainer.average.state_dict()
-
-
-@torch.no_grad()
-def answers(trainer: Trainer, pictures: Pictures) -> Floats:
-    """Logits (N, C) of the averaged weights."""
-    name = trainer.options.network
-    front, preparer = Front(pretrained(name), FROZEN[name]), Preparer(image_form(name), ImageLimits())
-    parts = []
-    for start in range(0, len(pictures.files), BATCH):
-        pixels = np.stack([preparer.pixels(file) for file in pictures.files[start : start + BATCH]])
-        parts.append(trainer.average.names(trainer.average.tail(front(torch.from_numpy(pixels)))))
-    logits: Floats = torch.cat(parts).numpy()
-    return logits
