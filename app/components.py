@@ -29,7 +29,7 @@ from app.recognition.classifier import Classifier
 from app.recognition.few_shot import ImageAlignment
 from app.recognition.label_file import open_labels
 from app.recognition.request_labels import TextLimits
-from app.recognition.vocabulary import LabelSet, Vocabulary, read_prompts, read_templates
+from app.recognition.vocabulary import LabelSet, Vocabulary, background_of_words, read_prompts, read_templates
 from app.recognition.zero_shot import Recogniser
 from app.s3 import S3, SCHEME, parse_place
 from app.serving.pipeline import PROMPTS_KEPT
@@ -176,25 +176,33 @@ def open_vocabulary(settings: Settings, model: Model, store: PantryStore) -> Voc
     return vocabulary
 
 
-def open_recogniser(model: Model, current: Callable[[], LabelSet | None]) -> Recogniser:
+def open_recogniser(settings: Settings, model: Model, current: Callable[[], LabelSet | None]) -> Recogniser:
     """Open the recogniser over a label set."""
     calibration = model.config.calibration
     known_margin, temperature = (calibration.known_margin, calibration.temperature) if calibration else (None, None)
-    return Recogniser(current, model.config.logit_scale, known_margin, temperature)
+    return Recogniser(current, model.config.logit_scale, known_margin, temperature, settings.update_unknown)
 
 
 def open_classifier(settings: Settings, model: Model) -> Classifier:
     """Open the classifier among labels of requests; encodes the background prompts."""
-    background, calibration = open_background(settings, model).embeddings, model.config.calibration
+    background, calibration = open_background(settings, model), model.config.calibration
     label_cosine, known_margin = (calibration.label_cosine, calibration.known_margin) if calibration else (None, None)
     return Classifier(background, model.config.logit_scale, label_cosine, known_margin)
 
 
 def open_background(settings: Settings, model: Model) -> Background:
-    """What pictures may show instead of the labels: encodes the prompts of the settings' file."""
+    """What pictures may show instead of the labels: the prompts of the settings' file, beside what the bundle brings.
+
+    Where no margin of `known` was fitted, the nouns of the settings' file come on top. All are encoded here.
+    """
     with naming("LARDER_BACKGROUND"):
-        prompts = model.encoder.prompts(read_prompts(settings.background))
-    return model.background.with_prompts(prompts) if model.background else Background(prompts)
+        prompts = read_prompts(settings.background)
+    calibration = model.config.calibration
+    if calibration and calibration.known_margin is not None:
+        embeddings = model.encoder.prompts(prompts)
+        return model.background.with_prompts(embeddings) if model.background else Background(embeddings)
+    with naming("LARDER_NOUNS"):
+        return background_of_words(model.encoder, prompts, read_prompts(settings.nouns))
 
 
 def image_limits(settings: Settings) -> ImageLimits:
@@ -229,6 +237,6 @@ def open_components(settings: Settings, model: Model | None = None, store: Pantr
     model = model or open_model(settings)
     store = store or open_pantry(settings)
     vocabulary = open_vocabulary(settings, model, store)
-    recogniser = open_recogniser(model, lambda: vocabulary.current)
+    recogniser = open_recogniser(settings, model, lambda: vocabulary.current)
     classifier = open_classifier(settings, model)
     return Components(model, store, vocabulary, recogniser, classifier, open_contents(settings, model))

@@ -66,6 +66,14 @@ class Settings(BaseSettings):
     )
     templates: Path = Field(default=Path("labels/templates.txt"), description="the prompt templates")
     background: Path = Field(default=Path("labels/background.txt"), description='the prompts that mean "none of these"')
+    nouns: Path = Field(
+        default=Path("labels/nouns.txt"),
+        description="everyday nouns: what a picture may show instead of the labels, for models whose `known` was not "
+        "fitted on pictures",
+    )
+    update_unknown: bool = Field(
+        default=False, description="whether `pantry_update` counts confident answers that are not `known` too"
+    )
     pantry: str = Field(
         default="sqlite",
         pattern=rf"^(sqlite|none|{FIRESTORE})$",

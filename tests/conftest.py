@@ -56,10 +56,12 @@ def settings(tmp_path: Path) -> Settings:
     (tmp_path / "labels.txt").write_text(LABELS)
     (tmp_path / "templates.txt").write_text("a photo of {}.\n")
     (tmp_path / "background.txt").write_text("something else\n")
+    (tmp_path / "nouns.txt").write_text("white\nblack\n")
     return Settings(
         labels=tmp_path / "labels.txt",
         templates=tmp_path / "templates.txt",
         background=tmp_path / "background.txt",
+        nouns=tmp_path / "nouns.txt",
         data=tmp_path,
     )
 

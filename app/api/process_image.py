@@ -79,7 +79,7 @@ async def _answer(
     kept = pictures if service.keep_pictures else ()
     service.answers.remember(request.request_id, Answer(recognition.item, vectors, kept))
     updates = await request.update_pantry({recognition.label: 1} if recognition.sure else {})
-    return request.answer(recognition, updates.get(recognition.item), **more)
+    return request.answer(recognition, request.refusal(recognition) or updates.get(recognition.item), **more)
 
 
 async def _regions(request: RecognitionRequest) -> ProcessImageAnswer:
@@ -90,7 +90,7 @@ async def _regions(request: RecognitionRequest) -> ProcessImageAnswer:
     recognitions = await request.recognise_all(crops)
     updates = await request.update_pantry(Counter(each.label for each in recognitions if each.sure))
     regions = [
-        RegionAnswer(**response_fields(each), **pantry_fields(updates.get(each.item) if each.sure else None), box=box)
+        RegionAnswer(**response_fields(each), **pantry_fields(request.refusal(each) or updates.get(each.item)), box=box)
         for box, each in zip(boxes, recognitions, strict=True)
     ]
     return request.answer(request.recognise(whole), regions=regions)

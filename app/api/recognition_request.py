@@ -18,7 +18,7 @@ from app.recognition.zero_shot import Recognition
 
 @dataclass(frozen=True)
 class ItemUpdate:
-    """An item and its count after the update; or why the pantry cannot have the label as an item."""
+    """An item and its count after the update; or why it was not updated."""
 
     after: ItemCount | None = None
     refused: str | None = None
@@ -46,6 +46,11 @@ class RecognitionRequest:
         """Make the response of a recognition and of the update of its item."""
         facts: dict[str, Any] = {"label_count": recognition.label_count, "model": self.service.model.name}
         return ProcessImageAnswer(**response_fields(recognition), **facts, **pantry_fields(update), **more)
+
+    def refusal(self, recognition: Recognition) -> ItemUpdate | None:
+        """Return why an update that was asked for is not carried out; None where it is, or none was asked for."""
+        asked = self.body.pantry_update is not None and not recognition.sure
+        return ItemUpdate(refused=recognition.unsure) if asked else None
 
     async def update_pantry(self, recognised: Mapping[Label, int]) -> dict[str, ItemUpdate]:
         """Update the pantry for each label as often as it was recognised; return the results by the labels' names.

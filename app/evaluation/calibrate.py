@@ -50,6 +50,8 @@ def run(options: argparse.Namespace, data: Path) -> int:
     if writing:
         chosen = {name: getattr(options, name) for name in ("temperature", "known_margin", "label_cosine")}
         told = {name: value for name, value in chosen.items() if value is not None}
+        if not options.others:  # drawn pictures alone are no measure of what is not a label: words do better
+            told.setdefault("known_margin", now.known_margin if now else None)
         calibration = fit(found).model_copy(update=told)
         update_config(model.bundle.folder, calibration=calibration)
         columns["after"] = judge(found, calibration)

@@ -15,9 +15,11 @@ from app.model.encoder import Encoder
 from app.model.engines import Floats
 from app.model.engines.choice import open_engine
 from app.recognition.background import Background
+from app.recognition.vocabulary import background_of_words, read_prompts
 from app.settings import available_processors
 
 BATCH = 64
+NOUNS = Path("labels/nouns.txt")
 LIMITS = ImageLimits(max_bytes=100 * 1024 * 1024)  # one's own pictures are trusted more than a request's
 
 
@@ -37,6 +39,9 @@ class Measured:
 
     def background(self, prompts: Sequence[str]) -> Background:
         """What pictures may show instead of the labels: the bundle's own and these prompts."""
+        calibration = self.config.calibration
+        if calibration is None or calibration.known_margin is None:
+            return background_of_words(self.encoder, prompts, read_prompts(NOUNS))
         embeddings, path = self.encoder.prompts(prompts), self.bundle.background
         return Background.load(path).with_prompts(embeddings) if path else Background(embeddings)
 

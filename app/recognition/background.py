@@ -1,13 +1,17 @@
-"""What a picture may show instead of the labels: embeddings that the best label has to beat.
+"""What a picture may show instead of the labels: embeddings that the labels have to beat.
 
-A model may bring embeddings of a thousand everyday things. Where labels name such a thing themselves, or a kind of it,
-it is no evidence against them: with the label "dog" a beagle is known.
+Where nothing was fitted on pictures, words alone have to do: some thousand everyday nouns, without the quarter that is
+nearest to the labels, and the share of the softmax that the labels take against them. A model may also bring
+embeddings of a thousand everyday things. Where labels name such a thing themselves, or a kind of it, it is no evidence
+against them: with the label "dog" a beagle is known.
 """
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from app.model.encoder import unit
 from app.model.engines import Floats
@@ -24,6 +28,8 @@ class Background:
     """The cosine with a label from which on an embedding is left out; None leaves out none."""
     part: int = 0
     """The first of the dimensions that are compared: a model may keep apart what kind of thing an embedding names."""
+    nearest: float = 0.0
+    """The share of the embeddings, those nearest to the labels, that is left out."""
 
     @classmethod
     def load(cls, path: Path) -> "Background":
@@ -39,6 +45,12 @@ class Background:
         """The same with more embeddings (P, D)."""
         return replace(self, embeddings=np.concatenate([self.embeddings, embeddings]))
 
+    def beside_each(self, labels: Floats) -> npt.NDArray[np.bool_]:
+        """Which of the embeddings count against each of N labels by itself: (B, N)."""
+        cosines = self.embeddings @ labels.T  # (B, D) @ (D, N) -> (B, N)
+        beside: npt.NDArray[np.bool_] = cosines <= np.quantile(cosines, 1 - self.nearest, axis=0)
+        return beside
+
     def beside(self, prototypes: Floats) -> Floats:
         """The embeddings that none of some labels, unit prototypes (N, D), names.
 
@@ -48,11 +60,23 @@ class Background:
         >>> things.beside(np.float32([[1, 0]])).tolist()
         [[0.0, 1.0]]
         """
-        if self.near is None:
+        if (self.near is None and not self.nearest) or not len(prototypes):
             return self.embeddings
         kinds, labels = unit(self.embeddings[:, self.part :]), unit(prototypes[:, self.part :])
         closest = np.full(len(self.embeddings), -1, np.float32)
         for start in range(0, len(prototypes), _LABELS_A_TURN):
             cosines = kinds @ labels[start : start + _LABELS_A_TURN].T
             closest = np.maximum(closest, cosines.max(axis=1))
-        return self.embeddings[closest < self.near]
+        limit = np.quantile(closest, 1 - self.nearest) if self.near is None else np.nextafter(self.near, -1)
+        return self.embeddings[closest <= limit]
+
+
+def log_sum_exp(logits: npt.NDArray[np.floating[Any]], axis: int = -1) -> npt.NDArray[np.float64]:
+    """The logarithm of the sum of exp of logits (..., N), N >= 1; no term overflows.
+
+    >>> round(float(log_sum_exp(np.float32([1000, 1000]))), 3)
+    1000.693
+    """
+    most = logits.max(axis=axis, keepdims=True).astype(np.float64)
+    total: npt.NDArray[np.float64] = np.log(np.exp(logits - most).sum(axis=axis)) + most.squeeze(axis)
+    return total

@@ -11,7 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from app.model.engines import Floats
+from app.recognition.background import Background, log_sum_exp
 from app.recognition.zero_shot import softmax
+
+_LABELS_A_TURN = 64  # bounds the memory of one comparison with the background
 
 
 @dataclass(frozen=True)
@@ -30,17 +33,18 @@ class Classification:
 class Classifier:
     """Weighs the labels of one request.
 
-    `label_cosine` is the reference that was fitted on data; without one it is the picture's best cosine with the
-    prompts for none of these, unit vectors (B, D), and the margin by which a known picture beats them.
+    `label_cosine` is the reference that was fitted on data, or follows from a sigmoid model's bias. Without one, and
+    without a margin of `known`, a label's probability is its share of a softmax over it and the background that is not
+    near it. With a margin alone, the reference is the picture's best cosine with the background and that margin.
     """
 
     def __init__(
-        self, background: Floats, logit_scale: float, label_cosine: float | None, known_margin: float | None
+        self, background: Background, logit_scale: float, label_cosine: float | None, known_margin: float | None
     ) -> None:
         self._background = background
         self._logit_scale = logit_scale
         self._label_cosine = label_cosine
-        self._margin = known_margin or 0.0
+        self._margin = known_margin
 
     def classify(
         self,
@@ -59,44 +63,54 @@ class Classifier:
         exclusive choice from one alone is no choice, and never confident.
         """
         cosines = prompts @ picture  # (N, D) @ (D,) -> (N,)
-        names, best = best_of(categories, cosines) if categories else ([], cosines)  # (C,)
-        none = 1 - self._own(picture, cosines).max() if none_of_these else 0.0
+        logits = self._logit_scale * cosines.astype(np.float64)
+        own = logits - self._references(picture, prompts) if independent or none_of_these else logits
+        none = 1 - float(sigmoid(own.max())) if none_of_these else 0.0
+        shown = own if independent else logits
+        names, best = best_of(categories, shown) if categories else ([], shown)  # (C,)
 
-        def weigh(each: Floats) -> npt.NDArray[np.float64]:
-            if independent:
-                return self._own(picture, each)
-            shares: npt.NDArray[np.float64] = (1 - none) * softmax(np.float32(self._logit_scale) * each)
-            return shares
+        def weigh(each: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+            return sigmoid(each) if independent else (1 - none) * softmax(each)
 
-        labels, choices = weigh(cosines), weigh(best)  # (N,), (C,)
+        choices = weigh(best)  # (C,)
         alone = len(choices) == 1 and not independent and not none_of_these
         return Classification(
-            probabilities=labels.tolist(),
+            probabilities=weigh(shown).tolist(),
             cosines=cosines.tolist(),
             categories=dict(zip(names, choices.tolist(), strict=True)) if categories else None,
-            none_of_these=float(none) if none_of_these else None,
+            none_of_these=none if none_of_these else None,
             confident=not alone and bool(choices.max() > threshold),
         )
 
-    def _own(self, picture: Floats, cosines: Floats) -> npt.NDArray[np.float64]:
-        """The probability of each of N labels by itself, whatever the others are: (N,) cosines to (N,)."""
-        reference = self._label_cosine
-        if reference is None:
-            reference = (self._background @ picture).max() + self._margin
-        logits = self._logit_scale * (cosines.astype(np.float64) - reference)
-        own: npt.NDArray[np.float64] = 1 / (1 + np.exp(-logits))
-        return own
+    def _references(self, picture: Floats, prompts: Floats) -> npt.NDArray[np.float64] | float:
+        """The logit, for each of N labels or for all, at which a label is as likely shown as not."""
+        if self._label_cosine is not None:
+            return self._logit_scale * self._label_cosine
+        logits = self._logit_scale * (self._background.embeddings @ picture)  # (B, D) @ (D,) -> (B,)
+        if self._margin is not None:
+            return float(logits.max()) + self._logit_scale * self._margin
+        parts = []
+        for start in range(0, len(prompts), _LABELS_A_TURN):
+            beside = self._background.beside_each(prompts[start : start + _LABELS_A_TURN])  # (B, up to 64)
+            parts.append(log_sum_exp(np.where(beside, logits[:, None], -np.inf), axis=0))
+        return np.concatenate(parts)
 
 
-def best_of(categories: Sequence[str], cosines: Floats) -> tuple[list[str], Floats]:
-    """The C categories in the order in which they come first, and the best cosine (C,) of each one's labels.
+def sigmoid(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Probabilities of logits, each by itself."""
+    probabilities: npt.NDArray[np.float64] = 1 / (1 + np.exp(-logits))
+    return probabilities
 
-    >>> names, best = best_of(["fruit", "tool", "fruit"], np.float32([0.25, 0.5, 0.75]))
+
+def best_of(categories: Sequence[str], logits: npt.NDArray[np.float64]) -> tuple[list[str], npt.NDArray[np.float64]]:
+    """The C categories in the order in which they come first, and the best logit (C,) of each one's labels.
+
+    >>> names, best = best_of(["fruit", "tool", "fruit"], np.array([0.25, 0.5, 0.75]))
     >>> names, best.tolist()
     (['fruit', 'tool'], [0.75, 0.5])
     """
     names = list(dict.fromkeys(categories))
     places = {name: place for place, name in enumerate(names)}
-    best = np.full(len(names), -np.inf, np.float32)
-    np.maximum.at(best, [places[category] for category in categories], cosines)
+    best = np.full(len(names), -np.inf)
+    np.maximum.at(best, [places[category] for category in categories], logits)
     return names, best

@@ -19,6 +19,8 @@ from app.recognition.label_file import LabelFile
 from app.recognition.labels import Label, merge, name_indices, parse_labels
 from app.text import normalise, read_text
 
+_NOUN = "a photo of {}."
+_NEAREST = 0.25  # chosen on groceries and the first half of `things`: docs/decisions/confidence.md
 _MAX_WARNINGS = 20  # about single lines of one label file
 
 
@@ -185,6 +187,11 @@ def label_set(
     prototypes = encode([label.names for label in labels], templates, encoder)
     rivals = background.beside(prototypes) if background else None
     return LabelSet(tuple(labels), prototypes, _digest(map(_line, labels)), indices=name_indices(labels), rivals=rivals)
+
+
+def background_of_words(encoder: Encoder, prompts: Sequence[str], nouns: Sequence[str]) -> Background:
+    """A background of prompts, word for word, and nouns: what tells `known` where nothing was fitted on pictures."""
+    return Background(encoder.prompts([*prompts, *map(_NOUN.format, nouns)]), nearest=_NEAREST)
 
 
 def read_prompts(path: Path) -> list[str]:

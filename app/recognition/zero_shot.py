@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from app.errors import InvalidLabels, Starting
 from app.model.engines import Floats
+from app.recognition.background import log_sum_exp
 from app.recognition.few_shot import FewShotIndex
 from app.recognition.labels import Label
 from app.recognition.vocabulary import LabelSet
@@ -29,6 +30,8 @@ class Ranking:
     confident: bool
     best_named: float
     """The best cosine with a label's names; those of `cosines` may be by examples."""
+    evidence: float = 0.0
+    """The log of the sum of exp(logit_scale x cosine) over the labels' names: what the softmax divides by."""
     calibrated_probability: float | None = None
     """The best label's probability by a temperature that was fitted on data; None where there is none."""
 
@@ -75,6 +78,7 @@ def rank(
         scores=(probabilities[best] / probabilities[best].sum()).tolist(),
         confident=len(prototypes) > 1 and bool(rivals[0] / rivals.sum() > threshold),
         best_named=float(named.max()),
+        evidence=float(log_sum_exp(np.float32(logit_scale) * named)),
         calibrated_probability=None if calibrated is None else float(calibrated),
     )
 
@@ -98,6 +102,11 @@ def is_known(picture: Floats, best_cosine: float, background: Floats, margin: fl
     return bool(best_cosine - (background @ picture).max(initial=-1) > margin)
 
 
+def is_known_by_words(picture: Floats, evidence: float, background: Floats, logit_scale: float) -> bool:
+    """Whether the labels take more than half of a softmax over them and a background (B, D); `evidence` is theirs."""
+    return not len(background) or bool(evidence > log_sum_exp(np.float32(logit_scale) * (background @ picture)))
+
+
 @dataclass(frozen=True)
 class Recognition:
     """The best labels of a picture, best first, and what is to be said of them."""
@@ -105,8 +114,10 @@ class Recognition:
     labels: Sequence[Label]
     ranking: Ranking
     known: bool | None
-    """Whether the picture shows any of the labels; None where the model was not calibrated for that."""
+    """Whether the picture shows any of the labels; None where there is no background to tell by."""
     label_count: int
+    unknown_counts: bool = False
+    """Whether a confident answer may be acted upon although it is not known, as older clients expect."""
 
     @property
     def label(self) -> Label:
@@ -121,15 +132,23 @@ class Recognition:
     @property
     def sure(self) -> bool:
         """Whether it may be acted upon: confident, and not of something unknown."""
-        return self.ranking.confident and self.known is not False
+        return self.ranking.confident and (self.unknown_counts or self.known is not False)
+
+    @property
+    def unsure(self) -> str:
+        """Why it may not be acted upon, in words; empty where it may."""
+        if not self.ranking.confident:
+            return f"the answer is not confident: {self.ranking.scores[0]:.2f} for {self.item!r}"
+        return "" if self.sure else "the picture shows none of the labels (known: false)"
 
 
 class Recogniser:
     """Ranks the live labels for a picture.
 
     `current` gives the label set of the moment, None while the first one is being encoded. `known_margin` is
-    the calibrated margin by which the best label must beat the set's rivals, `temperature` what calibrated
-    probabilities divide the logits by (None: not calibrated).
+    the calibrated margin by which the best label must beat the set's rivals; where it is None, the labels must take
+    more than half of a softmax over them and the rivals. `temperature` is what calibrated probabilities divide the
+    logits by (None: not calibrated), `unknown_counts` whether what is not known may be acted upon.
     """
 
     def __init__(
@@ -138,11 +157,13 @@ class Recogniser:
         logit_scale: float,
         known_margin: float | None,
         temperature: float | None = None,
+        unknown_counts: bool = False,
     ) -> None:
         self._current = current
         self._logit_scale = logit_scale
         self._known_margin = known_margin
         self._temperature = temperature
+        self._unknown_counts = unknown_counts
 
     @property
     def label_set(self) -> LabelSet:
@@ -166,9 +187,16 @@ class Recogniser:
             temperature=self._temperature,
             few_shot=label_set.few_shot,
         )
-        known = None
-        if self._known_margin is not None and label_set.rivals is not None:
-            known = is_known(picture, ranking.best_named, label_set.rivals, self._known_margin)
-            known = known or (label_set.few_shot is not None and label_set.few_shot.is_known(picture))
         labels = [label_set.labels[index] for index in ranking.indices]
-        return Recognition(labels, ranking, known, len(label_set.labels))
+        known = self._known(picture, ranking, label_set)
+        return Recognition(labels, ranking, known, len(label_set.labels), self._unknown_counts)
+
+    def _known(self, picture: Floats, ranking: Ranking, label_set: LabelSet) -> bool | None:
+        rivals, few_shot = label_set.rivals, label_set.few_shot
+        if rivals is None:
+            return None
+        if self._known_margin is None:
+            known = is_known_by_words(picture, ranking.evidence, rivals, self._logit_scale)
+        else:
+            known = is_known(picture, ranking.best_named, rivals, self._known_margin)
+        return known or (few_shot is not None and few_shot.is_known(picture))

@@ -72,10 +72,12 @@ def test_the_threshold_is_strict(client):
 
 
 def test_a_picture_of_nothing_known_is_said_to_be(start):
-    """`known` is false for a picture far from every label, and null where the model was not calibrated."""
+    """`known` is false for a picture far from every label, by words alone too where nothing was fitted."""
     grey = as_base64(Image.new("RGB", (8, 8), (128, 128, 128)))
     assert post(start(), image_data=grey).json()["known"] is False
-    assert post(start(known_margin=None), image_data=grey).json()["known"] is None
+    client = start(known_margin=None)
+    assert post(client, image_data=grey).json()["known"] is False
+    assert post(client).json()["known"] is True
 
 
 def test_the_calibrated_probability_has_a_temperature_of_its_own(start):
@@ -125,12 +127,24 @@ def test_the_first_answer_counts_even_if_the_labels_have_changed(client):
 
 
 def test_an_unsure_answer_leaves_the_pantry_alone(client):
-    """Neither an unconfident answer nor an unknown picture changes a count."""
+    """Neither an unconfident answer nor an unknown picture changes a count, and the answer says which it was."""
     add = {"operation": "add"}
-    assert post(client, threshold=1, pantry_update=add).json()["pantry"] is None
+    answer = post(client, threshold=1, pantry_update=add).json()
+    assert (answer["pantry"], answer["pantry_refused"][:31]) == (None, "the answer is not confident: 1.")
     grey = as_base64(Image.new("RGB", (8, 8), (128, 128, 128)))
-    assert post(client, image_data=grey, threshold=0, pantry_update=add).json()["pantry"] is None
+    answer = post(client, image_data=grey, threshold=0, pantry_update=add).json()
+    assert answer["pantry"] is None
+    assert answer["pantry_refused"] == "the picture shows none of the labels (known: false)"
+    assert "pantry_refused" not in post(client, image_data=grey, threshold=0).json()
     assert client.get("/pantry").json() == {"items": []}
+
+
+def test_the_older_rule_counts_what_is_not_known(start):
+    """With LARDER_UPDATE_UNKNOWN a confident answer is enough, and `known` is still said."""
+    grey = as_base64(Image.new("RGB", (8, 8), (128, 128, 128)))
+    client = start(update_unknown=True)
+    answer = post(client, image_data=grey, threshold=0, pantry_update={"operation": "add"}).json()
+    assert (answer["known"], answer["pantry"]["count"]) == (False, 1)
 
 
 def test_an_update_without_a_pantry_is_an_error(start):

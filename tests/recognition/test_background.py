@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from app.model.encoder import unit
 from app.recognition.background import Background
 from app.recognition.labels import Label
 from app.recognition.vocabulary import LabelSet
@@ -17,6 +18,20 @@ THINGS = Background(np.stack([BEAGLE, TERRIER, CHAIR]), near=0.5)
 def known(picture: np.ndarray, label: np.ndarray, rivals: np.ndarray) -> bool | None:
     labels = LabelSet((Label("a label"),), label[None], "1", rivals=rivals)
     return Recogniser(lambda: labels, 10.0, known_margin=0.1).recognise(picture, top_k=1, threshold=0.8).known
+
+
+def test_words_alone_tell_the_labels_from_the_rest():
+    """The share that the labels take is that of one softmax over labels and background, whatever their numbers."""
+    rng = np.random.default_rng(5)
+    pictures, labels, nouns = (unit(rng.normal(size=(n, 8)).astype(np.float32)) for n in (60, 5, 40))
+    rivals = Background(nouns, nearest=0.25).beside(labels)
+    assert len(rivals) == 30
+    label_set = LabelSet(tuple(map(Label, "abcde")), labels, "1", rivals=rivals)
+    recogniser = Recogniser(lambda: label_set, 10.0, known_margin=None)
+    found = [recogniser.recognise(picture, top_k=1, threshold=0.8).known for picture in pictures]
+    powers = [(np.exp(10 * labels @ picture).sum(), np.exp(10 * rivals @ picture).sum()) for picture in pictures]
+    assert found == [ours > theirs for ours, theirs in powers]
+    assert {True, False} == set(found)
 
 
 def test_a_thing_that_a_label_names_is_no_rival_of_it():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from app.model.encoder import unit
+from app.recognition.background import Background
 from app.recognition.classifier import Classifier
 
 SCALE = 12.0
@@ -19,7 +20,7 @@ PICTURE, BACKGROUND = vectors(1, 9)[0], vectors(5, 8)
 
 
 def classifier(label_cosine=0.3, known_margin=0.1) -> Classifier:
-    return Classifier(BACKGROUND, SCALE, label_cosine, known_margin)
+    return Classifier(Background(BACKGROUND), SCALE, label_cosine, known_margin)
 
 
 def sigmoid(logit: float) -> float:
@@ -55,9 +56,18 @@ def test_a_label_s_own_probability_weighs_it_against_the_reference(fitted):
 
 
 def test_without_any_calibration_the_background_alone_is_the_reference():
-    """A model of which nothing was fitted still answers: as near as the best background prompt is one half."""
-    answer = Classifier(BACKGROUND, SCALE, None, None).classify(PICTURE, BACKGROUND, independent=True)
-    assert max(answer.probabilities) == pytest.approx(0.5)
+    """A model of which nothing was fitted still answers: by each label's share beside the background far from it."""
+    prompts, share = vectors(70), 0.4
+    answer = Classifier(Background(BACKGROUND, nearest=share), SCALE, None, None).classify(
+        PICTURE, prompts, independent=True, none_of_these=True
+    )
+    expected = []
+    for label in prompts:
+        far = sorted(BACKGROUND, key=lambda other: float(other @ label))[:3]  # of five, without the two nearest
+        powers = [math.exp(SCALE * float(each @ PICTURE)) for each in (label, *far)]
+        expected.append(powers[0] / sum(powers))
+    assert answer.probabilities == pytest.approx(expected, abs=1e-5)
+    assert answer.none_of_these == pytest.approx(1 - max(expected), abs=1e-5)
 
 
 def test_independent_labels_do_not_know_of_each_other():

@@ -13,7 +13,7 @@ def _is_none(value: object) -> bool:
 
 
 _PANTRY_ITEM = "the pantry's name of the item; only where it differs from `item`, such as a synonym"
-_REFUSED = "why this label cannot be an item of the pantry; only with `pantry_update`"
+_REFUSED = "why the pantry was not updated: not confident, not known, or no name for an item; only with `pantry_update`"
 
 
 class ProcessImage(Request, TakesPictures, PictureByUrl):
@@ -64,7 +64,8 @@ class Seen(BaseModel):
     message: Literal[0, 1] = Field(description="1 if `confident`, otherwise 0")
     similarity_score: float = Field(description="the best label's probability: softmax over all labels")
     calibrated_probability: float | None = Field(
-        description="how likely the best label is right, by a temperature fitted on data; null where the model has none"
+        description="how likely the best label is right, by a temperature fitted on pictures; null where none was "
+        "fitted: `python -m app.evaluation calibrate` does it on any labelled pictures"
     )
     top_k_items: list[str] = Field(description="the best labels, best first")
     top_k_scores: list[float] = Field(description="their probabilities, renormalised to sum to 1")
@@ -72,8 +73,8 @@ class Seen(BaseModel):
         description="whether the first of `top_k_scores` is above `threshold`; always false with a single label"
     )
     known: bool | None = Field(
-        description="whether the image shows any of the labels at all (open-set recognition); null where the model "
-        "is not calibrated"
+        description="whether the image shows any of the labels at all (open-set recognition): by a margin fitted on "
+        "pictures, else by whether the labels take more than half of a softmax over them and everyday nouns"
     )
     top_k_probabilities: list[float] = Field(description="their probabilities: softmax over all labels")
     top_k_cosines: list[float] = Field(description="their cosine similarities to the image")
