@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from app.evaluation.model import NOUNS, Measured, open_measured
+from app.evaluation.model import Measured, open_measured
 from app.model.engines import Floats
 from app.recognition.background import log_sum_exp
 from app.recognition.calibration import auroc
@@ -37,7 +37,9 @@ def main() -> None:
         _pictures(model, rows),
         _pictures(model, pq.read_table(options.data / "grocery/test_sample.parquet").to_pylist()),
     )
-    background = background_of_words(model.encoder, read_prompts(LABELS / "background.txt"), read_prompts(NOUNS))
+    background = background_of_words(
+        model.encoder, read_prompts(LABELS / "background.txt"), read_prompts(LABELS / "nouns.txt")
+    )
     parsed = parse_labels((LABELS / "pantry.txt").read_text(), 200)
     labels = label_set(parsed, read_prompts(LABELS / "templates.txt"), model.encoder, background)
     scale, rivals = model.config.logit_scale, labels.rivals

@@ -39,11 +39,14 @@ class Measured:
 
     def background(self, prompts: Sequence[str]) -> Background:
         """What pictures may show instead of the labels: the bundle's own and these prompts."""
-        calibration = self.config.calibration
-        if calibration is None or calibration.known_margin is None:
-            return background_of_words(self.encoder, prompts, read_prompts(NOUNS))
         embeddings, path = self.encoder.prompts(prompts), self.bundle.background
         return Background.load(path).with_prompts(embeddings) if path else Background(embeddings)
+
+    def background_in_use(self, prompts: Sequence[str]) -> Background:
+        """What the service takes: without a fitted margin of `known`, these prompts and everyday nouns."""
+        if self.config.calibration and self.config.calibration.known_margin is not None:
+            return self.background(prompts)
+        return background_of_words(self.encoder, prompts, read_prompts(NOUNS))
 
     def vectors(self, files: Sequence[bytes], what: str) -> Floats:
         """Unit vectors (N, D) of N picture files; raises what `Preparer.pixels` does."""

@@ -77,7 +77,7 @@ def recogniser_of(
 ) -> Recogniser:
     """A recogniser over these labels, as the service has it."""
     fixed, calibration = (
-        label_set(labels, templates, model.encoder, model.background(background)),
+        label_set(labels, templates, model.encoder, model.background_in_use(background)),
         model.config.calibration,
     )
     margin = calibration.known_margin if calibration else None

@@ -65,7 +65,10 @@ def run(options: argparse.Namespace, data: Path) -> int:
     embeddings = model.vectors([row["image"]["bytes"] for row in rows], "things")
     shown = Shown(embeddings, [row["synset"] for row in rows], [row["name"] for row in rows])
     labels = label_set(
-        read_classes(options.classes), templates, model.encoder, model.background(read_prompts(options.background))
+        read_classes(options.classes),
+        templates,
+        model.encoder,
+        model.background_in_use(read_prompts(options.background)),
     )
     margin = model.config.calibration.known_margin if model.config.calibration else None
     recogniser = Recogniser(lambda: labels, model.config.logit_scale, margin)

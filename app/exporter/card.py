@@ -23,8 +23,8 @@ Licence of the weights: {licence}.
 | logit scale | {logit_scale:.4f} |
 {bias}
 The graphs are float32 and were compared with {original} before the bundle was kept, from JPEG bytes and from plain
-text: `python -m app models check {name}` does it again. Nothing is fitted on pictures: `known` weighs the labels against
-everyday nouns, and `python -m app.evaluation calibrate` fits a temperature.
+text: `python -m app models check {name}` does it again. Nothing is fitted on pictures: `known` weighs the labels
+against everyday nouns, and `python -m app.evaluation calibrate` fits a temperature.
 """
 WARNING = "\n**Not for commercial use**, as its publisher states it.\n"
 BIAS = """| logit bias | {bias:.4f}: a label is as likely shown as not at a cosine of {cosine:.4f} |
