@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-PATIENCE = 60  # seconds for an environment to start, to answer or to end
+PATIENCE = 240  # seconds for an environment to start, to answer or to end; only ends a hang
 
 
 class FunctionError(Exception):

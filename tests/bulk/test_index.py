@@ -215,7 +215,7 @@ def test_kill_9_loses_nothing(home, contents, monkeypatch):
     write_parquet(home / "test.parquet", [drawn if number % 30 else drawn[:5000] for number in range(300)])
     command = [sys.executable, "-m", "app", "bulk", "index", "test.parquet", "--part", "10"]
     with contents() as store, subprocess.Popen(command) as process:
-        wait_until(lambda: store.count() > 50, seconds=60)
+        wait_until(lambda: store.count() > 50)
         process.kill()
     assert process.returncode == -signal.SIGKILL
     assert subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode == 1

@@ -229,7 +229,7 @@ def test_a_process_that_was_stopped_catches_up(path, follower, deleted, added):
         left = [hit.id for hit in store.search(X, 100)]
         process.send_signal(signal.SIGCONT)
         assert len(ask(process, 10)) == min(10, len(left))  # at the first search already
-        wait_until(lambda: ask(process, 100) == left, seconds=60)
+        wait_until(lambda: ask(process, 100) == left)
         assert ask(process, 10) == left[:10]
 
 

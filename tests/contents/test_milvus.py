@@ -37,7 +37,7 @@ class Milvus:
         program = [str(Path(sys.executable).with_name("milvus-lite")), "server", "--data-dir", str(self._data)]
         command = [*program, "--host", "127.0.0.1", "--port", str(self.port)]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(self._answers, seconds=60)
+        wait_until(self._answers)
 
     def stop(self) -> None:
         self.process.kill()
@@ -124,7 +124,7 @@ def test_a_milvus_that_hangs_is_given_up_at_the_deadline(store, milvus, monkeypa
         store.put(MORE, VECTOR)
     monkeypatch.undo()
     milvus.process.send_signal(signal.SIGCONT)
-    wait_until(lambda: store.get("some") == SOME, seconds=60)
+    wait_until(lambda: store.get("some") == SOME)
 
 
 def test_the_service_goes_on_while_milvus_hangs(start, milvus, monkeypatch):
@@ -133,17 +133,17 @@ def test_the_service_goes_on_while_milvus_hangs(start, milvus, monkeypatch):
 
     client = start(contents=f"milvus://127.0.0.1:{milvus.port}/entries")
     client.put("/contents/there", json={"type": "text", "text": "blue"}).raise_for_status()
-    wait_until(lambda: "larder_contents 1.0" in client.get("/metrics").text, seconds=60)
+    wait_until(lambda: "larder_contents 1.0" in client.get("/metrics").text)
     milvus.pause()
     for path in ("/", "/livez", "/metrics", "/labels", "/pantry"):
         assert client.get(path).status_code == 200, path
     assert client.post("/process-image", json={"image_data": as_base64(picture())}).status_code == 200
     refused = client.post("/contents/search", json={"text": "blue"})
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "store_unavailable")
-    wait_until(lambda: "larder_contents NaN" in client.get("/metrics").text, seconds=60)
+    wait_until(lambda: "larder_contents NaN" in client.get("/metrics").text)
     milvus.process.send_signal(signal.SIGCONT)
-    wait_until(lambda: client.post("/contents/search", json={"text": "blue"}).status_code == 200, seconds=60)
-    wait_until(lambda: "larder_contents 1.0" in client.get("/metrics").text, seconds=60)
+    wait_until(lambda: client.post("/contents/search", json={"text": "blue"}).status_code == 200)
+    wait_until(lambda: "larder_contents 1.0" in client.get("/metrics").text)
 
 
 def test_a_collection_of_another_program_is_told(milvus, other):

@@ -103,7 +103,7 @@ def test_a_firestore_that_is_paused(start, own_emulator, project, monkeypatch):
                 assert "stored" in problem(each.result(), 503, "store_unavailable")
     finally:
         own_emulator._process.send_signal(signal.SIGCONT)
-    wait_until(lambda: client.post("/pantry/rice/add").status_code == 200, seconds=30)
+    wait_until(lambda: client.post("/pantry/rice/add").status_code == 200)
 
 
 def test_what_happened_meanwhile_is_caught_up_with(behind_cable, cable, phone):
