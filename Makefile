@@ -1,6 +1,6 @@
 # Larder. `make` lists the targets; every one sets up what it needs in .venv first.
 .DEFAULT_GOAL := help
-.PHONY: help run ui test check audit snapshot bench chaos rolling train train-cifar baseline evaluate search model \
+.PHONY: help run ui test coverage check audit snapshot bench chaos rolling train train-cifar baseline evaluate search model \
   screenshots image image-check clean
 
 PYTHON ?= python3
@@ -9,6 +9,7 @@ DATA ?= ../shared/data
 MODEL ?= ViT-B-32
 PRETRAINED ?= openai
 SEED ?= 0
+WORKERS ?= $(shell expr $$(nproc) + 1) # one more than processors: some tests wait for processes
 GROCERIES = --train $(DATA)/grocery/train.parquet --val $(DATA)/grocery/val.parquet \
   --test $(DATA)/grocery/test_sample.parquet --classes labels/pantry.txt
 CIFAR10 = --train $(DATA)/cifar10/train.parquet --test $(DATA)/cifar10/test.parquet --classes $(DATA)/cifar10/classes.txt
@@ -25,7 +26,10 @@ ui: .venv/ui ## open the page for people, with a service beside it where none an
 	$(BIN)/python -m app.ui
 
 test: .venv/dev ## run the tests on all processors
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+
+coverage: .venv/dev ## the same, and fail where too few branches of app are tested
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --cov
 
 check: .venv/dev ## formatting, lint, types, import rules, and known vulnerabilities where the network is
 	$(BIN)/ruff format --check .
