@@ -108,12 +108,17 @@ def attacked(server: Server, what: str, attack: Attack) -> Row:
     return Row(what, f"/livez +{LIVEZ_S} s, a picture +{PICTURE_S:g} s, +{MEMORY_MIB} MiB at most", shown, kept=kept)
 
 
-def statuses(server: Server, requests: Sequence[tuple[str, str, bytes]], at_once: int = 8) -> str:
-    """Send requests (method, path, body) and count the answers; a 500 or a broken connection came through."""
+def statuses(
+    server: Server, requests: Sequence[tuple[str, str, bytes] | tuple[str, str, bytes, str]], at_once: int = 8
+) -> str:
+    """Send requests (method, path, body, JSON or another media type) and count the answers.
 
-    def send(request: tuple[str, str, bytes]) -> int:
-        method, path, body = request
-        headers = {"Content-Type": "application/json"}
+    A 500 or a broken connection came through.
+    """
+
+    def send(request: tuple[str, str, bytes] | tuple[str, str, bytes, str]) -> int:
+        method, path, body, media_type = (*request, "application/json")[:4]
+        headers = {"Content-Type": media_type}
         with suppress(httpx.TransportError), httpx.Client(timeout=90) as client:
             return client.request(
                 method, f"http://127.0.0.1:{server.port}{path}", content=body, headers=headers

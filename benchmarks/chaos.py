@@ -36,12 +36,13 @@ def broken_inputs(model: str, folder: Path) -> Row:
         closed_loop(server.port, [good], 8, 100)
         before = memory(server, "VmRSS")
 
-        def send(request: tuple[str, bytes]) -> tuple[str, int]:
-            headers = {"Content-Type": "application/json"}
+        def send(request: tuple[str, hostile.Call]) -> tuple[str, int]:
+            name, (method, path, body, media_type) = request
+            headers = {"Content-Type": media_type}
             try:
-                return request[0], server.client.post("/process-image", content=request[1], headers=headers).status_code
+                return name, server.client.request(method, path, content=body, headers=headers).status_code
             except httpx.TransportError as error:
-                return f"{request[0]}: {error!r}", 0
+                return f"{name}: {error!r}", 0
 
         with ThreadPoolExecutor(2) as pool:
             answers = list(pool.map(send, hostile.requests()))

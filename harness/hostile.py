@@ -10,7 +10,7 @@ import json
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -131,8 +131,31 @@ def costly() -> Iterator[tuple[str, bytes]]:
     yield "HEIC of a hundred thousand boxes", small_heic[:24] + b"\0\0\0\x08free" * 100_000 + small_heic[24:]
 
 
-def calls(data: bytes, model: str) -> Iterator[tuple[str, str, bytes]]:
-    """Every call that takes a picture, with this one: method, path and body."""
+class Call(NamedTuple):
+    """A request."""
+
+    method: str
+    path: str
+    body: bytes
+    media_type: str = "application/json"
+
+
+def as_form(data: bytes, *names: str) -> Call:
+    """A picture as the files of a form that `/process-image` is sent."""
+    part = b'--edge\r\nContent-Disposition: form-data; name="%s"; filename="a"\r\n\r\n%s\r\n'
+    body = b"".join(part % (name.encode(), data) for name in names or ("image",)) + b"--edge--\r\n"
+    return Call("POST", "/process-image", body, "multipart/form-data; boundary=edge")
+
+
+def by_media_type(data: bytes) -> list[Call]:
+    """A picture as JSON, as it is, and in a form."""
+    body = json.dumps({"image_data": base64.b64encode(data).decode()}).encode()
+    path = "/process-image"
+    return [Call("POST", path, body), Call("POST", path, data, "application/octet-stream"), as_form(data)]
+
+
+def calls(data: bytes, model: str) -> Iterator[Call]:
+    """Every call that takes a picture, with this one, in JSON and as it is."""
     text = base64.b64encode(data).decode()
     uri = f"data:image/png;base64,{text}"
     boxes = [[number, 0, number + 1, 1] for number in range(16)] + [[0, 0, 1000, 1000]] * 16
@@ -150,9 +173,21 @@ def calls(data: bytes, model: str) -> Iterator[tuple[str, str, bytes]]:
         ("POST", "/pantry/hostile/examples", {"images": [text]}),
     ]
     for method, path, body in bodies:
-        yield method, path, json.dumps(body).encode()
-    yield "POST", "/mv_retrieval/v0.1/add_content?id=hostile&type=image", data
-    yield "POST", "/mv_retrieval/v0.1/retrieve_contents?k=1&type=image", data
+        yield Call(method, path, json.dumps(body).encode())
+    for method, path in (
+        ("POST", "/process-image?tiles=auto"),
+        ("POST", "/process-image?regions=[[0,0,1,1]]"),
+        ("POST", "/classify?labels=a&labels=b"),
+        ("POST", "/v1/embeddings"),
+        ("POST", f"/models/{model}"),
+        ("PUT", "/contents/hostile?thumbnail=true"),
+        ("POST", "/contents/search"),
+        ("POST", "/pantry/hostile/examples"),
+        ("POST", "/mv_retrieval/v0.1/add_content?id=hostile&type=image"),
+        ("POST", "/mv_retrieval/v0.1/retrieve_contents?k=1&type=image"),
+    ):
+        yield Call(method, path, data, "application/octet-stream")
+    yield as_form(data, *["images"] * (4 if len(data) < 500_000 else 2))
 
 
 def turned(data: bytes, dice: np.random.Generator) -> bytes:
@@ -304,8 +339,28 @@ def bodies() -> Iterator[tuple[str, bytes]]:
         yield f"the bytes {body[:12]!r}", body
 
 
-def requests() -> Iterator[tuple[str, bytes]]:
-    """Every broken body, the pictures each in a sound one."""
-    yield from bodies()
+def forms() -> Iterator[tuple[str, bytes]]:
+    """Each broken form, and what is wrong with it."""
+    sound = as_form(saved(photograph(32, 32), "PNG")).body
+    yield "a form without its end", sound[:-12]
+    yield "a form of 100,000 parts", as_form(b"", *["image"] * 100_000).body
+    yield "a form of boundaries", b"--edge\r\n" * 500_000
+    yield "a form of blanks after a boundary", sound[:-4] + b" " * 5_000_000
+    yield "a form of almost boundaries", as_form(b"\r\n--edg\r\n--edge-" * 300_000).body
+    yield "a form whose header has no end", b"--edge\r\nContent-Disposition: " + b"a" * 5_000_000
+    yield "a form of a million headers", b"--edge\r\n" + b"a: b\r\n" * 1_000_000
+    yield "a form of line breaks", b"\r\n" * 2_000_000
+    for field in (b"[" * 100_000, b"1" * 1_000_000, b"[1" + b",1" * 1_000_000 + b"]", b"\xff", b"\0" * 1000):
+        other = b'--edge\r\nContent-Disposition: form-data; name="regions"\r\n\r\n' + field + b"\r\n"
+        yield f"a form with the field {field[:4]!r} of {len(field)}", other + sound
+
+
+def requests() -> Iterator[tuple[str, Call]]:
+    """Every broken body, and every broken picture as each media type."""
+    for name, body in bodies():
+        yield name, Call("POST", "/process-image", body)
+    for name, body in forms():
+        yield name, Call("POST", "/process-image", body, "multipart/form-data; boundary=edge")
     for name, data in pictures():
-        yield name, json.dumps({"image_data": base64.b64encode(data).decode()}).encode()
+        for call in by_media_type(data):
+            yield f"{name} as {call.media_type}", call
