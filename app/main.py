@@ -20,12 +20,10 @@ from app.api import (
     status,
     teaching,
 )
-from app.api.access import OPEN_PATHS, AccessMiddleware
-from app.api.admission import AdmissionMiddleware
-from app.api.bodies import BodyMiddleware, max_elements
+from app.api.bodies import AdmissionMiddleware, BodyMiddleware
 from app.api.foreign import hugging_face, mv_retrieval, openai
-from app.api.pantry import EncodedSlashMiddleware
-from app.api.requests import RequestMiddleware
+from app.api.media_types import max_elements
+from app.api.middleware import OPEN_PATHS, AccessMiddleware, EncodedSlashMiddleware, RequestMiddleware
 from app.components import Model, open_components
 from app.errors import LarderError
 from app.lifespan import lifespan_of

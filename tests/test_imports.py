@@ -32,7 +32,7 @@ OWNERS = {
     "ftfy": ["text"],
     "pi_heif": ["images"],
     "pybase64": ["images"],
-    "python_multipart": ["api.media_types"],
+    "python_multipart": ["api"],
     "PIL": ["images", "training", "exporter", "evaluation", "ui.picking", "ui.boxes"],
     "openvino": ["model.engines.openvino", "training.tower", "training.words"],
     "sqlite3": ["sqlite_file", "pantry.sqlite"],

@@ -1,27 +1,102 @@
-"""Request bodies: bounded in bytes and in structure, read whole before a deadline that also bounds the handler."""
+"""Request bodies: admitted by what is in hand (back-pressure), read whole, within bytes and a deadline.
+
+The deadline also bounds the handler. While draining, everything is refused.
+"""
 
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import failures
-from app.errors import ImageTooLarge, InvalidRequest, Overloaded, RequestTimeout
+from app.api.media_types import MAX_ELEMENTS, check_structure
+from app.api.middleware import OPEN_PATHS
+from app.errors import Draining, ImageTooLarge, InvalidRequest, LarderError, Overloaded, RequestTimeout
+
+SMALL = 4096  # bytes of a body that need no admission: counts to change, a few labels
+
+
+@dataclass(eq=False)
+class _Request:
+    """A request with a large body."""
+
+    received: int = 0
+    """Bytes of the body so far."""
+    complete: bool = False
+
+
+class AdmissionMiddleware:
+    """Limit the large bodies in progress by number and bytes; refuse everything once the service is draining.
+
+    Only complete bodies count by number; incomplete ones count by the bytes that have arrived, so slow senders keep
+    nobody out. A single body is always admitted: BodyMiddleware bounds its size.
+    """
+
+    def __init__(self, app: ASGIApp, most: int, most_bytes: int) -> None:
+        self._app = app
+        self._most = most
+        self._most_bytes = most_bytes
+        self._requests: list[_Request] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS and scope["state"]["service"].draining:
+            await self._refuse(Draining("the service is shutting down"), scope, receive, send)
+            return
+        size = _size(Headers(scope=scope)) if scope["type"] == "http" else 0
+        if size <= SMALL:
+            await self._app(scope, receive, send)
+            return
+        request = _Request()
+        self._requests.append(request)
+        try:
+            self._check(size)
+            await self._app(scope, self._counted(request, receive), send)
+        except Overloaded as error:
+            await self._refuse(error, scope, receive, send)
+        finally:
+            self._requests.remove(request)
+
+    def _counted(self, request: _Request, receive: Receive) -> Receive:
+        """Wrap `receive` to count what arrives; raises Overloaded when a body exceeds the limits."""
+
+        async def counted() -> Message:
+            message = await receive()
+            if message["type"] == "http.request" and not request.complete:
+                request.received += len(message.get("body", b""))
+                self._check(0)
+                request.complete = not message.get("more_body", False)
+            return message
+
+        return counted
+
+    def _check(self, more: int) -> None:
+        """Raise Overloaded when there are too many requests, or too many bytes with `more` added."""
+        complete = sum(request.complete for request in self._requests)
+        if complete >= self._most:
+            raise Overloaded(f"{complete} requests are in progress already")
+        received = sum(request.received for request in self._requests)
+        if len(self._requests) > 1 and received + more > self._most_bytes:
+            raise Overloaded(f"requests of {received:,} bytes are in progress already")
+
+    async def _refuse(self, error: LarderError, scope: Scope, receive: Receive, send: Send) -> None:
+        await failures.answer(error, scope["state"]["request_id"])(scope, receive, send)
+
+
+def _size(headers: Headers) -> int:
+    """Return the bytes that a request declares; a chunked body counts as a mebibyte."""
+    declared = headers.get("content-length", "")
+    if "transfer-encoding" in headers:
+        return 1024 * 1024
+    return int(declared) if declared.isdecimal() and len(declared) < 20 else 0
+
 
 HEADER = "X-Request-Timeout"
 MAX_S = 60.0  # also the default
-MAX_ELEMENTS = 10_000  # of a JSON body beside its labels: as keys of metadata they take 40 ms of the event loop
-MAX_DEPTH = 1000  # of lists and objects in each other; Python's parser goes no deeper
-MAX_OUTSIDE_STRINGS = 512 * 1024  # bytes of JSON: integers of 4,299 digits take 20 us a kilobyte to parse
 T = TypeVar("T")
-
-
-def max_elements(max_labels: int) -> int:
-    """Return how many elements the lists and objects of a body may have together."""
-    return MAX_ELEMENTS + 4 * max_labels
 
 
 class DeadlineExceeded(Exception):
@@ -146,19 +221,3 @@ def _replay(body: bytes) -> Receive:
         return messages.pop() if messages else await asyncio.Future()
 
     return receive
-
-
-def check_structure(content_type: str, body: bytes, most: int = MAX_ELEMENTS) -> None:
-    """Raise InvalidRequest for a JSON body whose parsing and validation would hold up the event loop."""
-    if "json" not in content_type.lower():
-        return
-    if b"\\" in body:
-        body = body.replace(rb"\\", b"").replace(rb"\"", b"")  # every quote left begins or ends a string
-    most_strings = 2 * most + MAX_DEPTH  # a comma has two beside it at most, and an object in an object needs none
-    outside = body.split(b'"', 2 * most_strings)[::2]
-    if len(outside) > most_strings or sum(part.count(b",") for part in outside) >= most:
-        raise InvalidRequest(f"the JSON body has too many elements: at most {most:,} are accepted")
-    if sum(map(len, outside)) > MAX_OUTSIDE_STRINGS:
-        raise InvalidRequest(
-            f"the JSON body has too much beside its strings: at most {MAX_OUTSIDE_STRINGS:,} bytes are accepted"
-        )

@@ -1,20 +1,22 @@
-"""The running service, which routes receive as the dependency `ServiceDep`."""
+"""What routes receive: the running service as `ServiceDep`, and the `Idempotency-Key` as `KeyHeader`."""
 
+import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, TypedDict
 
-from fastapi import Depends, Request, Security
+from fastapi import Depends, Header, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 
 from app.contents import ContentStore, VectorModel
 from app.errors import NotFound
 from app.metrics import Metrics
 from app.model.engines import Floats
-from app.pantry import PantryStore
+from app.pantry import Key, PantryStore
 from app.recognition.classifier import Classifier
 from app.recognition.request_labels import TextLimits
 from app.recognition.zero_shot import Recogniser
@@ -85,3 +87,34 @@ ServiceDep = Annotated[Service, Depends(_service)]
 KEYS = [Security(HTTPBearer(auto_error=False)), Security(APIKeyHeader(name="X-API-Key", auto_error=False))]
 
 Phase = Literal["ready", "starting", "draining", "failing"]
+
+
+KeyHeader = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        pattern="^[!-~]+$",
+        description="a unique name for this change, such as a UUID: a request that is repeated with it within a day "
+        "is applied once, and each repetition gets the first answer's counts",
+    ),
+]
+
+
+_caller: ContextVar[str] = ContextVar("caller", default="")
+
+
+@contextmanager
+def acting_for(api_key: bytes) -> Iterator[None]:
+    """Set the caller for idempotency keys: the holder of this API key, empty where none is needed."""
+    token = _caller.set(hashlib.sha256(api_key).hexdigest()[:16] if api_key else "")
+    try:
+        yield
+    finally:
+        _caller.reset(token)
+
+
+def idempotency_key(header: str | None, request: str) -> Key | None:
+    """Return the key of a change, None where the caller sent none; `request` identifies what is asked for."""
+    return Key(header, hashlib.sha256(request.encode()).hexdigest(), _caller.get()) if header else None

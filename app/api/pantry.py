@@ -1,18 +1,12 @@
 """The pantry: items with counts."""
 
-import re
-from urllib.parse import unquote
-
 from fastapi import APIRouter
 from fastapi.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api import failures
-from app.api.dependencies import KEYS, Service, ServiceDep
-from app.api.idempotency import KeyHeader, idempotency_key
+from app.api.dependencies import KEYS, KeyHeader, Service, ServiceDep, idempotency_key
 from app.api.schemas.base import Error
 from app.api.schemas.pantry import Change, Count, ItemCount, ItemRemoved, Items
-from app.errors import InvalidRequest, StoreUnavailable
+from app.errors import StoreUnavailable
 from app.pantry import Item, item_name
 
 router = APIRouter(
@@ -27,7 +21,6 @@ router = APIRouter(
         },
     },
 )
-_SLASHED = re.compile(rb"/pantry/([^/?]*%2f[^/?]*)", re.IGNORECASE)
 
 
 def _wire(item: Item) -> ItemCount:
@@ -86,33 +79,3 @@ async def remove(item: str, service: ServiceDep, body: Change | None = None, key
     once = idempotency_key(key, f"remove {name} {quantity}")
     after = await service.pantry_threads.change(service.pantry.remove, name, quantity, once)
     return ItemRemoved(item=after.item, count=after.count, removed=after.removed)
-
-
-class EncodedSlashMiddleware:
-    """Reject item names with a percent-encoded slash.
-
-    It runs before the routes: they see the decoded path, in which `POST /pantry/rice%2Fadd` adds rice. A gateway that
-    passes on only the decoded path defeats it.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            check_name(scope.get("raw_path") or b"")
-        except InvalidRequest as error:
-            await failures.answer(error, scope["state"]["request_id"])(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
-
-
-def check_name(path: bytes) -> None:
-    """Raise InvalidRequest for the path of an item whose name has a slash.
-
-    >>> check_name(b"/pantry/half%2Fhalf/add")  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    app.errors.InvalidRequest: invalid item name 'half/half': it has the character U+002F SOLIDUS; ...
-    """
-    if found := _SLASHED.match(path):
-        item_name(unquote(found[1].decode("latin-1")))

@@ -1,7 +1,8 @@
 """`POST /process-image`: one thing in a picture or in several frames, or several things in a picture."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import compress
 from typing import Any
@@ -9,19 +10,125 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 
-from app.api.dependencies import KEYS, ServiceDep
+from app.api.dependencies import KEYS, KeyHeader, Service, ServiceDep, idempotency_key
 from app.api.failures import PICTURE
-from app.api.idempotency import KeyHeader
 from app.api.media_types import PictureRoute
-from app.api.recognition_request import RecognitionRequest, item_name_beside, pantry_fields, response_fields
+from app.api.schemas.pantry import ItemCount, PantryUpdate
 from app.api.schemas.recognition import FoundItem, FramesAnswer, ProcessImage, ProcessImageAnswer, RegionAnswer
+from app.errors import InvalidRequest, NotFound
 from app.model.engines import Floats
 from app.recognition.frames import recognise_frames
+from app.recognition.labels import Label
 from app.recognition.regions import grid, non_max_suppression, validate_boxes
 from app.recognition.zero_shot import Recognition
 from app.serving.feedback import Answer
 
 router = APIRouter(route_class=PictureRoute, tags=["recognition"], dependencies=KEYS)
+
+
+@dataclass(frozen=True)
+class ItemUpdate:
+    """An item and its count after the update; or why it was not updated."""
+
+    after: ItemCount | None = None
+    refused: str | None = None
+
+
+@dataclass(frozen=True)
+class RecognitionRequest:
+    """The context of one request; `key` is its `Idempotency-Key`."""
+
+    service: Service
+    body: ProcessImage
+    key: str | None
+    request_id: str
+
+    def recognise(self, vector: Floats) -> Recognition:
+        """Recognise what an embedding (D,) shows."""
+        with self.service.ranking():
+            return self.service.recogniser.recognise(vector, top_k=self.body.top_k, threshold=self.body.threshold)
+
+    async def recognise_all(self, vectors: Sequence[Floats]) -> list[Recognition]:
+        """Recognise several embeddings off the event loop: among thousands of labels each takes milliseconds."""
+        return await run_in_threadpool(lambda: [self.recognise(vector) for vector in vectors])
+
+    def answer(self, recognition: Recognition, update: ItemUpdate | None = None, **more: Any) -> ProcessImageAnswer:
+        """Make the response of a recognition and of the update of its item."""
+        facts: dict[str, Any] = {"label_count": recognition.label_count, "model": self.service.model.name}
+        return ProcessImageAnswer(**response_fields(recognition), **facts, **pantry_fields(update), **more)
+
+    def refusal(self, recognition: Recognition) -> ItemUpdate | None:
+        """Return why an update that was asked for is not carried out; None where it is, or none was asked for."""
+        asked = self.body.pantry_update is not None and not recognition.sure
+        return ItemUpdate(refused=recognition.unsure) if asked else None
+
+    async def update_pantry(self, recognised: Mapping[Label, int]) -> dict[str, ItemUpdate]:
+        """Update the pantry for each label as often as it was recognised; return the results by the labels' names.
+
+        The result is empty when no update was asked for. A label that the pantry cannot have as an item is refused,
+        and the others are updated. Raises StoreUnavailable.
+        """
+        update = self.body.pantry_update
+        if update is None or not recognised:
+            return {}
+        return await self.service.pantry_threads.change(self._update_items, recognised, update)
+
+    def _update_items(self, recognised: Mapping[Label, int], update: PantryUpdate) -> dict[str, ItemUpdate]:
+        # the request that an idempotency key stands for: what is at a URL may change
+        own = {"image_data"} if self.body.image_url else None
+        request = self.body.model_dump_json(exclude=own) if self.key else ""
+        updates = {}
+        for label, times in recognised.items():
+            try:
+                name = label.item_name
+            except InvalidRequest as error:
+                updates[label.name] = ItemUpdate(refused=str(error))
+            else:
+                updates[label.name] = ItemUpdate(self._update_item(request, name, times * update.quantity, update))
+        return updates
+
+    def _update_item(self, request: str, name: str, quantity: int, update: PantryUpdate) -> ItemCount:
+        """Change one item's count; removing from an item that is not there leaves 0."""
+        header = self.key
+        if header and (self.body.regions or self.body.tiles):
+            header = f"{header} {name}"  # one request, several changes, each of which happens once
+        pantry = self.service.pantry
+        change = pantry.add if update.operation == "add" else pantry.remove
+        try:
+            after = change(name, quantity, idempotency_key(header, request))
+        except NotFound:
+            if update.operation == "add":
+                raise
+            return ItemCount(item=name, count=0)
+        return ItemCount(item=after.item, count=after.count)
+
+
+def response_fields(recognition: Recognition) -> dict[str, Any]:
+    """Map a recognition to the response fields that one picture and each region have in common."""
+    ranking = recognition.ranking
+    return {
+        "item": recognition.item,
+        "pantry_item": item_name_beside(recognition.label),
+        "message": 1 if ranking.confident else 0,
+        "similarity_score": ranking.probabilities[0],
+        "calibrated_probability": ranking.calibrated_probability,
+        "top_k_items": [label.name for label in recognition.labels],
+        "top_k_scores": ranking.scores,
+        "confident": ranking.confident,
+        "known": recognition.known,
+        "top_k_probabilities": ranking.probabilities,
+        "top_k_cosines": ranking.cosines,
+    }
+
+
+def item_name_beside(label: Label) -> str | None:
+    """Return the pantry's name of a label's item where it differs from the label's, None where it does not."""
+    return label.item if label.item != label.name else None
+
+
+def pantry_fields(update: ItemUpdate | None) -> dict[str, Any]:
+    """Map an update to response fields, None where there was no update."""
+    return {"pantry": update and update.after, "pantry_refused": update and update.refused}
 
 
 @router.post("/process-image", responses=PICTURE)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.api.access import check_host
+from app.api.middleware import check_host
 from app.errors import Forbidden
 from tests.api.test_process_image import problem
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.api.admission import AdmissionMiddleware
+from app.api.bodies import AdmissionMiddleware
 from app.errors import Overloaded
 
 

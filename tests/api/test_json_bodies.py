@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.bodies import MAX_ELEMENTS, check_structure
+from app.api.media_types import MAX_ELEMENTS, check_structure
 from app.errors import InvalidRequest
 from tests.api.test_process_image import problem
 from tests.fakes import as_base64, picture
@@ -177,7 +177,7 @@ def test_null_in_hugging_faces_form_is_absent(client):
 @pytest.mark.parametrize("body", [{"image_data": None}, {"image_data": None, "top_k": 3}, {"images": None}])
 def test_null_is_nothing_that_is_needed(client, body):
     """A required field that is null is missing."""
-    assert "one of image_data, images is needed" in problem(
+    assert "one of image_data, image_url, images is needed" in problem(
         client.post("/process-image", json=body), 422, "invalid_request"
     )
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.media_types import MAX_PARTS, read_form, read_options
+from app.api.forms import MAX_PARTS, read_form
+from app.api.media_types import read_options
 from app.api.schemas.contents import ContentSearch
 from app.api.schemas.recognition import Classify, ProcessImage
 from app.errors import InvalidRequest

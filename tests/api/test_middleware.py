@@ -118,7 +118,7 @@ def test_a_compressed_body_is_refused(client, path):
         ("/process-image", {"image_data": "URL"}),
         ("/process-image", {"images": ["URL", "URL"]}),
         ("/classify", {"image_data": "URL", "labels": ["red", "blue"]}),
-        ("/v1/embeddings", {"input": "URL", "modality": "image"}),
+        ("/v1/embeddings", {"input": [{"text": "red", "image": "x/URL"}]}),
         ("/models/colours", {"inputs": "URL", "parameters": {"candidate_labels": ["red", "blue"]}}),
         ("/contents/search", {"image_data": "URL"}),
         ("/pantry/rice/examples", {"images": ["URL"]}),
