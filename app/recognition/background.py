@@ -8,7 +8,6 @@ against them: with the label "dog" a beagle is known.
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -69,14 +68,3 @@ class Background:
             closest = np.maximum(closest, cosines.max(axis=1))
         limit = np.quantile(closest, 1 - self.nearest) if self.near is None else np.nextafter(self.near, -1)
         return self.embeddings[closest <= limit]
-
-
-def log_sum_exp(logits: npt.NDArray[np.floating[Any]], axis: int = -1) -> npt.NDArray[np.float64]:
-    """The logarithm of the sum of exp of logits (..., N), N >= 1; no term overflows.
-
-    >>> round(float(log_sum_exp(np.float32([1000, 1000]))), 3)
-    1000.693
-    """
-    most = logits.max(axis=axis, keepdims=True).astype(np.float64)
-    total: npt.NDArray[np.float64] = np.log(np.exp(logits - most).sum(axis=axis)) + most.squeeze(axis)
-    return total

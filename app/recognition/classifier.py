@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from app.model.engines import Floats
-from app.recognition.background import Background, log_sum_exp
-from app.recognition.zero_shot import softmax
+from app.recognition.background import Background
+from app.recognition.zero_shot import log_sum_exp, softmax
 
 _LABELS_A_TURN = 64  # bounds the memory of one comparison with the background
 

@@ -5,13 +5,13 @@ picture (D,)  .  prototypes (N, D)  ->  cosines (N,)  ->  probabilities (N,)  ->
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from app.errors import InvalidLabels, Starting
 from app.model.engines import Floats
-from app.recognition.background import log_sum_exp
 from app.recognition.few_shot import FewShotIndex
 from app.recognition.labels import Label
 from app.recognition.vocabulary import LabelSet
@@ -41,6 +41,17 @@ def softmax(logits: Floats | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]
     powers: npt.NDArray[np.float64] = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
     probabilities: npt.NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
     return probabilities
+
+
+def log_sum_exp(logits: npt.NDArray[np.floating[Any]], axis: int = -1) -> npt.NDArray[np.float64]:
+    """The logarithm of the sum of exp of logits (..., N), N >= 1; no term overflows.
+
+    >>> round(float(log_sum_exp(np.float32([1000, 1000]))), 3)
+    1000.693
+    """
+    most = logits.max(axis=axis, keepdims=True).astype(np.float64)
+    total: npt.NDArray[np.float64] = np.log(np.exp(logits - most).sum(axis=axis)) + most.squeeze(axis)
+    return total
 
 
 def rank(
