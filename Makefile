@@ -1,7 +1,7 @@
 # Larder. `make` lists the targets; every one sets up what it needs in .venv first.
 .DEFAULT_GOAL := help
 .PHONY: help run ui test coverage check audit snapshot bench chaos rolling train train-cifar baseline evaluate search model \
-  screenshots image image-check clean
+  screenshots image image-check plan deploy destroy clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -10,6 +10,7 @@ MODEL ?= ViT-B-32
 PRETRAINED ?= openai
 SEED ?= 0
 WORKERS ?= $(shell expr $$(nproc) + 1) # one more than processors: some tests wait for processes
+CONFIG ?= larder.toml
 GROCERIES = --train $(DATA)/grocery/train.parquet --val $(DATA)/grocery/val.parquet \
   --test $(DATA)/grocery/test_sample.parquet --classes labels/pantry.txt
 CIFAR10 = --train $(DATA)/cifar10/train.parquet --test $(DATA)/cifar10/test.parquet --classes $(DATA)/cifar10/classes.txt
@@ -103,6 +104,15 @@ image-check: .venv/dev ## build the image of larder-small and try it in containe
 	$(PYTHON) -m infra.image --with podman --build-arg BUNDLE=larder-small $(BUILD)
 	IMAGE=localhost/larder $(BIN)/python -m pytest tests/infra/container
 
+plan: .venv/aws ## AWS: what deploy would change; CONFIG=larder.toml has what may be chosen
+	$(BIN)/python -m infra.aws --config $(CONFIG) plan
+
+deploy: .venv/aws ## AWS: make or change the stacks; IMAGE=larder pushes that image first, else the one that runs stays
+	$(BIN)/python -m infra.aws --config $(CONFIG) deploy $(IMAGE)
+
+destroy: .venv/aws ## AWS: delete the stacks: images, logs and secrets too
+	$(BIN)/python -m infra.aws --config $(CONFIG) destroy
+
 clean: ## remove what make has set up
 	rm -rf .venv
 
@@ -126,6 +136,10 @@ clean: ## remove what make has set up
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-model.txt
 	touch $@
 
-.venv/dev: .venv/model requirements-dev.txt requirements-hub.txt requirements-milvus.txt requirements-ui.txt infra/lambda/requirements.txt infra/lambda/requirements-cdk.txt
+.venv/aws: .venv/python infra/requirements.txt requirements.txt requirements-aws.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -r infra/requirements.txt
+	touch $@
+
+.venv/dev: .venv/model requirements-dev.txt requirements-hub.txt requirements-milvus.txt requirements-ui.txt infra/lambda/requirements.txt infra/requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@

@@ -1,1 +1,1 @@
-"""What stands on AWS: one file for each kind of resource, and the list of them."""
+"""AWS: a CDK app for what stands there (app.py), and boto3 for what happens to it (`python -m infra.aws`)."""

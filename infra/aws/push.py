@@ -1,94 +1,92 @@
-"""An image of this machine, sent to a registry by docker, podman or skopeo, whichever has it."""
+"""The image: pushed to ECR by docker, podman or skopeo, whichever has it, and named by its digest."""
 
 import base64
 import json
-import os
 import shutil
 import subprocess
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from typing import Any
 
-from infra.aws.resource import DeployError
+from botocore.exceptions import ClientError
 
-TOOLS = {  # how each tells of an image
-    "docker": ["docker", "image", "inspect"],
-    "podman": ["podman", "image", "inspect"],
-    "skopeo": ["skopeo", "inspect"],
+from infra.aws.config import ConfigError
+
+TOOLS = {  # how each tells of an image, and sends it
+    "docker": (["docker", "image", "inspect"], [["docker", "tag", "IMAGE", "TARGET"], ["docker", "push", "TARGET"]]),
+    "podman": (["podman", "image", "inspect"], [["podman", "push", "IMAGE", "docker://TARGET"]]),
+    "skopeo": (["skopeo", "inspect"], [["skopeo", "copy", "IMAGE", "docker://TARGET"]]),
 }
-
-
-class Source(Protocol):
-    """Where an image comes from."""
-
-    @property
-    def tag(self) -> str:
-        """A name that no other content has."""
-
-    @property
-    def architecture(self) -> str:
-        """`amd64` or `arm64`."""
-
-    def push(self, target: str, user: str, password: str) -> None:
-        """Send it to `target`, REGISTRY/REPOSITORY:TAG; raises DeployError."""
 
 
 @dataclass(frozen=True)
 class LocalImage:
-    """An image that a tool of this machine has."""
+    """An image that a tool of this machine has; no other content has its tag."""
 
     tool: str
     name: str
     tag: str
-    architecture: str
 
-    def push(self, target: str, user: str, password: str) -> None:
-        """The password stands in a file that only we can read and that ends with this call, on no command line."""
-        login = base64.b64encode(f"{user}:{password}".encode()).decode()
-        logins = json.dumps({"auths": {target.partition("/")[0]: {"auth": login}}})
-        with tempfile.TemporaryDirectory() as folder:  # its mode is 0700
-            file = Path(folder) / "config.json"
-            file.write_text(logins)
-            if self.tool == "docker":
-                environment = {"DOCKER_CONFIG": folder, "DOCKER_HOST": _engine()}
-                commands = [["tag", self.name, target], ["push", "--quiet", target]]
-            else:
-                environment = {"REGISTRY_AUTH_FILE": str(file)}
-                verb = "push" if self.tool == "podman" else "copy"
-                commands = [[verb, "--quiet", self.name, f"docker://{target}"]]
-            for command in commands:
-                _run([self.tool, *command], environment)
+    def push(self, target: str, password: str) -> None:
+        """Log in and send it to `target`, REGISTRY/REPOSITORY:TAG. Raises ConfigError."""
+        login = [self.tool, "login", "--username", "AWS", "--password-stdin", target.partition("/")[0]]
+        _run(login, password)
+        for command in TOOLS[self.tool][1]:
+            _run([word.replace("IMAGE", self.name).replace("TARGET", target) for word in command])
 
 
-def find_image(name: str) -> LocalImage:
-    """The image of that name, from the first tool that has it; raises DeployError when none has.
+def find_image(name: str, architecture: str) -> LocalImage:
+    """Find an image of this machine for an architecture. Raises ConfigError.
 
-    Docker and podman take a name such as `larder`; skopeo one with its transport, such as `oci:folder`.
+    docker and podman take a name such as `larder`; skopeo one with its transport, such as `oci:FOLDER`.
     """
     there = [tool for tool in TOOLS if shutil.which(tool)]
     for tool in there:
-        answer = subprocess.run([*TOOLS[tool], name], capture_output=True, text=True)  # noqa: S603 - a fixed list
+        answer = subprocess.run([*TOOLS[tool][0], name], capture_output=True, text=True)  # noqa: S603 - a fixed list
         if answer.returncode == 0:
             told = json.loads(answer.stdout)
             told = told[0] if isinstance(told, list) else told
             digest = (told.get("Id") or told["Digest"]).removeprefix("sha256:")
-            return LocalImage(tool, name, digest[:16], told["Architecture"])
-    raise DeployError(f"--image {name}: no such image for {', '.join(there) or 'want of docker, podman and skopeo'}")
+            if told["Architecture"] != architecture:
+                raise ConfigError(f"{name}: it is for {told['Architecture']}; the configuration says {architecture}")
+            return LocalImage(tool, name, digest[:16])
+    raise ConfigError(f"{name}: no such image for {', '.join(there) or 'want of docker, podman and skopeo'}")
 
 
-def _engine() -> str:
-    """Where docker's engine is: what its present context says, which stands in the settings that are left aside."""
-    context = ["docker", "context", "inspect", "-f", "{{.Endpoints.docker.Host}}"]
-    return os.environ.get("DOCKER_HOST") or _run(context, {}).strip()
+def pushed_image(ecr: Any, repository: str, name: str, architecture: str) -> str:
+    """Push an image unless it is in the repository, and return its URI by digest.
+
+    `name` is an image of this machine, or the digest of one that was pushed before. Raises ConfigError.
+    """
+    (found,) = ecr.describe_repositories(repositoryNames=[repository])["repositories"]
+    uri = str(found["repositoryUri"])
+    if name.startswith("sha256:"):
+        if not _digest(ecr, repository, {"imageDigest": name}):
+            raise ConfigError(f"{name}: the repository {repository} has no such image")
+        return f"{uri}@{name}"
+    image = find_image(name, architecture)
+    digest = _digest(ecr, repository, {"imageTag": image.tag})
+    if not digest:
+        (login,) = ecr.get_authorization_token()["authorizationData"]
+        password = base64.b64decode(login["authorizationToken"]).decode().partition(":")[2]
+        image.push(f"{uri}:{image.tag}", password)
+        digest = _digest(ecr, repository, {"imageTag": image.tag})
+    return f"{uri}@{digest}"
 
 
-def _run(command: list[str], environment: dict[str, str]) -> str:
-    """What a command prints; raises DeployError with its last line when it fails."""
-    answer = subprocess.run(  # noqa: S603 - our own words and an image's name, without a shell
-        command, env={**os.environ, **environment}, capture_output=True, text=True
-    )
+def _digest(ecr: Any, repository: str, image: dict[str, str]) -> str:
+    """The digest of an image in the repository; empty if it is not there."""
+    try:
+        (found,) = ecr.describe_images(repositoryName=repository, imageIds=[image])["imageDetails"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ImageNotFoundException":
+            return ""
+        raise
+    return str(found["imageDigest"])
+
+
+def _run(command: list[str], text: str = "") -> None:
+    """Run a command. Raises ConfigError with the last line that it says."""
+    answer = subprocess.run(command, input=text, capture_output=True, text=True)  # noqa: S603 - our own words
     if answer.returncode:
         last = (answer.stderr.strip() or "no reason given").splitlines()[-1]
-        raise DeployError(f"{' '.join(command[:2])}: {last}; the same command goes on from here")
-    return answer.stdout
+        raise ConfigError(f"{' '.join(command[:2])}: {last}")

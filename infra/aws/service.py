@@ -1,169 +1,240 @@
-"""What keeps the tasks running: a cluster, and the service in it."""
+"""The service on ECS Fargate behind a load balancer; and its images in a stack of their own, for they come first."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import cast
 
-from botocore.exceptions import ClientError
+import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_elasticloadbalancingv2 as elb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_secretsmanager as secrets
+from constructs import Construct
 
-from infra.aws.balancer import PORT
-from infra.aws.cloud import Cloud, code
-from infra.aws.network import Network
-from infra.aws.resource import ECS, FINGERPRINT, DeployError, Found, Resource, Wanted, pairs, unpaired
-from infra.aws.task import describe_task
+from infra.aws.alarms import add_alarms
+from infra.aws.config import Config, ServiceConfig
+from infra.aws.parts import accept, allow_reading, api_keys, month_of_logs
+from infra.aws.task import log_group, task_definition
 
-GRACE = 60  # seconds in which a task that has just started may fail its health checks
-
-
-class Cluster(Resource):
-    """A name for what runs together; on Fargate it costs nothing."""
-
-    key = "cluster"
-
-    def __init__(self, cloud: Cloud, name: str) -> None:
-        self._ecs = cloud("ecs")
-        self.name = name
-
-    def wanted(self, ids: Mapping[str, str]) -> Wanted:
-        return {"clusterName": self.name}
-
-    def find(self) -> Found | None:
-        clusters = self._ecs.describe_clusters(clusters=[self.name], include=["TAGS"])["clusters"]
-        active = [cluster for cluster in clusters if cluster["status"] != "INACTIVE"]
-        return Found(active[0]["clusterArn"], unpaired(active[0].get("tags", []), ECS)) if active else None
-
-    def create(self, wanted: Wanted, tags: Mapping[str, str]) -> Found:
-        return Found(self._ecs.create_cluster(**wanted, tags=pairs(tags, ECS))["cluster"]["clusterArn"], tags)
-
-    def update(self, found: Found, wanted: Wanted, tags: Mapping[str, str]) -> Found:
-        return found  # it has nothing but its name
-
-    def mark(self, found: Found, tags: Mapping[str, str]) -> None:
-        self._ecs.tag_resource(resourceArn=found.id, tags=pairs(tags, ECS))
-
-    def delete(self, found: Found) -> bool:
-        """Tasks that are just ending hold it."""
-        try:
-            self._ecs.delete_cluster(cluster=found.id)
-        except ClientError as error:
-            if code(error) in ("ClusterContainsServicesException", "ClusterContainsTasksException"):
-                return False
-            raise
-        return True
+DRAIN_S = 30  # the service finishes what it has in hand
+IDLE_S = 65  # of a connection at the balancer; a request may take 60
+GRACE_S = 60  # a task that has just started may fail its health checks
+IMAGES = 20  # kept; older ones cannot be gone back to
+IMAGE = r"^\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[a-z0-9/_.-]+@sha256:[0-9a-f]{64}$"
 
 
-class Service(Resource):
-    """Tasks that are replaced a few at a time; when new ones do not come up, the old ones stay.
+class RepositoryStack(cdk.Stack):
+    """The images: scanned when they are pushed, a tag stays with its image, the latest are kept."""
 
-    How many run is left to the scaling once the service is there.
-    """
-
-    key = "service"
-
-    def __init__(self, cloud: Cloud, name: str, network: Network, tasks: int) -> None:
-        self._ecs = cloud("ecs")
-        self._network = network
-        self._tasks = tasks
-        self.name = name
-
-    def wanted(self, ids: Mapping[str, str]) -> Wanted:
-        return {
-            "taskDefinition": ids["task"],
-            "loadBalancers": [{"targetGroupArn": ids["targets"], "containerName": "larder", "containerPort": PORT}],
-            "networkConfiguration": {
-                "awsvpcConfiguration": {
-                    "subnets": sorted(self._network.task_subnets),
-                    "securityGroups": [ids["service-group"]],
-                    "assignPublicIp": "ENABLED" if self._network.public else "DISABLED",
-                }
-            },
-            "deploymentConfiguration": {
-                "deploymentCircuitBreaker": {"enable": True, "rollback": True},
-                "minimumHealthyPercent": 100,
-                "maximumPercent": 200,
-            },
-            "healthCheckGracePeriodSeconds": GRACE,
-            "propagateTags": "SERVICE",
-        }
-
-    def find(self) -> Found | None:
-        """The service; without its fingerprint when its tasks did not come up, so that they are tried again."""
-        service = describe_service(self._ecs, self.name, self.name)
-        if service is None:
-            return None
-        tags = unpaired(service.get("tags", []), ECS)
-        if self._trouble(service):
-            tags.pop(FINGERPRINT, None)
-        return Found(service["serviceArn"], tags)
-
-    def create(self, wanted: Wanted, tags: Mapping[str, str]) -> Found:
-        made = self._ecs.create_service(
-            cluster=self.name,
-            serviceName=self.name,
-            launchType="FARGATE",
-            desiredCount=self._tasks,
-            tags=pairs(tags, ECS),
-            **wanted,
+    def __init__(self, scope: Construct, config: Config) -> None:
+        super().__init__(scope, f"{config.name}-repository", description="Larder's container images")
+        ecr.Repository(
+            self,
+            "Repository",
+            repository_name=config.name,
+            image_scan_on_push=True,
+            image_tag_mutability=ecr.TagMutability.IMMUTABLE,
+            lifecycle_rules=[ecr.LifecycleRule(description=f"the latest {IMAGES} images", max_image_count=IMAGES)],
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+            empty_on_delete=True,
         )
-        return Found(made["service"]["serviceArn"], tags)
 
-    def update(self, found: Found, wanted: Wanted, tags: Mapping[str, str]) -> Found:
-        """Tasks that did not come up are tried again even where nothing else changes."""
-        service = describe_service(self._ecs, self.name, self.name)
-        again = service is not None and bool(self._trouble(service))
-        self._ecs.update_service(cluster=self.name, service=self.name, forceNewDeployment=again, **wanted)
+
+class ServiceStack(cdk.Stack):
+    """Tasks behind a load balancer, as many as are needed, with alarms."""
+
+    def __init__(self, scope: Construct, config: Config, service: ServiceConfig) -> None:
+        super().__init__(scope, config.name, description="Larder recognises what is in a picture")
+        self._config = config
+        self._options = service
+        self._image = cdk.CfnParameter(
+            self, "Image", allowed_pattern=IMAGE, description="REPOSITORY@sha256:..., an image by its digest"
+        )
+        network = self._network()
+        balancer = self._balancer(network)
+        targets = self._targets(network, self._service(network), balancer)
+        add_alarms(self, config.name, service.notify, balancer, targets)
+        door = "https" if service.certificate else "http"
+        cdk.CfnOutput(self, "Url", value=f"{door}://{balancer.load_balancer_dns_name}/")
+
+    def _network(self) -> ec2.IVpc:
+        """The VPC that was named; or one of two zones with public subnets alone, which costs nothing."""
+        if self._options.vpc:
+            return ec2.Vpc.from_vpc_attributes(
+                self, "Vpc", vpc_id=self._options.vpc, availability_zones=self.availability_zones
+            )
+        public = ec2.SubnetConfiguration(name="Public", subnet_type=ec2.SubnetType.PUBLIC)
+        vpc = ec2.Vpc(self, "Vpc", max_azs=2, nat_gateways=0, subnet_configuration=[public])
+        accept(
+            vpc,
+            "AwsSolutions-VPC7",
+            "Only the balancer reaches the tasks, and they log each request: flow logs add no caller",
+        )
+        return vpc
+
+    def _subnets(self, ids: tuple[str, ...], which: str) -> ec2.SubnetSelection:
+        if not self._options.vpc:
+            return ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC)
+        found = [ec2.Subnet.from_subnet_id(self, f"{which}{number}", each) for number, each in enumerate(ids)]
+        return ec2.SubnetSelection(subnets=found)
+
+    def _balancer(self, network: ec2.IVpc) -> elb.ApplicationLoadBalancer:
+        group = ec2.SecurityGroup(
+            self, "BalancerGroup", vpc=network, allow_all_outbound=False, description="Larder: who may call"
+        )
+        for cidr in self._options.cidr:
+            for port in (80, 443) if self._options.certificate else (80,):
+                group.add_ingress_rule(ec2.Peer.ipv4(str(cidr)), ec2.Port.tcp(port), "callers of the configuration")
+        accept(group, "AwsSolutions-EC23", "Open to the internet only where `cidr` in the configuration says so")
+        balancer = elb.ApplicationLoadBalancer(
+            self,
+            "Balancer",
+            vpc=network,
+            vpc_subnets=self._subnets(self._options.subnets, "BalancerSubnet"),
+            internet_facing=True,
+            security_group=group,
+            idle_timeout=cdk.Duration.seconds(IDLE_S),
+            drop_invalid_header_fields=True,
+        )
+        accept(
+            balancer, "AwsSolutions-ELB2", "The service logs each request; what the balancer refuses is in its metrics"
+        )
+        return balancer
+
+    def _role(self, kind: str) -> iam.Role:
+        """A role that tasks of this account and region alone take on."""
+        return iam.Role(
+            self,
+            f"{kind.capitalize()}Role",
+            role_name=f"{self._config.name}-{self.region}-{kind}",  # Google is told of the task's by its name
+            assumed_by=iam.ServicePrincipal(
+                "ecs-tasks.amazonaws.com",
+                conditions={
+                    "StringEquals": {"aws:SourceAccount": self.account},
+                    "ArnLike": {"aws:SourceArn": f"arn:{self.partition}:ecs:{self.region}:{self.account}:*"},
+                },
+            ),
+        )
+
+    def _secrets(self) -> dict[str, secrets.ISecret]:
+        """The secrets of the tasks by variable; ECS reads them when a task starts."""
+        found: dict[str, secrets.ISecret] = {}
+        if self._config.api_keys == "generate":
+            found["LARDER_API_KEYS"] = api_keys(self, self._config.name)
+        if arn := self._options.google_credentials:
+            found["LARDER_GOOGLE_CREDENTIALS"] = secrets.Secret.from_secret_complete_arn(self, "Google", arn)
         return found
 
-    def mark(self, found: Found, tags: Mapping[str, str]) -> None:
-        self._ecs.tag_resource(resourceArn=found.id, tags=pairs(tags, ECS))
+    def _task(self) -> ecs.FargateTaskDefinition:
+        """infra/ecs-task.json: its containers take the place of the one that ties the CDK's balancer to the task."""
+        execution, role, variables = self._role("execution"), self._role("task"), self._secrets()
+        month_of_logs(self, "Log", log_group(self._config)).grant_write(execution)
+        ecr.Repository.from_repository_name(self, "Repository", self._config.name).grant_pull(execution)
+        accept(
+            execution,
+            "AwsSolutions-IAM5[Resource::*]",
+            "AWS knows no resource for ecr:GetAuthorizationToken, which is the same for all repositories",
+        )
+        for secret in variables.values():
+            secret.grant_read(execution)
+        allow_reading(role, self._options.settings)
+        file = task_definition(
+            self._config,
+            self._options,
+            region=self.region,
+            image=self._image.value_as_string,
+            execution_role=execution.role_arn,
+            task_role=role.role_arn,
+            secrets={name: secret.secret_arn for name, secret in variables.items()},
+        )
+        task = ecs.FargateTaskDefinition(self, "Task", execution_role=execution, task_role=role)
+        (container,) = file["containerDefinitions"]
+        task.add_container(
+            container["name"],
+            image=ecs.ContainerImage.from_registry(container["image"]),
+            port_mappings=[ecs.PortMapping(container_port=each["containerPort"]) for each in container["portMappings"]],
+        )
+        resource = cast(ecs.CfnTaskDefinition, task.node.default_child)
+        resource.family, resource.cpu, resource.memory = file["family"], file["cpu"], file["memory"]
+        resource.container_definitions, resource.volumes = file["containerDefinitions"], file["volumes"]
+        resource.runtime_platform = file["runtimePlatform"]
+        accept(task, "AwsSolutions-ECS2", "The variables are settings; what is secret comes from Secrets Manager")
+        return task
 
-    def delete(self, found: Found) -> bool:
-        try:
-            self._ecs.delete_service(cluster=self.name, service=self.name, force=True)
-        except ClientError as error:
-            if code(error) != "ServiceNotActiveException":  # it is going already
-                raise
-        return True
+    def _service(self, network: ec2.IVpc) -> ecs.FargateService:
+        """Tasks that are replaced a few at a time; when new ones do not come up, the old ones stay."""
+        cluster = ecs.Cluster(self, "Cluster", vpc=network, cluster_name=self._config.name)
+        accept(
+            cluster,
+            "AwsSolutions-ECS4",
+            "Alarms and scaling need the balancer's and the service's metrics, which are free",
+        )
+        group = ec2.SecurityGroup(self, "ServiceGroup", vpc=network, description="Larder: the tasks")
+        task = self._task()
+        service = ecs.FargateService(
+            self,
+            "Service",
+            cluster=cluster,
+            service_name=self._config.name,
+            task_definition=task,
+            security_groups=[group],
+            vpc_subnets=self._subnets(self._options.task_subnets or self._options.subnets, "TaskSubnet"),
+            assign_public_ip=not self._options.task_subnets,
+            circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
+            min_healthy_percent=100,
+            max_healthy_percent=200,
+            health_check_grace_period=cdk.Duration.seconds(GRACE_S),
+            propagate_tags=ecs.PropagatedTagSource.SERVICE,
+        )
+        service.node.add_dependency(task.execution_role)  # with its policy: the first task needs it
+        return service
 
-    def pending(self) -> str:
-        """Raises DeployError when waiting is in vain."""
-        service = describe_service(self._ecs, self.name, self.name)
-        if service is None:
-            return "absent"
-        if trouble := self._trouble(service):
-            raise DeployError(f"service {self.name}: {trouble}; the log says why, and the same up tries again")
-        rollouts = [each.get("rolloutState", "COMPLETED") for each in service["deployments"]]
-        steady = rollouts == ["COMPLETED"] and service["runningCount"] == service["desiredCount"]
-        return "" if steady else f"{service['runningCount']} of {service['desiredCount']} tasks run"
+    def _targets(
+        self, network: ec2.IVpc, service: ecs.FargateService, balancer: elb.ApplicationLoadBalancer
+    ) -> elb.ApplicationTargetGroup:
+        """The tasks that get requests, those whose `GET /` answers 200; and how many there are."""
+        container = service.task_definition.default_container
+        targets = elb.ApplicationTargetGroup(
+            self,
+            "Targets",
+            vpc=network,
+            protocol=elb.ApplicationProtocol.HTTP,
+            port=container.container_port,
+            target_type=elb.TargetType.IP,
+            targets=[service.load_balancer_target(container_name=container.container_name)],
+            deregistration_delay=cdk.Duration.seconds(DRAIN_S),
+            load_balancing_algorithm_type=elb.TargetGroupLoadBalancingAlgorithmType.LEAST_OUTSTANDING_REQUESTS,
+            health_check=elb.HealthCheck(
+                path="/",
+                interval=cdk.Duration.seconds(10),
+                timeout=cdk.Duration.seconds(5),
+                healthy_threshold_count=2,
+                unhealthy_threshold_count=3,
+                healthy_http_codes="200",
+            ),
+        )
+        self._listen(balancer, targets)
+        tasks = service.auto_scale_task_count(
+            min_capacity=self._options.min_tasks, max_capacity=self._options.max_tasks
+        )
+        pace = {"scale_out_cooldown": cdk.Duration.minutes(1), "scale_in_cooldown": cdk.Duration.minutes(5)}
+        tasks.scale_on_cpu_utilization("Cpu", target_utilization_percent=self._options.cpu, **pace)
+        tasks.scale_on_request_count(
+            "Requests", target_group=targets, requests_per_target=self._options.requests, **pace
+        )
+        return targets
 
-    def _trouble(self, service: Mapping[str, Any]) -> str:
-        """What no waiting mends; empty when nothing."""
-        latest = describe_task(self._ecs, self.name)
-        running = service["taskDefinition"].rpartition("/")[2]
-        if latest and latest["taskDefinition"]["taskDefinitionArn"] != service["taskDefinition"]:
-            return f"{running} runs, not the latest revision, whose tasks did not come up"
-        failed = any(each.get("rolloutState") == "FAILED" for each in service["deployments"])
-        return f"the tasks of {running} did not come up" if failed else ""
-
-
-def describe_service(ecs: Any, cluster: str, name: str) -> dict[str, Any] | None:
-    """What ECS says of a service, with its tags; None when it is not there."""
-    try:
-        services = ecs.describe_services(cluster=cluster, services=[name], include=["TAGS"])["services"]
-    except ClientError as error:
-        if code(error) == "ClusterNotFoundException":
-            return None
-        raise
-    there = [service for service in services if service["status"] != "INACTIVE"]
-    return there[0] if there else None
-
-
-def running_image(ecs: Any, stack: str) -> tuple[str, str] | None:
-    """The tag of the image that the stack's service runs, with its architecture; None when there is no service."""
-    service = describe_service(ecs, stack, stack)
-    task = describe_task(ecs, service["taskDefinition"]) if service else None
-    if task is None:
-        return None
-    definition = task["taskDefinition"]
-    (container,) = definition["containerDefinitions"]
-    architecture = {"X86_64": "amd64", "ARM64": "arm64"}[definition["runtimePlatform"]["cpuArchitecture"]]
-    return container["image"].rpartition(":")[2], architecture
+    def _listen(self, balancer: elb.ApplicationLoadBalancer, targets: elb.ApplicationTargetGroup) -> None:
+        """HTTPS where there is a certificate, and plain HTTP redirects there; otherwise plain HTTP."""
+        if not self._options.certificate:
+            balancer.add_listener("Http", port=80, open=False, default_target_groups=[targets])
+            return
+        balancer.add_redirect(open=False)
+        balancer.add_listener(
+            "Https",
+            port=443,
+            open=False,
+            certificates=[elb.ListenerCertificate.from_arn(self._options.certificate)],
+            ssl_policy=elb.SslPolicy.RECOMMENDED_TLS,
+            default_target_groups=[targets],
+        )

@@ -1,18 +1,54 @@
-"""The programs that infra is tested with; where one is not there, that is said loudly."""
+"""The programs that infra is tested with, said loudly where one is not there; and the templates of the CDK app."""
 
-import importlib
+import json
 import shutil
-from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-from tests.aws import Aws
 from tests.door import MISSING as NO_NGINX
 from tests.door import find_nginx
 from tests.untested import there, untested
 
-NO_NODE = "Node.js is not there, which the CDK runs on: install version 20 or later"
+ROOT = Path(__file__).parents[2]
+NO_NODE = "Node.js is not there, which the CDK runs on: install version 22 or later"
 NO_PROMTOOL = "promtool is not there: install it, with `apt-get install prometheus` for instance"
+IN_EUROPE = "eu-west-1:123456789012"
+PLAIN = {"service": {"cidr": ["0.0.0.0/0"]}, "function": {}}
+FULL = {
+    "name": "full",
+    "service": {
+        "architecture": "arm64",
+        "cidr": ["203.0.113.0/24", "10.0.0.0/8"],
+        "certificate": f"arn:aws:acm:{IN_EUROPE}:certificate/0123",
+        "vpc": "vpc-00000001",
+        "subnets": ["subnet-00000001", "subnet-00000002"],
+        "task_subnets": ["subnet-00000003", "subnet-00000004"],
+        "min_tasks": 2,
+        "max_tasks": 8,
+        "requests": 600,
+        "cpu": 70,
+        "google_credentials": f"arn:aws:secretsmanager:{IN_EUROPE}:secret:larder/google-AbCdEf",
+        "notify": f"arn:aws:sns:{IN_EUROPE}:alarms",
+        "settings": {"LARDER_MODEL": "s3://pictures/models/vit", "LARDER_PANTRY": "firestore://shop/pantry"},
+    },
+    "function": {
+        "architecture": "amd64",
+        "memory": 10240,
+        "timeout": 10,
+        "provisioned_concurrency": 2,
+        "rate": 5,
+        "burst": 7,
+        "settings": {"LARDER_LABELS": "s3://pictures/labels.txt"},
+    },
+}
+OPEN = {"name": "open", "api_keys": "none", **PLAIN}
+BARE = {
+    "name": "bare",
+    "function": {},
+    "service": {"cidr": ["0.0.0.0/0"], "settings": {"LARDER_MODEL": "s3://pictures"}},
+}
 
 
 @pytest.fixture(scope="session")
@@ -25,35 +61,51 @@ def promtool() -> str:
     return there(shutil.which("promtool"), "what Prometheus reads", NO_PROMTOOL)
 
 
-@pytest.fixture(scope="module")
-def aws() -> Iterator[Aws]:
-    """An account with nothing in it."""
+@pytest.fixture(scope="session")
+def assembly(tmp_path_factory, worker_id) -> Path:
+    """The folder with the templates of all configurations above: one synthesis for all tests and all workers.
+
+    In `bare` nothing that cdk-nag finds is accepted, so the synthesis fails, and the report says what would be found.
+    """
+    there(shutil.which("node"), "the CDK app", NO_NODE)
+    shared = tmp_path_factory.getbasetemp() if worker_id == "master" else tmp_path_factory.getbasetemp().parent
+    folder = shared / "assembly"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "accepted.json").exists():
+            synthesise(folder)
+    return folder
+
+
+def synthesise(folder: Path) -> None:
+    import aws_cdk
+    from cdk_nag import AwsSolutionsChecks
+
+    from infra.aws import app, config, function, parts, service
+
+    original, accepted = parts.accept, []
+
+    def accept(construct, finding, reason):
+        if not construct.node.path.startswith("bare"):
+            accepted.append((construct.node.path, finding, reason))
+            original(construct, finding, reason)
+
+    context = json.loads((ROOT / "infra/cdk.json").read_text())["context"]
+    made = aws_cdk.App(outdir=str(folder), context=context)
     with pytest.MonkeyPatch.context() as patch:
-        aws = Aws()
-        for name, value in aws.environment().items():
-            patch.setenv(name, value)
-        aws.connect()
-        yield aws
-        aws.reset()
-        aws.stop()
+        for module in (function, parts, service):
+            patch.setattr(module, "accept", accept)
+        for each in (PLAIN, FULL, OPEN, BARE):
+            app.add_stacks(made, config.parse_config(each))
+    aws_cdk.Validations.of(made).add_plugins(AwsSolutionsChecks(made))
+    with pytest.raises(RuntimeError, match="ValidationFailed"):
+        made.synth()
+    (folder / "accepted.json").write_text(json.dumps(accepted))
 
 
 @pytest.fixture(scope="session")
-def synthesise(tmp_path_factory):
-    """Makes the template of a stack with the context values given."""
-    there(shutil.which("node"), "the CDK stack", NO_NODE)
-    import aws_cdk
-    from aws_cdk.assertions import Template
-
-    context, stack = (importlib.import_module(f"infra.lambda.{name}") for name in ("context", "stack"))
-
-    def synthesise(**given: object) -> Template:
-        app = aws_cdk.App(outdir=str(tmp_path_factory.mktemp("cdk")))
-        return Template.from_stack(
-            stack.LarderStack(app, "Larder", context.read_context({"api_keys_secret": "none"} | given))
-        )
-
-    return synthesise
+def templates(assembly):
+    """The template of each stack by its name."""
+    return {path.name.partition(".")[0]: json.loads(path.read_text()) for path in assembly.glob("*.template.json")}
 
 
 @pytest.fixture(scope="session")

@@ -6,43 +6,64 @@ import pytest
 from botocore.session import Session
 from botocore.validate import ParamValidator
 
-from app.serve import KEEP_ALIVE
 from app.settings import Settings
-from infra.aws.balancer import DRAIN, IDLE, PORT
-from infra.aws.task import TEMPLATE, read_template
+from infra.aws.config import FIXED, parse_config
+from infra.aws.task import TEMPLATE, task_definition
+
+FARGATE = {"512": range(1, 5), "1024": range(2, 9), "2048": range(4, 17), "4096": range(8, 31)}  # GB by CPU units
+
+
+def by_hand():
+    """The file as docs/deploy.md has it filled in by hand."""
+    return json.loads(TEMPLATE.read_text().replace("ACCOUNT", "123456789012").replace("REGION", "eu-west-1"))
+
+
+def rolled():
+    """The file as a roll fills it in."""
+    config = parse_config({"name": "green", "service": {"cidr": ["10.0.0.0/8"], "settings": {"LARDER_DRAIN": "4"}}})
+    roles = {"execution_role": "arn:aws:iam::1:role/green-execution", "task_role": "arn:aws:iam::1:role/green-task"}
+    secrets = {"LARDER_API_KEYS": "arn:aws:secretsmanager:eu-west-1:1:secret:green/api-keys-AbCdEf"}
+    return task_definition(config, config.service, region="eu-west-1", image="green@sha256:0", secrets=secrets, **roles)
 
 
 @pytest.fixture
-def task():
-    """The file with account and region filled in."""
-    return read_template("123456789012", "eu-west-1")
+def container():
+    (container,) = by_hand()["containerDefinitions"]
+    return container
 
 
-def test_it_is_valid(task):
+@pytest.mark.parametrize("filled", [by_hand, rolled])
+def test_it_is_valid(filled):
     """AWS's own description of `RegisterTaskDefinition` knows every word in it and misses none."""
+    task = filled()
     operation = Session().get_service_model("ecs").operation_model("RegisterTaskDefinition")
     report = ParamValidator().validate(task, operation.input_shape)
     assert not report.has_errors(), report.generate_report()
-
-
-def test_nothing_is_left_to_fill_in(task):
-    """Account and region are all that the file leaves open."""
     text = json.dumps(task)
     assert "ACCOUNT" not in text
     assert "REGION" not in text
-    assert "ACCOUNT" in TEMPLATE.read_text()
 
 
-def test_fargate_has_that_size(task):
+def test_a_roll_fills_in_what_is_its_own():
+    """Name, log, image, roles, secrets and settings are the configuration's; the rest is the file's."""
+    task = rolled()
+    (container,) = task["containerDefinitions"]
+    assert (task["family"], container["image"]) == ("green", "green@sha256:0")
+    assert container["logConfiguration"]["options"]["awslogs-group"] == "/ecs/green"
+    assert {"name": "LARDER_DRAIN", "value": "4"} in container["environment"]
+    assert container["healthCheck"] == by_hand()["containerDefinitions"][0]["healthCheck"]
+
+
+def test_fargate_has_that_size():
     """Two processors, and the least memory that Fargate gives with them."""
+    task = by_hand()
     assert task["requiresCompatibilities"] == ["FARGATE"]
     assert task["networkMode"] == "awsvpc"
-    assert (task["cpu"], task["memory"]) == ("2048", "4096")
+    assert int(task["memory"]) == 1024 * FARGATE[task["cpu"]][0] == 4096
 
 
-def test_the_container_may_do_little(task):
+def test_the_container_may_do_little(container):
     """Not root, no capabilities, nothing to write to but the data folder."""
-    (container,) = task["containerDefinitions"]
     assert container["user"].split(":")[0] != "0"
     assert container["readonlyRootFilesystem"] is True
     assert container["linuxParameters"]["capabilities"] == {"drop": ["ALL"]}
@@ -51,40 +72,25 @@ def test_the_container_may_do_little(task):
     assert variables["LARDER_DATA"] == variables["TMPDIR"] == mount["containerPath"]
 
 
-def test_it_is_stopped_when_it_has_drained(task):
-    """SIGTERM's time covers the 503s, and the 20 seconds in which requests in progress end."""
-    (container,) = task["containerDefinitions"]
-    assert container["stopTimeout"] == DRAIN
-    assert Settings.model_fields["drain"].default + 20 <= DRAIN
-
-
-def test_the_balancer_gives_up_first():
-    """A connection that nobody uses is closed by the balancer, never by the service as a request comes in."""
-    assert IDLE < KEEP_ALIVE
-
-
-def test_one_port_is_meant_everywhere(task):
-    """The service's, the container's, the health check's and the balancer's."""
-    (container,) = task["containerDefinitions"]
+def test_one_port_is_meant_everywhere(container):
+    """The service's, the container's and the health check's."""
     variables = {each["name"]: each["value"] for each in container["environment"]}
     (mapping,) = container["portMappings"]
-    assert int(variables["LARDER_PORT"]) == mapping["containerPort"] == PORT
-    assert f"127.0.0.1:{PORT}/livez" in container["healthCheck"]["command"][-1]
+    assert int(variables["LARDER_PORT"]) == mapping["containerPort"] == 8080
+    assert "127.0.0.1:8080/livez" in container["healthCheck"]["command"][-1]
 
 
-def test_it_runs_the_image_as_the_image_is_made(task):
+def test_it_runs_the_image_as_the_image_is_made(container):
     """The user and the folder for data are the Dockerfile's."""
     text = (TEMPLATE.parents[1] / "Dockerfile").read_text()
-    (container,) = task["containerDefinitions"]
     assert f"USER {container['user']}\n" in text
     assert [f"VOLUME {mount['containerPath']}\n" in text for mount in container["mountPoints"]] == [True]
 
 
-def test_its_settings_are_settings(task):
+def test_its_settings_are_settings(container):
     """Every LARDER_ variable is one that the service knows, with a value that it takes."""
-    (container,) = task["containerDefinitions"]
     variables = {each["name"]: each["value"] for each in container["environment"]}
     given = {name[7:].lower(): value for name, value in variables.items() if name.startswith("LARDER_")}
-    assert given.keys() <= Settings.model_fields.keys()
+    assert given.keys() | {name[7:].lower() for name in FIXED} <= Settings.model_fields.keys()
     Settings.model_validate(given)
-    assert {each["name"][7:].lower() for each in container["secrets"]} <= Settings.model_fields.keys()
+    assert {each["name"] for each in container["secrets"]} <= FIXED

@@ -6,20 +6,18 @@ import hashlib
 import ipaddress
 import json
 import os
-import shutil
 import socket
 import subprocess
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from infra.aws.config import ConfigError
 from infra.aws.push import find_image
-from infra.aws.resource import DeployError
 from tests.conftest import wait_until
 
 PASSWORD = "hidden-word"
@@ -55,6 +53,7 @@ def registry(folder, needed):
         process = subprocess.Popen(["docker-registry", "serve", str(folder / "registry.yml")], stdout=log, stderr=log)
         wait_until(lambda: listening(port) or process.poll() is not None, 60)
         assert process.poll() is None, (folder / "registry.log").read_text()
+        patch.setenv("REGISTRY_AUTH_FILE", str(folder / "auth.json"))  # the registry itself would take it for its own
         yield f"127.0.0.1:{port}"
         process.terminate()
         process.wait()
@@ -115,9 +114,9 @@ def configuration(registry, tag):
 def test_skopeo_pushes(registry, image):
     """From an OCI folder, under a tag that is made of its content."""
     name, digest = image
-    found = find_image(name)
-    assert (found.tool, found.architecture, len(found.tag)) == ("skopeo", "amd64", 16)
-    found.push(f"{registry}/larder:{found.tag}", "AWS", PASSWORD)
+    found = find_image(name, "amd64")
+    assert (found.tool, len(found.tag)) == ("skopeo", 16)
+    found.push(f"{registry}/larder:{found.tag}", PASSWORD)
     assert configuration(registry, found.tag) == digest
 
 
@@ -126,55 +125,50 @@ def test_podman_pushes(registry, image, needed):
     needed("podman")
     name, digest = image
     subprocess.run(["skopeo", "copy", "--quiet", name, "containers-storage:localhost/larder-empty:1"], check=True)
-    found = find_image("larder-empty:1")
-    assert (found.tool, found.architecture) == ("podman", "amd64")
+    found = find_image("larder-empty:1", "amd64")
+    assert found.tool == "podman"
     assert digest[7:].startswith(found.tag)
-    found.push(f"{registry}/larder:{found.tag}", "AWS", PASSWORD)
+    found.push(f"{registry}/larder:{found.tag}", PASSWORD)
     assert configuration(registry, found.tag) == digest
 
 
 def test_a_wrong_password_is_one_line(registry, image):
     """The line has no password in it, and nothing was pushed."""
-    with pytest.raises(DeployError) as raised:
-        find_image(image[0]).push(f"{registry}/larder:wrong", "AWS", "another-word")
-    assert str(raised.value).startswith("skopeo copy: ")
+    with pytest.raises(ConfigError) as raised:
+        find_image(image[0], "amd64").push(f"{registry}/larder:wrong", "another-word")
+    assert str(raised.value).startswith("skopeo login: ")
     assert "another-word" not in str(raised.value)
     with pytest.raises(urllib.error.HTTPError, match="404"):
         configuration(registry, "wrong")
 
 
 def test_docker_is_told_the_same(tmp_path, monkeypatch):
-    """A script stands for it: no command line has the password, no file that stays, and the engine is the usual one."""
+    """A script stands for it: no command line has the password."""
     script = tmp_path / "docker"
     script.write_text(
         "#!/bin/sh\n"
-        f'echo "$@" $DOCKER_HOST >> {tmp_path}/words\n'
-        'case "$1 $2" in\n'
-        """  "image inspect") echo '[{"Id": "sha256:0123456789abcdef0123", "Architecture": "arm64"}]' ;;\n"""
-        '  "context inspect") echo unix:///engine.sock ;;\n'
-        f'  push*) cp "$DOCKER_CONFIG/config.json" {tmp_path}/logins; echo "$DOCKER_CONFIG" > {tmp_path}/config ;;\n'
-        "esac\n"
+        f'echo "$@" >> {tmp_path}/words\n'
+        f"""[ "$1" = image ] && echo '[{{"Id": "sha256:0123456789abcdef0123", "Architecture": "arm64"}}]'\n"""
+        f'[ "$1" != login ] || cat > {tmp_path}/password\n'
     )
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.delenv("DOCKER_HOST", raising=False)
-    found = find_image("larder")
-    assert (found.tool, found.tag, found.architecture) == ("docker", "0123456789abcdef", "arm64")
-    found.push("registry.example/larder:1", "AWS", PASSWORD)
+    found = find_image("larder", "arm64")
+    assert (found.tool, found.tag) == ("docker", "0123456789abcdef")
+    found.push("registry.example/larder:1", PASSWORD)
     assert (tmp_path / "words").read_text().splitlines() == [
         "image inspect larder",
-        "context inspect -f {{.Endpoints.docker.Host}}",
-        "tag larder registry.example/larder:1 unix:///engine.sock",
-        "push --quiet registry.example/larder:1 unix:///engine.sock",
+        "login --username AWS --password-stdin registry.example",
+        "tag larder registry.example/larder:1",
+        "push registry.example/larder:1",
     ]
-    login = json.loads((tmp_path / "logins").read_text())["auths"]["registry.example"]["auth"]
-    assert base64.b64decode(login).decode() == f"AWS:{PASSWORD}"
-    assert not Path((tmp_path / "config").read_text().strip()).exists()
+    assert (tmp_path / "password").read_text() == PASSWORD
+    with pytest.raises(ConfigError, match="larder: it is for arm64; the configuration says amd64"):
+        find_image("larder", "amd64")
 
 
 def test_an_image_that_nobody_has_is_said(monkeypatch, tmp_path):
     """The message names the tools that were asked."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(DeployError, match="--image larder: no such image for want of docker, podman and skopeo"):
-        find_image("larder")
-    assert shutil.which("docker") is None
+    with pytest.raises(ConfigError, match="larder: no such image for want of docker, podman and skopeo"):
+        find_image("larder", "amd64")

@@ -1,1 +1,0 @@
-"""The service on AWS Lambda: its image, and the stack around it."""
