@@ -16,6 +16,8 @@ from infra.aws.roll import RollError
 from tests.infra.cloud import FIRST, REGION, SECOND, Cloud
 from tests.infra.conftest import ROOT
 
+pytestmark = pytest.mark.timeout(func_only=True)  # a synthesis takes half a minute of a processor
+
 
 @pytest.fixture(scope="module")
 def account(templates):

@@ -11,6 +11,7 @@ from app.serve import KEEP_ALIVE
 from app.settings import Settings
 from infra.aws.roll import ALARMS
 
+pytestmark = pytest.mark.timeout(func_only=True)  # a synthesis takes half a minute of a processor
 CFN_LINT = Path(sys.executable).with_name("cfn-lint")
 SERVICES = ["larder", "full", "open"]
 ELB = "AWS::ElasticLoadBalancingV2"
