@@ -39,3 +39,11 @@ def test_every_decision_that_the_code_names_is_there():
     named = set(found.stdout.decode().split())
     assert len(named) > 5
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_the_architecture_page_names_files_that_are_there():
+    """A path in it is one of the repository or of app."""
+    text = (ROOT / "docs/architecture.md").read_text()
+    paths = set(re.findall(r"`((?:[a-z_]+/)*[a-z_]+(?:\.py|/))`", text))
+    assert len(paths) > 20
+    assert [path for path in sorted(paths) if not ((ROOT / path).exists() or (ROOT / "app" / path).exists())] == []

@@ -1,4 +1,4 @@
-"""Few-shot labels: support embeddings against text prototypes.
+"""Few-shot labels: the embeddings of support examples against text prototypes.
 
 Embeddings of images are nearer to each other than to the prompts that name them, unless the model was made so that
 prototypes stand where the mean images of their labels do. For other models images and prototypes are aligned first: an

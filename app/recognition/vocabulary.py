@@ -20,7 +20,7 @@ from app.recognition.labels import Label, merge, name_indices, parse_labels
 from app.text import normalise, read_text
 
 _NOUN = "a photo of {}."
-_NEAREST = 0.25  # chosen on groceries and the first half of `things`: docs/decisions/confidence.md
+_NEAREST = 0.25  # chosen on groceries and the first half of `things`: docs/decisions/0001-confidence.md
 _MAX_WARNINGS = 20  # about single lines of one label file
 
 

@@ -109,7 +109,10 @@ def best_indices(cosines: Floats, k: int) -> npt.NDArray[np.int64]:
 
 
 def is_known(picture: Floats, best_cosine: float, background: Floats, margin: float) -> bool:
-    """Whether a picture (D,) is nearer to its best label than to every background prompt (B, D), by `margin`."""
+    """Open-set recognition: whether a picture (D,) shows any of the labels, or is out-of-distribution.
+
+    It is known when its cosine similarity to the best label exceeds that to every background prompt (B, D) by `margin`.
+    """
     return bool(best_cosine - (background @ picture).max(initial=-1) > margin)
 
 

@@ -140,7 +140,7 @@ class Batcher:
 
 
 class RequestPrompts:
-    """Unit vectors of prompts, at most `most_kept` of them in memory; for one event loop.
+    """An LRU cache of prompts' unit vectors, at most `most_kept` of them; for one event loop.
 
     `encode` turns prompts into vectors (N, D) and runs in `executor`. At most `most_waiting` requests wait for it.
     Nothing is written to disk: what people ask for is theirs.
