@@ -63,7 +63,8 @@ KINDS: dict[str, Callable[[Image.Image], Image.Image]] = {
 def planted(model: Model, data: Path, folder: Path) -> tuple[Floats, list[str], list[tuple[int, int, str]]]:
     """Vectors (N, D) and fingerprints of pictures and, behind them, of copies; and (copy, original, kind) of these."""
     vectors = np.concatenate([kept_vectors(model, folder, name, pictures_in(data, name)) for name in FILES])[:ENTRIES]
-    preprocess, hashes, copies, pairs = preprocessor(model.config.image_form), [], [], []
+    preprocess, hashes, pairs = preprocessor(model.config.image_form), list[str](), list[tuple[int, int, str]]()
+    copies: list[Floats] = []
     originals = set(np.random.default_rng(0).permutation(PHOTOGRAPHS)[:COPIES].tolist())
     row = 0
     for name in FILES:

@@ -74,7 +74,8 @@ async def delete_collection(service: ServiceDep, collection: Annotated[Collectio
 @router.post("/contents/rename")
 async def rename_collection(body: CollectionRename, service: ServiceDep) -> CollectionRenamed:
     """Rename a collection; with `merge` to one that exists. Called again with it, an interrupted renaming goes on."""
-    if not body.merge and await service.contents_threads.read(service.contents.count, body.to):
+    count = await service.contents_threads.read(service.contents.count, body.to)
+    if count and not body.merge:
         raise InvalidRequest(f"the collection {body.to!r} has entries already: send `merge` to put both together")
     step = partial(service.contents.rename_collection, body.collection, body.to, AT_ONCE)
     return CollectionRenamed(collection=body.to, renamed=await _all(service, step, body.collection))
@@ -97,7 +98,7 @@ async def search(body: ContentSearch, service: ServiceDep, response: Response) -
         )
     return Hits(
         hits=[HitEntry(id=h.id, type=h.type, score=h.score, metadata=dict(h.metadata)) for h in hits],
-        cursor=following and encode_cursor(following, about),
+        cursor=encode_cursor(following, about) if following else None,
     )
 
 

@@ -111,9 +111,8 @@ def _answers(settings: Settings, model: Model, options: argparse.Namespace) -> t
     made_with = {"source": options.source.rstrip("/"), "model": model.name, "checksum": model.checksum}
     if options.sidecar:
         made_with |= {"sidecar": options.sidecar, "threshold": options.threshold}
-    sink: Sink = Answers(options.out, options.format, recogniser, options.top_k, made_with)
-    if options.sidecar:
-        sink = Sidecars(sink, Path(options.source), options.threshold)
+    answers = Answers(options.out, options.format, recogniser, options.top_k, made_with)
+    sink = Sidecars(answers, Path(options.source), options.threshold) if options.sidecar else answers
     return sink, options.report or options.out / "bad.jsonl"
 
 

@@ -88,7 +88,8 @@ def with_keywords(before: bytes | None, labels: Sequence[str]) -> bytes:
     new = [label for label in labels if label not in others]  # a keyword of somebody else stays theirs
     for name, kind, form in PROPERTIES:
         _replace(tree, name, kind, {form(label) for label in own}, [form(label) for label in new])
-    return _BEGIN + ET.tostring(tree, encoding="utf-8") + _END
+    written: bytes = ET.tostring(tree, encoding="utf-8")
+    return _BEGIN + written + _END
 
 
 def _parse(data: bytes) -> ET.Element:

@@ -40,7 +40,7 @@ class Distance:
     bits: int | None = None
 
 
-# measured on photographs by larder-small: docs/decisions/duplicates.md
+# measured on photographs by larder-small: docs/decisions/0033-duplicates.md
 DISTANCES = {"copy": Distance(0.85, bits=24), "scene": Distance(0.93), "alike": Distance(0.85)}
 
 

@@ -28,5 +28,4 @@ def _means(grey: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]
     """Average rows (S, W) to (count, W)."""
     starts = np.linspace(0, len(grey), count, endpoint=False).astype(int)
     sizes = np.diff(starts, append=len(grey)).astype(np.float32)
-    means: npt.NDArray[np.float32] = np.add.reduceat(grey, starts, axis=0) / sizes[:, None]
-    return means
+    return np.asarray(np.add.reduceat(grey, starts, axis=0) / sizes[:, None], dtype=np.float32)

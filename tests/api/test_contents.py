@@ -292,12 +292,17 @@ def test_a_malformed_search_is_422(client, body):
 @pytest.mark.parametrize(
     ("method", "path", "body", "said"),
     [
-        ("PUT", "/contents/a", {"type": "text", "txt": "a"}, "one of text, image_data is needed; found: type, txt"),
+        (
+            "PUT",
+            "/contents/a",
+            {"type": "text", "txt": "a"},
+            "one of text, image_data, image_url is needed; found: type, txt",
+        ),
         (
             "POST",
             "/contents/search",
             {"txt": "a"},
-            "one of text, image_data, id, ids, queries, cursor is needed; found: txt",
+            "one of text, image_data, image_url, id, ids, queries, cursor is needed; found: txt",
         ),
         (
             "POST",

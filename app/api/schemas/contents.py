@@ -107,8 +107,8 @@ class ContentList(BaseModel):
     """The number of entries; where a list was asked for, also a page of them."""
 
     count: int
-    entries: list[ContentEntry] = Field([], description="a page of the list, where one was asked for")
-    cursor: str | None = Field(None, description="where the next page begins; null: there is none")
+    entries: list[ContentEntry] = Field(default=[], description="a page of the list, where one was asked for")
+    cursor: str | None = Field(default=None, description="where the next page begins; null: there is none")
 
 
 class CollectionDeleted(BaseModel):
@@ -296,8 +296,8 @@ class ContentSearch(Like, TakesPictures):
         if self.queries is not None:
             return self.queries
         if self.ids is not None:
-            return [WeightedQuery(id=id) for id in self.ids]
-        return [WeightedQuery(text=self.text, image_data=self.image_data, id=self.id)]
+            return [WeightedQuery.model_construct(id=id) for id in self.ids]
+        return [WeightedQuery.model_construct(text=self.text, image_data=self.image_data, id=self.id)]
 
 
 class HitEntry(BaseModel):
