@@ -140,8 +140,8 @@ def add_models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     export.add_argument(
         "model",
         metavar="MODEL",
-        help="an open_clip model name, such as ViT-B-32; hf:OWNER/NAME, a CLIP ViT of the Hugging Face hub, needs no "
-        "PyTorch",
+        help="an open_clip model name, such as ViT-B-32; hf-hub:OWNER/NAME or local-dir:FOLDER; or "
+        "hf:OWNER/NAME, a CLIP ViT of the Hugging Face hub, without PyTorch",
     )
     export.add_argument(
         "pretrained",

@@ -19,7 +19,7 @@ from app.recognition.vocabulary import background_of_words, read_prompts
 from app.settings import available_processors
 
 BATCH = 64
-NOUNS = Path("labels/nouns.txt")
+NOUNS = Path(__file__).parents[2] / "labels/nouns.txt"
 LIMITS = ImageLimits(max_bytes=100 * 1024 * 1024)  # one's own pictures are trusted more than a request's
 
 

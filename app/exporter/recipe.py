@@ -12,11 +12,12 @@ from typing import Any
 
 from app.errors import ExportError
 from app.exporter.checkpoint import SUFFIXES, is_torchscript
-from app.exporter.hub import NOT_STATED, read_licence
+from app.exporter.hub import NOT_STATED, licence_of, read_licence
 from app.exporter.open_clip_import import import_open_clip
 
 QUICK = "-quickgelu"
 NO_WEIGHTS = "none"
+PLACES = ("hf-hub:", "local-dir:")
 OWN = "that of the weights' file; it is not known here"
 _FORM = ("mean", "std", "interpolation", "resize_mode")
 
@@ -48,6 +49,8 @@ class Recipe:
     @property
     def name(self) -> str:
         """What the bundle and its folder are called."""
+        if self.model.startswith(PLACES):
+            return re.sub(r"[^\w.-]+", "-", Path(self.model.partition(":")[2]).name).strip("-.") or "model"
         weights = self.path.stem if self.path else self.pretrained
         return re.sub(r"[^\w.-]+", "-", f"{self.model}-{weights}").strip("-.")
 
@@ -55,9 +58,13 @@ class Recipe:
 def read_recipe(model: str, pretrained: str, seed: int = 0) -> Recipe:
     """What is meant by `model` and `pretrained`: a tag of open_clip's, "none", or a checkpoint's path.
 
+    A model `hf-hub:OWNER/NAME` or `local-dir:FOLDER` brings configuration and weights, and needs no `pretrained`.
+
     Raises ExportError, one line, for an unknown model or tag or a file that is not there.
     """
     open_clip = import_open_clip()
+    if model.startswith(PLACES):
+        return _from_place(open_clip, model)
     name = model.replace("/", "-")
     if name not in open_clip.list_models():
         raise ExportError(_unknown_model(model, open_clip.list_models()))
@@ -66,6 +73,37 @@ def read_recipe(model: str, pretrained: str, seed: int = 0) -> Recipe:
     if Path(pretrained).suffix in SUFFIXES:
         return _from_file(open_clip, name, Path(pretrained))
     return _from_tag(open_clip, name, pretrained)
+
+
+def _from_place(open_clip: Any, model: str) -> Recipe:
+    """A folder, or a repository of the Hugging Face hub, with an open_clip_config.json beside the weights."""
+    kind, _, place = model.partition(":")
+    try:
+        if kind == "hf-hub":
+            path, licence = Path(open_clip.pretrained.download_pretrained_from_hf(place)), read_licence(place)
+        else:
+            path, licence = find_weights(Path(place)), licence_of(Path(place) / "README.md")
+    except ExportError:
+        raise
+    except Exception as error:  # huggingface_hub, HTTP and file errors share no base
+        reason = " ".join(str(error).split())[:300]
+        raise ExportError(f"the weights of {model} cannot be had: {reason}") from error
+    named = model if kind == "hf-hub" else f"{kind}:{Path(place).resolve().name}"
+    return Recipe(named, path.name, model, False, {}, path=path, licence=licence)
+
+
+def find_weights(folder: Path) -> Path:
+    """The checkpoint in a folder of open_clip's form; raises ExportError where there is none, or more than one."""
+    if not (folder / "open_clip_config.json").is_file():
+        raise ExportError(f"{folder} has no open_clip_config.json")
+    for suffix in SUFFIXES:
+        if found := sorted(folder.glob(f"open_clip*{suffix}")) or sorted(folder.glob(f"*{suffix}")):
+            break
+    else:
+        raise ExportError(f"{folder} has no weights ({', '.join(SUFFIXES)})")
+    if len(found) > 1:
+        raise ExportError(f"{folder} has several files of weights: {', '.join(path.name for path in found[:5])}")
+    return found[0]
 
 
 def _from_file(open_clip: Any, name: str, path: Path) -> Recipe:

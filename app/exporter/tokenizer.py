@@ -3,6 +3,7 @@
 The file expects what `app.text.clean` returns, and cuts and pads by itself.
 """
 
+import json
 import re
 import string
 from typing import Any
@@ -21,7 +22,7 @@ def make_tokenizer(original: Any) -> Tokenizer:
     """
     if hasattr(original, "bpe_ranks") and original.reduction_fn is None:
         return _clip(original)
-    if hasattr(original, "tokenizer") and not original.tokenizer_mode and not original.strip_sep_token:
+    if hasattr(original, "tokenizer") and not original.tokenizer_mode:
         return _hugging_face(original)
     raise ExportError("this model's tokenizer drops or replaces tokens in a way that a tokenizer.json cannot say")
 
@@ -43,6 +44,8 @@ def _hugging_face(original: Any) -> Tokenizer:
     steps = [*_cleaning(original), *own]
     if steps:
         tokenizer.normalizer = normalizers.Sequence(steps)
+    if original.strip_sep_token:
+        tokenizer = _without_separator(tokenizer, inner.sep_token_id)
     tokenizer.enable_truncation(original.context_length)
     tokenizer.enable_padding(
         length=original.context_length,
@@ -51,6 +54,18 @@ def _hugging_face(original: Any) -> Tokenizer:
         direction=inner.padding_side,
     )
     return tokenizer
+
+
+def _without_separator(tokenizer: Tokenizer, separator: int) -> Tokenizer:
+    """The same with 0 where the template puts the separator, as open_clip does it after tokenizing."""
+    parts = json.loads(tokenizer.to_str())
+    processor = parts.get("post_processor") or {}
+    for step in processor.get("processors", [processor]):
+        for token in step.get("special_tokens", {}).values():  # of a TemplateProcessing
+            token["ids"] = [0 if number == separator else number for number in token["ids"]]
+        if "sep" in step:  # BertProcessing and RobertaProcessing
+            step["sep"] = [step["sep"][0], 0]
+    return Tokenizer.from_str(json.dumps(parts))
 
 
 def _cleaning(original: Any) -> list[normalizers.Normalizer]:

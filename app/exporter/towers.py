@@ -77,11 +77,21 @@ def _lean(model: Any) -> Any:
     """A copy of a model that shares its weights, with attention in the form for graphs."""
     shared = {id(tensor): tensor for tensor in itertools.chain(model.parameters(), model.buffers())}
     lean = copy.deepcopy(model, shared)
+    _reparameterize(lean)
     for module in list(lean.modules()):
         attention = getattr(module, "attn", None)
         if hasattr(module, "ln_1") and isinstance(attention, nn.MultiheadAttention) and is_plain(attention):
             module.attn = SelfAttention(attention)
     return lean
+
+
+def _reparameterize(module: nn.Module) -> None:
+    """Let blocks with parallel branches for training (MobileOne, RepVGG, FastViT) become their one convolution."""
+    for child in module.children():
+        if callable(merge := getattr(child, "reparameterize", None)):
+            merge()
+        else:
+            _reparameterize(child)
 
 
 def _read_first_row(visual: Any) -> None:

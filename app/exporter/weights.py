@@ -65,10 +65,18 @@ def rebuild(bundle: Bundle, weights: str | None, say: Say) -> Original:
     name, source = bundle.config.name, bundle.config.source
     if source is None:
         raise ExportError(f"{name} has no original in open_clip that it could be held against: {bundle.config.origin}")
-    pretrained = weights or source.pretrained
-    if Path(pretrained).suffix in SUFFIXES and not Path(pretrained).is_file():
+    pretrained, model = weights or source.pretrained, source.model
+    if model.startswith("local-dir:"):
+        if not weights:
+            raise ExportError(
+                f"{name} was made of the folder {model.partition(':')[2]}: say where it is with --weights"
+            )
+        model = f"local-dir:{weights}"
+    elif not model.startswith("hf") and Path(pretrained).suffix in SUFFIXES and not Path(pretrained).is_file():
         raise ExportError(f"{name} was made of the file {source.pretrained}: say where it is with --weights")
-    original = build(read_recipe(source.model, pretrained, source.seed or 0), say)
+    if model.startswith("hf:"):  # what needs no torch is open_clip's too
+        model = f"hf-hub:{model.removeprefix('hf:')}"
+    original = build(read_recipe(model, pretrained, source.seed or 0), say)
     if original.sha256 != source.sha256:
         raise ExportError(
             f"these are not the weights of {name}: sha256 {original.sha256} was found, "
@@ -88,6 +96,7 @@ def _construct(recipe: Recipe) -> tuple[Any, Any]:
                 force_quick_gelu=recipe.quick_gelu,
                 force_preprocess_cfg=recipe.form,
                 pretrained_text=False,
+                load_weights=False,
             )
             return model, open_clip.get_tokenizer(recipe.architecture)
     except ModuleNotFoundError as error:

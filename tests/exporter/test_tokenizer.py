@@ -92,11 +92,13 @@ def test_the_shape_is_fixed_by_the_file(pair, text):
 
 
 def hugging_face(kind: str, **changes: object) -> SimpleNamespace:
-    """What open_clip's HFTokenizer has, around a tokenizer of words: `transformers` is not installed here."""
+    """What open_clip's HFTokenizer has, around a tokenizer of words."""
     inner = Tokenizer(models.WordLevel({"<pad>": 0, "</s>": 1, "?": 2, "red": 3, "apple": 4, "Red": 5}, unk_token="?"))
     inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     inner.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    fast = SimpleNamespace(backend_tokenizer=inner, pad_token_id=0, pad_token="<pad>", padding_side="right")
+    fast = SimpleNamespace(
+        backend_tokenizer=inner, pad_token_id=0, pad_token="<pad>", padding_side="right", sep_token_id=1
+    )
     cleaning = import_open_clip().tokenizer.get_clean_fn(kind)
     facts = {
         "tokenizer": fast,
@@ -119,7 +121,14 @@ def test_a_hugging_face_tokenizer_cleans_cuts_and_pads(kind, ids):
     assert tokenizer.encode("red " * 20).ids == [3, 3, 3, 3, 3, 1]
 
 
-@pytest.mark.parametrize("changes", [{"strip_sep_token": True}, {"tokenizer_mode": "clips"}, {"clean_fn": str.strip}])
+def test_a_separator_that_open_clip_strips_is_0():
+    """The template's last token gives way to 0, also where the text is cut."""
+    tokenizer = Tokenizer.from_str(make_tokenizer(hugging_face("lower", strip_sep_token=True)).to_str())
+    assert tokenizer.encode("red apple").ids == [3, 4, 0, 0, 0, 0]
+    assert tokenizer.encode("red " * 20).ids == [3, 3, 3, 3, 3, 0]
+
+
+@pytest.mark.parametrize("changes", [{"tokenizer_mode": "clips"}, {"clean_fn": str.strip}])
 def test_a_tokenizer_without_an_equal_is_refused(changes):
     """What a tokenizer file cannot say is refused before anything is exported."""
     with pytest.raises(ExportError, match="tokenizer"):
