@@ -31,7 +31,7 @@ def tune_baseline(
     """
     began = time.process_time()
     options, count = replace(OPTIONS, seed=seed), len(splits.classes)
-    classes = Classes(np.arange(count), [label.name for label in splits.classes], np.zeros(count, np.int64), [""])
+    classes = Classes(np.arange(count), [label.name for label in splits.classes])
     groceries = Stored(decoded(splits.train.files, STORED), splits.train.labels)
     source = Source(groceries, read_pictures(backgrounds, 32, slice(0, None, 25)), classes, options)
     trainer = Trainer(options, source)

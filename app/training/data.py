@@ -37,8 +37,6 @@ class Classes:
 
     coarse_of: np.ndarray  # (fine,) int64: coarse number of each fine class
     coarse_names: list[str]  # in plain words
-    group_of: np.ndarray  # (fine,) int64: index into groups
-    groups: list[str]
     names: list[str] = field(default_factory=list)  # of the fine classes, in plain words
 
 
@@ -62,16 +60,13 @@ def decoded(files: Sequence[bytes], size: int) -> np.ndarray:
 
 
 def read_classes(path: Path) -> Classes:
-    """Read the table of grocery classes (label, name, coarse label, coarse name, group, description)."""
+    """Read the CSV of grocery classes: label, name, coarse_label, coarse_name."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = sorted(csv.DictReader(file), key=lambda row: int(row["label"]))
     coarse = {int(row["coarse_label"]): plain(row["coarse_name"]) for row in rows}
-    groups = sorted({row["group"] for row in rows})
     return Classes(
         coarse_of=np.array([int(row["coarse_label"]) for row in rows]),
         coarse_names=[coarse[number] for number in range(len(coarse))],
-        group_of=np.array([groups.index(row["group"]) for row in rows]),
-        groups=[group.lower() for group in groups],
         names=[plain(row["name"]) for row in rows],
     )
 

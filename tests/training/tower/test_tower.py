@@ -24,7 +24,7 @@ from app.training.tower.pictures import SHARED, Source, learnt
 from app.training.tower.train import Trainer, discriminant, run
 from app.training.words.space import Space
 
-CLASSES = Classes(np.array([0, 0, 1]), ["apple", "pear"], np.zeros(2, np.int64), ["fruit"])
+CLASSES = Classes(np.array([0, 0, 1]), ["apple", "pear"])
 OPTIONS = TowerOptions(network="lite0", stages=(Stage(2, 32, 4, 1.0), Stage(2, 64, 2, 0.5)), groceries=4, warmup=1)
 COMPILED = {}
 
