@@ -52,12 +52,12 @@ def recogniser_for(settings: Settings, model: Model, labels: str | None) -> Reco
     if labels is None:
         vocabulary = open_vocabulary(settings, model, open_pantry(settings))
         vocabulary.refresh()
-        return open_recogniser(settings, model, lambda: vocabulary.current)
+        return open_recogniser(settings, model, vocabulary)
     parsed = parse_labels(labels.replace(",", "\n"), settings.max_label_length)
     if not parsed:
         raise InvalidLabels("--labels: no label was found; give them as a,b,c")
     fixed = label_set(parsed, read_templates(settings.templates), model.encoder, open_background(settings, model))
-    return open_recogniser(settings, model, lambda: fixed)
+    return open_recogniser(settings, model, fixed)
 
 
 def _fields(answer: Recognition) -> dict[str, object]:

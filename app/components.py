@@ -176,11 +176,11 @@ def open_vocabulary(settings: Settings, model: Model, store: PantryStore) -> Voc
     return vocabulary
 
 
-def open_recogniser(settings: Settings, model: Model, current: Callable[[], LabelSet | None]) -> Recogniser:
+def open_recogniser(settings: Settings, model: Model, labels: Vocabulary | LabelSet) -> Recogniser:
     """Open the recogniser over a label set."""
     calibration = model.config.calibration
     known_margin, temperature = (calibration.known_margin, calibration.temperature) if calibration else (None, None)
-    return Recogniser(current, model.config.logit_scale, known_margin, temperature, settings.update_unknown)
+    return Recogniser(labels, model.config.logit_scale, known_margin, temperature, settings.update_unknown)
 
 
 def open_classifier(settings: Settings, model: Model) -> Classifier:
@@ -237,6 +237,6 @@ def open_components(settings: Settings, model: Model | None = None, store: Pantr
     model = model or open_model(settings)
     store = store or open_pantry(settings)
     vocabulary = open_vocabulary(settings, model, store)
-    recogniser = open_recogniser(settings, model, lambda: vocabulary.current)
+    recogniser = open_recogniser(settings, model, vocabulary)
     classifier = open_classifier(settings, model)
     return Components(model, store, vocabulary, recogniser, classifier, open_contents(settings, model))

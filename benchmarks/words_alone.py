@@ -43,7 +43,7 @@ def main() -> None:
     parsed = parse_labels((LABELS / "pantry.txt").read_text(), 200)
     labels = label_set(parsed, read_prompts(LABELS / "templates.txt"), model.encoder, background)
     scale, rivals = model.config.logit_scale, labels.rivals
-    recogniser = Recogniser(lambda: labels, scale, None)
+    recogniser = Recogniser(labels, scale, None)
 
     def lead(pictures: Floats) -> Floats:
         """How much more the labels weigh than the background, as a logarithm: (N,)."""

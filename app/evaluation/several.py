@@ -81,7 +81,7 @@ def recogniser_of(
         model.config.calibration,
     )
     margin = calibration.known_margin if calibration else None
-    return Recogniser(lambda: fixed, model.config.logit_scale, margin)
+    return Recogniser(fixed, model.config.logit_scale, margin)
 
 
 def frames(

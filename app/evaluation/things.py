@@ -71,7 +71,7 @@ def run(options: argparse.Namespace, data: Path) -> int:
         model.background_in_use(read_prompts(options.background)),
     )
     margin = model.config.calibration.known_margin if model.config.calibration else None
-    recogniser = Recogniser(lambda: labels, model.config.logit_scale, margin)
+    recogniser = Recogniser(labels, model.config.logit_scale, margin)
     answers = [recogniser.recognise(picture, top_k=5, threshold=0.8) for picture in embeddings]
 
     def name(texts: Sequence[str]) -> list[str]:

@@ -38,6 +38,11 @@ class LabelSet:
     rivals: Floats | None = None
     """Unit embeddings (R, D) of what pictures may show instead of the labels; None where there are none."""
 
+    @property
+    def current(self) -> "LabelSet":
+        """Itself: where labels do not change, a label set stands for a vocabulary."""
+        return self
+
     def find(self, name: str) -> Label | None:
         """The label with this name, None where there is none."""
         index = self.indices.get(normalise(name))

@@ -3,7 +3,7 @@
 picture (D,)  .  prototypes (N, D)  ->  cosines (N,)  ->  probabilities (N,)  ->  the best k
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from app.errors import InvalidLabels, Starting
 from app.model.engines import Floats
 from app.recognition.few_shot import FewShotIndex
 from app.recognition.labels import Label
-from app.recognition.vocabulary import LabelSet
+from app.recognition.vocabulary import LabelSet, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -157,23 +157,23 @@ class Recognition:
 
 
 class Recogniser:
-    """Ranks the live labels for a picture.
+    """Ranks the labels of a vocabulary, or of a label set that does not change, for a picture.
 
-    `current` gives the label set of the moment, None while the first one is being encoded. `known_margin` is
-    the calibrated margin by which the best label must beat the set's rivals; where it is None, the labels must take
-    more than half of a softmax over them and the rivals. `temperature` is what calibrated probabilities divide the
-    logits by (None: not calibrated), `unknown_counts` whether what is not known may be acted upon.
+    `known_margin` is the calibrated margin by which the best label must beat the set's rivals; where it is None, the
+    labels must take more than half of a softmax over them and the rivals. `temperature` is what calibrated
+    probabilities divide the logits by (None: not calibrated), `unknown_counts` whether what is not known may be acted
+    upon.
     """
 
     def __init__(
         self,
-        current: Callable[[], LabelSet | None],
+        labels: Vocabulary | LabelSet,
         logit_scale: float,
         known_margin: float | None,
         temperature: float | None = None,
         unknown_counts: bool = False,
     ) -> None:
-        self._current = current
+        self._labels = labels
         self._logit_scale = logit_scale
         self._known_margin = known_margin
         self._temperature = temperature
@@ -182,7 +182,7 @@ class Recogniser:
     @property
     def label_set(self) -> LabelSet:
         """The labels of this moment; raises Starting while the first ones are being encoded."""
-        label_set = self._current()
+        label_set = self._labels.current
         if label_set is None:
             raise Starting("the labels are still being encoded")
         return label_set

@@ -17,7 +17,7 @@ THINGS = Background(np.stack([BEAGLE, TERRIER, CHAIR]), near=0.5)
 
 def known(picture: np.ndarray, label: np.ndarray, rivals: np.ndarray) -> bool | None:
     labels = LabelSet((Label("a label"),), label[None], "1", rivals=rivals)
-    return Recogniser(lambda: labels, 10.0, known_margin=0.1).recognise(picture, top_k=1, threshold=0.8).known
+    return Recogniser(labels, 10.0, known_margin=0.1).recognise(picture, top_k=1, threshold=0.8).known
 
 
 def test_words_alone_tell_the_labels_from_the_rest():
@@ -27,7 +27,7 @@ def test_words_alone_tell_the_labels_from_the_rest():
     rivals = Background(nouns, nearest=0.25).beside(labels)
     assert len(rivals) == 30
     label_set = LabelSet(tuple(map(Label, "abcde")), labels, "1", rivals=rivals)
-    recogniser = Recogniser(lambda: label_set, 10.0, known_margin=None)
+    recogniser = Recogniser(label_set, 10.0, known_margin=None)
     found = [recogniser.recognise(picture, top_k=1, threshold=0.8).known for picture in pictures]
     powers = [(np.exp(10 * labels @ picture).sum(), np.exp(10 * rivals @ picture).sum()) for picture in pictures]
     assert found == [ours > theirs for ours, theirs in powers]

@@ -152,7 +152,7 @@ def test_what_no_text_fits_is_known_by_examples_alone_when_it_is_very_near():
 
     def known(picture, examples):
         label_set = LabelSet(labels, prototypes, "1", fit_few_shot(examples, prototypes, same), rivals=background[None])
-        recogniser = Recogniser(lambda: label_set, 10.0, known_margin=0.1)
+        recogniser = Recogniser(label_set, 10.0, known_margin=0.1)
         return recogniser.recognise(unit(picture), top_k=1, threshold=0.8)
 
     picture = thing + 0.2 * background
