@@ -66,6 +66,6 @@ def test_a_label_that_is_cut_is_told_in_the_log(start, capsys):
     client = start()
     client.put(f"/pantry/{'word ' * 30}", json={"count": 1})
     wait_until(lambda: client.get("/labels").json()["count"] == 4)
-    told = [line for line in capsys.readouterr().err.splitlines() if "does not read" in line]
+    told = [line for line in capsys.readouterr().err.splitlines() if "context length" in line]
     assert len(told) == 1
     assert '"count": 1, "first": "word word' in told[0]
