@@ -25,6 +25,7 @@ def commands(options: argparse.Namespace) -> list[tuple[str, ...]]:
     return [
         ("service", *VIT, "--naive"),
         ("service", *SMALL),
+        ("media_types", *SMALL),
         ("large_pictures", *VIT),
         ("engine", *VIT),
         *peers,

@@ -1,8 +1,5 @@
 """Bodies of multipart/form-data: pictures as files, other fields as texts; bounded before they are parsed."""
 
-import re
-from itertools import islice
-
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
@@ -86,12 +83,17 @@ def _check_delimiters(body: bytes, boundary: bytes) -> None:
     """
     if not 0 < len(boundary) <= MAX_BOUNDARY:
         raise InvalidRequest(f"multipart/form-data needs a boundary of 1 to {MAX_BOUNDARY} characters")
-    delimiter = re.compile(rb"(?:^|\r\n)--" + re.escape(boundary) + rb"(\r\n|--)?")
-    found = list(islice(delimiter.finditer(body), MAX_PARTS + 2))
-    if len(found) > MAX_PARTS + 1:
-        raise InvalidRequest(f"the multipart body has more than {MAX_PARTS} parts, the most that are accepted")
-    if any(each[1] is None for each in found):
-        raise InvalidRequest("the body is not multipart/form-data: a boundary is not followed by a line break")
+    delimiter = b"\r\n--" + boundary
+    at = -2 if body.startswith(delimiter[2:]) else body.find(delimiter)  # the first one needs no line break before it
+    found = 0
+    while at != -1:
+        found += 1
+        if found > MAX_PARTS + 1:
+            raise InvalidRequest(f"the multipart body has more than {MAX_PARTS} parts, the most that are accepted")
+        after = at + len(delimiter)
+        if body[after : after + 2] not in (b"\r\n", b"--"):
+            raise InvalidRequest("the body is not multipart/form-data: a boundary is not followed by a line break")
+        at = body.find(delimiter, after)
 
 
 def _named(headers: dict[bytes, bytes], data: bytes) -> tuple[str, bool, bytes]:
