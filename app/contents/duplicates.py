@@ -21,7 +21,7 @@ from app.model.engines import Floats
 
 UNSEEN_COPY = 0.98  # the least cosine of a copy where a fingerprint is missing
 ONE_LIST = 5_000  # entries up to which all pairs are compared
-SAMPLE_PER_LIST = 32  # vectors that k-means sees for each list
+SAMPLE_PER_LIST = 40  # vectors that k-means sees for each list; FAISS warns of fewer
 NEAR_LISTS = 8  # lists whose vectors are compared with those of a list, itself among them
 BLOCK = 256  # rows that are compared at once
 HASH_BYTES = 32

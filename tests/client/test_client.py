@@ -28,6 +28,7 @@ from larder_client.command import main
 
 from harness.server import Server
 from tests.bundles import write_bundle
+from tests.conftest import wait_until
 from tests.fakes import as_bytes, picture
 
 CLIENT = Path(larder_client.__file__).parents[1]
@@ -107,6 +108,21 @@ def test_any_other_sign_is_part_of_a_name(larder, name):
     larder.delete(name)
     assert larder.put_text(name, "red").id == larder.content(name).id == name
     larder.delete_content(name)
+
+
+def test_duplicates(larder):
+    """Groups come as dataclasses, the one to keep first, with what is known of each file."""
+    for name, side in (("small", 16), ("large", 32)):
+        larder.put_picture(f"copies/{name}", as_bytes(picture("red", (side, side))), collection="copies", shrink=False)
+    job = larder.duplicates("copies", distance="scene")
+    wait_until(lambda: larder.job(job.job).status == "done")
+    (group,) = larder.job(job.job, limit=5).groups
+    assert [(each.id, each.width, each.thumbnail) for each in group.entries] == [
+        ("copies/large", 32, True),
+        ("copies/small", 16, True),
+    ]
+    assert (group.keep, group.size, group.why[:11]) == ("copies/large", 2, "most pixels")
+    assert larder.delete_collection("copies") == 2
 
 
 def test_contents(larder):
