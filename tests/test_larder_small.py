@@ -31,8 +31,8 @@ def service(tmp_path_factory):
 
 
 def ask(service, name: str) -> dict:
-    data = base64.b64encode((ROOT / "samples" / f"{name}.jpg").read_bytes()).decode()
-    return service.post("/process-image", json={"image_data": data}).json()
+    data = (ROOT / "samples" / f"{name}.jpg").read_bytes()
+    return service.post("/process-image", content=data, headers={"Content-Type": "image/jpeg"}).json()
 
 
 def test_the_first_request_of_the_readme_is_a_banana(service):

@@ -69,6 +69,18 @@ def test_a_picture_is_told_by_its_content(client, media_type):
     assert client.post("/process-image", content=BLUE, headers=headers).json()["item"] == "blue"
 
 
+@pytest.mark.parametrize("kind", ["HEIC", "AVIF", "WEBP", "GIF", "BMP", "JPEG"])
+def test_every_format_is_taken_as_it_is(client, kind):
+    """Without a media type, with another's, and in a form."""
+    data = as_bytes(picture("blue"), kind)
+    for way in (
+        {"content": data},
+        {"content": data, "headers": {"Content-Type": "image/jpeg"}},
+        {"files": {"image": data}},
+    ):
+        assert client.post("/process-image", **way).json()["item"] == "blue"
+
+
 def test_a_body_that_claims_to_be_a_picture_is_judged_as_one(client):
     """What is none is 400, a format that is not accepted 415, whatever is in it."""
     for media_type in ("image/jpeg", "application/octet-stream"):

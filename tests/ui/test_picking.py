@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from larder_client.pictures import open_file
 from PIL import Image
 
 from app.ui.picking import KINDS, LARGEST, Picked, preview
@@ -30,8 +31,17 @@ def test_sixteen_bits_of_grey_keep_their_grey(value, grey):
 @pytest.mark.parametrize("ending", KINDS)
 def test_every_ending_is_one_of_a_format_that_is_shown(ending):
     """Each ending that the page accepts names a format that Pillow opens or that is a known other name of one."""
+    open_file(as_bytes(Image.new("RGB", (8, 8)), "HEIC"))  # which adds its endings
     known = {extension.removeprefix(".") for extension in Image.registered_extensions()}
     assert ending in known | {"pjpeg", "pjp"}  # older names of JPEG
+
+
+@pytest.mark.parametrize("kind", ["HEIC", "AVIF"])
+def test_photographs_of_phones_are_shown(kind):
+    """As any other picture is."""
+    data = as_bytes(Image.new("RGB", (40, 30), (200, 10, 10)), kind)
+    red, green, blue, alpha = preview(Picked("photo", data))[0].getpixel((5, 5))
+    assert (red > 180, green < 30, blue < 30, alpha) == (True, True, True, 255)
 
 
 def test_a_transparent_picture_stays_transparent():
