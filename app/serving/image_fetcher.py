@@ -44,12 +44,11 @@ class ImageFetcher:
         """Take the most bytes of one request's pictures, and of all requests in progress."""
         self._policy = policy
         self._max_bytes = max_bytes
-        self._max_in_hand = max_bytes_in_hand
+        self._in_hand = _Budget(max_bytes_in_hand)
         self._deadline_s = deadline_s
         self._ssl_context = ssl_context
         self._resolve = resolve or addresses_of
         self._slots = asyncio.Semaphore(MAX_FETCHES)
-        self._in_hand = 0
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -69,12 +68,12 @@ class ImageFetcher:
         """
         if urls and not self._policy:
             raise InvalidRequest("pictures by URL are switched off: see LARDER_IMAGE_URLS; send the picture itself")
-        budget = _Budget(self)
+        budget = _Budget(self._max_bytes, self._in_hand)
         try:
             targets = [parse_url(url) for url in urls]
             yield await _all(self._fetch(target, budget) for target in targets)
         finally:
-            self._in_hand -= budget.used
+            self._in_hand.used -= budget.used
 
     async def _fetch(self, target: Target, budget: "_Budget") -> bytes:
         try:
@@ -143,23 +142,26 @@ async def _all(fetches: Iterable[Any]) -> list[bytes]:
 
 
 class _Budget:
-    """The bytes of one request's pictures."""
+    """Bytes that may be used, within those of another budget."""
 
-    def __init__(self, fetcher: ImageFetcher) -> None:
-        self._fetcher = fetcher
+    def __init__(self, most: int, whole: "_Budget | None" = None) -> None:
+        self._most = most
+        self._whole = whole
         self.used = 0
 
     def check(self, more: int) -> None:
         """Raise ImageTooLarge when more bytes would be too many for one request, Overloaded for all requests."""
-        if self.used + more > self._fetcher._max_bytes:
-            raise ImageTooLarge(f"more than {self._fetcher._max_bytes:,} bytes of pictures are at the request's URLs")
-        if self._fetcher._in_hand + more > self._fetcher._max_in_hand:
+        if self.used + more > self._most:
+            raise ImageTooLarge(f"more than {self._most:,} bytes of pictures are at the request's URLs")
+        if self._whole and self._whole.used + more > self._whole._most:
             raise Overloaded("pictures of many bytes are fetched already")
 
     def use(self, more: int) -> None:
+        """Check, and count them."""
         self.check(more)
         self.used += more
-        self._fetcher._in_hand += more
+        if self._whole:
+            self._whole.used += more
 
 
 class _CheckedBackend(httpcore2.AsyncNetworkBackend):

@@ -3,12 +3,18 @@
 import asyncio
 import gzip
 import re
+import ssl
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from app.errors import ImageTooLarge, InvalidImage, InvalidRequest, LarderError, Overloaded
 from app.serving.image_fetcher import MAX_REDIRECTS, ImageFetcher
@@ -261,3 +267,39 @@ def test_without_the_setting_nothing_is_fetched(site):
     with pytest.raises(InvalidRequest, match="switched off: see LARDER_IMAGE_URLS"):
         fetch([], f"http://127.0.0.1:{site.port}/red.png")
     assert len(site.seen) == before
+
+
+def certificate(name: str) -> tuple[bytes, bytes]:
+    """A certificate of a name, signed by itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return made.public_bytes(serialization.Encoding.PEM), key.private_bytes(serialization.Encoding.PEM, *form)
+
+
+def test_tls_is_with_the_name_and_not_with_the_address(tmp_path):
+    """The certificate has to be the name's, and the server is told the name (SNI)."""
+    (tmp_path / "pem").write_bytes(b"".join(certificate("pictures.test")))
+    told = []
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(tmp_path / "pem")
+    server.sni_callback = lambda connection, name, context: told.append(name)
+    trusting = ssl.create_default_context(cafile=str(tmp_path / "pem"))
+    with Site() as site:
+        site.socket = server.wrap_socket(site.socket, server_side=True)
+        allowed = {"ssl_context": trusting, "deadline_s": 20}
+        assert fetch(["127.0.0.1"], f"https://pictures.test:{site.port}/red.png", **allowed) == [RED]
+        with pytest.raises(InvalidImage):
+            fetch(["127.0.0.1"], f"https://other.test:{site.port}/red.png", **allowed)
+        with pytest.raises(InvalidRequest, match="from https to http"):
+            url = f"https://pictures.test:{site.port}/to/http://pictures.test:{site.port}/red.png"
+            fetch(["127.0.0.1"], url, **allowed)
+    assert told == ["pictures.test", "other.test", "pictures.test"]
