@@ -2,7 +2,8 @@
 
 A label file has one label a line. `#`, first in a line or after a space, starts a comment; blank lines are ignored;
 `label | synonym | synonym` gives one label several names, whose embeddings are averaged so that synonyms do not split
-the probability. A line with a name that an earlier line has adds to that label.
+the probability. A line with a name that an earlier line has adds to that label. `label @ category @ wider category`
+says what kind of thing a label is; a category has the same wider ones wherever it is named.
 """
 
 import re
@@ -14,6 +15,7 @@ from app.pantry import item_name
 from app.text import normalise
 
 _COMMENT = re.compile(r"(^|\s)#.*")
+_CATEGORY = re.compile(r"(?:^|\s+)@(?:\s+|$)")
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Label:
     sources: tuple[str, ...] = ("file",)
     item: str | None = None
     """The name of the item that the pantry has for it; None when the pantry has none."""
+    categories: tuple[str, ...] = ()
+    """What kind of thing it is, the narrowest first; none where the label file says none."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -40,33 +44,83 @@ class Label:
 def parse_labels(text: str, longest: int, report: Callable[[int, str], None] = lambda *_: None) -> list[Label]:
     r"""The labels of a label file's text, in its order.
 
-    Raises InvalidLabels, naming the line, for a name of more than `longest` characters. `report` is called with the
+    Raises InvalidLabels, naming the line, for a name of more than `longest` characters, and for categories that do not
+    make a tree. `report` is called with the
     line number and the reason for each label that the pantry cannot have as an item.
 
     >>> parsed = parse_labels("# fruit\nbanana\n\nchickpeas | garbanzo beans\nBanana", longest=200)
     >>> [label.names for label in parsed]
     [('banana',), ('chickpeas', 'garbanzo beans')]
+    >>> parse_labels("royal gala @ apple @ fruit", longest=200)[0].categories
+    ('apple', 'fruit')
     """
     labels: list[Label] = []
     indices: dict[str, int] = {}  # normalised name -> label index
+    tree = _Tree(longest)
     for number, line in enumerate(text.replace("\ufeff", "").splitlines(), start=1):
-        spellings = [" ".join(name.split()) for name in _COMMENT.sub("", line).split("|")]
+        names_part, *path = _CATEGORY.split(_COMMENT.sub("", line))
+        categories = tree.path(number, path)
+        spellings = [" ".join(name.split()) for name in names_part.split("|")]
         if any(len(name) > longest for name in spellings):
             raise InvalidLabels(f"line {number} of the label file: a label has at most {longest} characters")
         names = {key: name for name in reversed(spellings) if (key := normalise(name))}
         names = dict(reversed(names.items()))  # normalised name -> its first spelling in this line
         new = [name for key, name in names.items() if key not in indices]
         index = next((indices[key] for key in names if key in indices), len(labels))
+        tree.check(number, categories, names, labels[index].categories if index < len(labels) else ())
         if index < len(labels):
-            labels[index] = replace(labels[index], synonyms=(*labels[index].synonyms, *new))
+            before = labels[index]
+            kinds = before.categories or categories
+            labels[index] = replace(before, synonyms=(*before.synonyms, *new), categories=kinds)
         elif new:
-            labels.append(Label(new[0], tuple(new[1:])))
+            labels.append(Label(new[0], tuple(new[1:]), categories=categories))
             try:
                 item_name(new[0])
             except InvalidRequest as error:
                 report(number, str(error))
         indices |= {normalise(name): index for name in new}
     return labels
+
+
+class _Tree:
+    """The categories of a label file: each has one wider category, or none, wherever it is named."""
+
+    def __init__(self, longest: int) -> None:
+        self._longest = longest
+        self._wider: dict[str, tuple[str, int]] = {}  # normalised category -> its wider one ("" for none), the line
+        self._spellings: dict[str, str] = {}  # normalised -> as it was written first
+
+    def path(self, line: int, written: Sequence[str]) -> tuple[str, ...]:
+        """The categories of one line, narrowest first, as they were written first; raises InvalidLabels."""
+        names = [" ".join(name.split()) for name in written]
+        keys = [normalise(name) for name in names]
+        if not all(keys):
+            raise InvalidLabels(f"line {line} of the label file: the category after an @ is blank")
+        if any(len(name) > self._longest for name in names):
+            raise InvalidLabels(f"line {line} of the label file: a category has at most {self._longest} characters")
+        if len(set(keys)) < len(keys):
+            raise InvalidLabels(f"line {line} of the label file: a category stands twice in {' @ '.join(names)!r}")
+        for key, name, wider in zip(keys, names, [*keys, ""][1:], strict=True):
+            before, where = self._wider.setdefault(key, (wider, line))
+            if before != wider:
+                raise InvalidLabels(
+                    f"line {line} of the label file: the category {name!r} is below {wider or 'nothing'!r} here, and "
+                    f"below {before or 'nothing'!r} in line {where}"
+                )
+            self._spellings.setdefault(key, name)
+        return tuple(self._spellings[key] for key in keys)
+
+    def check(self, line: int, categories: tuple[str, ...], names: Mapping[str, str], before: tuple[str, ...]) -> None:
+        """Raise InvalidLabels where a label is its own category, has none to be one of, or has others already."""
+        if categories and not names:
+            raise InvalidLabels(f"line {line} of the label file: there is no label before the @")
+        if own := [name for key, name in names.items() if key in map(normalise, categories)]:
+            raise InvalidLabels(f"line {line} of the label file: {own[0]!r} is its own category")
+        if categories and before and categories != before:
+            raise InvalidLabels(
+                f"line {line} of the label file: {' @ '.join(categories)!r} was found; an earlier line says "
+                f"{' @ '.join(before)!r}"
+            )
 
 
 def merge(file_labels: Iterable[Label], items: Iterable[str]) -> tuple[Label, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from app.errors import InvalidLabels
 from app.log import get_logger
@@ -37,6 +38,8 @@ class LabelSet:
     """Each normalised name with the index of its label."""
     rivals: Floats | None = None
     """Unit embeddings (R, D) of what pictures may show instead of the labels; None where there are none."""
+    levels: Sequence[npt.NDArray[np.int64]] = ()
+    """For each level of the categories, the widest first, the number of each label's category (N,)."""
 
     @property
     def current(self) -> "LabelSet":
@@ -58,6 +61,7 @@ class _Merged:
     labels: tuple[Label, ...]
     indices: Mapping[str, int]
     digest: str
+    levels: Sequence[npt.NDArray[np.int64]]
 
 
 class Vocabulary:
@@ -140,13 +144,15 @@ class Vocabulary:
         if before and before.file_labels is self._file_labels and before.items == items:
             return before
         labels = merge(self._file_labels, items)
-        return _Merged(self._file_labels, items, labels, name_indices(labels), _digest(map(_line, labels)))
+        return _Merged(
+            self._file_labels, items, labels, name_indices(labels), _digest(map(_line, labels)), category_levels(labels)
+        )
 
     def _encoded(self, merged: "_Merged", examples: Sequence[Example], version: str) -> LabelSet:
         prototypes = self._prototypes(merged.labels)
         few_shot = fit_few_shot(label_indices(examples, merged.indices), prototypes, self._alignment)
         rivals = self._background.beside(prototypes) if self._background else None
-        return LabelSet(merged.labels, prototypes, version, few_shot, merged.indices, rivals)
+        return LabelSet(merged.labels, prototypes, version, few_shot, merged.indices, rivals, merged.levels)
 
     def _examples(self) -> list[Example]:
         """The examples that the model understands."""
@@ -191,7 +197,14 @@ def label_set(
     """A label set that stays as it is."""
     prototypes = encode([label.names for label in labels], templates, encoder)
     rivals = background.beside(prototypes) if background else None
-    return LabelSet(tuple(labels), prototypes, _digest(map(_line, labels)), indices=name_indices(labels), rivals=rivals)
+    return LabelSet(
+        tuple(labels),
+        prototypes,
+        _digest(map(_line, labels)),
+        indices=name_indices(labels),
+        rivals=rivals,
+        levels=category_levels(labels),
+    )
 
 
 def background_of_words(encoder: Encoder, prompts: Sequence[str], nouns: Sequence[str]) -> Background:
@@ -224,7 +237,26 @@ def read_templates(path: Path) -> list[str]:
 
 
 def _line(label: Label) -> str:
-    return "|".join([*label.names, *label.sources, label.item or ""])
+    return "|".join([*label.names, *label.sources, label.item or "", "@".join(label.categories)])
+
+
+def category_levels(labels: Sequence[Label]) -> tuple[npt.NDArray[np.int64], ...]:
+    """For each level of the categories, the widest first, the number of each label's category: (N,) each.
+
+    A label without a category at a level stands for itself there.
+
+    >>> labels = [Label("gala", categories=("apple", "fruit")), Label("leek"), Label("plum", categories=("fruit",))]
+    >>> [level.tolist() for level in category_levels(labels)]
+    [[0, 1, 0], [0, 1, 2]]
+    """
+    levels = []
+    for depth in range(max((len(label.categories) for label in labels), default=0)):
+        numbers: dict[tuple[str, ...] | str, int] = {}
+        keys = [
+            label.categories[::-1][: depth + 1] if len(label.categories) > depth else label.name for label in labels
+        ]
+        levels.append(np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64))
+    return tuple(levels)
 
 
 def _digest(lines: Iterable[str]) -> str:

@@ -32,6 +32,8 @@ class Ranking:
     """The best cosine with a label's names; those of `cosines` may be by examples."""
     evidence: float = 0.0
     """The log of the sum of exp(logit_scale x cosine) over the labels' names: what the softmax divides by."""
+    categories: Sequence[tuple[float, bool]] = ()
+    """For each level of the categories, the widest first: the best label's probability there and whether it is sure."""
     calibrated_probability: float | None = None
     """The best label's probability by a temperature that was fitted on data; None where there is none."""
 
@@ -63,12 +65,14 @@ def rank(
     threshold: float,
     temperature: float | None = None,
     few_shot: FewShotIndex | None = None,
+    levels: Sequence[npt.NDArray[np.int64]] = (),
 ) -> Ranking:
     """The best `top_k` of N >= 1 labels for a picture's unit vector (D,), given unit prototypes (N, D).
 
     Confident when the first of the best k, renormalised among them, exceeds `threshold`. One label alone is never
     confident, and neither is a k of 1 by itself: there the runner-up still counts. `temperature` divides the logits for
-    the calibrated probability alone. `few_shot` raises the cosines of labels that have examples.
+    the calibrated probability alone. `few_shot` raises the cosines of labels that have examples. At each of `levels` a
+    category is as probable as its best label, and sure by the rule for labels.
 
     >>> picture, prototypes = np.float32([1, 0]), np.float32([[0, 1], [1, 0], [-1, 0]])
     >>> ranking = rank(picture, prototypes, logit_scale=1.0, top_k=2, threshold=0.8)
@@ -89,9 +93,22 @@ def rank(
         scores=(probabilities[best] / probabilities[best].sum()).tolist(),
         confident=len(prototypes) > 1 and bool(rivals[0] / rivals.sum() > threshold),
         best_named=float(named.max()),
+        categories=[_category(level, logit_scale * cosines, best[0], top_k, threshold) for level in levels],
         evidence=float(log_sum_exp(np.float32(logit_scale) * named)),
         calibrated_probability=None if calibrated is None else float(calibrated),
     )
+
+
+def _category(
+    numbers: npt.NDArray[np.int64], logits: Floats, label: int, top_k: int, threshold: float
+) -> tuple[float, bool]:
+    """The probability of a label's category among those of N labels, `numbers` (N,), and whether that is sure."""
+    best = np.full(numbers.max() + 1, -np.inf)
+    np.maximum.at(best, numbers, logits)
+    probabilities = softmax(best)  # (C,)
+    own = probabilities[numbers[label]]
+    rivals = np.sort(probabilities)[-max(top_k, 2) :]
+    return float(own), len(best) > 1 and bool(own / rivals.sum() > threshold)
 
 
 def best_indices(cosines: Floats, k: int) -> npt.NDArray[np.int64]:
@@ -142,6 +159,21 @@ class Recognition:
     def item(self) -> str:
         """The name of the best label."""
         return self.label.name
+
+    @property
+    def category(self) -> tuple[str, float] | None:
+        """The best label's narrowest category and its probability; None where it has none."""
+        kinds = self.label.categories
+        return (kinds[0], self.ranking.categories[len(kinds) - 1][0]) if kinds else None
+
+    @property
+    def confident_category(self) -> str | None:
+        """The narrowest of the best label's categories that is sure; None where none is."""
+        kinds = self.label.categories
+        levels = range(len(kinds) - 1, -1, -1)  # narrowest first, as the categories of a label
+        return next(
+            (kind for kind, level in zip(kinds, levels, strict=True) if self.ranking.categories[level][1]), None
+        )
 
     @property
     def sure(self) -> bool:
@@ -200,6 +232,7 @@ class Recogniser:
             threshold=threshold,
             temperature=self._temperature,
             few_shot=label_set.few_shot,
+            levels=label_set.levels,
         )
         labels = [label_set.labels[index] for index in ranking.indices]
         known = self._known(picture, ranking, label_set)

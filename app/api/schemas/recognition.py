@@ -72,6 +72,16 @@ class Seen(BaseModel):
     confident: bool = Field(
         description="whether the first of `top_k_scores` is above `threshold`; always false with a single label"
     )
+    category: str | None = Field(
+        None, exclude_if=_is_none, description="the narrowest category of `item`; only where the label file has one"
+    )
+    category_probability: float | None = Field(
+        None, exclude_if=_is_none, description="its probability: a category is as probable as its best label"
+    )
+    confident_category: str | None = Field(
+        None, exclude_if=_is_none, description="the narrowest category of `item` that is sure, by the rule of "
+        "`confident`, also where the item is not; only where one is"
+    )  # fmt: skip
     known: bool | None = Field(
         description="whether the image shows any of the labels at all (open-set recognition): by a margin fitted on "
         "pictures, else by whether the labels take more than half of a softmax over them and everyday nouns"
