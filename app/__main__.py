@@ -15,7 +15,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m app", description="Larder recognises what is in a picture.")
     top.add_argument("--version", action="version", version=__version__)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("serve", help="start the service; the README lists its settings, LARDER_ variables")
+    commands.add_parser("serve", help="start the service; docs/settings.md lists its settings, LARDER_ variables")
     classify = commands.add_parser("classify", help="classify pictures without a server")
     classify.add_argument("pictures", nargs="+", metavar="PICTURE", help="picture files")
     classify.add_argument(

@@ -44,7 +44,7 @@ def _cgroup_quota(root: Path) -> float | None:
 
 
 class Settings(BaseSettings):
-    """All settings, frozen. The README's table has a row for each, which a test checks."""
+    """All settings, frozen. docs/settings.md has a row for each, which a test checks."""
 
     model_config = SettingsConfigDict(env_prefix="LARDER_", frozen=True, extra="forbid", env_ignore_empty=True)
 

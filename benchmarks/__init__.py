@@ -1,1 +1,1 @@
-"""What the README's numbers are made with; `make bench` runs it all."""
+"""Makes the numbers of docs/benchmarks.md; `make bench` runs it all."""

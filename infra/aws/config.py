@@ -134,7 +134,7 @@ def check_setting(name: str, given: str) -> None:
     """Raise ValueError for what is no setting, cannot be chosen, or would be refused when the service starts."""
     field = name.removeprefix("LARDER_").lower()
     if not name.startswith("LARDER_") or field not in Settings.model_fields or name in FIXED:
-        raise ValueError(f"{name}: one of the README's settings is expected, but none of {', '.join(sorted(FIXED))}")
+        raise ValueError(f"{name}: a setting of docs/settings.md is expected, but none of {', '.join(sorted(FIXED))}")
     if given.startswith(SCHEME) and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]*(/[^*?$]*)?", given):
         raise ValueError(
             f"{name}={given}: s3://BUCKET/KEY without *, ? and $, which mean more than themselves in a role"
