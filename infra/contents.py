@@ -1,6 +1,6 @@
 """What an image consists of, in MB; a Python in the image runs it, with its own library alone.
 
-    docker run --rm --interactive --user 0 larder:0.1.0 python - < infra/contents.py
+    docker run --rm --interactive --user 0 larder:0.2.0 python - < infra/contents.py
 
 Each package that pip installed has a line; the last lines are sums, and what no package has came with the base image.
 """

@@ -3,8 +3,10 @@
 import re
 import subprocess
 
+import larder_client
 import pytest
 
+import app
 from harness.server import ROOT
 
 PAGES = sorted(path for path in ROOT.rglob("*.md") if not {".venv", "node_modules"} & set(path.parts))
@@ -47,3 +49,10 @@ def test_the_architecture_page_names_files_that_are_there():
     paths = set(re.findall(r"`((?:[a-z_]+/)*[a-z_]+(?:\.py|/))`", text))
     assert len(paths) > 20
     assert [path for path in sorted(paths) if not ((ROOT / path).exists() or (ROOT / "app" / path).exists())] == []
+
+
+def test_the_service_and_the_client_are_of_the_changelogs_version():
+    """The newest heading with a number names the version of both."""
+    headings = (ROOT / "CHANGELOG.md").read_text()
+    newest, *_ = re.findall(r"^## (\d+\.\d+\.\d+) - \d{4}-\d\d-\d\d$", headings, re.MULTILINE)
+    assert app.__version__ == larder_client.__version__ == newest

@@ -12,7 +12,6 @@ from app.components import open_pantry
 from app.errors import InvalidRequest, StoreUnavailable
 from app.pantry import Item, Key
 from app.pantry.examples import to_bytes
-from app.pantry.firestore import store as store_module
 from app.pantry.firestore import writer
 from app.pantry.firestore.store import FirestorePantry
 from app.settings import Settings
@@ -247,11 +246,10 @@ def test_a_start_without_firestore_succeeds(capfd):
     assert "starting without the pantry's items" in said
 
 
-def test_a_strict_start_without_firestore_fails(monkeypatch):
+def test_a_strict_start_without_firestore_fails():
     """It waits, and ends with what Firestore's last answer was."""
-    monkeypatch.setattr(store_module, "STRICT_WAIT", 1)
     with pytest.raises(StoreUnavailable, match="no snapshot from Firestore within 1 s: UNAVAILABLE"):
-        FirestorePantry("nowhere", "pantry", emulator=f"127.0.0.1:{free_port()}", strict=True)
+        FirestorePantry("nowhere", "pantry", emulator=f"127.0.0.1:{free_port()}", strict=True, strict_wait_s=1)
 
 
 def test_without_credentials_it_is_said_at_the_start(monkeypatch, tmp_path):

@@ -6,7 +6,6 @@ import time
 import pytest
 from google.cloud.firestore_v1 import types
 
-from app.pantry.firestore import stream as stream_module
 from app.pantry.firestore.memory import Memory
 from app.pantry.firestore.stream import Position, Stream, StreamError
 
@@ -141,12 +140,10 @@ def test_heartbeats_change_nothing(memory):
     assert memory.items() == {"apple": 1, "rice": 3}
 
 
-def test_heartbeats_are_sent_and_their_silence_is_noticed(memory, monkeypatch):
+def test_heartbeats_are_sent_and_their_silence_is_noticed(memory):
     """The stream is asked from time to time whether it works, and one that does not answer is given up."""
-    monkeypatch.setattr(stream_module, "HEARTBEAT", 0.05)
-    monkeypatch.setattr(stream_module, "SILENCE", 0.05)
     connection = Connection()
-    stream = Stream(connection, "pantry", memory, Position(b"t", set()))
+    stream = Stream(connection, "pantry", memory, Position(b"t", set()), heartbeat_s=0.05, silence_s=0.05)
     snapshots = stream.snapshots()
     for message in START:
         connection.call.said.put(message)

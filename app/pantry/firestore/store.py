@@ -40,6 +40,7 @@ class FirestorePantry:
         emulator: str | None = None,
         credentials: Any = None,
         strict: bool = False,
+        strict_wait_s: float | None = None,
     ) -> None:
         """Listens to the collection; a strict store raises StoreUnavailable without a first snapshot in time.
 
@@ -53,11 +54,12 @@ class FirestorePantry:
         self._writer = Writer(self._connection, collection, self._memory, self._examples)
         for each in self._listeners:
             each.start()
-        if not all(each.wait(STRICT_WAIT if strict else WAIT, patient=strict) for each in self._listeners):
+        strict_wait_s = STRICT_WAIT if strict_wait_s is None else strict_wait_s
+        if not all(each.wait(strict_wait_s if strict else WAIT, patient=strict) for each in self._listeners):
             if strict:
                 problem = next(filter(None, (each.problem for each in self._listeners)), "no answer")
                 self.close()
-                raise StoreUnavailable(f"no snapshot from Firestore within {STRICT_WAIT:.0f} s: {problem}")
+                raise StoreUnavailable(f"no snapshot from Firestore within {strict_wait_s:.0f} s: {problem}")
             get_logger().warning("starting without the pantry's items; they follow once Firestore answers")
 
     def items(self) -> dict[str, int]:

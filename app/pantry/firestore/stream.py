@@ -35,9 +35,20 @@ class Position:
 
 
 class Stream:
-    """One Listen call, which resumes at `position` and advances it."""
+    """One Listen call, which resumes at `position` and advances it; given up when no heartbeat is answered in time."""
 
-    def __init__(self, connection: Connection, collection: str, memory: DocumentCache[Any], position: Position) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        collection: str,
+        memory: DocumentCache[Any],
+        position: Position,
+        *,
+        heartbeat_s: float | None = None,
+        silence_s: float | None = None,
+    ) -> None:
+        self._heartbeat_s = HEARTBEAT if heartbeat_s is None else heartbeat_s
+        self._silence_s = SILENCE if silence_s is None else silence_s
         self._connection = connection
         self._prefix = connection.document(collection, "")
         self._collection = collection
@@ -76,7 +87,7 @@ class Stream:
         finally:
             self.cancel()
         if self._silent:
-            raise StreamError(f"SILENCE: a question was not answered within {SILENCE:.0f} s")
+            raise StreamError(f"SILENCE: a question was not answered within {self._silence_s:.0f} s")
 
     def cancel(self) -> None:
         """End the call."""
@@ -91,13 +102,13 @@ class Stream:
         yield self._request(add_target={"query": query, "target_id": _ITEMS, "resume_token": self._position.token})
         heartbeat = {"documents": [self._connection.document(f"{self._collection}_keys", "heartbeat")]}  # never there
         number = _ITEMS
-        while not self._ended.wait(HEARTBEAT):
+        while not self._ended.wait(self._heartbeat_s):
             if number > _ITEMS:
                 yield self._request(remove_target=number)
             number += 1
             asked_at = time.monotonic()
             yield self._request(add_target={"documents": heartbeat, "target_id": number})
-            if not self._ended.wait(SILENCE) and self._last_message_at < asked_at:
+            if not self._ended.wait(self._silence_s) and self._last_message_at < asked_at:
                 self._silent = True
                 self.cancel()
 
