@@ -1,4 +1,4 @@
-"""Vectors to search among, drawn at random in the likeness of CLIP's."""
+"""Random vectors to search among, distributed as CLIP's are."""
 
 from collections.abc import Iterator
 

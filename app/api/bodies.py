@@ -1,4 +1,4 @@
-"""Request bodies: admitted by what is in hand (back-pressure), read whole, within bytes and a deadline.
+"""Request bodies: back-pressure by what is in progress, then read whole within bounds of bytes and time.
 
 The deadline also bounds the handler. While draining, everything is refused.
 """
