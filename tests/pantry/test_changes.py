@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import InvalidRequest
+from app.errors import InvalidRequest, NotFound
 from app.pantry import MAX_COUNT, Item, item_name
 from app.pantry.changes import Change, check_room_for_item
 from app.pantry.transfer import csv_cell, from_csv_cell, read_lines
@@ -30,6 +30,14 @@ def test_adding_stops_at_the_greatest_count(before, quantity):
     after = Change("add", "rice", quantity).applied(before)
     assert after == Item("rice", min((before or 0) + quantity, MAX_COUNT))
     assert Change("put", "rice", quantity).applied(before) == Item("rice", quantity)
+
+
+def test_nothing_is_left_of_what_is_deleted():
+    """Its count is 0, whatever it was; what is not there can be neither deleted nor taken from."""
+    assert Change("delete", "rice").applied(7) == Item("rice", 0)
+    for operation in ("delete", "remove"):
+        with pytest.raises(NotFound, match="no item 'rice'"):
+            Change(operation, "rice", 1).applied(None)
 
 
 def test_a_full_pantry_takes_no_new_item():

@@ -52,6 +52,7 @@ def test_synonyms_belong_to_the_label_that_named_them_first():
 
 def test_an_over_long_label_names_its_line():
     """The error says which line is too long, and what is allowed."""
+    assert names(parse_labels("toast", 5)) == ["toast"]
     with pytest.raises(InvalidLabels, match="line 2 .*at most 5 characters"):
         parse_labels("rice\ntomato", 5)
 
@@ -122,3 +123,9 @@ def test_file_labels_keep_their_order_whatever_the_pantry_has(lines, items):
     merged = merge(labels, items)
     assert names(merged)[: len(labels)] == names(labels)
     assert names(merged)[len(labels) :] == sorted(names(merged)[len(labels) :])
+
+
+def test_of_two_spellings_of_an_item_the_first_by_name_counts():
+    """Whatever the order in which the pantry has them."""
+    for items in (["weissbier", "weißbier"], ["weißbier", "weissbier"]):
+        assert [label.item for label in merge([], items)] == ["weissbier"]

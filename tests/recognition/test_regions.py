@@ -114,3 +114,10 @@ def test_what_is_kept_overlaps_little_and_what_is_dropped_overlaps_better(drawn)
             intersection_over_min_area(box, other) > MAX_OVERLAP and score(other, better) >= score(box, probability)
             for other, _, better in kept
         )
+
+
+def test_boxes_may_overlap_by_just_the_bound():
+    """A tenth of the smaller one is still two things; a pixel more is one."""
+    answers = [answer("rice", 0.9, True), answer("tea", 0.8, True)]
+    assert len(non_max_suppression([(0, 0, 10, 10), (9, 0, 19, 10)], answers)) == 2
+    assert len(non_max_suppression([(0, 0, 10, 10), (8, 0, 18, 10)], answers)) == 1

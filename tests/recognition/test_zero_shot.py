@@ -31,6 +31,18 @@ def test_the_numbers_are_those_of_the_definition(count, top_k):
     mass = sum(probabilities[index] for index in best)
     assert ranking.scores == pytest.approx([probabilities[index] / mass for index in best], abs=1e-5)
     assert sum(ranking.scores) == pytest.approx(1)
+    assert ranking.best_named == pytest.approx(cosines[best[0]], abs=1e-6)
+    assert ranking.evidence == pytest.approx(math.log(sum(powers)), abs=1e-4)
+
+
+def test_a_temperature_divides_the_logits_of_the_calibrated_probability_alone():
+    """The best label's softmax at a quarter of the scale; the other numbers are what they are without."""
+    picture, prototypes = vectors(1, 9)[0], vectors(8)
+    plain = rank(picture, prototypes, logit_scale=20, top_k=5, threshold=0.8)
+    calibrated = rank(picture, prototypes, logit_scale=20, top_k=5, threshold=0.8, temperature=4.0)
+    powers = [math.exp(5 * float(cosine)) for cosine in prototypes @ picture]
+    assert calibrated.calibrated_probability == pytest.approx(max(powers) / sum(powers), abs=1e-5)
+    assert (plain.calibrated_probability, plain.probabilities) == (None, calibrated.probabilities)
 
 
 def test_confident_means_strictly_above_the_threshold():
