@@ -53,6 +53,7 @@ http {{
     location / {{
       proxy_pass http://larder;
       proxy_http_version 1.1;
+      proxy_set_header Host $http_host;
       proxy_set_header Connection "";
       proxy_next_upstream error timeout http_503 non_idempotent;
     }}
