@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.middleware import Middleware
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.telemetry import TelemetryConfig
+from fastapi_offline import FastAPIOffline
 
 from app import __version__
 from app.allocator import bound_memory
@@ -78,7 +79,7 @@ def create_app(
         raise SystemExit(f"larder cannot start: {error}") from error
     metrics = Metrics()
     metrics.model(components.model.name, __version__)
-    app = FastAPI(
+    app = FastAPIOffline(  # /docs and /redoc without a content delivery network
         title="Larder",
         version=__version__,
         description=DESCRIPTION,

@@ -52,7 +52,8 @@ def check_address(host: str, port: int) -> None:
         socket.create_server(address, family=family).close()
     except OSError as error:
         raise SettingsError(
-            f"LARDER_HOST, LARDER_PORT: {host}:{port} was found, which cannot be listened on: {error.strerror}"
+            f"LARDER_HOST, LARDER_PORT: {host}:{port} was found, which cannot be listened on: {error.strerror}; "
+            "LARDER_PORT=8001, for instance, takes another port"
         ) from error
 
 

@@ -9,6 +9,8 @@ import json
 import math
 import os
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,6 +22,7 @@ from app.errors import SettingsError
 MIB = 1024 * 1024
 FIRESTORE = r"firestore://[a-z0-9][a-z0-9.:-]*/[A-Za-z0-9][A-Za-z0-9_.-]{0,199}"  # a project, a collection in it
 S3Url = Annotated[str, StringConstraints(pattern="^s3://")]
+OTHERS = ("LARDER_API_KEY", "LARDER_URL", "LARDER_PASSWORD", "LARDER_DATA_SET")  # of the client and the page
 MILVUS = r"milvus://[A-Za-z0-9.-]+:[0-9]{1,5}/[A-Za-z_][A-Za-z0-9_]{0,199}"
 
 
@@ -256,11 +259,23 @@ def allowed_hosts(settings: Settings) -> tuple[str, ...]:
     return settings.hosts or (() if loopback else ("*",))
 
 
+def check_names(variables: Iterable[str]) -> None:
+    """Raise SettingsError for a variable that is nearly a setting's name, so that a typing error is not ignored.
+
+    Others that begin with LARDER_ are the client's and the page's, or a container platform's.
+    """
+    settings = {f"LARDER_{name.upper()}" for name in Settings.model_fields}
+    for name in sorted(set(variables) - settings - set(OTHERS)):
+        if name.startswith("LARDER_") and (meant := get_close_matches(name, settings, 1, 0.88)):
+            raise SettingsError(f"{name} is not a setting: {meant[0]} is")
+
+
 def read_settings() -> Settings:
     """Read the settings from the environment.
 
     Raises SettingsError with one line that names the setting, the value found and what is allowed.
     """
+    check_names(os.environ)
     try:
         return Settings()
     except ValidationError as error:

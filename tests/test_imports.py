@@ -10,6 +10,7 @@ FILES = sorted((ROOT / "app").rglob("*.py"))
 
 OWNERS = {
     "fastapi": ["api", "lifespan", "main", "serve", "lambda_handler"],
+    "fastapi_offline": ["main"],
     "starlette": ["api"],
     "uvicorn": ["serve", "connection"],
     "httpcore2": ["serving.image_fetcher"],

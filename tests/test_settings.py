@@ -133,3 +133,28 @@ def test_hosts_are_names(monkeypatch, value, names):
     monkeypatch.setenv("LARDER_HOSTS", "http://larder.example:80")
     with pytest.raises(SettingsError, match="LARDER_HOSTS: .* host names such as"):
         read_settings()
+
+
+@pytest.mark.parametrize("name", ["LARDER_MODLE", "LARDER_HSOTS", "LARDER_MAXBODY", "LARDER_LABEL"])
+def test_a_misspelt_setting_is_refused(name, monkeypatch):
+    """A typing error in a name stops the start, and names the setting that was meant."""
+    monkeypatch.setenv(name, "x")
+    with pytest.raises(SettingsError, match=f"{name} is not a setting: LARDER_"):
+        read_settings()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "LARDER_API_KEY",
+        "LARDER_URL",
+        "LARDER_SERVICE_HOST",
+        "LARDER_SERVICE_PORT",
+        "LARDER_PORT_8000_TCP_ADDR",
+        "LARDER_IMAGE_PORT",
+    ],
+)
+def test_variables_of_others_are_left_alone(name, monkeypatch):
+    """The client's, the page's, and those that Kubernetes sets for a service called larder."""
+    monkeypatch.setenv(name, "x")
+    read_settings()

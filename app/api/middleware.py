@@ -26,7 +26,8 @@ OPEN_PATHS = ("/", "/livez")  # probes: load balancers call them often and witho
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?")
 _SLASHED = re.compile(rb"/pantry/([^/?]*%2f[^/?]*)", re.IGNORECASE)
-PAGES = ("/docs", "/redoc")  # for browsers, with scripts of their own
+PAGES = ("/docs", "/redoc")  # for browsers; their scripts and styles are served below ASSETS
+ASSETS = "/static-offline-docs/"
 DESCRIPTIONS = (*PAGES, "/openapi.json")  # they contain the addresses of other calls
 SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -34,6 +35,11 @@ SECURITY_HEADERS = [
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
 ]
+PAGE_POLICY = (
+    b"content-security-policy",
+    b"default-src 'self' data: blob:; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    b"worker-src blob:; frame-ancestors 'none'",
+)
 NO_CONTENT_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 CLIENT_LEFT = 499  # status in the log and the metrics when the client disconnected
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -66,8 +72,8 @@ class RequestMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 own = [(b"x-request-id", request_id.encode()), *SECURITY_HEADERS]
-                policy = [] if path in PAGES else [NO_CONTENT_POLICY]
-                message["headers"] = [*message["headers"], *own, *policy]
+                policy = PAGE_POLICY if path in PAGES else NO_CONTENT_POLICY
+                message["headers"] = [*message["headers"], *own, policy]
             await send(message)
 
         with bind_request(request_id=request_id):
@@ -124,10 +130,14 @@ class AccessMiddleware:
             await self._app(scope, receive, send)
 
     def _check(self, scope: Scope) -> bytes:
-        """Return the API key of the request, empty where none is needed; raise Unauthorized or Forbidden."""
+        """Return the API key of the request, empty where none is needed; raise Unauthorized or Forbidden.
+
+        The interface's description is open: browsers cannot send a key with a page.
+        """
         headers = Headers(scope=scope)
         if self._keys.needed:
-            return check_key(headers, self._keys)
+            described = scope["path"] in DESCRIPTIONS or scope["path"].startswith(ASSETS)
+            return b"" if described else check_key(headers, self._keys)
         host = headers.get("host")  # only programs that speak HTTP/1.0 send none
         if host is not None and (self._hosts or _is_loopback(scope)):
             check_host(host, self._hosts)

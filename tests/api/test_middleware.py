@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import socket
 
 import pytest
@@ -42,13 +43,13 @@ def test_keys_are_changed_without_a_restart(start, tmp_path):
 
 
 def test_every_answer_tells_browsers_to_keep_out(client):
-    """Good answers and errors alike are not to be framed, sniffed, cached or run; /docs alone may run its scripts."""
+    """Answers and errors are not to be framed, sniffed, cached or run; /docs runs scripts of the service alone."""
     for path in ("/", "/labels", "/nothing", "/docs"):
         headers = client.get(path).headers
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["x-frame-options"] == "DENY"
         assert headers["cache-control"] == "no-store"
-        assert ("content-security-policy" in headers) is (path != "/docs")
+        assert ("script-src 'self'" in headers["content-security-policy"]) is (path == "/docs")
 
 
 def test_pages_of_the_named_origins_may_call(start):
@@ -203,3 +204,18 @@ def test_a_broken_label_file_does_not_keep_an_old_key(start, settings, tmp_path)
     settings.labels.unlink()
     (tmp_path / "keys").write_text("new\n")
     wait_until(lambda: client.get("/labels", headers={"x-api-key": "old"}).status_code == 401)
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+def test_the_reference_needs_neither_key_nor_network(start, path):
+    """The pages load everything from the service, and open in a browser although keys are set."""
+    client = start(api_keys="k")
+    page = client.get(path)
+    assert page.status_code == 200
+    addresses = re.findall(r"""(?:src|href)=["']([^"']+)""", page.text)
+    assert len(addresses) >= 2
+    for address in addresses:
+        assert address.startswith("/static-offline-docs/")
+        assert client.get(address).status_code == 200
+    assert client.get("/openapi.json").status_code == 200
+    assert client.get("/labels").status_code == 401
