@@ -10,13 +10,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
+from app.evaluation.confidence import auroc
 from app.evaluation.model import Measured, open_measured
 from app.model.engines import Floats
-from app.recognition.background import log_sum_exp
-from app.recognition.calibration import auroc
 from app.recognition.labels import parse_labels
 from app.recognition.vocabulary import background_of_words, label_set, read_prompts
-from app.recognition.zero_shot import Recogniser
+from app.recognition.zero_shot import Recogniser, log_sum_exp
 from app.training.words.kinds import FOODS
 from app.training.words.wordnet import read_wordnet
 
@@ -42,7 +41,7 @@ def main() -> None:
     )
     parsed = parse_labels((LABELS / "pantry.txt").read_text(), 200)
     labels = label_set(parsed, read_prompts(LABELS / "templates.txt"), model.encoder, background)
-    scale, rivals = model.config.logit_scale, labels.rivals
+    scale, rivals = model.config.logit_scale, background.beside(labels.prototypes)
     recogniser = Recogniser(labels, scale, None)
 
     def lead(pictures: Floats) -> Floats:

@@ -96,7 +96,7 @@ class _Graph:
         """GELU, or CLIP's quicker form of it."""
         if not self.model.config.quick_gelu:
             return self.add("Gelu", x)
-        return self.add("Mul", x, self.add("Sigmoid", self.add("Mul", x, np.float32(1.702))))
+        return self.add("Mul", x, self.add("Sigmoid", self.add("Mul", x, np.array(1.702, np.float32))))
 
     def save(self, path: Path, name: str, kind: int, shape: list[int], largest: int) -> None:
         """Write the graph; weights of more than `largest` bytes go to a file of their own beside it."""
@@ -123,7 +123,7 @@ def write_visual(model: ClipViT, path: Path, largest: int = _LARGEST) -> None:
     x = graph.norm(graph.add("Add", x, w["visual.positional_embedding"]), "visual.ln_pre")
     for layer in range(tower.layers):
         x = graph.block(x, f"visual.transformer.resblocks.{layer}.", first_row=layer == tower.layers - 1)
-    x = graph.add("Gather", graph.norm(x, "visual.ln_post"), np.int64(0), axis=1)  # (N, W)
+    x = graph.add("Gather", graph.norm(x, "visual.ln_post"), np.array(0), axis=1)  # (N, W)
     graph.add("MatMul", x, w["visual.proj"], result="embedding")
     graph.save(path, "pixels", TensorProto.FLOAT, [3, config.image_size, config.image_size], largest)
 
@@ -133,17 +133,17 @@ def write_text(model: ClipViT, path: Path, largest: int = _LARGEST) -> None:
     config, w, tower = model.config, model.weights, model.config.text
     graph, length = _Graph(model, tower), config.context_length
     ends = graph.add("ArgMax", "tokens", axis=-1, keepdims=0)  # (N,): the end of text has the highest id
-    stop = graph.add("Add", graph.add("ReduceMax", ends, keepdims=0), np.int64(1))
+    stop = graph.add("Add", graph.add("ReduceMax", ends, keepdims=0), np.array(1))
     stop = graph.add("Reshape", stop, _ints(1))
     tokens = graph.add("Slice", "tokens", _ints(0), stop, _ints(1))  # (N, l)
     x = graph.add("Gather", w["token_embedding.weight"], tokens, axis=0)  # (N, l, W)
     x = graph.add("Add", x, graph.add("Slice", w["positional_embedding"], _ints(0), stop, _ints(0)))
-    mask = np.triu(np.full((length, length), -np.inf, np.float32), 1)
-    mask = graph.add("Slice", graph.add("Slice", mask, _ints(0), stop, _ints(0)), _ints(0), stop, _ints(1))  # (l, l)
+    causal = np.triu(np.full((length, length), -np.inf, np.float32), 1)
+    mask = graph.add("Slice", graph.add("Slice", causal, _ints(0), stop, _ints(0)), _ints(0), stop, _ints(1))  # (l, l)
     for layer in range(tower.layers):
         x = graph.block(x, f"transformer.resblocks.{layer}.", mask)
     places = graph.add("Expand", graph.add("Unsqueeze", ends, _ints(1, 2)), _ints(1, 1, tower.width))
-    x = graph.add("Gather", graph.add("GatherElements", x, places, axis=1), np.int64(0), axis=1)  # (N, W)
+    x = graph.add("Gather", graph.add("GatherElements", x, places, axis=1), np.array(0), axis=1)  # (N, W)
     graph.add("MatMul", graph.norm(x, "ln_final"), w["text_projection"], result="embedding")
     graph.save(path, "tokens", TensorProto.INT64, [length], largest)
 

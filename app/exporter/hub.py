@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import hf_hub_download, metadata_load
+from huggingface_hub import constants, hf_hub_download, metadata_load
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
@@ -24,6 +24,7 @@ from huggingface_hub.errors import (
 from tqdm import tqdm
 
 from app.errors import ExportError
+from app.exporter.quiet import quiet
 from app.model.bundle import sha256_of
 
 PREFIX = "hf:"
@@ -115,8 +116,10 @@ def _fetch(repo: str, file: str, revision: str | None, say: Say) -> Path:
     class Progress(_Progress):
         told = staticmethod(say)
 
+    constants.HF_HUB_DISABLE_TELEMETRY = True  # else the hub is told what is installed and what runs it
     try:
-        return Path(hf_hub_download(repo, file, revision=revision, tqdm_class=Progress, library_name="larder"))
+        with quiet():
+            return Path(hf_hub_download(repo, file, revision=revision, tqdm_class=Progress, library_name="larder"))
     except GatedRepoError as error:
         raise ExportError(f"{repo} asks for its terms to be accepted on the hub, and HF_TOKEN to be set") from error
     except RepositoryNotFoundError as error:
@@ -133,7 +136,7 @@ def _fetch(repo: str, file: str, revision: str | None, say: Say) -> Path:
         raise ExportError(f"{file} of {repo} cannot be downloaded, try again: {_line(error)}") from error
 
 
-class _Progress(tqdm):  # type: ignore[type-arg]
+class _Progress(tqdm):  # type: ignore[misc]
     """Says each tenth of a long download in a line, where a bar would fill a log."""
 
     told: Callable[[str], None]

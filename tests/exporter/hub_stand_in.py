@@ -4,9 +4,16 @@ import hashlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@lru_cache
+def _checksum(kind: str, data: bytes) -> str:
+    """Computed once: of half a gigabyte it takes longer than clients wait."""
+    return hashlib.new(kind, data).hexdigest()
 
 
 class StandIn:
@@ -70,10 +77,10 @@ class _Handler(BaseHTTPRequestHandler):
         if hub.status != 200 or repo != hub.repo or name not in hub.files:
             missing = "RepoNotFound" if repo != hub.repo else "EntryNotFound"
             return self._refuse(404, missing) if hub.status == 200 else self._refuse(hub.status, hub.error)
-        data, etag = hub.files[name], hashlib.sha1(hub.files[name]).hexdigest()
+        data, etag = hub.files[name], _checksum("sha1", hub.files[name])
         headers = {"X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
         if large := name.endswith(".safetensors"):
-            etag = hashlib.sha256(data).hexdigest()
+            etag = _checksum("sha256", data)
             data = hub.sent or data
             headers |= {"X-Linked-Etag": f'"{etag}"', "X-Linked-Size": str(hub.said_size or len(data))}
         start = int(range_.removeprefix("bytes=").rstrip("-")) if range_ else 0
