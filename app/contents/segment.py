@@ -19,7 +19,7 @@ from app.model.engines import Floats
 CHUNK = 50_000  # vectors
 CALIBRATION_QUERIES, NEIGHBOURS = 100, 10
 TARGET_RECALL = 0.995
-TEXT_LISTS = 1.5  # times the square root of all lists; 1 finds 98.9 % of what texts look for, see the decisions
+TEXT_LISTS = 2  # times the square root of all lists, which texts that look for rare things need: see the decisions
 MIN_CANDIDATES = 20  # alive vectors compared for each result, at least
 DEVIATIONS = 4.25  # by which a vector's score may exceed its centroid's before a search would miss it
 SPREAD_SAMPLE = 50_000  # vectors
