@@ -1,6 +1,7 @@
 """Ranking: fast code against slow obvious code, and the confidence rule."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.model.encoder import unit
-from app.recognition.zero_shot import best_indices, is_known, rank, softmax
+from app.recognition.labels import Label
+from app.recognition.vocabulary import LabelSet
+from app.recognition.zero_shot import (
+    Ranking,
+    Recogniser,
+    Recognition,
+    best_indices,
+    is_known,
+    is_known_by_words,
+    log_sum_exp,
+    rank,
+    softmax,
+)
 
 
 def vectors(count: int, seed: int = 0) -> np.ndarray:
@@ -103,3 +116,51 @@ def test_the_partial_sort_is_the_first_part_of_a_stable_one(values, k):
     """However many labels are tied, and wherever k cuts through them."""
     cosines = np.float32(values)
     assert best_indices(cosines, k).tolist() == np.argsort(-cosines, kind="stable")[:k].tolist()
+
+
+def test_the_logarithm_of_a_sum_is_numpys():
+    """Along the last axis, for one row as for several, and for terms that would overflow."""
+    rows = np.float32([[1, 2, 3], [1000, 999, -1000], [-5, -5, -5]])
+    assert log_sum_exp(rows) == pytest.approx(np.logaddexp.reduce(rows.astype(np.float64), axis=1))
+    assert [float(log_sum_exp(row)) for row in rows] == pytest.approx(log_sum_exp(rows).tolist())
+
+
+def test_without_a_margin_the_labels_must_outweigh_the_background():
+    """Known is what the labels take more than half of, in a softmax over them and the background."""
+    picture, prototypes, background = vectors(1, 9)[0], vectors(8), vectors(5, 3)
+    powers, others = (np.exp(20 * (rows @ picture).astype(np.float64)).sum() for rows in (prototypes, background))
+    evidence = rank(picture, prototypes, logit_scale=20, top_k=1, threshold=0.8).evidence
+    assert is_known_by_words(picture, evidence, background, 20) == (powers > others)
+    assert is_known_by_words(picture, math.log(others) + 1e-3, background, 20)
+    assert not is_known_by_words(picture, math.log(others) - 1e-3, background, 20)
+    assert is_known_by_words(picture, evidence, background[:0], 20)
+
+
+@pytest.mark.parametrize("confident", [True, False])
+@pytest.mark.parametrize("known", [True, False, None])
+@pytest.mark.parametrize("unknown_counts", [True, False])
+def test_sure_is_confident_and_not_unknown(confident, known, unknown_counts):
+    """What is unknown may be acted upon only where that is allowed, and the reason against it is told."""
+    ranking = Ranking([1, 0], [0.5, 0.4], [0.6, 0.4], [0.6, 0.4], confident, best_named=0.5, evidence=1.0)
+    answer = Recognition([Label("rice"), Label("tea")], ranking, known, 2, unknown_counts)
+    assert answer.item == "rice"
+    assert answer.sure == (confident and (unknown_counts or known is not False))
+    expected = "" if answer.sure else "not confident: 0.60 for 'rice'" if not confident else "none of the labels"
+    assert expected in answer.unsure
+    assert bool(answer.unsure) is not answer.sure
+
+
+def test_each_rule_of_known_is_the_recognisers():
+    """With a calibrated margin the best label must lead by it; without one the labels must outweigh the rivals."""
+    picture, prototypes, rivals = vectors(1, 9)[0], vectors(8), vectors(5, 3)
+    labels = LabelSet(tuple(Label(str(number)) for number in range(8)), prototypes, "1", rivals=rivals)
+
+    def known(margin, rivals=rivals):
+        recogniser = Recogniser(replace(labels, rivals=rivals), 20.0, margin)
+        return recogniser.recognise(picture, top_k=1, threshold=0.8).known
+
+    lead = float((prototypes @ picture).max() - (rivals @ picture).max())
+    assert (known(lead - 1e-3), known(lead + 1e-3)) == (True, False)
+    evidence = rank(picture, prototypes, logit_scale=20, top_k=1, threshold=0.8).evidence
+    assert known(None) == is_known_by_words(picture, evidence, rivals, 20)
+    assert known(0.1, rivals=None) is None
