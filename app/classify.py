@@ -50,7 +50,7 @@ def classify(settings: Settings, pictures: Sequence[str], labels: str | None, to
 def recogniser_for(settings: Settings, model: Model, labels: str | None) -> Recogniser:
     """Return a recogniser for the comma-separated labels, or without them for those that the service would have."""
     if labels is None:
-        vocabulary = open_vocabulary(settings, model, open_pantry(settings))
+        vocabulary = open_vocabulary(settings, model, open_pantry(settings), open_background(settings, model))
         vocabulary.refresh()
         return open_recogniser(settings, model, vocabulary)
     parsed = parse_labels(labels.replace(",", "\n"), settings.max_label_length)

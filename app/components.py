@@ -156,7 +156,7 @@ def open_contents(settings: Settings, model: Model, *, searched: bool = True) ->
     return open_milvus(settings.contents, model.vectors)
 
 
-def open_vocabulary(settings: Settings, model: Model, store: PantryStore) -> Vocabulary:
+def open_vocabulary(settings: Settings, model: Model, store: PantryStore, background: Background) -> Vocabulary:
     """Open the live vocabulary, not encoded yet. Raises InvalidLabels for unusable templates and labels."""
     with naming("LARDER_TEMPLATES"):
         templates = read_templates(settings.templates)
@@ -169,7 +169,7 @@ def open_vocabulary(settings: Settings, model: Model, store: PantryStore) -> Voc
         model.checksum,
         model.alignment,
         text_limits(settings, model).fits,
-        open_background(settings, model),
+        background,
     )
     with naming("LARDER_LABELS"):
         vocabulary.read_file()
@@ -183,9 +183,9 @@ def open_recogniser(settings: Settings, model: Model, labels: Vocabulary | Label
     return Recogniser(labels, model.config.logit_scale, known_margin, temperature, settings.update_unknown)
 
 
-def open_classifier(settings: Settings, model: Model) -> Classifier:
-    """Open the classifier among labels of requests; encodes the background prompts."""
-    background, calibration = open_background(settings, model), model.config.calibration
+def open_classifier(model: Model, background: Background) -> Classifier:
+    """Open the classifier among labels of requests."""
+    calibration = model.config.calibration
     label_cosine, known_margin = (calibration.label_cosine, calibration.known_margin) if calibration else (None, None)
     return Classifier(background, model.config.logit_scale, label_cosine, known_margin)
 
@@ -236,7 +236,8 @@ def open_components(settings: Settings, model: Model | None = None, store: Pantr
     """Open the components that the settings name, except a model or store that is given. Raises what opening raises."""
     model = model or open_model(settings)
     store = store or open_pantry(settings)
-    vocabulary = open_vocabulary(settings, model, store)
+    background = open_background(settings, model)
+    vocabulary = open_vocabulary(settings, model, store, background)
     recogniser = open_recogniser(settings, model, vocabulary)
-    classifier = open_classifier(settings, model)
+    classifier = open_classifier(model, background)
     return Components(model, store, vocabulary, recogniser, classifier, open_contents(settings, model))
