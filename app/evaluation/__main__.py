@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     add_confidence(add("confidence", "measure the calibration of a bundle, and `known`; writes nothing"))
     calibrate = add("calibrate", "fit the temperature and the margin of `known`, and write them into the bundle")
     add_confidence(calibrate)
-    for value in ("temperature", "known-margin", "label-cosine"):
+    for value in ("known-margin", "label-cosine"):
         calibrate.add_argument(f"--{value}", type=float, metavar="X", help=f"write this {value} instead of fitting one")
     add_things(add("things", "measure names and `known` on photographs of everyday things"))
     add_likeness(add("likeness", "fit how pictures are compared with examples, and write it into the bundle"))

@@ -48,7 +48,7 @@ def run(options: argparse.Namespace, data: Path) -> int:
     found = gather(model, spoken, labelled, others)
     columns = {"now" if not writing else "before": judge(found, now)}
     if writing:
-        chosen = {name: getattr(options, name) for name in ("temperature", "known_margin", "label_cosine")}
+        chosen = {"known_margin": options.known_margin, "label_cosine": options.label_cosine}
         told = {name: value for name, value in chosen.items() if value is not None}
         if not options.others:  # drawn pictures alone are no measure of what is not a label: words do better
             told.setdefault("known_margin", now.known_margin if now else None)

@@ -3,20 +3,23 @@
 A box is (left, top, right, bottom) in pixels of the upright picture; right and bottom are exclusive.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from app.errors import InvalidRequest
+from app.model.engines import Floats
 from app.recognition.zero_shot import Recognition
 
 Box = tuple[int, int, int, int]
 
 LEVELS = (1, 2, 3)  # tiles along the picture's shorter side
 MAX_TILES = 64
-MAX_OVERLAP = 0.1  # of the smaller of two boxes, up to which they may show two things; chosen by `evaluation several`
+SAME, DIFFERENT = 0.1, 0.51  # of the smaller of two boxes, up to which they may show two equal, two different things
+INSIDE = 0.7  # of a smaller box, from which on it is in a larger one
+SEVERAL = 2  # other things in a box, from which on it shows none of its own
+LEAST_SCORE = 0.5  # chosen, as these all, by `python -m app.evaluation several` on val
 
 
 @dataclass(frozen=True)
@@ -79,12 +82,22 @@ def _level(size: tuple[int, int], level: int, most: int) -> list[Box]:
 def non_max_suppression(boxes: Sequence[Box], answers: Sequence[Recognition]) -> list[Found]:
     """Merge the answers for overlapping boxes into a list of items; boxes whose answer is not sure show nothing.
 
-    Of boxes that overlap, whatever they show, the one with the highest score is kept.
+    A box counts by its probability and by how much of what overlaps it agrees: what only one tile sees lies across the
+    border of two things. A box in which smaller ones see several other things shows none of its own. Of boxes that
+    overlap, the one with the highest score is kept; neighbours half a tile apart may show different things.
     """
-    sure = [place for place, answer in enumerate(answers) if answer.sure]
+    if not boxes:
+        return []
+    items, sides = np.array([answer.item for answer in answers]), np.array([box[2] - box[0] for box in boxes])
+    same = items[:, None] == items  # (N, N)
+    over_union, over_smaller = overlaps(boxes)
+    scores = _scores(answers, over_union * same, over_union)  # (N,)
+    shows = np.flatnonzero(scores > LEAST_SCORE)
     kept: list[int] = []
-    for place in sorted(sure, key=lambda place: -_score(boxes[place], answers[place])):
-        if all(intersection_over_min_area(boxes[place], boxes[other]) <= MAX_OVERLAP for other in kept):
+    for place in sorted(shows, key=lambda place: -scores[place] * sides[place]):  # parts of a thing look like the thing
+        inside = shows[(over_smaller[place, shows] > INSIDE) & (sides[shows] < sides[place])]
+        apart = over_smaller[place, kept] <= np.where(same[place, kept], SAME, DIFFERENT)
+        if apart.all() and len({*items[inside]} - {items[place]}) < SEVERAL:
             kept.append(place)
     found: dict[str, Found] = {}
     for place in kept:
@@ -94,21 +107,29 @@ def non_max_suppression(boxes: Sequence[Box], answers: Sequence[Recognition]) ->
     return list(found.values())
 
 
-def _score(box: Box, answer: Recognition) -> float:
-    """The probability, doubled in a box of four times the side: part of a thing may look like the thing."""
-    return answer.ranking.probabilities[0] * math.sqrt(box[2] - box[0])
+def _scores(answers: Sequence[Recognition], agreeing: Floats, overlapping: Floats) -> Floats:
+    """The geometric mean (N,) of a box's probability and of those that it has in the boxes that overlap it.
 
-
-def intersection_over_min_area(one: Box, other: Box) -> float:
-    """The intersection of two boxes as a share of the smaller one.
-
-    >>> intersection_over_min_area((0, 0, 10, 10), (5, 0, 25, 20))
-    0.5
+    The latter are weighed by their IoU (N, N), and 0 where a box does not agree. A box that is not sure scores 0.
     """
-    wide = min(one[2], other[2]) - max(one[0], other[0])
-    high = min(one[3], other[3]) - max(one[1], other[1])
-    smaller = min((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
-    return max(wide, 0) * max(high, 0) / smaller
+    shown = np.array([answer.ranking.probabilities[0] * (answer.known is not False) for answer in answers])
+    sure = np.array([answer.sure for answer in answers])
+    scores: Floats = sure * np.sqrt(shown * (agreeing @ shown) / overlapping.sum(axis=1))
+    return scores
+
+
+def overlaps(boxes: Sequence[Box]) -> tuple[Floats, Floats]:
+    """The intersections of N >= 1 boxes as shares (N, N) of what two cover together (IoU), and of the smaller one.
+
+    >>> [each[0, 1].round(2) for each in overlaps([(0, 0, 10, 10), (5, 0, 25, 20)])]
+    [np.float64(0.11), np.float64(0.5)]
+    """
+    left, top, right, bottom = np.array(boxes, np.float64).T  # (N,) each
+    wide = np.minimum(right, right[:, None]) - np.maximum(left, left[:, None])
+    high = np.minimum(bottom, bottom[:, None]) - np.maximum(top, top[:, None])
+    shared = np.maximum(wide, 0) * np.maximum(high, 0)
+    areas = (right - left) * (bottom - top)
+    return shared / (areas + areas[:, None] - shared), shared / np.minimum(areas, areas[:, None])
 
 
 def _starts(length: int, side: int, count: int) -> list[int]:

@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 from app.errors import InvalidRequest
 from app.recognition.labels import Label
 from app.recognition.regions import (
-    MAX_OVERLAP,
+    DIFFERENT,
+    LEAST_SCORE,
     MAX_TILES,
+    SAME,
     grid,
-    intersection_over_min_area,
     non_max_suppression,
+    overlaps,
     validate_boxes,
 )
 from app.recognition.zero_shot import Ranking, Recognition
@@ -74,13 +76,15 @@ def test_a_box_outside_the_picture_is_named():
 
 @given(st.tuples(*[st.integers(0, 50)] * 4), st.tuples(*[st.integers(0, 50)] * 4))
 def test_overlap_counts_pixels(one, other):
-    """The share of the smaller box is what counting its pixels gives."""
+    """The shares of the union and of the smaller box are what counting their pixels gives."""
     boxes = [(left, top, left + width + 1, top + height + 1) for left, top, width, height in (one, other)]
     masks = np.zeros((2, 102, 102), bool)
     for mask, (left, top, right, bottom) in zip(masks, boxes, strict=True):
         mask[top:bottom, left:right] = True
-    expected = (masks[0] & masks[1]).sum() / min(mask.sum() for mask in masks)
-    assert intersection_over_min_area(*boxes) == pytest.approx(expected)
+    shared = (masks[0] & masks[1]).sum()
+    over_union, over_smaller = overlaps(boxes)
+    assert over_union[0, 1] == pytest.approx(shared / (masks[0] | masks[1]).sum())
+    assert over_smaller[0, 1] == pytest.approx(shared / min(mask.sum() for mask in masks))
 
 
 BOXES = st.tuples(*[st.integers(0, 30)] * 3).map(lambda box: (box[0], box[1], box[0] + 1 + box[2], box[1] + 1 + box[2]))
@@ -93,31 +97,55 @@ def answer(name, probability, sure):
 
 
 @given(st.lists(ANSWERS, max_size=12))
-def test_what_is_kept_overlaps_little_and_what_is_dropped_overlaps_better(drawn):
-    """Every sure box is kept, or overlaps a kept one that scores at least as much; no two kept ones overlap."""
+def test_what_is_kept_is_sure_and_overlaps_little(drawn):
+    """Kept boxes of one item hardly overlap, those of two items by half at most; none of them was unsure."""
     boxes, answers = [box for box, *_ in drawn], [answer(*rest) for _, *rest in drawn]
+    found = non_max_suppression(boxes, answers)
     kept = [
-        (box, name.item, probability)
-        for name in non_max_suppression(boxes, answers)
-        for box, probability in zip(name.boxes, name.probabilities, strict=True)
+        (box, name.item, share) for name in found for box, share in zip(name.boxes, name.probabilities, strict=True)
     ]
-    sure = [(box, name, probability) for box, name, probability, is_sure in drawn if is_sure]
-    assert all(one in sure for one in kept)
-    for place, (box, _, _) in enumerate(kept):
-        assert all(intersection_over_min_area(box, other) <= MAX_OVERLAP for other, _, _ in kept[:place])
+    assert all(one in [(box, *rest) for box, *rest, is_sure in drawn if is_sure] for one in kept)
+    for place, (box, name, _) in enumerate(kept):
+        for other, rival, _ in kept[:place]:
+            assert overlaps([box, other])[1][0, 1] <= (SAME if name == rival else DIFFERENT)
 
-    def score(box, probability):
-        return probability * (box[2] - box[0]) ** 0.5
 
-    for box, name, probability in sure:
-        assert (box, name, probability) in kept or any(
-            intersection_over_min_area(box, other) > MAX_OVERLAP and score(other, better) >= score(box, probability)
-            for other, _, better in kept
-        )
+@given(BOXES, st.floats(0.01, 1), st.booleans())
+def test_a_box_alone_shows_what_it_is_sure_of(box, probability, sure):
+    """Without others, a sure box of a probability above the least score is found, and no other."""
+    found = non_max_suppression([box], [answer("tea", probability, sure)])
+    assert [each.boxes for each in found] == ([[box]] if sure and probability > LEAST_SCORE else [])
+
+
+def merged(*seen):
+    """The items found in boxes (box, name, probability), all of them sure."""
+    found = non_max_suppression([box for box, *_ in seen], [answer(name, share, True) for _, name, share in seen])
+    return {each.item: each.boxes for each in found}
+
+
+def test_of_two_boxes_of_one_thing_the_larger_is_kept():
+    """A part of a thing looks like the thing: it is counted once, with its larger box."""
+    assert merged(((0, 0, 4, 4), "tea", 0.99), ((0, 0, 8, 8), "tea", 0.95)) == {"tea": [(0, 0, 8, 8)]}
+
+
+def test_a_box_of_several_things_shows_none_of_its_own():
+    """Where smaller boxes see two other things in it, they are found in its stead."""
+    parts = ((0, 0, 4, 4), "tea", 0.9), ((4, 0, 8, 4), "salt", 0.9)
+    assert merged(((0, 0, 8, 8), "rice", 1.0), *parts) == {"tea": [parts[0][0]], "salt": [parts[1][0]]}
+
+
+def test_what_overlapping_boxes_disagree_with_is_dropped():
+    """A box across the border of two things, which both neighbours contradict, shows nothing."""
+    across = (4, 0, 12, 8), "salt", 0.6
+    beside = ((0, 0, 8, 8), "tea", 0.9), ((1, 0, 9, 8), "tea", 0.9), ((8, 0, 16, 8), "rice", 0.9)
+    assert merged(across) == {"salt": [across[0]]}
+    assert set(merged(across, *beside)) == {"tea", "rice"}
 
 
 def test_boxes_may_overlap_by_just_the_bound():
-    """A tenth of the smaller one is still two things; a pixel more is one."""
-    answers = [answer("rice", 0.9, True), answer("tea", 0.8, True)]
-    assert len(non_max_suppression([(0, 0, 10, 10), (9, 0, 19, 10)], answers)) == 2
-    assert len(non_max_suppression([(0, 0, 10, 10), (8, 0, 18, 10)], answers)) == 1
+    """A tenth of the smaller one is still two equal things; more is one. Different things may share half."""
+    rice = (0, 0, 10, 10), "rice", 0.9
+    assert len(merged(rice, ((9, 0, 19, 10), "rice", 0.9))["rice"]) == 2
+    assert len(merged(rice, ((8, 0, 18, 10), "rice", 0.9))["rice"]) == 1
+    assert set(merged(rice, ((5, 0, 15, 10), "tea", 0.9))) == {"rice", "tea"}
+    assert set(merged(rice, ((4, 0, 14, 10), "tea", 0.8))) == {"rice"}

@@ -20,15 +20,12 @@ def parser() -> argparse.ArgumentParser:
     tune.add_argument("data", type=Path, metavar="DATA", help="the folder with grocery/ and cifar10/ in it")
     tune.add_argument("--keep", type=Path, default=RUN, metavar="DIR", help="(%(default)s)")
     tune.add_argument("--seed", type=int, default=0, help="same seed, same weights (%(default)s)")
-    tune.add_argument("--with-val", action="store_true", help="learn from val too, once all choices were made on it")
     tune.add_argument("--every", type=float, default=60, metavar="SECONDS", help="between checkpoints (%(default)s)")
     bundle = commands.add_parser("bundle", help="make a bundle of a run and of what app.training.words made of it")
     bundle.add_argument("run", type=Path, metavar="RUN", help="the folder of `train`")
     bundle.add_argument("texts", type=Path, metavar="TEXTS", help="the folder that app.training.words wrote")
     bundle.add_argument("bundle", type=Path, metavar="BUNDLE", help="the folder to write, such as models/larder-small")
     bundle.add_argument("--labels", type=Path, default=Path("labels"), metavar="DIR", help="label files (%(default)s)")
-    about = "of the logits, as a run without val had it; needed where val was learnt from"
-    bundle.add_argument("--scale", type=float, metavar="X", help=about)
     bundle.add_argument("--card", type=Path, metavar="FILE", help="the model card (the one that the bundle has)")
     return top
 
@@ -43,8 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             from app.training.tower.bundle import write_bundle
 
-            card = told.card or told.bundle / "MODEL_CARD.md"
-            write_bundle(told.run, told.texts, told.labels, card, told.bundle, told.scale)
+            write_bundle(told.run, told.texts, told.labels, told.card or told.bundle / "MODEL_CARD.md", told.bundle)
     except LarderError as error:
         print(f"larder: {error}", file=sys.stderr)
         return 2
@@ -58,14 +54,14 @@ def train(told: argparse.Namespace) -> None:
     from app.training.tower.pictures import open_source
     from app.training.tower.train import Trainer, run
 
-    options = TowerOptions(seed=told.seed, val=told.with_val)
+    options = TowerOptions(seed=told.seed)
     saved = told.keep / "options.json"
     if saved.exists() and TowerOptions.load(saved) != options:
         raise TrainingError(f"{told.keep} holds a run with other options: remove it, or take another folder")
     told.keep.mkdir(parents=True, exist_ok=True)
     options.save(saved)
     run(Trainer(options, open_source(told.data, options)), told.keep, told.every)
-    write_features(options, told.keep, told.data)
+    write_features(options.network, told.keep, told.data)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import onnxruntime
 import torch
 from tokenizers import Tokenizer
 
-from app.errors import TrainingError
 from app.images.prepare import ImageForm
 from app.model.bundle import PROBE_PROMPT, Proof, make_proof, open_bundle, probe_pixels, write_config
 from app.model.encoder import Encoder
@@ -35,16 +34,12 @@ KNOWN = 0.75
 START = 20.0  # a scale of the right order, from which the temperature is fitted
 
 
-def write_bundle(run: Path, texts: Path, labels: Path, card: Path, out: Path, scale: float | None = None) -> None:
+def write_bundle(run: Path, texts: Path, labels: Path, card: Path, out: Path) -> None:
     """Write every file but the calibration from a run of the tower and what `app.training.words` made of its features.
 
-    `labels` has the label files as they are served. The scale of the logits is fitted on `val`, unless it is given;
-    raises TrainingError where the run learnt from val and it is not.
+    `labels` has the label files as they are served; the scale of the logits is fitted on the run's `val`.
     """
-    options, space = TowerOptions.load(run / "options.json"), Space.load(texts / "space.npz")
-    if scale is None and options.val:
-        raise TrainingError(f"{run} learnt from val, so no scale can be fitted on it: --scale of a run without val")
-    name = options.network
+    name, space = TowerOptions.load(run / "options.json").network, Space.load(texts / "space.npz")
     served, form = tower(name, run / "checkpoint.pt", Head(space)), image_form(name)
     out.mkdir(parents=True, exist_ok=True)
     write_visual(served, form.size, out / "visual.onnx")
@@ -53,9 +48,8 @@ def write_bundle(run: Path, texts: Path, labels: Path, card: Path, out: Path, sc
     if card != out / "MODEL_CARD.md":
         shutil.copyfile(card, out / "MODEL_CARD.md")
     proof = proof_of(served, form.size, out)
-    write(form, proof, scale or 1.0, out)
-    if scale is None:
-        write(form, proof, fit_scale(run / "features.npz", space, labels, out), out)
+    write(form, proof, 1.0, out)
+    write(form, proof, fit_scale(run / "features.npz", space, labels, out), out)
 
 
 def fit_scale(features: Path, space: Space, labels: Path, folder: Path) -> float:

@@ -18,8 +18,6 @@ from app.model.engines import Floats
 from app.training.runs import read_state
 from app.training.tower.export import Served, write_visual
 from app.training.tower.network import FROZEN, SIZES, Tail, pretrained
-from app.training.tower.options import TowerOptions
-from app.training.tower.pictures import learnt
 
 MEAN, STD = (127 / 255,) * 3, (128 / 255,) * 3  # of every channel, as the pretrained weights want them
 BATCH = 16
@@ -81,15 +79,14 @@ class Eyes:
 EVERYDAY = slice(0, None, 25)  # rows of CIFAR-10's training pictures
 
 
-def write_features(options: TowerOptions, folder: Path, data: Path) -> None:
-    """Write `features.npz` of a finished run: what it sees in what it learnt from, in val and in everyday pictures."""
-    eyes = Eyes(options.network, folder / "checkpoint.pt")
-    seen = {name: eyes.read(data / f"grocery/{name}.parquet") for name in ("train", "val")}
-    parts = [seen[name] for name in learnt(options)]
-    seen["train"] = Labelled(
-        *(np.concatenate(part) for part in zip(*((p.features, p.labels) for p in parts), strict=True))
-    )
-    seen["everyday"] = eyes.read(data / "cifar10/train.parquet", EVERYDAY)
+def write_features(name: str, folder: Path, data: Path) -> None:
+    """Write `features.npz` of a finished run: what it sees in train, val and everyday pictures."""
+    eyes = Eyes(name, folder / "checkpoint.pt")
+    files = {"train": "grocery/train", "val": "grocery/val", "everyday": "cifar10/train"}
+    seen = {
+        split: eyes.read(data / f"{file}.parquet", EVERYDAY if split == "everyday" else slice(None))
+        for split, file in files.items()
+    }
     features = {split: each.features.astype(np.float16) for split, each in seen.items()}
     labels = {f"{split}_labels": each.labels for split, each in seen.items()}
     np.savez(folder / "features.npz", **features, **labels)  # type: ignore[arg-type]

@@ -33,8 +33,6 @@ class TowerOptions:
     network: str = "lite2"
     seed: int = 0
     stages: tuple[Stage, ...] = STAGES
-    val: bool = False
-    """Whether `val` is learnt from too: for the weights that are published, once all choices were made on it."""
     groceries: int = 32  # in a step
     rate: float = 6e-4
     head_rate: float = 1.8e-3

