@@ -9,13 +9,28 @@ from pathlib import Path
 from app import __version__
 from app.errors import InvalidRequest, LarderError
 
+SERVE_SETTINGS = """\
+the settings that most need:
+  LARDER_MODEL     the model: a bundle under models/ or a folder (larder-small)
+  LARDER_LABELS    the label file (labels/pantry.txt)
+  LARDER_HOST      the address to listen on (127.0.0.1); 0.0.0.0 for other machines
+  LARDER_PORT      the port (8000)
+  LARDER_API_KEYS  keys, with commas between them (none: open to all)
+  LARDER_DATA      the folder of the pantry and of what is stored (data)"""
+
 
 def parser() -> argparse.ArgumentParser:
     """Build the command-line parser."""
     top = argparse.ArgumentParser(prog="python -m app", description="Larder recognises what is in a picture.")
     top.add_argument("--version", action="version", version=__version__)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("serve", help="start the service; docs/settings.md lists its settings, LARDER_ variables")
+    commands.add_parser(
+        "serve",
+        help="start the service",
+        description="Start the service. Its settings are environment variables; docs/settings.md lists all of them.",
+        epilog=SERVE_SETTINGS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     classify = commands.add_parser("classify", help="classify pictures without a server")
     classify.add_argument("pictures", nargs="+", metavar="PICTURE", help="picture files")
     classify.add_argument(

@@ -32,9 +32,13 @@ def frames_of_folder(folder: Path) -> Iterator[tuple[str, Path]]:
 
 def frames_of_camera(number: int) -> Iterator[tuple[str, Any]]:
     """What a camera sees, as RGB arrays (H, W, 3), until it is unplugged."""
-    import cv2  # type: ignore[import-not-found]  # for those who have a camera
-
+    try:
+        import cv2  # type: ignore[import-not-found]  # for those who have a camera
+    except ImportError as error:
+        raise OSError("--camera needs OpenCV: pip install opencv-python") from error
     camera = cv2.VideoCapture(number)
+    if not camera.isOpened():
+        raise OSError(f"camera {number} cannot be opened")
     count = 0
     while True:
         there, frame = camera.read()
@@ -65,7 +69,7 @@ def watch(larder: Larder, frames: Iterator[tuple[str, Any]], agree: int) -> dict
             last.clear()
             continue
         item = sure(found)
-        print(f"{name}: {found.item} {found.similarity_score:.0%}{'' if item else ', not sure'}")
+        print(f"{name}: {found.item} {int(found.top_k_scores[0] * 100)}%{'' if item else ', not sure'}")
         if item and item != counted:
             after = larder.add(item)
             added[item] = added.get(item, 0) + 1

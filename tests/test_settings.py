@@ -1,9 +1,11 @@
 """Settings come from the environment, and a wrong one stops the start with one line."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from app.__main__ import main
 from app.errors import SettingsError
 from app.settings import Settings, _cgroup_quota, available_processors, read_settings
 
@@ -158,3 +160,14 @@ def test_variables_of_others_are_left_alone(name, monkeypatch):
     """The client's, the page's, and those that Kubernetes sets for a service called larder."""
     monkeypatch.setenv(name, "x")
     read_settings()
+
+
+def test_help_of_serve_names_settings_with_their_defaults(capsys):
+    """The settings that `serve --help` names are settings, and have the defaults that it says."""
+    with pytest.raises(SystemExit):
+        main(["serve", "--help"])
+    named = dict(re.findall(r"LARDER_([A-Z_]+) .*?\(([^)]*)\)", capsys.readouterr().out))
+    assert len(named) >= 6
+    for name, default in named.items():
+        field = Settings.model_fields[name.lower()]
+        assert default == str(field.default) or field.default == ()

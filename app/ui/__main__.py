@@ -1,8 +1,10 @@
 """`python -m app.ui`: the page, beside a service of its own where none answers yet; Ctrl-C ends both.
 
-`LARDER_URL` names a service elsewhere; without it, it is the one at `LARDER_PORT` (8000) of this machine.
+`LARDER_URL` names a service elsewhere, `LARDER_API_KEY` its key; without them, it is the one at `LARDER_PORT` (8000) of
+this machine. `STREAMLIT_SERVER_PORT` (8501) is the page's own port.
 """
 
+import argparse
 import os
 import signal
 import socket
@@ -20,6 +22,7 @@ PATIENCE = 30  # seconds for each of the two to end
 
 def main() -> int:
     """Run until Ctrl-C, SIGTERM, or the end of one of the two; returns the exit status."""
+    argparse.ArgumentParser(prog="python -m app.ui", description=__doc__).parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     found = os.environ.get("LARDER_PORT", "")
     port = int(found) if found.isdecimal() else 8000  # in Kubernetes it may be tcp://HOST:PORT of a Service

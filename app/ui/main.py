@@ -25,14 +25,14 @@ def main() -> None:
 
     pages = [
         st.Page(recognise.page, title="Recognise", default=True),
-        st.Page(classify.page, title="Classify", url_path="classify"),
+        st.Page(pantry.page, title="Pantry", url_path="pantry"),
         st.Page(teach.page, title="Teach", url_path="teach"),
         st.Page(search.page, title="Search", url_path="search"),
         st.Page(duplicates.page, title="Duplicates", url_path="duplicates"),
-        st.Page(pantry.page, title="Pantry", url_path="pantry"),
+        st.Page(classify.page, title="Classify", url_path="classify"),
+        st.Page(service.page, title="Service", url_path="service"),
         st.Page(data_set.page, title="Data set", url_path="data-set"),
         st.Page(compare.page, title="Compare", url_path="compare"),
-        st.Page(service.page, title="Service", url_path="service"),
     ]
     page = st.navigation(pages, position="top")
     st.set_page_config(page_title=f"{page.title} · Larder", page_icon=str(root / "samples/banana.jpg"), layout="wide")

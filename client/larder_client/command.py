@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from larder_client.answers import Recognition
+from larder_client.answers import Hit, Recognition
 from larder_client.client import Larder
 from larder_client.errors import LarderError
 
@@ -30,11 +30,11 @@ def parser() -> argparse.ArgumentParser:
     change.add_argument("--add", type=int, metavar="N", help="add N to the pantry when the answer is confident")
     change.add_argument("--remove", type=int, metavar="N", help="remove N from the pantry likewise")
     search = commands.add_parser("search", help="search stored entries by a text or a picture")
-    search.add_argument("text", nargs="?")
+    search.add_argument("text", nargs="?", metavar="TEXT", help="a text, or the path of a picture")
     search.add_argument("--picture", metavar="PICTURE", help="instead of a text")
     search.add_argument("-k", type=int, default=10, metavar="N", help="how many (10)")
     search.add_argument("--min-score", type=float, metavar="COSINE", help="leave out what is less similar")
-    search.add_argument("--collection", metavar="NAME", help="where; everywhere by itself")
+    search.add_argument("--collection", metavar="NAME", help="in this collection alone")
     commands.add_parser("pantry", help="list the pantry")
     for name, what in (("add", "add to an item's count"), ("remove", "take from an item's count")):
         command = commands.add_parser(name, help=what)
@@ -60,8 +60,7 @@ def run(larder: Larder, options: argparse.Namespace) -> int:
     if options.command == "recognise":
         return recognise(larder, options)
     if options.command == "search":
-        where = {"min_score": options.min_score, "collection": options.collection}
-        hits = larder.search(options.text, picture=options.picture, k=options.k, **where)
+        hits = search(larder, options)
         for hit in hits:
             show(hit, f"{hit.score:.3f}  {hit.id}", options.json)
         if not hits:
@@ -82,6 +81,14 @@ def run(larder: Larder, options: argparse.Namespace) -> int:
     return 0
 
 
+def search(larder: Larder, options: argparse.Namespace) -> list[Hit]:
+    """Find entries; a text that is the path of a file stands for the picture in it."""
+    text, picture = options.text, options.picture
+    if text and not picture and os.path.isfile(text):  # noqa: PTH113  Path refuses texts that are too long for a path
+        text, picture = None, text
+    return larder.search(text, picture=picture, k=options.k, min_score=options.min_score, collection=options.collection)
+
+
 def recognise(larder: Larder, options: argparse.Namespace) -> int:
     """Print one line per picture; an error with one does not stop the others."""
     failed = 0
@@ -98,14 +105,26 @@ def recognise(larder: Larder, options: argparse.Namespace) -> int:
 
 
 def sentence(found: Recognition, *, asked: bool = False) -> str:
-    """Format an answer for people; `asked` is whether a change of the pantry was asked for."""
+    """Format an answer for people; `asked` is whether a change of the pantry was asked for.
+
+    The percentage is the score, which the service compares with the threshold of `confident`.
+    """
     sure = "" if found.confident else ", not sure"
     doubt = ", perhaps none of the labels" if found.known is False else ""
     refused = f": {found.pantry_refused}" if found.pantry_refused else ""
     counted = f"; not counted{refused}" if asked else ""
     if found.pantry:
         counted = f"; {found.pantry.count} of it now"
-    return f"{found.item}, {found.similarity_score:.0%}{sure}{doubt}{counted}"
+    return f"{found.item}, {floored(found.top_k_scores[0])}{sure}{doubt}{counted}"
+
+
+def floored(score: float) -> str:
+    """Format a score as a percentage that is never above it: what is not over 0.8 never reads as more.
+
+    >>> floored(0.7999), floored(1.0)
+    ('79%', '100%')
+    """
+    return f"{int(score * 100)}%"
 
 
 def show(answer: Any, line: str, as_json: bool, **more: str) -> None:

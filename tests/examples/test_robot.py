@@ -65,3 +65,12 @@ def test_a_service_that_is_away_is_said_so(tmp_path):
     done = run(tmp_path, "--url", "http://127.0.0.1:9")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "http://127.0.0.1:9 cannot be reached" in done.stderr
+
+
+def test_a_camera_without_opencv_is_said_so(tmp_path):
+    """One line names what to install, or the camera that cannot be opened."""
+    done = run("--camera", "9", "--url", "http://127.0.0.1:9")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "robot: " in done.stderr
+    assert ("pip install opencv-python" in done.stderr) or "camera 9 cannot be opened" in done.stderr
+    assert "Traceback" not in done.stderr

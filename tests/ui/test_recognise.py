@@ -53,11 +53,12 @@ def test_nothing_is_asked_without_a_picture(larder, open_page):
     ids=["confident", "unsure", "unknown"],
 )
 def test_three_verdicts_look_different(larder, open_page, data, kind, words):
-    """Each has a box of its own kind, a word and a sign; none is told by colour alone."""
+    """Each has a box, a word and a sign of its own; how often such answers are right is said of the first alone."""
     page = several(open_page("recognise"), data)
     assert words in said(page)
     [box] = [each for each in getattr(page, kind) if words in each.value]
     assert box.icon.startswith(":material/")
+    assert ("the first is right in" in read(page)) == (kind == "success")
 
 
 def test_the_five_best_have_probability_score_and_cosine(larder, open_page):

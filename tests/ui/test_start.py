@@ -61,3 +61,17 @@ def test_a_service_that_answers_is_left_alone():
         assert commands(None, int(other.url.rpartition(":")[2])) == [PAGE]
     assert commands("http://larder.example", free_port()) == [PAGE]
     assert commands(None, free_port()) == [SERVICE, PAGE]
+
+
+def test_help_starts_nothing():
+    """`--help` says what it does and names its variables; a word that it does not know is an error."""
+
+    def told(word):
+        return subprocess.run(
+            [sys.executable, "-m", "app.ui", word], cwd=ROOT, capture_output=True, text=True, timeout=60
+        )
+
+    helped = told("--help")
+    assert (helped.returncode, helped.stderr) == (0, "")
+    assert all(name in helped.stdout for name in ("LARDER_URL", "LARDER_API_KEY", "LARDER_PORT"))
+    assert told("--prot").returncode == 2

@@ -38,7 +38,8 @@ def ranking(found: Recognition) -> None:
     scores = [percent(score) for score in found.top_k_scores]
     others = {"Score": scores, "Cosine": decimals(found.top_k_cosines)}
     bars("Label", found.top_k_items, found.top_k_probabilities, others)
-    right = None if found.known is False else found.calibrated_probability  # it was fitted on known pictures
+    sure = found.confident and found.known is not False  # beside "unsure" a high figure would contradict it
+    right = found.calibrated_probability if sure else None
     st.caption(
         ("" if right is None else f"By the model's calibration the first is right in {percent(right)} of such cases. ")
         + f"Probability: a softmax over all {found.label_count} labels. Score: the same among these {len(scores)} "
