@@ -55,7 +55,7 @@ def add_bulk(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     classify = actions.add_parser("classify", help="write each picture's labels to files in a folder")
     classify.add_argument("--out", type=Path, required=True, metavar="DIR", help="the output folder")
     classify.add_argument(
-        "--format", choices=["parquet", "jsonl"], default="parquet", help="the output format (parquet)"
+        "--format", choices=["csv", "jsonl", "parquet"], default="csv", help="the output format (csv)"
     )
     classify.add_argument(
         "--labels", metavar="A,B,C", help="the labels; by default those of the label file and the pantry"

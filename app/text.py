@@ -17,6 +17,7 @@ _SHAPING = re.compile(
 _BLANK = re.compile(  # invisible, though `str.isprintable` takes them for printable
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
+_FORMULA = re.compile(r"'*[=+\-@\t\r＝＋－＠]")  # full-width too; apostrophes before them, so that each text comes back
 _MAX_ENTITY_DEPTH = 8  # entities of entities: ftfy resolves a level with each pass over the text
 _NAMES_KEPT = 32_768  # normalised names in memory: at most some 50 MB
 
@@ -91,3 +92,17 @@ def first_invisible(name: str) -> str | None:
     """
     plain = _SHAPING.sub("", name)
     return next((char for char in plain if not char.isprintable() or _BLANK.match(char)), None)
+
+
+def csv_cell(text: str) -> str:
+    """The text of a cell that no spreadsheet takes for a formula.
+
+    >>> csv_cell("=1+1"), csv_cell("rice")
+    ("'=1+1", 'rice')
+    """
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def from_csv_cell(cell: str) -> str:
+    """The inverse of `csv_cell`; other cells stay as they are."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

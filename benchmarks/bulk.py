@@ -45,7 +45,7 @@ def bulk(settings: Settings, model: Model, source: Path, out: Path) -> float:
     """Pictures a second of `bulk classify`, from the files to the parquet, without the start of the process."""
     begun = time.perf_counter()
     sink = Answers(out, "parquet", recogniser_for(settings, model, None), 5, {})
-    embedded = Worker(settings, model, str(source), set()).embed(find_units(open_files(str(source))))
+    embedded = Worker(settings, model, str(source), set()).embed(find_units(open_files(str(source)))[0])
     good, _ = drain(embedded, sink, io.StringIO(), 1000)
     return good / (time.perf_counter() - begun)
 

@@ -33,6 +33,8 @@ class Embedded:
     """The picture itself, where it is to be kept."""
     file: FileFacts | None = None
     """What is known of its file."""
+    thumbnail: bytes | None = None
+    """A small JPEG of it."""
     unread: bool = False
     """Whether the source failed, rather than the picture."""
 

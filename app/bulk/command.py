@@ -46,7 +46,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     if options.action == "index" and not 0 < len(options.collection) <= MAX_ID:
         raise InvalidRequest(f"--collection: {len(options.collection)} characters were found; it has 1 to {MAX_ID}")
     begun = time.monotonic()
-    units = find_units(open_files(options.source))
+    units, others = find_units(open_files(options.source))
     model = open_model(settings)
     sink, report = {"classify": _answers, "index": _index}[options.action](settings, model, options)
     ids = [id_ for unit in units for id_ in unit.ids()]
@@ -55,7 +55,13 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
         embedded = _embed(settings, model, options, units, done)
         bar = tqdm(embedded, total=len(ids) - len(done), unit="picture", disable=not sys.stderr.isatty())
         good, bad = drain(bar, sink, file, options.part)
-    facts = {"good": good, "bad": bad, "done_before": len(done), "seconds": round(time.monotonic() - begun, 1)}
+    facts = {
+        "good": good,
+        "bad": bad,
+        "others": others,
+        "done_before": len(done),
+        "seconds": round(time.monotonic() - begun, 1),
+    }
     _tell(facts, report, options)
     return int(bad > 0)
 
@@ -96,13 +102,13 @@ def _groups(embedded: Iterable[Embedded], part: int) -> Iterator[list[Embedded]]
 def _embed(
     settings: Settings, model: Model, options: argparse.Namespace, units: list[Unit], done: set[str]
 ) -> Iterator[Embedded]:
-    """On this machine, or on a cluster; originals are kept where contents are, and asked for."""
-    keep = options.action == "index" and settings.keep_pictures
+    """On this machine, or on a cluster."""
+    entries = options.action == "index"
     if options.ray is None:
-        return Worker(settings, model, options.source, done, keep).embed(units)
+        return Worker(settings, model, options.source, done, entries).embed(units)
     from app.bulk import ray
 
-    return ray.embed(options.ray, settings, options.source, units, done, keep)
+    return ray.embed(options.ray, settings, options.source, units, done, entries)
 
 
 def _answers(settings: Settings, model: Model, options: argparse.Namespace) -> tuple[Sink, Path]:
@@ -132,5 +138,7 @@ def _tell(facts: dict[str, float], report: Path, options: argparse.Namespace) ->
     rate = facts["good"] / max(facts["seconds"], 0.1)
     before = f"; {facts['done_before']} were there before" if facts["done_before"] else ""
     print(f"{facts['good']} pictures in {facts['seconds']} s, {rate:.0f} a second{before}")
+    if facts["others"]:
+        print(f"{facts['others']} other files were passed over: no pictures by their names")
     if facts["bad"]:
         print(f"{facts['bad']} bad pictures are listed in {report}")

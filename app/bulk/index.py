@@ -62,7 +62,8 @@ class Index:
                 f"the collection {there.collection}: choose another --collection, or delete that entry"
             )
         metadata = {"path": picture.path, "source": self._source}
-        entry = Content(entry_id, "image", None, self._collection, metadata, None, picture.data or None, picture.file)
+        kept = picture.thumbnail, picture.data or None, picture.file
+        entry = Content(entry_id, "image", None, self._collection, metadata, *kept)
         self._store.put(entry, vector)
         self._remove_predecessor(picture, vector)
         return ""

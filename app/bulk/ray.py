@@ -16,6 +16,7 @@ from app.bulk import Embedded
 from app.bulk.sources import Unit
 from app.bulk.work import Worker
 from app.components import open_model
+from app.contents import FileFacts
 from app.errors import InvalidRequest
 from app.settings import Settings
 
@@ -23,7 +24,7 @@ _FILES = 64  # picture files that an actor is given at once; of parquet it is gi
 
 
 def embed(
-    address: str, settings: Settings, source: str, units: Sequence[Unit], done: set[str], keep: bool
+    address: str, settings: Settings, source: str, units: Sequence[Unit], done: set[str], entries: bool
 ) -> Iterator[Embedded]:
     """What `Worker.embed` gives, in any order; raises InvalidRequest when there is no Ray or no cluster."""
     if importlib.util.find_spec("ray") is None:
@@ -39,28 +40,31 @@ def embed(
     most = max(1, int(ray.cluster_resources()["CPU"]) // settings.threads)
     rows = ray.data.from_items([{"units": text} for text in _groups(units)]).map_batches(
         _Actor,
-        fn_constructor_args=(settings, source, done, keep),
+        fn_constructor_args=(settings, source, done, entries),
         batch_size=1,
         num_cpus=settings.threads,
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most),
     )
     for row in rows.iter_rows():
         vector = np.array(row["vector"], np.float32) if len(row["vector"]) else None
-        yield Embedded(row["id"], row["path"], vector, row["reason"], row["data"], row["unread"])
+        file = FileFacts(*json.loads(row["file"])) if row["file"] else None
+        kept = {"data": row["data"], "file": file, "thumbnail": row["thumbnail"] or None}
+        yield Embedded(row["id"], row["path"], vector, row["reason"], unread=row["unread"], **kept)
 
 
 class _Actor:
     """A Worker in a process of its own."""
 
-    def __init__(self, settings: Settings, source: str, done: set[str], keep: bool) -> None:
-        self._worker = Worker(settings, open_model(settings), source, done, keep)
+    def __init__(self, settings: Settings, source: str, done: set[str], entries: bool) -> None:
+        self._worker = Worker(settings, open_model(settings), source, done, entries)
 
     def __call__(self, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
         units = [Unit(**unit) for unit in json.loads(batch["units"][0])]
         for each in self._worker.embed(units):
             vector = np.empty(0, np.float32) if each.vector is None else each.vector
             facts = {name: [getattr(each, name)] for name in ("id", "path", "reason", "data", "unread")}
-            yield facts | {"vector": [vector.tolist()]}
+            kept = {"file": [json.dumps(each.file) if each.file else ""], "thumbnail": [each.thumbnail or b""]}
+            yield facts | kept | {"vector": [vector.tolist()]}
 
 
 def _groups(units: Sequence[Unit]) -> Iterator[str]:

@@ -1,9 +1,10 @@
-"""Rows in a folder of shards, `part-00000.parquet` or `.jsonl`, each of which is written atomically.
+"""Rows in a folder of shards, `part-00000.csv`, `.jsonl` or `.parquet`, each of which is written atomically.
 
 `run.json` beside them says what the rows were made with, and a run that would make other rows is refused. `.lock` is
 held by the run that writes.
 """
 
+import csv
 import fcntl
 import importlib.util
 import json
@@ -13,10 +14,12 @@ from typing import IO, Any, Literal
 
 from app.atomic import atomic_write
 from app.errors import InvalidRequest
+from app.text import csv_cell, from_csv_cell
 
-Form = Literal["parquet", "jsonl"]
+Form = Literal["csv", "jsonl", "parquet"]
 Row = Mapping[str, Any]
 LOCK = ".lock"
+csv.field_size_limit(2**31 - 1)  # a cell may have a thousand labels
 
 
 class ShardWriter:
@@ -25,7 +28,7 @@ class ShardWriter:
     def __init__(self, folder: Path, form: Form, made_with: Mapping[str, Any]) -> None:
         """Raises InvalidRequest for a folder that holds something else, is in use, or cannot be written."""
         if form == "parquet" and importlib.util.find_spec("pyarrow") is None:
-            raise InvalidRequest("parquet needs pyarrow: pip install -r requirements-bulk.txt, or take --format jsonl")
+            raise InvalidRequest("parquet needs pyarrow: pip install -r requirements-bulk.txt, or take --format csv")
         self._folder = folder
         self._form = form
         self._lock = self._open()
@@ -45,10 +48,7 @@ class ShardWriter:
     def write(self, rows: Sequence[Row]) -> None:
         """Write one more shard; raises InvalidRequest when it cannot be written."""
         with atomic_write(self._folder / f"part-{self._next:05}.{self._form}") as path:
-            if self._form == "parquet":
-                _write_parquet(path, rows)
-            else:
-                path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+            {"csv": _write_csv, "jsonl": _write_jsonl, "parquet": _write_parquet}[self._form](path, rows)
         self._next += 1
 
     def close(self) -> None:
@@ -99,12 +99,41 @@ class ShardWriter:
             if self._form == "jsonl":
                 lines = path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
                 return [json.loads(line)["id"] for line in lines]
+            if self._form == "csv":
+                with path.open(encoding="utf-8-sig", newline="") as file:
+                    reader = csv.reader(file)
+                    place = next(reader, []).index("id")
+                    return [from_csv_cell(row[place]) for row in reader]
             import pyarrow.parquet as pq
 
             ids: list[str] = pq.read_table(path, columns=["id"])["id"].to_pylist()
             return ids
-        except (OSError, ValueError, TypeError, LookupError) as error:  # pyarrow's errors are among these
+        except (OSError, ValueError, TypeError, LookupError, csv.Error) as error:  # pyarrow's errors are among these
             raise InvalidRequest(f"{path} cannot be read ({error}): delete it, and its rows are made again") from error
+
+
+def _write_csv(path: Path, rows: Sequence[Row]) -> None:
+    """Write a heading and a line for each row; the byte order mark tells Excel that it is UTF-8."""
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(rows[0] if rows else [])
+        for row in rows:
+            writer.writerow([_cell(value) for value in row.values()])
+
+
+def _cell(value: Any) -> str:
+    """Return a cell's text: JSON of what is no text.
+
+    >>> [_cell(value) for value in ("a", None, True, 0.5, ["a", "ü"])]
+    ['a', '', 'true', '0.5', '["a", "ü"]']
+    """
+    if value is None or isinstance(value, str):
+        return csv_cell(value or "")
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _write_jsonl(path: Path, rows: Sequence[Row]) -> None:
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 
 def _write_parquet(path: Path, rows: Sequence[Row]) -> None:

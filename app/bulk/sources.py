@@ -1,6 +1,7 @@
 """Find the pictures in files: a picture file is one, and so is each row of a parquet file as Hugging Face writes it.
 
-Such a file has a column `image`, a struct of `bytes` and `path`. A file that is neither is a bad picture, not an error.
+Such a file has a column `image`, a struct of `bytes` and `path`. A file whose name says that it is something else, a
+text or a film, is passed over; any other file that is neither is a bad picture, not an error.
 """
 
 import importlib.util
@@ -8,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
+from mimetypes import MimeTypes
+from pathlib import PurePosixPath
 from typing import Any
 
 from app.bulk import Picture
@@ -16,6 +19,8 @@ from app.errors import InvalidImage, InvalidRequest, SourceError
 
 _ROWS = 64  # of a parquet file in memory at once, fewer where they are large
 _ROWS_BYTES = 16 * 1024 * 1024
+_BESIDE = {".xmp", ".aae", ".db", ".ini"}  # what photo programs, telephones and Windows put beside pictures
+_KINDS = MimeTypes().types_map[True]  # of Python's own list, whatever the machine has in /etc
 _BUFFER = 4 * 1024 * 1024  # bytes; without it a row group's whole column is read at once
 
 
@@ -39,15 +44,38 @@ class Unit:
         return [f"{_text(self.name)}:{number}" for number in range(self.first, self.first + self.rows)]
 
 
-def find_units(files: Files) -> list[Unit]:
-    """Find all units, in a stable order; raises InvalidRequest for no unit, or where pyarrow is missing."""
+def find_units(files: Files) -> tuple[list[Unit], int]:
+    """Find all units, in a stable order, and count the files that are none by their names.
+
+    Raises InvalidRequest for no unit, or where pyarrow is missing.
+    """
     units: list[Unit] = []
+    others = 0
     for name, size in files.list():
-        if not name.lower().endswith(".xmp"):  # a sidecar, which is no picture
-            units += _groups(files, name) if name.endswith(".parquet") else [Unit(name, size=size)]
+        if name.endswith(".parquet"):
+            units += _groups(files, name)
+        elif may_be_picture(name):
+            units.append(Unit(name, size=size))
+        else:
+            others += 1
     if not units:
-        raise InvalidRequest("there is no file in the source")
-    return units
+        raise InvalidRequest(
+            f"there is no picture in the source, and {others} other files"
+            if others
+            else "there is no file in the source"
+        )
+    return units, others
+
+
+def may_be_picture(name: str) -> bool:
+    """Whether a file's name leaves it open that it is a picture; its bytes decide then.
+
+    >>> [may_be_picture(name) for name in ("a.jpg", "scan", "a.tif", "Thumbs.db", "notes.txt", "a.jpg.xmp", "a.mov")]
+    [True, True, True, False, False, False, False]
+    """
+    ending = PurePosixPath(name).suffix.lower()
+    kind = _KINDS.get(ending, "image/unknown")
+    return kind.startswith("image/") and ending not in _BESIDE
 
 
 def read_pictures(files: Files, unit: Unit, max_bytes: int) -> Iterator[Picture]:

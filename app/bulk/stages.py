@@ -10,41 +10,39 @@ from app.contents import FileFacts
 from app.errors import LarderError, SourceError
 from app.model.engines import Floats
 
-Describe = Callable[[bytes, Floats], FileFacts]
 _BATCHES = 4  # in progress; more would only take memory
 _BATCH_BYTES = 32 * 1024 * 1024  # of picture files; a batch of larger ones has fewer
 
 
 @dataclass(frozen=True)
-class _Decoded:
-    """A picture's pixels (3, S, S) with its bytes, where they are kept; or why it has none."""
+class Decoded:
+    """A picture's pixels (3, S, S) with what is to be kept of it; or why it has none."""
 
     pixels: Floats | None = None
     data: bytes = b""
     reason: str = ""
     unread: bool = False
     file: FileFacts | None = None
+    thumbnail: bytes | None = None
 
 
 def embed(
     pictures: Iterable[Picture],
-    decode: Callable[[bytes], Floats],
+    decode: Callable[[bytes], Decoded],
     encode: Callable[[Sequence[Floats]], Floats],
     *,
     threads: int,
     batch: int,
-    keep: bool = False,
-    describe: Describe | None = None,
 ) -> Iterator[Embedded]:
     """Yield every picture, in order, with its vector or with the reason why it has none; raises SourceError.
 
-    `decode` turns bytes into a preprocessed picture (3, S, S) in `threads` threads, `encode` up to `batch` of those
-    into unit vectors (N, D) in one. With `keep`, the bytes of good ones go along, and what `describe` makes of them.
+    `decode` turns bytes into a preprocessed picture (3, S, S) and what is kept of it, in `threads` threads, `encode` up
+    to `batch` of those into unit vectors (N, D) in one.
     """
     in_hand: deque[Future[list[Embedded]]] = deque()
     with ThreadPoolExecutor(threads, "decode") as decoding, ThreadPoolExecutor(1, "encode") as encoding:
         for group in _batches(pictures, batch):
-            decoded = [decoding.submit(_decode, picture, decode, keep, describe) for picture in group]
+            decoded = [decoding.submit(_decode, picture, decode) for picture in group]
             names = [(picture.id, picture.path) for picture in group]
             in_hand.append(encoding.submit(_encode, names, decoded, encode))
             if len(in_hand) == _BATCHES:
@@ -65,27 +63,26 @@ def _batches(pictures: Iterable[Picture], most: int) -> Iterator[list[Picture]]:
         yield batch
 
 
-def _decode(picture: Picture, decode: Callable[[bytes], Floats], keep: bool, describe: Describe | None) -> _Decoded:
+def _decode(picture: Picture, decode: Callable[[bytes], Decoded]) -> Decoded:
     try:
         data = picture.read()
     except SourceError:
         raise  # the run's, not this picture's
     except OSError as error:
-        return _Decoded(reason=error.strerror or str(error), unread=True)
+        return Decoded(reason=error.strerror or str(error), unread=True)
     except LarderError as error:
-        return _Decoded(reason=str(error))
+        return Decoded(reason=str(error))
     try:
-        pixels = decode(data)
-        return _Decoded(pixels, data if keep else b"", file=describe(data, pixels) if describe else None)
+        return decode(data)
     except LarderError as error:
-        return _Decoded(reason=str(error))
+        return Decoded(reason=str(error))
     except Exception as error:  # whatever a decoder raises for one picture, the others are read
-        return _Decoded(reason=f"{type(error).__name__}: {error}")
+        return Decoded(reason=f"{type(error).__name__}: {error}")
 
 
 def _encode(
     names: Sequence[tuple[str, str]],
-    decoded: Sequence[Future[_Decoded]],
+    decoded: Sequence[Future[Decoded]],
     encode: Callable[[Sequence[Floats]], Floats],
 ) -> list[Embedded]:
     results = [future.result() for future in decoded]
@@ -94,6 +91,6 @@ def _encode(
     return [
         Embedded(*name, None, result.reason, unread=result.unread)
         if result.pixels is None
-        else Embedded(*name, next(vectors), data=result.data, file=result.file)
+        else Embedded(*name, next(vectors), data=result.data, file=result.file, thumbnail=result.thumbnail)
         for name, result in zip(names, results, strict=True)
     ]

@@ -6,38 +6,42 @@ from collections.abc import Iterable, Iterator
 from app.bulk import Embedded, Picture
 from app.bulk.files import open_files
 from app.bulk.sources import Unit, read_pictures
-from app.bulk.stages import embed
+from app.bulk.stages import Decoded, embed
 from app.components import Model, open_preparer
 from app.contents import FileFacts
 from app.images.fingerprint import fingerprint
-from app.model.engines import Floats
 from app.settings import Settings
 
 
 class Worker:
-    """A source's pictures through a model, but for those that are `done`; with `keep`, their bytes come along."""
+    """A source's pictures through a model, but for those that are `done`.
 
-    def __init__(self, settings: Settings, model: Model, source: str, done: set[str], keep: bool = False) -> None:
+    With `entries`, what an entry of the contents keeps of a picture comes along.
+    """
+
+    def __init__(self, settings: Settings, model: Model, source: str, done: set[str], entries: bool = False) -> None:
         self._settings = settings
         self._model = model
         self._files = open_files(source)
         self._done = done
-        self._keep = keep
+        self._entries = entries
         self._preparer = open_preparer(settings, model)
 
     def embed(self, units: Iterable[Unit]) -> Iterator[Embedded]:
         """Every picture of the units with its vector, or with the reason why it has none."""
         settings, encode = self._settings, self._model.encoder.pictures
         sizes = {"threads": settings.threads, "batch": settings.max_batch}
-        return embed(self._pictures(units), self.decode, encode, keep=self._keep, describe=self._describe, **sizes)
+        return embed(self._pictures(units), self.decode, encode, **sizes)
 
-    def decode(self, data: bytes) -> Floats:
+    def decode(self, data: bytes) -> Decoded:
         """The bytes of a picture to the model's input (3, S, S); raises InvalidImage and its like."""
-        return self._preparer.pixels(data)
-
-    def _describe(self, data: bytes, pixels: Floats) -> FileFacts:
-        size = self._preparer.read_header(data).picture.size
-        return FileFacts(*size, len(data), time.time(), fingerprint(pixels))
+        header = self._preparer.read_header(data)
+        if not self._entries:
+            return Decoded(self._preparer.pixels(header))
+        size = header.picture.size  # before the decoder draws a smaller one
+        pixels, thumbnail = self._preparer.pixels_and_thumbnail(header)
+        facts = FileFacts(*size, len(data), time.time(), fingerprint(pixels))
+        return Decoded(pixels, data if self._settings.keep_pictures else b"", file=facts, thumbnail=thumbnail)
 
     def _pictures(self, units: Iterable[Unit]) -> Iterator[Picture]:
         for unit in units:

@@ -21,12 +21,10 @@ from tqdm import tqdm
 from app.atomic import atomic_write
 from app.errors import InvalidRequest, NotFound, StoreUnavailable
 from app.pantry import MAX_COUNT, PantryStore, item_name
+from app.text import csv_cell, from_csv_cell
 
 AT_A_TIME = 16
 Form = Literal["csv", "jsonl"]
-_FORMULA = re.compile(
-    r"'*[=+\-@\t\r＝＋－＠]"
-)  # full-width signs too; any apostrophes before them, so that each name comes back
 
 
 @dataclass(frozen=True)
@@ -109,20 +107,6 @@ def export_items(store: PantryStore, path: Path | None, form: Form) -> int:
             else:
                 file.write(json.dumps({"item": item, "count": count}, ensure_ascii=False) + "\n")
     return len(items)
-
-
-def csv_cell(text: str) -> str:
-    """The text of a cell that no spreadsheet takes for a formula.
-
-    >>> csv_cell("=1+1"), csv_cell("rice")
-    ("'=1+1", 'rice')
-    """
-    return f"'{text}" if _FORMULA.match(text) else text
-
-
-def from_csv_cell(cell: str) -> str:
-    """The inverse of `csv_cell`; other cells stay as they are."""
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def import_items(store: PantryStore, lines: Sequence[Line]) -> list[Line]:

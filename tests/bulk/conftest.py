@@ -13,11 +13,19 @@ from tests.fakes import as_bytes, picture
 BROKEN = {
     "cut.png": (as_bytes(picture("red"))[:60], "damaged or truncated"),
     "empty.jpg": (b"", "not a picture"),
-    "notes.txt": (b"no picture", "not a picture"),
+    "scan": (b"no picture", "not a picture"),
     "photo.tif": (as_bytes(picture("red"), "TIFF"), "TIFF pictures are not accepted"),
     "wide.png": (as_bytes(picture("red", (3000, 2))), "at most 5,000 in all"),
     "long.bmp": (as_bytes(picture("red"), "BMP") + b"\0" * 5000, "at most 4,000 are accepted"),
 }
+OTHERS = [
+    "notes.txt",
+    "Thumbs.db",
+    "red/Desktop.ini",
+    "film.MOV",
+    "list.csv",
+    "IMG_1.AAE",
+]  # no pictures by their names
 
 
 @pytest.fixture
@@ -43,6 +51,8 @@ def photos(tmp_path) -> Path:
         path.write_bytes(as_bytes(picture(name.partition("/")[0].removesuffix(".png"))))
     for name, (data, _) in BROKEN.items():
         (tmp_path / "photos" / name).write_bytes(data)
+    for name in OTHERS:
+        (tmp_path / "photos" / name).write_bytes(b"no picture")
     return tmp_path / "photos"
 
 

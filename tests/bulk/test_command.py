@@ -1,5 +1,6 @@
 """`python -m app bulk`: every good picture once, every bad one reported, also after kill -9."""
 
+import csv
 import io
 import json
 import signal
@@ -19,7 +20,7 @@ from app.bulk.command import drain
 from app.bulk.files import LocalFiles
 from app.bulk.shard_writer import ShardWriter
 from app.s3 import S3
-from tests.bulk.conftest import BROKEN, GOOD, write_parquet
+from tests.bulk.conftest import BROKEN, GOOD, OTHERS, write_parquet
 from tests.conftest import wait_until
 from tests.fakes import COLOURS, as_bytes, picture
 
@@ -29,6 +30,9 @@ ROOT = Path(__file__).parents[2]
 def answers(folder: Path = Path("out")) -> list[tuple[str, str]]:
     """The id and label of every row."""
     rows = [row for path in sorted(folder.glob("part-*.parquet")) for row in pq.read_table(path).to_pylist()]
+    for path in sorted(folder.glob("part-*.csv")):
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows += csv.DictReader(file)
     rows += [json.loads(line) for path in folder.glob("part-*.jsonl") for line in path.read_text().split("\n")[:-1]]
     return [(row["id"], row["label"]) for row in rows]
 
@@ -48,12 +52,21 @@ def test_a_folder_of_pictures(home, photos, capsys):
     assert bad.keys() == BROKEN.keys()
     for name, (_, reason) in BROKEN.items():
         assert reason in bad[name]
-    assert "6 bad pictures are listed in out/bad.jsonl" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert f"{len(OTHERS)} other files were passed over" in told
+    assert "6 bad pictures are listed in out/bad.jsonl" in told
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+def test_every_format_has_the_same_answers(home, photos, form):
+    """What is the best label of each picture does not depend on the format."""
+    main(["bulk", "classify", "photos", "--out", "out", "--format", form])
+    assert sorted(answers()) == sorted(GOOD.items())
 
 
 def test_the_same_from_s3(home, photos, bucket):
     """A prefix gives what the folder gives, ids included."""
-    for path in photos.rglob("*.*"):
+    for path in filter(Path.is_file, photos.rglob("*")):
         bucket.put(f"2024/{path.relative_to(photos)}", path.read_bytes())
     assert main(["bulk", "classify", "s3://pictures/2024", "--out", "out"]) == 1
     assert sorted(answers()) == sorted(GOOD.items())
@@ -66,7 +79,7 @@ def test_rows_of_parquet(home, capsys):
     write_parquet(home / "test.parquet", [as_bytes(picture(colour)) for colour in colours])
     assert main(["bulk", "classify", "test.parquet", "--out", "out", "--part", "4", "--json"]) == 0
     assert answers() == [(f"test.parquet:{number}", colour) for number, colour in enumerate(colours)]
-    assert len(list(Path("out").glob("part-*.parquet"))) == 4
+    assert len(list(Path("out").glob("part-*.csv"))) == 4
     summary = json.loads(capsys.readouterr().out)
     assert (summary["good"], summary["bad"], summary["done_before"]) == (15, 0, 0)
 
@@ -117,7 +130,7 @@ def test_kill_9_loses_nothing_and_doubles_nothing(home, monkeypatch):
     for _ in range(3):
         before = len(list(Path("out").glob("part-*")))
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-            wait_until(lambda had=before: len(list(Path("out").glob("part-*.parquet"))) > had)
+            wait_until(lambda had=before: len(list(Path("out").glob("part-*.csv"))) > had)
             process.kill()
         assert process.returncode == -signal.SIGKILL
         assert not Path("out/bad.jsonl").exists()

@@ -1,5 +1,6 @@
 """`python -m app bulk index`: pictures into the contents, each once."""
 
+import io
 import json
 import signal
 import subprocess
@@ -8,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from app.__main__ import main
 from app.components import open_contents, open_model
@@ -36,13 +38,15 @@ def contents(home):
 
 
 def test_pictures_are_found_by_text(photos, contents):
-    """Good pictures are contents with their path, nearest to the text that says what they show; bad ones are listed."""
+    """Good pictures are entries with path and thumbnail, nearest to the text that names them; bad ones are listed."""
     assert main(["bulk", "index", "photos", "--collection", "phone"]) == 1
     assert reasons(REPORT).keys() == BROKEN.keys()
     with contents() as store:
         assert store.count("phone") == store.count() == len(GOOD)
         hits = store.search(contents.text("red"), 4, Where(type="image", collection="phone"))
+        small = store.get(hits[0].id).thumbnail
     assert {hit.id for hit in hits[:2]} == {"phone/red/1.png", "phone/red/2.png"}
+    assert Image.open(io.BytesIO(small)).size == picture("red").size
     assert hits[0].metadata == {"path": hits[0].id.removeprefix("phone/"), "source": str(photos)}
 
 

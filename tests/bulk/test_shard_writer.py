@@ -11,7 +11,7 @@ import pytest
 from app.bulk.shard_writer import ShardWriter
 from app.errors import InvalidRequest
 
-FORMS = pytest.mark.parametrize("form", ["parquet", "jsonl"])
+FORMS = pytest.mark.parametrize("form", ["parquet", "jsonl", "csv"])
 RUN = {"model": "tiny"}
 
 
@@ -37,11 +37,13 @@ def test_rows_are_there_for_the_next_run(tmp_path, form):
 
 
 def test_both_forms_hold_the_same(tmp_path):
-    """A row of parquet is a line of JSON."""
-    for form in ("parquet", "jsonl"):
+    """A row of parquet is a line of JSON, and a line of CSV whose cells are texts or JSON."""
+    for form in ("parquet", "jsonl", "csv"):
         write(tmp_path / form, form, "1", "2")
     lines = (tmp_path / "jsonl/part-00000.jsonl").read_text().split("\n")[:-1]
     assert [json.loads(line) for line in lines] == rows("1", "2")
+    lines = (tmp_path / "csv/part-00000.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert lines[:2] == ["id,probability,known,labels", '1,0.5,,"[""süß"", ""b""]"']
     assert pq.read_table(tmp_path / "parquet/part-00000.parquet").to_pylist() == rows("1", "2")
 
 
@@ -121,6 +123,16 @@ def test_a_folder_with_something_else_is_refused(tmp_path):
 def test_parquet_needs_pyarrow(tmp_path, monkeypatch):
     """Where it is not installed, JSON lines are still there."""
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(InvalidRequest, match="requirements-bulk.txt, or take --format jsonl"):
+    with pytest.raises(InvalidRequest, match="requirements-bulk.txt, or take --format csv"):
         ShardWriter(tmp_path / "out", "parquet", RUN)
     write(tmp_path / "out", "jsonl", "1")
+
+
+def test_csv_has_no_formulas(tmp_path):
+    """A name that a spreadsheet would compute has an apostrophe before it in the file, and none when it comes back."""
+    ids = ["=1+1.jpg", "'=1.jpg", "-a.jpg", "'plain.jpg"]
+    with closing(ShardWriter(tmp_path / "out", "csv", RUN)) as shards:
+        shards.write(rows(*ids))
+        assert shards.ids() == set(ids)
+    written = (tmp_path / "out/part-00000.csv").read_text(encoding="utf-8-sig").splitlines()[1:]
+    assert [line[0] for line in written] == ["'"] * 4

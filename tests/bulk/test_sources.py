@@ -15,7 +15,7 @@ from tests.bulk.conftest import write_parquet
 
 
 def pictures(files, max_bytes=100):
-    return [picture for unit in find_units(files) for picture in read_pictures(files, unit, max_bytes)]
+    return [picture for unit in find_units(files)[0] for picture in read_pictures(files, unit, max_bytes)]
 
 
 def test_a_picture_file_is_a_picture(tmp_path):
@@ -37,7 +37,7 @@ def test_a_row_is_a_picture(tmp_path):
     """Its id is the file's name and the number of the row, over all row groups; its path is what the row says."""
     rows = [b"%d" % number for number in range(10)]
     write_parquet(tmp_path / "test.parquet", rows)
-    units = find_units(LocalFiles(tmp_path))
+    units, _ = find_units(LocalFiles(tmp_path))
     found = pictures(LocalFiles(tmp_path))
     assert [unit.rows for unit in units] == [4, 4, 2]
     assert [id_ for unit in units for id_ in unit.ids()] == [each.id for each in found]
@@ -106,7 +106,7 @@ def test_large_rows_are_read_a_few_at_a_time(tmp_path):
     pq.write_table(pa.table({"image": images}), tmp_path / "test.parquet", write_batch_size=1, use_dictionary=False)
     del images
     files = LocalFiles(tmp_path)
-    (unit,) = find_units(files)
+    (unit,), _ = find_units(files)
     before = pa.total_allocated_bytes()
     most = 0
     for each in read_pictures(files, unit, 10**7):
@@ -162,6 +162,18 @@ def test_nothing_is_an_error(tmp_path):
     """A source without a file is a mistake, not an empty answer."""
     with pytest.raises(InvalidRequest, match="no file in the source"):
         find_units(LocalFiles(tmp_path))
+
+
+def test_what_is_no_picture_by_its_name_is_counted(tmp_path):
+    """Texts, films and what systems leave among pictures are no units; a source of them alone is a mistake."""
+    for name in ("notes.txt", "Thumbs.db", "a.json", "film.mp4"):
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(InvalidRequest, match="no picture in the source, and 4 other files"):
+        find_units(LocalFiles(tmp_path))
+    for name in ("a.jpeg", "b.HEIC", "c.avif", "without ending", "d.tif", "e.unheard-of"):
+        (tmp_path / name).write_bytes(b"x")
+    units, others = find_units(LocalFiles(tmp_path))
+    assert (len(units), others) == (6, 4)
 
 
 def test_parquet_needs_pyarrow(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from app.bulk import Picture
-from app.bulk.stages import embed
+from app.bulk.stages import Decoded, embed
 from app.errors import InvalidImage, SourceError
 from tests.conftest import wait_until
 
@@ -20,8 +20,8 @@ def read(number: int) -> bytes:
     return bytes([number])
 
 
-def decode(data: bytes) -> np.ndarray:
-    return np.full((3, 2, 2), data[0], np.float32)
+def decode(data: bytes) -> Decoded:
+    return Decoded(np.full((3, 2, 2), data[0], np.float32))
 
 
 def encode(pixels) -> np.ndarray:
@@ -40,7 +40,7 @@ def test_the_same_as_one_by_one(count, threads, batch):
     assert [(each.id, each.path) for each in found] == [(str(n), f"path {n}") for n in range(count)]
     for number, each in enumerate(found):
         try:
-            expected = encode([decode(read(number))])[0]
+            expected = encode([decode(read(number)).pixels])[0]
         except InvalidImage as error:
             assert (each.vector, each.reason) == (None, str(error))
         except OSError:

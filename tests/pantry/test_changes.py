@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from app.errors import InvalidRequest, NotFound
 from app.pantry import MAX_COUNT, Item, item_name
 from app.pantry.changes import Change, check_room_for_item
-from app.pantry.transfer import csv_cell, from_csv_cell, read_lines
+from app.pantry.transfer import read_lines
+from app.text import csv_cell, from_csv_cell
 
 COUNTS = st.integers(0, 5) | st.integers(0, MAX_COUNT)
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.text("aß '=+-@＝\t/;\"", max_size=8)

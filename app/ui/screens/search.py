@@ -73,7 +73,11 @@ def card(hit: Hit) -> None:
     except NotFound:
         st.caption("Kept without a thumbnail.")
     st.markdown(f"Cosine **{hit.score:.3f}**")
-    facts = [f"{key}: {value}" for key, value in hit.metadata.items() if not isinstance(value, (dict, list))]
+    facts = [
+        f"{key}: {value}"
+        for key, value in hit.metadata.items()
+        if not isinstance(value, (dict, list)) and str(value) not in hit.id  # a file's name is said once
+    ]
     st.caption(plain(shorten(" · ".join([*facts, hit.id]), LONGEST, placeholder=" …")))
     st.button("More like this", key=f"more {hit.id}", on_click=st.session_state.update, args=({"like": hit.id},))
 
