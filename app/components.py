@@ -33,7 +33,7 @@ from app.recognition.vocabulary import LabelSet, Vocabulary, background_of_words
 from app.recognition.zero_shot import Recogniser
 from app.s3 import S3, SCHEME, parse_place
 from app.serving.pipeline import PROMPTS_KEPT
-from app.settings import Settings
+from app.settings import S3Url, Settings
 from app.threads import bound_threads
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ class Model:
     alignment: ImageAlignment | None = None
     background: Background | None = None
     """What the bundle brings of it; the settings' prompts come on top."""
+    labels: Path | None = None
+    """The bundle's label file, which serves where the settings name none."""
 
     @property
     def name(self) -> str:
@@ -125,6 +127,7 @@ def _model(settings: Settings, source: "Bundle | OpenedOriginal", engine: Engine
         count_tokens=lru_cache(PROMPTS_KEPT)(source.count_tokens),
         alignment=ImageAlignment.load(source.likeness) if source.likeness else None,
         background=Background.load(source.background) if source.background else None,
+        labels=source.labels,
     )
 
 
@@ -161,7 +164,7 @@ def open_vocabulary(settings: Settings, model: Model, store: PantryStore, backgr
     with naming("LARDER_TEMPLATES"):
         templates = read_templates(settings.templates)
     vocabulary = Vocabulary(
-        open_labels(settings.labels),
+        open_labels(label_file(settings, model)),
         templates,
         store,
         model.encoder,
@@ -174,6 +177,11 @@ def open_vocabulary(settings: Settings, model: Model, store: PantryStore, backgr
     with naming("LARDER_LABELS"):
         vocabulary.read_file()
     return vocabulary
+
+
+def label_file(settings: Settings, model: Model) -> S3Url | Path:
+    """Name the label file: the settings' own, else the bundle's, else the default of the settings."""
+    return settings.labels if "labels" in settings.model_fields_set else model.labels or settings.labels
 
 
 def open_recogniser(settings: Settings, model: Model, labels: Vocabulary | LabelSet) -> Recogniser:

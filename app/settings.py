@@ -65,7 +65,7 @@ class Settings(BaseSettings):
     labels: S3Url | Path = Field(
         default=Path("labels/pantry.txt"),
         union_mode="left_to_right",
-        description="the label file, or an `s3://` object",
+        description="the label file, or an `s3://` object; unset, a bundle that has labels of its own takes those",
     )
     templates: Path = Field(default=Path("labels/templates.txt"), description="the prompt templates")
     background: Path = Field(default=Path("labels/background.txt"), description='the prompts that mean "none of these"')

@@ -2,10 +2,12 @@
 
 import pytest
 
-from app.components import open_model
+from app.components import label_file, open_model
 from app.errors import LarderError
 from app.main import create_app
+from app.model.bundle import open_bundle, update_config
 from app.settings import Settings
+from tests.bundles import write_bundle
 from tests.conftest import wait_until
 from tests.fakes import colour_model
 
@@ -42,6 +44,22 @@ def test_a_bundle_that_is_not_there_stops_the_start():
     """The line names the setting and the bundles that there are."""
     with pytest.raises(LarderError, match="^LARDER_MODEL: no model bundle 'huge': .* larder-small"):
         open_model(Settings(model="huge"))
+
+
+def test_a_bundle_may_bring_its_labels(tmp_path, settings):
+    """They serve where the settings name none, and are no part of what names the vectors."""
+    folder = write_bundle(tmp_path / "tiny")
+    before = open_bundle(folder).checksum
+    (folder / "labels.txt").write_text("red\nblue\n")
+    update_config(folder, ["labels.txt"])
+    assert open_bundle(folder).checksum == before
+    named = settings.model_copy(update={"model": str(folder), "engine": "onnxruntime"})
+    model = open_model(named)
+    assert label_file(named, model) == settings.labels
+    assert label_file(Settings(model=str(folder)), model) == folder / "labels.txt"
+    (folder / "labels.txt").write_text("red\n")
+    with pytest.raises(LarderError, match=r"labels\.txt is not the file of this bundle"):
+        open_bundle(folder)
 
 
 def test_labels_that_go_bad_are_one_line_in_the_log(start, settings, capsys):

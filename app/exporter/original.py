@@ -28,6 +28,7 @@ class OpenedOriginal:
     tokenizer: Any
     likeness: None = None
     background: None = None
+    labels: None = None
 
     @property
     def checksum(self) -> str:

@@ -31,6 +31,7 @@ LIKENESS = (
 )
 _EXTERNAL = b"\x0a\x08location\x12"  # protobuf: the key of a tensor's external_data, then the tag of a file's name
 BACKGROUND = "background.npz"  # embeddings of things that pictures may show instead of the labels
+LABELS = "labels.txt"  # the label file of a model that was trained on labels of its own
 PROBE_PROMPT = "a photo of a green apple."
 
 
@@ -114,7 +115,7 @@ class Bundle:
     def checksum(self) -> str:
         """Names the vectors: two bundles with the same checksum give the same ones."""
         config = self.config
-        beside = sorted(config.sha256.keys() - {*FILES, LIKENESS, BACKGROUND})  # weights too large for one file
+        beside = sorted(config.sha256.keys() - {*FILES, LIKENESS, BACKGROUND, LABELS})  # weights too large for one file
         form = [config.sha256[name] for name in (*GRAPHS, *beside)] + [repr(config.image_form)]
         return hashlib.sha256("\n".join(form).encode()).hexdigest()
 
@@ -127,6 +128,11 @@ class Bundle:
     def background(self) -> Path | None:
         """The file with embeddings of things that pictures may show instead of the labels, where it has one."""
         return self.folder / BACKGROUND if BACKGROUND in self.config.sha256 else None
+
+    @property
+    def labels(self) -> Path | None:
+        """The label file of a model that knows no others, where it has one."""
+        return self.folder / LABELS if LABELS in self.config.sha256 else None
 
     def tokenize(self, texts: list[str]) -> npt.NDArray[np.int64]:
         """Texts to token ids (N, L), cut and padded to the context length as the tokenizer file says."""

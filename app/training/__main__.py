@@ -20,9 +20,11 @@ def parser() -> argparse.ArgumentParser:
     test = commands.add_parser("test", help="measure a finished run on other pictures")
     test.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="folder of a finished run")
     test.add_argument("source", type=Path, metavar="SOURCE", help=SOURCE)
-    infer = commands.add_parser("infer", help="print the five best labels of a picture")
+    infer = commands.add_parser("infer", help="print the five best labels of pictures")
     infer.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="folder of a finished run")
-    infer.add_argument("picture", type=Path, metavar="PICTURE", help="a picture file; with --idx, a source as for test")
+    infer.add_argument(
+        "pictures", type=Path, nargs="+", metavar="PICTURE", help="picture files; with --idx, sources as for test"
+    )
     infer.add_argument("--idx", type=int, metavar="N", help="take picture N of the source, counted from 0")
     infer.add_argument("--among", metavar="A,B,C", help="labels to choose from (default: those it was trained on)")
     export = commands.add_parser("export", help="make a model bundle of a finished run")

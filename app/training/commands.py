@@ -19,7 +19,7 @@ from app.training.batches import Batches
 from app.training.data import square
 from app.training.export import write_bundle
 from app.training.options import RECIPES, Options
-from app.training.runs import Journal, open_run
+from app.training.runs import CALIBRATED_FROM, Journal, open_run
 from app.training.sources import LIMITS, read_examples
 from app.training.train import Trainer
 
@@ -50,6 +50,9 @@ def train(told: argparse.Namespace, words: list[str]) -> int:
     trainer.run(batches, journal.after_step)
     command = (earlier["command"] + "\n" + command_line(words, told.source)).strip()
     journal.finish(command, earlier["minutes"])
+    held_out = len(batches.held_out.labels)
+    if held_out < CALIBRATED_FROM:
+        print(f"not calibrated: {held_out} pictures were held out, and it takes {CALIBRATED_FROM}")
     return 0
 
 
@@ -127,33 +130,32 @@ def test_figures(logits: Floats, labels: np.ndarray, names: list[str], temperatu
 
 
 def infer(told: argparse.Namespace) -> int:
-    """The five best labels of a picture, with their calibrated probabilities."""
+    """The five best labels of each picture, with their probabilities; calibrated, where the run is."""
     trained = open_run(told.checkpoint)
     labels = [label.strip() for label in told.among.split(",")] if told.among else trained.labels
-    pixels, name = chosen_picture(told, trained.options.image_size)
-    logits = trained.logits(np.stack([pixels]), labels)[0]
-    chances = softmax(logits[None] / trained.temperature)[0]
-    best = [{"label": labels[place], "probability": float(chances[place])} for place in np.argsort(-logits)[:5]]
-    if told.json:
-        print(json.dumps({"picture": name, "labels": best}))
-    else:
-        print("\n".join([name, *(f"{one['probability']:6.1%}  {one['label']}" for one in best)]))
+    for picture in told.pictures:
+        pixels, name = chosen_picture(told, picture, trained.options.image_size)
+        logits = trained.logits(np.stack([pixels]), labels)[0]
+        chances = softmax(logits[None] / trained.temperature)[0]
+        best = [{"label": labels[place], "probability": float(chances[place])} for place in np.argsort(-logits)[:5]]
+        if told.json:
+            print(json.dumps({"picture": name, "labels": best}))
+        else:
+            print("\n".join([name, *(f"{one['probability']:6.1%}  {one['label']}" for one in best)]))
     return 0
 
 
-def chosen_picture(told: argparse.Namespace, size: int) -> tuple[np.ndarray, str]:
-    """The picture (3, size, size) of a file, or number `--idx` of the source, and what it is."""
+def chosen_picture(told: argparse.Namespace, path: Path, size: int) -> tuple[np.ndarray, str]:
+    """The picture (3, size, size) of a file, or number `--idx` of a source, and what it is."""
     if told.idx is None:
         try:
-            return square(open_picture(told.picture.read_bytes(), LIMITS), size), str(told.picture)
+            return square(open_picture(path.read_bytes(), LIMITS), size), str(path)
         except OSError as error:
-            raise TrainingError(f"{told.picture} cannot be read: {error.strerror}") from error
-    examples = read_examples(told.picture, size, told.classes)
+            raise TrainingError(f"{path} cannot be read: {error.strerror}") from error
+    examples = read_examples(path, size, told.classes)
     pictures = examples.pictures
     if not 0 <= told.idx < len(pictures.labels):
-        raise TrainingError(
-            f"--idx {told.idx} was found; {told.picture} has the pictures 0 to {len(pictures.labels) - 1}"
-        )
+        raise TrainingError(f"--idx {told.idx} was found; {path} has the pictures 0 to {len(pictures.labels) - 1}")
     return pictures.pixels[told.idx], f"picture {told.idx}: {examples.texts[pictures.labels[told.idx]]}"
 
 

@@ -10,11 +10,11 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from app.exporter.graph import write_graph
-from app.model.bundle import Calibration, write_config
+from app.model.bundle import LABELS, Calibration, write_config
 from app.training.augment import MEAN, STD
 from app.training.model import FlipTTA, ImageTower, SmallClip
 from app.training.options import Options
-from app.training.runs import Trained
+from app.training.runs import CALIBRATED_FROM, Trained
 
 LISTED = 20  # labels at most
 CARD = """# {name}
@@ -45,12 +45,11 @@ Prompts are the classifier: "{template}" for every label, and the nearest prompt
 |---|---|
 | pictures | {val[pictures]:,.0f} |
 | top-1 | {val[accuracy]:.2%} |
-| calibration error, 15 bins, fitted here | {val[calibration_error]:.3f} |
-{test}
+{calibration}{test}
 ## Limits
 
 - It knows its labels and little else: other words are read, but mean nothing to it.
-- `known` is not judged: there were no pictures of other things to fit it on.
+- `known` was fitted on no pictures of other things: it is judged by everyday words, which mean little to this model.
 """
 TEST = """
 | test pictures | |
@@ -72,6 +71,7 @@ def write_bundle(trained: Trained, note: str, licence: str, folder: Path) -> Non
     options = trained.options
     export_graphs(trained.model, options, folder)
     trained.tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / LABELS).write_text("\n".join(trained.labels) + "\n", encoding="utf-8")
     (folder / "MODEL_CARD.md").write_text(card(trained, note, licence, folder.name), encoding="utf-8")
     config = {
         "format_version": 1,
@@ -86,7 +86,9 @@ def write_bundle(trained: Trained, note: str, licence: str, folder: Path) -> Non
         "context_length": options.context_length,
         "embedding_size": options.embedding_size,
         "logit_scale": trained.model.scale().item(),
-        "calibration": Calibration(temperature=trained.temperature, known_margin=None, label_cosine=None),
+        "calibration": Calibration(
+            temperature=(trained.scores or {}).get("temperature"), known_margin=None, label_cosine=None
+        ),
         "proof": trained.proof(),
     }
     write_config(folder, config)
@@ -121,8 +123,16 @@ def card(trained: Trained, note: str, licence: str, name: str) -> str:
         count=len(labels), first=":\n" + ", ".join(labels) if len(labels) <= LISTED else "",
         note=fill(note, 119), licence=licence,
         command=trained.command, minutes=trained.minutes, seed=options.seed, template=options.templates[0],
-        val=trained.scores, test=test_tables(trained),
+        val=trained.scores, calibration=calibration_row(trained), test=test_tables(trained),
     )  # fmt: skip
+
+
+def calibration_row(trained: Trained) -> str:
+    """The row of the calibration, or why there is none."""
+    scores = trained.scores or {}
+    if "temperature" in scores:
+        return f"| calibration error, 15 bins, fitted here | {scores['calibration_error']:.3f} |\n"
+    return f"| calibration | none: it takes {CALIBRATED_FROM} pictures held out |\n"
 
 
 def test_tables(trained: Trained) -> str:

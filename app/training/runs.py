@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from app.training.train import Trainer
 
 SCORES = 10  # at least so many in a run
+CALIBRATED_FROM = 100  # pictures held out; fewer are often all answered rightly, which would say that it is always sure
 BATCH = 64  # pictures that are encoded at a time
 
 
@@ -62,7 +63,7 @@ class Trained:
 
     @property
     def temperature(self) -> float:
-        """What divides the logits; 1 where none was fitted yet."""
+        """What divides the logits; 1 where none was fitted."""
         return (self.scores or {}).get("temperature", 1.0)
 
     @property
@@ -78,15 +79,14 @@ class Trained:
         return np.float32(self.model.scale().item()) * (np.concatenate(found) @ prototypes.T)
 
     def score(self, pixels: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-        """Accuracy among all labels on pictures (N, 3, S, S), and the temperature that fits them."""
+        """Accuracy among all labels on pictures (N, 3, S, S); of enough of them, the temperature that fits them."""
         logits = self.logits(pixels, self.labels)
+        scores = {"pictures": len(labels), "accuracy": accuracy(logits, labels)}
+        if len(labels) < CALIBRATED_FROM:
+            return scores
         temperature = fit_temperature(logits, labels)
-        return {
-            "pictures": len(labels),
-            "accuracy": accuracy(logits, labels),
-            "temperature": temperature,
-            "calibration_error": calibration_error(softmax(logits / temperature), labels),
-        }
+        error = calibration_error(softmax(logits / temperature), labels)
+        return scores | {"temperature": temperature, "calibration_error": error}
 
     def proof(self) -> Proof:
         """What the towers answer to the probes of a bundle."""

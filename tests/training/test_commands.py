@@ -37,12 +37,18 @@ def test_from_pictures_to_the_service(words, folder: Path, tmp_path: Path, setti
     assert "Drawn by our own code.\n\nLicence of the weights: Apache-2.0.\n" in card
     assert str(tmp_path) not in card
 
-    changed = {"model": str(bundle), "labels": Path(run) / "labels.txt", "engine": "onnxruntime", "pantry": "none"}
-    with TestClient(create_app(Settings(**{**settings.model_dump(), **changed}))) as client:
+    assert "| calibration | none: it takes 100 pictures held out |" in card
+    assert json.loads((bundle / "config.json").read_text())["calibration"]["temperature"] is None
+
+    changed = {"model": str(bundle), "engine": "onnxruntime", "pantry": "none"}
+    named = settings.model_dump() | changed
+    del named["labels"]  # the bundle has them
+    with TestClient(create_app(Settings(**named))) as client:
         wait_until(lambda: client.get("/").status_code == 200)
         for kind in KINDS:
             answer = client.post("/process-image", json={"image_data": encoded(folder / kind / "0.png")}).json()
-            assert (answer["item"], answer["known"]) == (kind.replace("-", " "), None)
+            assert (answer["item"], answer["known"]) == (kind.replace("-", " "), True)
+            assert (answer["label_count"], answer["calibrated_probability"]) == (len(KINDS), None)
 
 
 def encoded(path: Path) -> str:
@@ -51,7 +57,7 @@ def encoded(path: Path) -> str:
     return base64.b64encode(path.read_bytes()).decode()
 
 
-def test_a_run_leaves_its_options_metrics_and_curves(words, tmp_path: Path):
+def test_a_run_leaves_its_options_metrics_and_curves(words, tmp_path: Path, capsys):
     """What was told, every step, every score, and a picture of them; no checkpoint when it is over."""
     assert main(words()) == 0
     found = {path.name for path in (tmp_path / "run").iterdir()}
@@ -61,7 +67,10 @@ def test_a_run_leaves_its_options_metrics_and_curves(words, tmp_path: Path):
     assert (tmp_path / "run/curves.png").read_bytes().startswith(b"\x89PNG")
     lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines if "scores" in line] == [1, 2, 3]
-    assert json.loads((tmp_path / "run/run.json").read_text())["scores"]["pictures"] == 6
+    scores = json.loads((tmp_path / "run/run.json").read_text())["scores"]
+    assert scores.keys() == {"pictures", "accuracy"}  # too few for a temperature
+    assert scores["pictures"] == 6
+    assert "not calibrated: 6 pictures were held out, and it takes 100" in capsys.readouterr().out
 
 
 def test_captions_of_a_csv_file_stand_as_they_are(words, folder: Path, table: Path, tmp_path: Path, capsys):
@@ -75,6 +84,9 @@ def test_captions_of_a_csv_file_stand_as_they_are(words, folder: Path, table: Pa
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == str(folder / "banana/0.png")
     assert sorted(line.split("  ")[-1] for line in lines[1:]) == ["a heap of figs", "plum"]
+    both = [str(folder / kind / "0.png") for kind in KINDS[:2]]
+    assert main(["infer", str(tmp_path / "run"), *both, "--json"]) == 0
+    assert [json.loads(line)["picture"] for line in capsys.readouterr().out.splitlines()] == both
     for picture, more, message in ((folder / "none.png", [], "cannot be read"), (folder, ["--idx", "24"], "0 to 23")):
         assert main(["infer", str(tmp_path / "run"), str(picture), *more]) == 2
         assert message in capsys.readouterr().err
