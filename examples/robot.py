@@ -20,7 +20,7 @@ from typing import Any
 from larder_client import Larder, LarderError, Recognition, Refused
 
 MOST = 32  # frames that teach
-ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"}
+ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".heic", ".avif"}
 
 
 def frames_of_folder(folder: Path) -> Iterator[tuple[str, Path]]:

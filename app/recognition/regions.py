@@ -94,7 +94,7 @@ def non_max_suppression(boxes: Sequence[Box], answers: Sequence[Recognition]) ->
     scores = _scores(answers, over_union * same, over_union)  # (N,)
     shows = np.flatnonzero(scores > LEAST_SCORE)
     kept: list[int] = []
-    for place in sorted(shows, key=lambda place: -scores[place] * sides[place]):  # parts of a thing look like the thing
+    for place in sorted(shows.tolist(), key=lambda place: -scores[place] * sides[place]):  # parts look like the whole
         inside = shows[(over_smaller[place, shows] > INSIDE) & (sides[shows] < sides[place])]
         apart = over_smaller[place, kept] <= np.where(same[place, kept], SAME, DIFFERENT)
         if apart.all() and len({*items[inside]} - {items[place]}) < SEVERAL:

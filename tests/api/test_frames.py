@@ -57,4 +57,4 @@ def test_frames_are_2_to_16(client, count):
 def test_frames_and_a_picture_are_too_much(client):
     """It is not guessed which was meant."""
     answer = frames(client, "red", "red", image_data=as_base64(picture()))
-    assert (answer.status_code, "not both" in answer.json()["detail"]) == (422, True)
+    assert (answer.status_code, "not several" in answer.json()["detail"]) == (422, True)

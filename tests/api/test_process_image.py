@@ -2,6 +2,7 @@
 
 import base64
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -267,7 +268,7 @@ def test_while_starting_it_is_refused(start, encoder):
     """Before the labels are encoded the answer is 503 and Retry-After."""
     client = start(ready=True)
     service = client.app.state.service
-    service.recogniser._current = lambda: None
+    service.recogniser._labels = SimpleNamespace(current=None)  # as a vocabulary is before its first labels
     response = post(client)
     problem(response, 503, "starting")
     assert response.headers["retry-after"] == "1"

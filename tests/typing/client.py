@@ -11,7 +11,7 @@ from larder_client import (
     Example,
     Found,
     Health,
-    Hit,
+    Hits,
     Item,
     Label,
     Larder,
@@ -48,7 +48,7 @@ def methods(larder: Larder) -> None:
     assert_type(larder.content("id"), Content)
     assert_type(larder.count_contents(), int)
     assert_type(larder.thumbnail("id"), bytes)
-    assert_type(larder.search("milk", k=3, type="image"), list[Hit])
+    assert_type(larder.search("milk", k=3, only="image"), Hits)
     assert_type(larder.url, str)
     with larder as entered:
         assert_type(entered, Larder)
@@ -60,7 +60,7 @@ async def coroutines(larder: AsyncLarder) -> None:
     assert_type(await larder.recognise(b"1", top_k=3), Recognition)
     assert_type(await larder.recognise_shelf(b"1"), list[Found])
     assert_type(await larder.remove("milk"), RemovedItem)
-    assert_type(await larder.search(picture=b"1"), list[Hit])
+    assert_type(await larder.search(picture=b"1"), Hits)
     async with larder as entered:
         assert_type(entered, AsyncLarder)
 

@@ -3,6 +3,7 @@
 import time
 from datetime import datetime
 from textwrap import shorten
+from typing import Literal
 
 import streamlit as st
 from larder_client import Duplicate, DuplicateGroup, DuplicateJob, NotFound
@@ -13,7 +14,11 @@ from app.ui.sentences import plain, said
 LONGEST = 100  # characters of a text or a name on a card
 AT_ONCE = 20  # groups on one page
 POLL_S = 0.5
-DISTANCES = {"The same picture, saved again": "copy", "The same scene": "scene", "Things that are alike": "alike"}
+DISTANCES: dict[str, Literal["copy", "scene", "alike"]] = {
+    "The same picture, saved again": "copy",
+    "The same scene": "scene",
+    "Things that are alike": "alike",
+}
 
 
 def ask() -> None:
