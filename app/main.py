@@ -90,7 +90,7 @@ def create_app(
         telemetry=TELEMETRY | {"tracing": bool(tracing), "exclude": _not_traced},
     )
     recognition = (process_image, classify, openai, hugging_face)
-    for routes in (status, *recognition, pantry, teaching, contents, duplicates, mv_retrieval):
+    for routes in (status, *recognition, pantry, teaching, duplicates, contents, mv_retrieval):
         app.include_router(routes.router)
     failures.add_handlers(app)
     return app
