@@ -75,6 +75,7 @@ def _service(settings: Settings, components: Components, metrics: Metrics, pipel
     model = components.model
     return Service(
         model=model.vectors,
+        scope=model.config.scope,
         pipeline=pipeline,
         image_fetcher=ImageFetcher(
             UrlPolicy(settings.image_urls), max_bytes=settings.max_body, max_bytes_in_hand=settings.max_queue_bytes

@@ -53,6 +53,7 @@ class Service:
     pantry_threads: StoreThreads
     contents_threads: StoreThreads
     feedback_threads: StoreThreads
+    scope: str | None = None
     draining: bool = False
 
     @contextmanager

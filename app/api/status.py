@@ -42,6 +42,11 @@ class Health(BaseModel):
     labels: int
     pantry: PantryHealth
     version: str
+    scope: str | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="what the model knows and what it does not, where its bundle says so",
+    )
 
 
 class LabelEntry(BaseModel):
@@ -109,6 +114,7 @@ def _health(service: Service, phase: Phase, message: str) -> Health:
         labels=0 if phase == "starting" else len(service.recogniser.label_set.labels),
         pantry=PantryHealth(status=pantry.status, age_s=round(pantry.age_s, 1)),
         version=__version__,
+        scope=service.scope,
     )
 
 

@@ -83,6 +83,8 @@ class BundleConfig(BaseModel):
     name: str
     origin: str
     licence: str
+    scope: str | None = None
+    """What it knows and what it does not, in a sentence for people; None where nobody wrote it."""
     image_size: PositiveInt
     resize_mode: Literal["shortest", "longest", "squash"]
     interpolation: Literal["bicubic", "bilinear"]

@@ -78,6 +78,7 @@ def write_bundle(trained: Trained, note: str, licence: str, folder: Path) -> Non
         "name": folder.name,
         "origin": "trained from scratch by `python -m app.training`: see MODEL_CARD.md",
         "licence": f"Weights: {licence}. Training data: {note}",
+        "scope": f"it knows the {len(trained.labels)} labels that it was trained on, and little else.",
         "image_size": options.image_size,
         "resize_mode": "shortest",
         "interpolation": "bicubic",

@@ -244,6 +244,8 @@ class Health:
     labels: int
     pantry: dict[str, Any]
     version: str
+    scope: str | None = None
+    """What the model knows and what it does not, where its bundle says so."""
 
 
 def read(form: type[T], data: dict[str, Any]) -> T:

@@ -1,5 +1,6 @@
 """The page Classify."""
 
+from app.ui.sentences import plain
 from harness.server import ROOT
 from tests.ui.conftest import named, said, sample, upload
 
@@ -51,3 +52,10 @@ def test_labels_that_cannot_be_used_are_sentences(larder, open_page):
     assert "“banana” has no category" in said(choose(page, "a car | vehicle, banana"))
     assert "are one label" in said(choose(page, "banana, Banana"))
     assert not page.html
+
+
+def test_what_the_model_knows_is_said(larder, open_page):
+    """The page has the sentence that the loaded bundle brings."""
+    scope = larder.health().scope
+    assert "groceries" in scope
+    assert any(plain(scope) in each.value for each in open_page("classify").caption)

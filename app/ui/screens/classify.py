@@ -48,10 +48,9 @@ def table(found: Classification, kinds: dict[str, str] | None) -> None:
 
 def page() -> None:
     """From a picture and labels to their probabilities."""
-    st.caption(
-        "Which of your own labels fits a picture? Any words will do; how well depends on what the model has learnt."
-    )
-    model = ready().model
+    health = ready()
+    scope = plain(health.scope or "how well depends on what it has learnt.")
+    st.caption(f"Which of your own labels fits a picture? Any words will do. The model, {plain(health.model)}: {scope}")
     left, right = st.columns([2, 3], gap="large")
     with left:
         picked = pick("to have it classified.")
@@ -73,4 +72,4 @@ def page() -> None:
                 st.warning("**Unsure:** none is above 80 %", icon=":material/warning:")
             table(answer, labels if isinstance(labels, dict) else None)
             each = "each label's own, whatever the others are" if independent else "these sum to 100 %"
-            st.caption(f"Probability: {each}. A category is as probable as its best label. Model: {plain(model)}.")
+            st.caption(f"Probability: {each}. A category is as probable as its best label.")
