@@ -85,6 +85,32 @@ def test_its_requests_are_answered_as_printed(server):
         assert_alike(json.loads(answer.stdout), json.loads(printed))
 
 
+def curl_commands(page: str) -> list[str]:
+    """The curl commands of a page's blocks, each of which ends where a line begins with the next word of a command."""
+    blocks = re.findall(r"^```\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+    return [each for block in blocks for each in re.split(r"\n(?=\w)", block) if each.startswith("curl ")]
+
+
+@pytest.mark.parametrize(("page", "count"), [("docs/teaching.md", 1), ("docs/contents.md", 8)])
+def test_the_curl_commands_of_other_pages_succeed(server, tmp_path, page, count):
+    """One after the other, as they stand; `JOB` is the id that the command before it answered."""
+    for name, sample in (("front", "carrots"), ("back", "lime")):
+        (tmp_path / f"{name}.jpg").write_bytes((ROOT / f"samples/{sample}.jpg").read_bytes())
+    given = {"type": "text", "text": "an apple", "collection": "photos"}
+    assert server.client.put("/contents/photos/7", json=given).is_success
+    commands, job = curl_commands(page), ""
+    assert len(commands) == count
+    for command in commands:
+        joined = command.replace("\\\n", " ").replace(":8000", f":{server.port}").replace("JOB", job)
+        words = shlex.split(joined)
+        ran = subprocess.run(
+            [*words, "--silent", "--fail-with-body"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        )
+        assert ran.returncode == 0, (command, ran.stdout)
+        answer = json.loads(ran.stdout) if ran.stdout else {}
+        job = answer.get("job") or answer.get("id") or job
+
+
 def test_it_is_short_and_shows_what_it_is_about():
     """At most 150 lines, with the first picture within thirty."""
     lines = README.splitlines()

@@ -29,6 +29,10 @@ LICENCE = (
     "they were tuned from. Training data: Grocery Store Dataset (M. Klasson, C. Zhang, H. Kjellström, WACV 2019), MIT; "
     "CIFAR-10 (A. Krizhevsky, 2009), pictures alone; WordNet 3.0 (Princeton University), WordNet licence."
 )
+SCOPE = (
+    "it knows groceries, and everyday things by their English names; brands of other countries, drawings and other "
+    "languages it does not."
+)
 MARGINS = (0.1, 0.09, 0.085, 0.082, 0.08, 0.079)  # for 1, 2, ... examples: docs/decisions/0018-teaching.md
 KNOWN = 0.75
 START = 20.0  # a scale of the right order, from which the temperature is fitted
@@ -70,6 +74,7 @@ def write(form: ImageForm, proof: Proof, scale: float, out: Path) -> None:
         "name": out.name,
         "origin": ORIGIN,
         "licence": LICENCE,
+        "scope": SCOPE,
         "image_size": form.size,
         "resize_mode": form.resize_mode,
         "interpolation": form.interpolation,
