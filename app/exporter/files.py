@@ -10,6 +10,7 @@ from app.exporter.card import picture_form, write_card
 from app.exporter.clip_vit import read_scale
 from app.exporter.gate import Say
 from app.exporter.graph import write_graph
+from app.exporter.hub import NOT_STATED, read_licence
 from app.exporter.open_clip_import import import_open_clip
 from app.exporter.recipe import Recipe
 from app.exporter.tokenizer import make_tokenizer
@@ -69,7 +70,7 @@ def describe(recipe: Recipe, original: Original) -> dict[str, Any]:
         "format_version": 1,
         "name": recipe.name,
         "origin": _origin(recipe, original),
-        "licence": recipe.licence,
+        "licence": recipe.licence or _published_licence(recipe),
         **picture_form(original.model.visual.preprocess_cfg),
         "context_length": original.tokenizer.context_length,
         "embedding_size": import_open_clip().get_model_config(recipe.architecture)["embed_dim"],
@@ -83,6 +84,12 @@ def _bias(original: Original) -> float | None:
     """The bias of a model that was trained with the sigmoid loss; 0 says nothing, and is what others are given."""
     bias = getattr(original.model, "logit_bias", None)
     return bias.item() or None if bias is not None else None
+
+
+def _published_licence(recipe: Recipe) -> str:
+    """What the card beside a tag's weights states; asked for once they are there, for a hub that is away takes time."""
+    repo = str((recipe.download or {}).get("hf_hub", "")).rstrip("/")
+    return read_licence(repo) if repo else NOT_STATED
 
 
 def _origin(recipe: Recipe, original: Original) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from app.errors import ExportError
 from app.exporter.checkpoint import SUFFIXES, is_torchscript
-from app.exporter.hub import NOT_STATED, licence_of, read_licence
+from app.exporter.hub import licence_of, read_licence
 from app.exporter.open_clip_import import import_open_clip
 
 QUICK = "-quickgelu"
@@ -43,8 +43,8 @@ class Recipe:
     path: Path | None = None
     """The checkpoint's file."""
 
-    licence: str = "none is needed for random numbers"
-    """Of the weights, as their publisher states it."""
+    licence: str | None = "none is needed for random numbers"
+    """Of the weights, as their publisher states it; None: the card where `download` leads to has it."""
 
     @property
     def name(self) -> str:
@@ -127,9 +127,7 @@ def _from_tag(open_clip: Any, name: str, tag: str) -> Recipe:
     if architecture not in open_clip.list_models():
         raise ExportError(f"the weights {tag} of {name} were trained with GELU, and open_clip has no {plain}")
     form = {key: entry[key] for key in _FORM if key in entry}
-    repo = str(entry.get("hf_hub", "")).rstrip("/")
-    licence = read_licence(repo) if repo else NOT_STATED
-    return Recipe(name, tag, architecture, quick, form, download=entry, licence=licence)
+    return Recipe(name, tag, architecture, quick, form, download=entry, licence=None)
 
 
 def _common_form(open_clip: Any, name: str) -> dict[str, Any]:

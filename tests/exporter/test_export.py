@@ -129,9 +129,10 @@ def test_published_weights_bring_their_activation_and_preprocessing(make, monkey
     save_file(build(read_recipe("Tiny", "none", 1), silence).model.state_dict(), path)
     asked = []
     monkeypatch.setattr(import_open_clip().pretrained, "download_pretrained", lambda entry: asked.append(entry) or path)
+    monkeypatch.setattr(files, "read_licence", {f"someone/{tag}": "mit"}.get)
     folder = make(model, tag)
     config = open_bundle(folder).config
-    assert config.name == f"{model}-{tag}"
+    assert (config.name, config.licence) == (f"{model}-{tag}", "mit")
     assert (config.resize_mode, config.interpolation, config.mean) == ("squash", "bilinear", (0.5, 0.5, 0.5))
     assert config.source.sha256 == sha256_of(path)
     assert f"from someone/{tag} " in config.origin
