@@ -44,7 +44,7 @@ def test_a_file_that_is_too_large_is_a_sentence(open_page, tmp_path):
 
 def test_a_picture_too_large_for_the_service_is_a_sentence(open_page, tmp_path):
     """One that the client has no reason to shrink, and is more than the service takes, is declined in words."""
-    (tmp_path / "heavy.png").write_bytes(as_bytes(square("red")) + b"\0" * 9 * 1024 * 1024)
+    (tmp_path / "heavy.png").write_bytes(as_bytes(square("red")) + b"\0" * 10 * 1024 * 1024)
     page = open_page()
     page.locator("input[type=file]").set_input_files(tmp_path / "heavy.png")
     expect(page.get_by_text("This picture is too large")).to_be_visible()

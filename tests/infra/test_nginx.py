@@ -55,7 +55,7 @@ def test_everything_else_is_the_pages(door):
 def test_a_body_over_the_services_limit_is_refused_in_its_form(door):
     """The client raises what it raises without a door; the page takes larger files."""
     with Larder(f"{door.url}/api") as larder, pytest.raises(ImageTooLarge, match="100000 bytes") as raised:
-        larder.recognise(b"\0" * 100_000)
+        larder.recognise(b"\0" * 100_001)
     assert raised.value.request_id
     assert door.api.requests == []
     assert httpx2.put(f"{door.url}/upload", content=b"\0" * 3_000_000).status_code == 200
