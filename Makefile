@@ -121,7 +121,7 @@ clean: ## remove what make has set up
 	touch $@
 
 .venv/serving: .venv/python requirements.txt
-	@echo "Installing what the service needs: some 560 MB, once"
+	@echo "Installing what the service needs: some 580 MB, once"
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
