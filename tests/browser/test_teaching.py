@@ -12,7 +12,7 @@ from tests.fakes import as_bytes
 from tests.nectar import nectar
 from tests.shelves import shelf
 
-THINGS = ["banana", "lime", "red-bell-pepper", "carrots", "oatly-oat-milk", "arla-standard-milk"]
+THINGS = ["granny-smith-apple", "banana", "carrots", "lime", "avocado", "orange"]
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_a_shelf_is_counted(larder, open_page, picture):
     choose(page, shelf(*THINGS))
     expect(page.get_by_text("Found: 6 things")).to_be_visible()
     expect(page.get_by_role("img", name="1.jpg, with 6 numbered boxes")).to_be_visible()
-    expect(page.get_by_role("row", name="carrots 1 4")).to_be_visible()
+    expect(page.get_by_role("row", name=re.compile(r"carrots 1 \d"))).to_be_visible()
     expect(page.get_by_role("button", name="Increment")).to_have_count(6)
     picture(page, "shelf")
     assert faults(page) == []
@@ -98,7 +98,7 @@ def test_a_shelf_is_counted(larder, open_page, picture):
     page.get_by_role("button", name="Add all to the pantry").click()
     expect(page.get_by_text("5 of carrots")).to_be_visible()
     assert {each.item: each.count for each in larder.items()} == dict.fromkeys(
-        ["arla standard milk", "banana", "lime", "oatly oat milk", "red bell pepper"], 1
+        ["avocado", "banana", "granny smith apple", "lime", "orange"], 1
     ) | {"carrots": 5}
 
 
