@@ -9,7 +9,7 @@ DATA ?= ../shared/data
 MODEL ?= ViT-B-32
 PRETRAINED ?= openai
 SEED ?= 0
-WORKERS ?= $(shell expr $$(nproc) + 1) # one more than processors: some tests wait for processes
+WORKERS ?= auto
 CONFIG ?= larder.toml
 GROCERIES = --train $(DATA)/grocery/train.parquet --val $(DATA)/grocery/val.parquet \
   --test $(DATA)/grocery/test_sample.parquet --classes labels/pantry.txt

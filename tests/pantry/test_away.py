@@ -75,10 +75,17 @@ def test_firestore_stopped_and_started(start, own_emulator, project, tmp_path, m
     assert client.get("/").status_code == 200
     assert pantry_status(client)["age_s"] >= 1
 
-    own_emulator.start(saved)
     phone = firestore.Client(project=project)
-    phone.document("pantry/cyan").set({"count": 1})
-    wait_until(lambda: seen(client, "cyan").json()["item"] == "cyan")
+    for again in (True, True, False):  # an emulator that is still starting may forget a listener that comes back
+        own_emulator.start(saved)
+        phone.document("pantry/cyan").set({"count": 1})
+        try:
+            wait_until(lambda: seen(client, "cyan").json()["item"] == "cyan", 30 if again else 90)
+            break
+        except AssertionError:
+            if not again:
+                raise
+            own_emulator.stop()
     wait_until(lambda: pantry_status(client)["status"] == "ok")
     assert counts(client) == {"cyan": 1, "rice": 1, "yellow": 3}
     assert client.post("/pantry/rice/add").json()["count"] == 2
