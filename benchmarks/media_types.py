@@ -3,7 +3,7 @@
     python -m benchmarks.media_types [--model larder-small] [--side 1080] [--rounds 20]
 
 Rounds alternate between the three, so that what else the machine does falls on all of them. Processor time is the
-service's own and the client's, which makes base64 and JSON anew for each request, as a program with new pictures does.
+service's own and the client's, which encodes base64 and JSON for each request, as a program with new pictures does.
 """
 
 import argparse

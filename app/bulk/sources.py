@@ -45,7 +45,7 @@ class Unit:
 
 
 def find_units(files: Files) -> tuple[list[Unit], int]:
-    """Find all units, in a stable order, and count the files that are none by their names.
+    """Find all units, in a stable order, and count the files whose names say that they are no pictures.
 
     Raises InvalidRequest for no unit, or where pyarrow is missing.
     """

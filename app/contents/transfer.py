@@ -229,7 +229,7 @@ def _file(facts: Any) -> FileFacts | None:
 
 
 def _vector(record: dict[str, Any], model: VectorModel) -> Floats | None:
-    """Return the embedding (D,) in a record if it is this model's; raises ValueError for one that is none."""
+    """Return the embedding (D,) in a record if it is this model's; raises ValueError for one that cannot be used."""
     if record.get("vector") is None or record.get("model") != model.checksum:
         return None
     vector = np.array(record["vector"], np.float32)

@@ -156,7 +156,7 @@ class _Progress(tqdm):  # type: ignore[misc]
 def _verified(path: Path, repo: str) -> str:
     """The checksum of the weights; the hub names a large file by its own, and so does the cache.
 
-    Raises ExportError where they differ, and removes the file, so that the next try fetches it anew.
+    Raises ExportError where they differ, and removes the file, so that the next try downloads it again.
     """
     found, blob = sha256_of(path), path.resolve()
     if re.fullmatch("[0-9a-f]{64}", blob.name) and blob.name != found:

@@ -220,7 +220,7 @@ class Recogniser:
         return label_set
 
     def recognise(self, picture: Floats, *, top_k: int, threshold: float) -> Recognition:
-        """The answer for a picture's unit vector (D,); raises InvalidLabels when there is no label at all."""
+        """The answer for a picture's unit vector (D,); raises InvalidLabels when there are no labels."""
         label_set = self.label_set
         if not label_set.labels:
             raise InvalidLabels("there are no labels: add lines to the label file or items to the pantry")

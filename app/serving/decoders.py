@@ -17,7 +17,7 @@ from app.errors import ImageTooLarge, Overloaded
 from app.log import get_logger
 
 DEADLINE_S = 30.0
-OLDEST_EVERY = 4  # of so many turns one goes to what has waited longest, the others to the cheapest
+OLDEST_EVERY = 4  # one turn in four goes to the picture that has waited longest, the others to the cheapest
 MAX_LOST = 8  # threads that have not come back, beyond which nothing more is decoded
 
 T = TypeVar("T")

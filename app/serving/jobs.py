@@ -25,7 +25,7 @@ class Stopped(Exception):
 
 @dataclass
 class Job:
-    """One computation: its progress from 0 to 1, then its results, or why there are none."""
+    """One computation: its progress from 0 to 1, then its results or its error."""
 
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     status: Status = "waiting"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from app.training.batches import Batches
     from app.training.train import Trainer
 
-SCORES = 10  # at least so many in a run
+SCORES = 10  # the least number of scores in a run
 CALIBRATED_FROM = 100  # pictures held out; fewer are often all answered rightly, which would say that it is always sure
 BATCH = 64  # pictures that are encoded at a time
 

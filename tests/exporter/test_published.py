@@ -201,7 +201,7 @@ def test_a_size_that_is_a_lie_is_refused(hub, tmp_path, more):
 
 
 def test_other_bytes_than_the_hub_names_are_refused(hub, tmp_path):
-    """The checksum decides, not the size; the file leaves the cache, so that the next try fetches it anew."""
+    """The checksum decides, not the size; the file leaves the cache, so that the next try downloads it again."""
     weights = hub.files["open_clip_model.safetensors"]
     hub.sent = weights[:-1] + bytes([weights[-1] ^ 1])
     with pytest.raises(ExportError, match="is not the file that the hub names: sha256"):
