@@ -23,7 +23,7 @@ from app.model.remote_bundle import fetch_bundle
 from app.optional import need
 from app.pantry import PantryStore
 from app.pantry.none import NoPantry
-from app.pantry.sqlite import SQLitePantry
+from app.pantry.sqlite.store import SQLitePantry
 from app.recognition.background import Background
 from app.recognition.classifier import Classifier
 from app.recognition.few_shot import ImageAlignment

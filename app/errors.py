@@ -7,6 +7,7 @@ LarderError
 ├── UnsupportedImage       a picture in a format that is not accepted
 ├── ImageTooLarge          too many bytes or pixels
 ├── NotFound               no such item, entry, model or path
+├── Conflict               what is there now does not allow it
 ├── Unauthorized           an API key is needed, and it was wrong or missing
 ├── Forbidden              a web page of another origin, or a host name that is not allowed, where no keys are set
 ├── RequestTimeout         the body did not arrive in time; nothing was carried out
@@ -58,6 +59,10 @@ class ImageTooLarge(LarderError):
 
 class NotFound(LarderError):
     """No such item, entry, model or path."""
+
+
+class Conflict(LarderError):
+    """What is there now does not allow what was asked for; the message says why."""
 
 
 class Unauthorized(LarderError):

@@ -6,7 +6,7 @@ from multiprocessing import get_context
 from typing import Any
 
 FORKING = get_context("forkserver")
-FORKING.set_forkserver_preload(["pytest", "app.contents.local", "app.pantry.sqlite"])  # imported once for all
+FORKING.set_forkserver_preload(["pytest", "app.contents.local", "app.pantry.sqlite.store"])  # imported once for all
 
 
 def reported_until_killed(work: Callable[..., None], *arguments: Any, reports: int) -> list[Any]:

@@ -20,6 +20,7 @@ TABLE: dict[type[errors.LarderError], tuple[int, str]] = {
     errors.UnsupportedImage: (415, "unsupported_image"),
     errors.ImageTooLarge: (413, "image_too_large"),
     errors.NotFound: (404, "not_found"),
+    errors.Conflict: (409, "conflict"),
     errors.Unauthorized: (401, "unauthorized"),
     errors.Forbidden: (403, "forbidden"),
     errors.RequestTimeout: (408, "request_timeout"),

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from app.errors import InvalidRequest
 from app.pantry.examples import Example
+from app.pantry.journal import JournalEntry, Listener
 from app.text import first_invisible, lower_name
 
 MAX_COUNT = 1_000_000_000
@@ -58,7 +59,12 @@ class PantryStore(Protocol):
     StoreUnavailable when the store cannot be reached; its message says whether the change may have been stored all the
     same. A change with a `key` is carried out once, however often and from wherever it is sent within a day; it raises
     InvalidRequest when the key came with another request before. A change that was refused is not remembered.
+
+    What changes a count is an entry of the journal, in the same transaction, with the origin that `acting_as` set. Once
+    it is committed, the `listeners` of the store that made it hear of it, in the thread of the change.
     """
+
+    listeners: list[Listener]
 
     def items(self) -> dict[str, int]:
         """All items by name, in the order of their names."""
@@ -82,6 +88,22 @@ class PantryStore(Protocol):
 
     def delete(self, item: str, key: Key | None = None) -> None:
         """Remove the item itself, and its examples; raises NotFound."""
+        ...
+
+    def journal(
+        self, cursor: str = "", limit: int = 100, item: str | None = None
+    ) -> tuple[list[JournalEntry], str | None]:
+        """Entries of the journal, newest first, of one item or all, and the cursor of the next page, None at the end.
+
+        Raises InvalidRequest for a cursor that is not one of these.
+        """
+        ...
+
+    def undo(self, id: str, key: Key | None = None) -> JournalEntry:
+        """Undo an entry of the journal, once, and return the entry that says so; later changes of the item stay.
+
+        Raises NotFound, or Conflict where it was undone before or the count now does not allow it.
+        """
         ...
 
     def examples(self) -> list[Example]:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from app.errors import InvalidRequest, NotFound
+from app.errors import Conflict, InvalidRequest, NotFound
 from app.pantry import MAX_COUNT, MAX_ITEMS, Item, Key
+from app.pantry.journal import JournalEntry
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,30 @@ class Change:
             return Item(self.item, 0)
         taken = min(before, self.quantity)
         return Item(self.item, before - taken, removed=taken)
+
+
+def undone(entry: JournalEntry, now: int | None, *, taught: bool) -> int | None:
+    """The item's count once an entry is undone, given its count now: changes made since stay. None: no item.
+
+    An item that the entry brought goes again, unless more of it was added or it was taught. Raises Conflict where the
+    entry was undone before, or the count now does not allow it.
+
+    >>> undone(JournalEntry("7", 0.0, "", "", "add", "rice", before=2, after=5), 4, taught=False)
+    1
+    """
+    if entry.undone_by:
+        raise Conflict(f"change {entry.id} was undone before, by change {entry.undone_by}")
+    if now is None and entry.after is not None:
+        raise Conflict(f"change {entry.id} cannot be undone: {entry.item!r} was deleted since")
+    change = (entry.before or 0) - (entry.after or 0)
+    count = (now or 0) + change
+    if count < 0:
+        raise Conflict(
+            f"change {entry.id} cannot be undone: it would take {-change} {entry.item!r}, and {now} are left"
+        )
+    if count > MAX_COUNT:
+        raise Conflict(f"change {entry.id} cannot be undone: {entry.item!r} would count more than {MAX_COUNT:,}")
+    return None if entry.before is None and count == 0 and not taught else count
 
 
 def not_there(item: str) -> NotFound:

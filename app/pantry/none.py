@@ -6,10 +6,14 @@ from typing import NoReturn
 from app.errors import NotFound
 from app.pantry import Status
 from app.pantry.examples import Example
+from app.pantry.journal import Listener
 
 
 class NoPantry:
     """A store without items; every call for one raises NotFound."""
+
+    def __init__(self) -> None:
+        self.listeners: list[Listener] = []
 
     def items(self) -> dict[str, int]:
         """No items."""
@@ -18,7 +22,7 @@ class NoPantry:
     def _refuse(self, *_: object) -> NoReturn:
         raise NotFound("this service keeps no pantry: it was started with LARDER_PANTRY=none")
 
-    get = put = add = remove = delete = teach = forget = _refuse
+    get = put = add = remove = delete = journal = undo = teach = forget = _refuse
 
     def examples(self) -> list[Example]:
         """No examples."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.pantry import Key
-from app.pantry.sqlite import SQLitePantry
+from app.pantry.sqlite.store import SQLitePantry
 
 
 def add_without_end(report: Callable[[int], None], path: Path, start: int) -> None:

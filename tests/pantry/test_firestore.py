@@ -9,7 +9,7 @@ import pytest
 from google.cloud import firestore
 
 from app.components import open_pantry
-from app.errors import InvalidRequest, StoreUnavailable
+from app.errors import InvalidRequest, NotFound, StoreUnavailable
 from app.pantry import Item, Key
 from app.pantry.examples import to_bytes
 from app.pantry.firestore import writer
@@ -129,20 +129,33 @@ def test_changes_of_others_are_counted_in(store, phone):
 
 
 def test_a_change_that_others_forestall_is_made_on_what_they_left(store, phone, monkeypatch):
-    """Between reading and writing somebody may change or delete the document: then it is read again."""
+    """Before it is written somebody may change or delete the document: then it is read again."""
     store.put("rice", 5)
-    read = store._writer._connection.read
+    commit = store._writer._connection.commit
     meddling = [lambda: phone.document("rice").set({"count": 10}), lambda: phone.document("rice").delete()]
 
-    def read_and_be_forestalled(*arguments):
-        documents = read(*arguments)
+    def commit_and_be_forestalled(*arguments):
         if meddling:
             meddling.pop(0)()
-        return documents
+        return commit(*arguments)
 
-    monkeypatch.setattr(store._writer._connection, "read", read_and_be_forestalled)
+    monkeypatch.setattr(store._writer._connection, "commit", commit_and_be_forestalled)
     assert store.add("rice", 1, Key("k", "r")) == Item("rice", 1)
     assert meddling == []
+    entries, _ = store.journal()
+    assert [(each.before, each.after) for each in entries] == [(None, 1), (None, 5)]
+
+
+def test_what_others_leave_in_the_journal_is_no_error(store, phone):
+    """A document that is no entry is left out, whatever is in it."""
+    store.put("rice", 3)
+    (entry,), _ = store.journal()
+    others = phone._client.collection("pantry_journal")
+    for number, fields in enumerate([{}, {"action": "eat", "item": "rice", "at": 1.0}, {"action": "put", "at": "now"}]):
+        others.document(f"{number:016x}-00000000").set(fields)
+    assert store.journal() == ([entry], None)
+    with pytest.raises(NotFound):
+        store.undo(f"{1:016x}-00000000")
 
 
 def test_a_key_is_good_for_a_day_and_no_longer(store, phone):

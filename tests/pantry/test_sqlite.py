@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from app.errors import InvalidRequest, StoreUnavailable
-from app.pantry import Key, sqlite
+from app.pantry import Key
 from app.pantry.examples import new_example
-from app.pantry.sqlite import SQLitePantry
+from app.pantry.sqlite.keys import KEYS_KEPT_S
+from app.pantry.sqlite.store import SQLitePantry
 from harness.killed import reported_until_killed
 from tests.pantry.adder import add_without_end
 
@@ -65,7 +66,7 @@ def test_a_pantry_from_before_keys_goes_on(tmp_path):
 
 def test_a_key_and_its_change_are_stored_together(store, monkeypatch):
     """Where the key cannot be stored, neither is the change."""
-    monkeypatch.setattr(sqlite, "_KEEP_KEY", "INSERT INTO nothing VALUES (?, ?, ?, ?, ?, ?)")
+    monkeypatch.setattr("app.pantry.sqlite.keys._KEEP_KEY", "INSERT INTO nothing VALUES (?, ?, ?, ?, ?, ?)")
     with pytest.raises(StoreUnavailable):
         store.add("rice", 1, Key("k", "r"))
     assert store.items() == {}
@@ -75,7 +76,7 @@ def test_a_key_is_good_for_a_day_and_no_longer(store):
     """A key that is older is as good as new, also for another request; a younger one is not."""
     key = Key("k", "r")
     assert store.add("rice", 2, key).count == store.add("rice", 2, key).count == 2
-    store._file.writer.execute("UPDATE keys SET at = at - ?", (sqlite.KEYS_KEPT_S - 60,))
+    store._file.writer.execute("UPDATE keys SET at = at - ?", (KEYS_KEPT_S - 60,))
     assert store.add("rice", 2, key).count == 2
     store._file.writer.execute("UPDATE keys SET at = at - 61")
     assert store.add("rice", 3, Key("k", "another request")).count == 5
@@ -93,7 +94,7 @@ def test_old_keys_are_forgotten(tmp_path):
     for number in range(10):
         store.add("rice", 1, Key(f"k{number}", "r"))
     assert kept_keys(store) == ["k7", "k8", "k9"]
-    store._file.writer.execute("UPDATE keys SET at = ?", (time.time() - sqlite.KEYS_KEPT_S - 1,))
+    store._file.writer.execute("UPDATE keys SET at = ?", (time.time() - KEYS_KEPT_S - 1,))
     store.add("rice", 1, Key("new", "r"))
     assert kept_keys(store) == ["new"]
     store.close()

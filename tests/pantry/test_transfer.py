@@ -9,7 +9,7 @@ from app.__main__ import main
 from app.components import open_pantry
 from app.errors import StoreUnavailable
 from app.pantry import item_name
-from app.pantry.sqlite import SQLitePantry
+from app.pantry.sqlite.store import SQLitePantry
 from app.settings import Settings
 
 

@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from app.errors import InvalidLabels, StoreUnavailable
-from app.pantry.sqlite import SQLitePantry
+from app.pantry.sqlite.store import SQLitePantry
 from app.recognition.label_file import LocalLabels
 from app.recognition.vocabulary import Vocabulary, encode, read_prompts
 from tests.fakes import ColourEncoder

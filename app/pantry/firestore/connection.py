@@ -64,6 +64,14 @@ class Connection:
             found = [types.BatchGetDocumentsResponse.pb(answer).found for answer in answers]
         return {document.name: document for document in found if document.name}
 
+    def query(self, query: dict[str, Any], deadline: float) -> list[Any]:
+        """The documents that a structured query finds, in its order; raises StoreUnavailable."""
+        request = types.RunQueryRequest(parent=f"{self.database}/documents", structured_query=query)
+        with _failures(_NOTHING):
+            answers = self.api.run_query(request, timeout=left(deadline), retry=None, metadata=self.metadata)
+            found = [types.RunQueryResponse.pb(answer).document for answer in answers]
+        return [document for document in found if document.name]
+
     def close(self) -> None:
         """End all calls."""
         self._channel.close()

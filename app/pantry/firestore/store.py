@@ -11,9 +11,11 @@ from app.pantry.examples import Example
 from app.pantry.firestore.connection import Connection
 from app.pantry.firestore.credentials import credentials_of
 from app.pantry.firestore.examples import Examples
-from app.pantry.firestore.listener import Listener
+from app.pantry.firestore.journal import Journal
+from app.pantry.firestore.listener import Listener as CollectionListener
 from app.pantry.firestore.memory import Memory
 from app.pantry.firestore.writer import Writer
+from app.pantry.journal import JournalEntry, Listener, tell
 from app.settings import Settings, firestore_emulator, task_role
 
 WAIT = 5.0  # seconds for the first snapshot, before a start goes on without; not waited for when Firestore is away
@@ -49,9 +51,14 @@ class FirestorePantry:
         self._connection = Connection(project, emulator, credentials)
         self._memory = Memory(_report)
         self._examples = Examples(_report)
-        self._listener = Listener(self._connection, collection, self._memory)
-        self._listeners = (self._listener, Listener(self._connection, f"{collection}_examples", self._examples))
-        self._writer = Writer(self._connection, collection, self._memory, self._examples)
+        self._listener = CollectionListener(self._connection, collection, self._memory)
+        self._listeners = (
+            self._listener,
+            CollectionListener(self._connection, f"{collection}_examples", self._examples),
+        )
+        self._journal = Journal(self._connection, collection)
+        self._writer = Writer(self._connection, collection, self._memory, self._examples, self._journal)
+        self.listeners: list[Listener] = []
         for each in self._listeners:
             each.start()
         strict_wait_s = STRICT_WAIT if strict_wait_s is None else strict_wait_s
@@ -76,19 +83,38 @@ class FirestorePantry:
 
     def put(self, item: str, count: int, key: Key | None = None) -> Item:
         """Set an item's count."""
-        return self._writer.change(Change("put", item, count), key)
+        return self._change(Change("put", item, count), key)
 
     def add(self, item: str, quantity: int, key: Key | None = None) -> Item:
         """Add to an item's count, up to MAX_COUNT; an item that is not there starts from 0."""
-        return self._writer.change(Change("add", item, quantity), key)
+        return self._change(Change("add", item, quantity), key)
 
     def remove(self, item: str, quantity: int, key: Key | None = None) -> Item:
         """Take from an item's count, down to 0 at most; raises NotFound."""
-        return self._writer.change(Change("remove", item, quantity), key)
+        return self._change(Change("remove", item, quantity), key)
 
     def delete(self, item: str, key: Key | None = None) -> None:
         """Remove the item itself, and its examples; raises NotFound."""
-        self._writer.change(Change("delete", item), key)
+        self._change(Change("delete", item), key)
+
+    def _change(self, change: Change, key: Key | None) -> Item:
+        item, entry = self._writer.change(change, key)
+        if entry:
+            tell(self.listeners, entry)
+        return item
+
+    def journal(
+        self, cursor: str = "", limit: int = 100, item: str | None = None
+    ) -> tuple[list[JournalEntry], str | None]:
+        """Entries of the journal, newest first, read from Firestore; raises InvalidRequest or StoreUnavailable."""
+        return self._journal.page(cursor, limit, item)
+
+    def undo(self, id: str, key: Key | None = None) -> JournalEntry:
+        """Undo an entry of the journal, once; raises NotFound or Conflict."""
+        entry, new = self._writer.undo(id, key)
+        if new:
+            tell(self.listeners, entry)
+        return entry
 
     def examples(self) -> list[Example]:
         """All examples of the items, as of the last snapshot, in the order in which they were taught."""

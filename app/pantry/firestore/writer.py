@@ -1,8 +1,7 @@
 """Changes of items in Firestore: each happens once, whole, and within a deadline.
 
-A plain change is one call in which Firestore itself does the arithmetic, so that any number of them at a time are all
-counted. A change with a key, or of an odd document, is a compare-and-set: read, computed, and written on condition that
-nothing has changed meanwhile.
+A change is a compare-and-set: computed from what is in memory, or read, and written on condition that nothing has
+changed meanwhile, in one commit with its key and its entry in the journal.
 """
 
 import hashlib
@@ -11,28 +10,38 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
 from typing import Any
 
 from google.api_core import exceptions
+from google.protobuf.timestamp_pb2 import Timestamp  # type: ignore[import-untyped]
 
 from app.deadline import seconds_left
 from app.errors import StoreUnavailable
-from app.pantry import MAX_COUNT, Item, Key
-from app.pantry.changes import Change, check_room_for_item, check_same, not_there
+from app.pantry import Item, Key
+from app.pantry.changes import Change, check_room_for_item, undone
 from app.pantry.examples import Example, check_room, chosen, not_kept_yet
 from app.pantry.firestore.connection import Connection, left
-from app.pantry.firestore.documents import COUNT, Version, check_id, number, read_count, version_of, whole
+from app.pantry.firestore.documents import COUNT, Version, check_id, read_count, version_of, whole
 from app.pantry.firestore.examples import ExampleEntry, Examples, written
+from app.pantry.firestore.journal import Journal
+from app.pantry.firestore.keys import first_answer, key_write
 from app.pantry.firestore.memory import Memory
+from app.pantry.journal import JournalEntry
 
 DEADLINE = 4.0  # seconds for a change, all attempts together
 MAX_CONCURRENT = 32  # changes under way at a time
-KEYS_KEPT = timedelta(days=1)
 _LOCKS = 64
 _CONFLICTS = (exceptions.AlreadyExists, exceptions.FailedPrecondition, exceptions.NotFound, exceptions.Aborted)
 Write = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """An item's document as it was found."""
+
+    count: int
+    update_time: Any
 
 
 class Writer:
@@ -41,27 +50,58 @@ class Writer:
     An item that is deleted takes its examples with it.
     """
 
-    def __init__(self, connection: Connection, collection: str, memory: Memory, examples: Examples) -> None:
+    def __init__(
+        self, connection: Connection, collection: str, memory: Memory, examples: Examples, journal: Journal
+    ) -> None:
         self._connection = connection
+        self._journal = journal
         self._collection = collection
         self._memory = memory
         self._examples = examples
         self._under_way = threading.BoundedSemaphore(MAX_CONCURRENT)
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
 
-    def change(self, change: Change, key: Key | None) -> Item:
-        """Carry out a change; raises NotFound, InvalidRequest or StoreUnavailable."""
+    def change(self, change: Change, key: Key | None) -> tuple[Item, JournalEntry | None]:
+        """Carry out a change, and return the entry of what it changed; None where that is nothing, or was done before.
+
+        Raises NotFound, InvalidRequest or StoreUnavailable.
+        """
         check_id(change.item)
         with self._deadline() as deadline:
             document_id, entry = self._memory.document(change.item)
             change = replace(change, item=entry.item if entry and entry.item else change.item)
             if entry is None and change.operation in ("put", "add"):
                 check_room_for_item(change.item, len(self._memory))
-            reaches_the_most = change.quantity + (entry.count if entry else 0) > MAX_COUNT // 2
-            if key is None and not reaches_the_most and not (entry and entry.warning):
-                return self._unconditional(change, document_id, deadline)
             with self._document_lock(document_id, deadline):
                 return self._compare_and_set(change, key, document_id, deadline)
+
+    def undo(self, id: str, key: Key | None) -> tuple[JournalEntry, bool]:
+        """Undo an entry of the journal; return the entry that says so, and whether it is new, not the key's first.
+
+        Raises NotFound, Conflict, InvalidRequest or StoreUnavailable.
+        """
+        key_name = self._key_name(key) if key else ""
+        with self._deadline() as deadline:
+            while True:
+                stored, known = self._journal.find(id, key_name, deadline)
+                entry = stored.entry
+                if key and first_answer(key, known):
+                    return self._journal.find(entry.undone_by or id, "", deadline)[0].entry, False
+                document_id, _ = self._memory.document(entry.item)
+                found = self._read(document_id, "", deadline)[0]
+                taught = bool(self._examples.ids(entry.item))
+                after = undone(entry, found.count if found else None, taught=taught)
+                update = self._update(document_id, found, after)
+                new, writes = self._journal.undoing(stored, found.count if found else None, after)
+                if key:
+                    writes.append(key_write(key, key_name, Item(entry.item, after or 0), known))
+                try:
+                    response = self._connection.commit([update, *writes], deadline)
+                except _CONFLICTS as error:
+                    _pause(deadline, error)
+                else:
+                    self._remember(document_id, Item(entry.item, after or 0), after, response)
+                    return new, True
 
     def teach(self, item: str, examples: Sequence[Example]) -> None:
         """Keep examples, and the item with its count or 0; raises InvalidRequest or StoreUnavailable."""
@@ -92,49 +132,56 @@ class Writer:
         self._forgot(gone, version_of(response.commit_time))
         return len(gone)
 
-    def _unconditional(self, change: Change, document_id: str, deadline: float) -> Item:
-        """One call in which Firestore does the arithmetic: it conflicts with no other."""
-        name = self._connection.document(self._collection, document_id)
-        there = {"current_document": {"exists": True}}
-        if change.operation == "put":
-            writes = [_put(name, change.quantity)]
-        elif change.operation == "add":
-            writes = [_transform(name, increment=change.quantity)]
-        elif change.operation == "remove":
-            writes = [_transform(name, increment=-change.quantity) | there, _transform(name, maximum=0)]
-        else:
-            writes = [{"delete": name} | there]
-        try:
-            response = self._commit(writes + self._example_deletes(change), deadline)
-        except (exceptions.NotFound, exceptions.FailedPrecondition):
-            raise not_there(change.item) from None
-        item = _outcome(change, [result.transform_results for result in response.write_results])
-        self._remember(change, document_id, item, response, len(writes))
-        return item
+    def _compare_and_set(
+        self, change: Change, key: Key | None, document_id: str, deadline: float
+    ) -> tuple[Item, JournalEntry | None]:
+        """Compute, and write if nothing has changed meanwhile; else read and do it again.
 
-    def _compare_and_set(self, change: Change, key: Key | None, document_id: str, deadline: float) -> Item:
-        """Read, compute, and write if nothing has changed meanwhile; else once more."""
-        name = self._connection.document(self._collection, document_id)
+        The first attempt trusts what is in memory of an item. Mostly Firestore has the same, and one call is enough.
+        """
         key_name = self._key_name(key) if key else ""
+        found, known = self._cached(document_id), None
+        if found is None:
+            found, known = self._read(document_id, key_name, deadline)
         while True:
-            documents = self._connection.read([name, key_name] if key else [name], deadline)
-            known = documents.get(key_name)
-            if key and known and not _has_expired(known):
-                return _answer(key, known)
-            found = documents.get(name)
-            item = change.applied(read_count(found.fields)[0] if found else None)
-            unchanged = {"update_time": found.update_time} if found else {"exists": False}
-            write = {"delete": name} if change.operation == "delete" else _put(name, item.count)
-            writes = [write | {"current_document": unchanged}, *self._example_deletes(change)]
+            if key and (answer := first_answer(key, known)):
+                return answer, None
+            before = found.count if found else None
+            item = change.applied(before)
+            after = None if change.operation == "delete" else item.count
+            writes = [self._update(document_id, found, after), *self._example_deletes(change)]
+            entry = None
+            if before != after:
+                entry, write = self._journal.entry(change.operation, item.item, before, after)
+                writes.append(write)
             if key:
-                writes.append(_key_write(key, key_name, item, known))
+                writes.append(key_write(key, key_name, item, known))
             try:
                 response = self._connection.commit(writes, deadline)
             except _CONFLICTS as error:
                 _pause(deadline, error)
+                found, known = self._read(document_id, key_name, deadline)
             else:
-                self._remember(change, document_id, item, response, 1)
-                return item
+                self._remember(document_id, item, after, response)
+                return item, entry
+
+    def _cached(self, document_id: str) -> "_Found | None":
+        """What is in memory of a document."""
+        entry = self._memory.known(document_id)
+        return _Found(entry.count, Timestamp(seconds=entry.version[0], nanos=entry.version[1])) if entry else None
+
+    def _read(self, document_id: str, key_name: str, deadline: float) -> tuple["_Found | None", Any | None]:
+        """What Firestore has of an item and of a key, if one is named."""
+        name = self._connection.document(self._collection, document_id)
+        documents = self._connection.read([name, key_name] if key_name else [name], deadline)
+        found = documents.get(name)
+        return _Found(read_count(found.fields)[0], found.update_time) if found else None, documents.get(key_name)
+
+    def _update(self, document_id: str, found: "_Found | None", count: int | None) -> Write:
+        """The write that sets the count of a document that is still as it was found; None deletes it."""
+        name = self._connection.document(self._collection, document_id)
+        unchanged = {"update_time": found.update_time} if found else {"exists": False}
+        return ({"delete": name} if count is None else _put(name, count)) | {"current_document": unchanged}
 
     def _commit(self, writes: list[Write], deadline: float) -> Any:
         """One call, made again while Firestore is busy with others' on the same documents."""
@@ -156,12 +203,12 @@ class Writer:
     def _example(self, id: str) -> str:
         return self._connection.document(f"{self._collection}_examples", id)
 
-    def _remember(self, change: Change, document_id: str, item: Item, response: Any, writes: int) -> None:
-        """Show an acknowledged change at once; the first `writes` results are the item's, a delete's has no time."""
-        times = [result.update_time for result in response.write_results[:writes] if result.HasField("update_time")]
-        at = max(version_of(time) for time in times or [response.commit_time])
-        self._memory.wrote(document_id, item.item, None if change.operation == "delete" else item.count, at)
-        if change.operation == "delete":
+    def _remember(self, document_id: str, item: Item, count: int | None, response: Any) -> None:
+        """Show an acknowledged change at once; the first result is the item's, a delete's has no time."""
+        first = response.write_results[0]
+        at = version_of(first.update_time if first.HasField("update_time") else response.commit_time)
+        self._memory.wrote(document_id, item.item, count, at)
+        if count is None:
             self._forgot(self._examples.ids(item.item), at)
 
     def _key_name(self, key: Key) -> str:
@@ -200,45 +247,6 @@ def _transform(name: str, **how: int) -> Write:
     """Have Firestore compute the count from its present value."""
     transforms = [{"field_path": COUNT} | {kind: {"integer_value": value} for kind, value in how.items()}]
     return {"transform": {"document": name, "field_transforms": transforms}}
-
-
-def _outcome(change: Change, results: list[Any]) -> Item:
-    """The item after an unconditional change, from the results of Firestore's transforms."""
-    if change.operation == "add":
-        return Item(change.item, whole(results[0][0]))
-    if change.operation == "remove":
-        before = int(number(results[0][0]) + change.quantity)
-        return Item(change.item, whole(results[1][0]), removed=max(0, min(before, change.quantity)))
-    return Item(change.item, change.quantity)
-
-
-def _has_expired(known: Any) -> bool:
-    """Whether a key is too old to count: Firestore's own expiry may take days, or be switched off."""
-    expires = known.fields["expires"].timestamp_value if "expires" in known.fields else None
-    return expires is not None and expires.seconds <= time.time()
-
-
-def _key_write(key: Key, key_name: str, item: Item, expired: Any | None) -> Write:
-    """A key with the answer of its change, in place of an expired one.
-
-    Where the key was written meanwhile it fails, and the change with it.
-    """
-    fields = {
-        "request": {"string_value": key.request},
-        "item": {"string_value": item.item},
-        "count": {"integer_value": item.count},
-        "removed": {"integer_value": item.removed},
-        "expires": {"timestamp_value": datetime.now(UTC) + KEYS_KEPT},
-    }
-    unchanged = {"update_time": expired.update_time} if expired else {"exists": False}
-    return {"update": {"name": key_name, "fields": fields}, "current_document": unchanged}
-
-
-def _answer(key: Key, known: Any) -> Item:
-    """The answer that the key's change got; raises InvalidRequest for another request."""
-    check_same(key, known.fields["request"].string_value)
-    count, removed = (known.fields[name].integer_value for name in ("count", "removed"))
-    return Item(known.fields["item"].string_value, count, removed)
 
 
 def _pause(deadline: float, error: Exception) -> None:

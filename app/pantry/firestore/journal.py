@@ -1,0 +1,136 @@
+"""The journal in Firestore: documents of the collection `<collection>_journal`.
+
+An id begins with the time left until a far day, so that the order of the ids, by which Firestore lists documents
+without an index of our own, has the newest first.
+"""
+
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+from app.deadline import seconds_left
+from app.errors import InvalidRequest
+from app.pantry.firestore.connection import Connection
+from app.pantry.journal import JOURNAL_KEPT_S, Action, JournalEntry, no_such_entry, origin
+from app.text import normalise
+
+READ_DEADLINE = 4.0  # seconds for a page
+_FAR = 2**63  # nanoseconds since 1970: a day in the year 2262
+_ID = re.compile(r"[0-9a-f]{16}-[0-9a-f]{8}")
+_TEXTS = ("by", "request", "action", "item", "undoes", "undone_by")
+Write = dict[str, Any]
+
+
+class Journal:
+    """Makes the writes of entries, which are committed with the change itself, and reads them."""
+
+    def __init__(self, connection: Connection, collection: str) -> None:
+        self._connection = connection
+        self._collection = f"{collection}_journal"
+
+    def entry(
+        self, action: Action, item: str, before: int | None, after: int | None, undoes: str | None = None
+    ) -> tuple[JournalEntry, Write]:
+        """The entry of a change made now, and the write that stores it."""
+        who, at = origin(), time.time()
+        entry = JournalEntry(_id(at), at, who.by, who.request, action, item, before, after, undoes)
+        return entry, {"update": {"name": self._name(entry.id), "fields": _written(entry)}} | _exists(False)
+
+    def undoing(self, stored: "Stored", before: int | None, after: int | None) -> tuple[JournalEntry, list[Write]]:
+        """The entry of undoing another one now, and the writes that store both, if nobody has done so meanwhile."""
+        new, write = self.entry("undo", stored.entry.item, before, after, stored.entry.id)
+        mark = {"name": self._name(stored.entry.id), "fields": {"undone_by": {"string_value": new.id}}}
+        unchanged = {"update_mask": {"field_paths": ["undone_by"]}, "current_document": {"update_time": stored.version}}
+        return new, [write, {"update": mark} | unchanged]
+
+    def find(self, id: str, beside: str, deadline: float) -> tuple["Stored", Any | None]:
+        """An entry, and a document that is read with it where one is named; raises NotFound or StoreUnavailable."""
+        if not _ID.fullmatch(id):
+            raise no_such_entry(id)
+        documents = self._connection.read([self._name(id), beside] if beside else [self._name(id)], deadline)
+        document = documents.get(self._name(id))
+        entry = _read(document) if document and id < _oldest() else None
+        if not document or not entry:
+            raise no_such_entry(id)
+        return Stored(entry, document.update_time), documents.get(beside)
+
+    def page(self, cursor: str, limit: int, item: str | None) -> tuple[list[JournalEntry], str | None]:
+        """Entries from the newest on, or from the cursor, which is the last entry before."""
+        if cursor and not _ID.fullmatch(cursor):
+            raise InvalidRequest("the cursor is not one of this service: send it as it came")
+        query: dict[str, Any] = {
+            "from_": [{"collection_id": self._collection}],
+            "order_by": [{"field": {"field_path": "__name__"}, "direction": "ASCENDING"}],
+            "end_at": {"values": [{"reference_value": self._name(_oldest())}], "before": True},
+            "limit": limit + 1,
+        }
+        if cursor:
+            query["start_at"] = {"values": [{"reference_value": self._name(cursor)}], "before": False}
+        if item is not None:
+            name = {"field": {"field_path": "name"}, "op": "EQUAL", "value": {"string_value": normalise(item)}}
+            query["where"] = {"field_filter": name}
+        found = self._connection.query(query, time.monotonic() + seconds_left(READ_DEADLINE))
+        entries = [entry for document in found[:limit] if (entry := _read(document))]
+        return entries, found[limit - 1].name.rpartition("/")[2] if len(found) > limit else None
+
+    def _name(self, id: str) -> str:
+        return self._connection.document(self._collection, id)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An entry, and when its document was changed last."""
+
+    entry: JournalEntry
+    version: Any
+
+
+def _id(at: float) -> str:
+    return f"{_FAR - int(at * 1e9):016x}-{secrets.token_hex(4)}"
+
+
+def _oldest() -> str:
+    """What every id of an entry that counts is less than; Firestore's own expiry may take days, or be switched off."""
+    return _id(time.time() - JOURNAL_KEPT_S)
+
+
+def _exists(there: bool) -> Write:
+    return {"current_document": {"exists": there}}
+
+
+def _written(entry: JournalEntry) -> dict[str, Any]:
+    """An entry as the fields of its document; `name` is what the spellings of an item's name have in common."""
+    texts = {"by": entry.by, "request": entry.request, "action": entry.action, "item": entry.item}
+    texts |= {"name": normalise(entry.item)} | ({"undoes": entry.undoes} if entry.undoes else {})
+    counts = {"before": entry.before, "after": entry.after}
+    return {
+        **{field: {"string_value": text} for field, text in texts.items()},
+        **{field: {"integer_value": count} for field, count in counts.items() if count is not None},
+        "at": {"double_value": entry.at},
+        "expires": {"timestamp_value": datetime.fromtimestamp(entry.at + JOURNAL_KEPT_S, UTC)},
+    }
+
+
+def _read(document: Any) -> JournalEntry | None:
+    """A document as an entry, None where another program made something else of it."""
+    fields = document.fields
+    text = {field: fields[field].string_value for field in _TEXTS if field in fields}
+    action = next((known for known in get_args(Action) if known == text.get("action")), None)
+    if action is None or "item" not in text or "at" not in fields:
+        return None
+    before, after = (fields[field].integer_value if field in fields else None for field in ("before", "after"))
+    return JournalEntry(
+        document.name.rpartition("/")[2],
+        fields["at"].double_value,
+        text.get("by", ""),
+        text.get("request", ""),
+        action,
+        text["item"],
+        before,
+        after,
+        undoes=text.get("undoes"),
+        undone_by=text.get("undone_by"),
+    )

@@ -1,0 +1,1 @@
+"""The pantry in one SQLite file, shared by all processes on a machine."""

@@ -1,0 +1,80 @@
+"""The journal in the pantry's SQLite file."""
+
+import sqlite3
+import time
+from dataclasses import replace
+
+from app.errors import InvalidRequest
+from app.pantry.journal import JOURNAL_KEPT, JOURNAL_KEPT_S, Action, JournalEntry, no_such_entry, origin
+from app.text import normalise
+
+SCHEMA = """
+    CREATE TABLE IF NOT EXISTS journal (number INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, by TEXT NOT NULL,
+        request TEXT NOT NULL, action TEXT NOT NULL, item TEXT NOT NULL, name TEXT NOT NULL, before INTEGER,
+        after INTEGER, undoes INTEGER, undone_by INTEGER) STRICT;
+    CREATE INDEX IF NOT EXISTS journal_name ON journal (name, number);
+    CREATE INDEX IF NOT EXISTS journal_at ON journal (at);
+"""  # `name` is what the spellings of an item's name have in common
+_COLUMNS = "SELECT CAST(number AS TEXT), at, by, request, action, item, before, after, CAST(undoes AS TEXT), "
+_COLUMNS += "CAST(undone_by AS TEXT) FROM journal "
+_KEEP = """INSERT INTO journal (at, by, request, action, item, name, before, after, undoes)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_LAST = 2**63 - 1
+
+
+def keep(
+    writer: sqlite3.Connection,
+    action: Action,
+    item: str,
+    before: int | None,
+    after: int | None,
+    *,
+    undoes: JournalEntry | None = None,
+    kept: int = JOURNAL_KEPT,
+) -> JournalEntry:
+    """Store the entry of a change, and drop entries that are too old or too many."""
+    who = origin()
+    entry = JournalEntry(
+        "", time.time(), who.by, who.request, action, item, before, after, undoes.id if undoes else None
+    )
+    row = (entry.at, entry.by, entry.request, action, item, normalise(item), before, after, entry.undoes)
+    number = writer.execute(_KEEP, row).lastrowid or 0
+    if undoes:
+        writer.execute("UPDATE journal SET undone_by = ? WHERE number = ?", (number, undoes.id))
+    writer.execute("DELETE FROM journal WHERE number <= ? OR at < ?", (number - kept, _oldest()))
+    return replace(entry, id=str(number))
+
+
+def find(connection: sqlite3.Connection, id: str) -> JournalEntry:
+    """One entry; raises NotFound."""
+    number = _number(id)
+    row = connection.execute(_COLUMNS + "WHERE number = ? AND at >= ?", (number, _oldest())).fetchone()
+    if row is None:
+        raise no_such_entry(id)
+    return JournalEntry(*row)
+
+
+def page(
+    connection: sqlite3.Connection, cursor: str, limit: int, item: str | None
+) -> tuple[list[JournalEntry], str | None]:
+    """Entries from the newest on, or from the cursor, which is the last entry before; raises InvalidRequest."""
+    before = _number(cursor) if cursor else _LAST
+    if before is None:
+        raise InvalidRequest("the cursor is not one of this service: send it as it came")
+    where = "WHERE number < ? AND at >= ? "
+    values: list[float | str] = [before, _oldest()]
+    if item is not None:
+        where, values = where + "AND name = ? ", [*values, normalise(item)]
+    rows = connection.execute(_COLUMNS + where + "ORDER BY number DESC LIMIT ?", [*values, limit + 1]).fetchall()
+    entries = [JournalEntry(*row) for row in rows[:limit]]
+    return entries, entries[-1].id if len(rows) > limit else None
+
+
+def _oldest() -> float:
+    """The time of the oldest entry that counts."""
+    return time.time() - JOURNAL_KEPT_S
+
+
+def _number(text: str) -> int | None:
+    """An id as a number, None for what cannot be one."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None

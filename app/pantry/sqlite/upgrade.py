@@ -1,0 +1,67 @@
+"""What files of earlier releases need, once, when they are opened."""
+
+import sqlite3
+from collections.abc import Mapping
+
+from app.errors import InvalidRequest
+from app.log import get_logger
+from app.pantry import MAX_COUNT, item_name
+from app.pantry.sqlite.items import write
+from app.sqlite_file import SQLiteFile
+from app.text import normalise
+
+
+def upgrade(file: SQLiteFile) -> None:
+    """Bring a file to what this release expects."""
+    if not _has_callers(file.writer):  # a file of an earlier release, or a new one
+        with file.transaction() as writer:
+            _add_callers(writer)
+    if _other_spellings(_items(file.writer)):  # an earlier release took them for several items
+        with file.transaction() as writer:
+            _unite_spellings(writer)
+
+
+def _items(connection: sqlite3.Connection) -> dict[str, int]:
+    return dict(connection.execute("SELECT item, count FROM items ORDER BY item").fetchall())
+
+
+def _other_spellings(items: Mapping[str, int]) -> dict[str, list[str]]:
+    """Each name with the items that are spellings of it, where these are not the one item of that name.
+
+    Names that are no longer valid are left out.
+    """
+    spellings: dict[str, list[str]] = {}
+    for item in items:
+        spellings.setdefault(normalise(item), []).append(item)
+    found = {}
+    for same in spellings.values():
+        try:
+            name = next((item for item in same if item_name(item) == item), item_name(same[0]))
+        except InvalidRequest as error:
+            get_logger().warning("stored item has an invalid name", reason=str(error))
+        else:
+            found[name] = same
+    return {name: same for name, same in found.items() if same != [name]}
+
+
+def _unite_spellings(connection: sqlite3.Connection) -> None:
+    """Make one item of each name, with the sum of the counts and all examples."""
+    items = _items(connection)
+    for name, same in _other_spellings(items).items():
+        total = min(sum(items[item] for item in same), MAX_COUNT)
+        write(connection, name, total)
+        for item in same:
+            connection.execute("UPDATE examples SET item = ? WHERE item = ?", (name, item))
+            connection.execute("DELETE FROM items WHERE item = ? AND item != ?", (item, name))
+        get_logger().info("merged spellings of one item", item=name, spellings=same, count=total)
+
+
+def _has_callers(connection: sqlite3.Connection) -> bool:
+    return any(column[1] == "caller" for column in connection.execute("PRAGMA table_info(keys)"))
+
+
+def _add_callers(connection: sqlite3.Connection) -> None:
+    """Add the column of keys that says whose they are, unless another process was faster."""
+    if not _has_callers(connection):
+        connection.execute("ALTER TABLE keys ADD COLUMN caller TEXT NOT NULL DEFAULT ''")
+        connection.execute("CREATE INDEX keys_caller ON keys (caller, number)")
