@@ -11,7 +11,6 @@ from app.api.dependencies import Service, State
 from app.components import FEEDBACK, Components, open_preparer, text_limits
 from app.contents import ContentStore
 from app.errors import LarderError
-from app.images.prepare import blank
 from app.log import get_logger
 from app.metrics import Metrics
 from app.recognition.vocabulary import Vocabulary
@@ -20,7 +19,7 @@ from app.serving.image_fetcher import ImageFetcher
 from app.serving.jobs import Jobs
 from app.serving.keys import Keys
 from app.serving.pipeline import Pipeline, open_pipeline
-from app.serving.store_threads import StoreThreads
+from app.serving.threaded_store import ThreadedStore
 from app.serving.url_policy import UrlPolicy
 from app.settings import Settings
 
@@ -62,18 +61,17 @@ def lifespan_of(settings: Settings, components: Components, metrics: Metrics, ke
                     task.cancel()
                 await asyncio.gather(*refresh_tasks, return_exceptions=True)
                 await asyncio.to_thread(service.jobs.close)
-                for threads in (service.pantry_threads, service.contents_threads, service.feedback_threads):
-                    threads.close()
-        components.pantry.close()
-        components.contents.close()
-        service.feedback.close()
+        for store in (service.pantry, service.contents, service.feedback):
+            store.close()
 
     return lifespan
 
 
 def _service(settings: Settings, components: Components, metrics: Metrics, pipeline: Pipeline) -> Service:
     model = components.model
+    feedback = Feedback(settings.data / FEEDBACK, max_bytes=settings.max_store)
     return Service(
+        settings=settings,
         model=model.vectors,
         scope=model.config.scope,
         pipeline=pipeline,
@@ -83,18 +81,12 @@ def _service(settings: Settings, components: Components, metrics: Metrics, pipel
         recogniser=components.recogniser,
         classifier=components.classifier,
         limits=text_limits(settings, model),
-        pantry=components.pantry,
-        blank=blank(model.config.image_form),
-        contents=components.contents,
-        jobs=Jobs(),
-        data=settings.data,
-        keep_pictures=settings.keep_pictures,
+        pantry=ThreadedStore("the pantry", components.pantry),
+        contents=ThreadedStore("the contents", components.contents),
+        feedback=ThreadedStore("the feedback", feedback, threads=4),
         answers=Answers(),
-        feedback=Feedback(settings.data / FEEDBACK, max_bytes=settings.max_store),
+        jobs=Jobs(),
         metrics=metrics,
-        pantry_threads=StoreThreads("the pantry"),
-        contents_threads=StoreThreads("the contents"),
-        feedback_threads=StoreThreads("the feedback", threads=4),
     )
 
 

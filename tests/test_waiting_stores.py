@@ -106,9 +106,9 @@ def test_a_full_store_refuses_changes_and_stays_whole(client, settings, name):
     """A file that may not grow refuses what does not fit, with 503; what is in it can be read, and less fits again."""
     service = client.app.state.service
     file = {
-        "pantry.sqlite": lambda: service.pantry._file,
-        "contents.sqlite": lambda: service.contents._database._file,
-        "feedback.sqlite": lambda: service.feedback._file(),
+        "pantry.sqlite": lambda: service.pantry.store._file,
+        "contents.sqlite": lambda: service.contents.store._database._file,
+        "feedback.sqlite": lambda: service.feedback.store._file(),
     }[name]()
     file.writer.execute("PRAGMA max_page_count = 1")  # not less than it has: it may not grow
     with ThreadPoolExecutor(8) as pool:

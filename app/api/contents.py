@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -28,7 +27,7 @@ from app.api.schemas.contents import (
     Hits,
     WeightedQuery,
 )
-from app.contents import MAX_ID, MAX_K, Content, FileFacts, content_id
+from app.contents import MAX_ID, MAX_K, Content, ContentStore, FileFacts, content_id
 from app.contents.paging import SearchQuery, decode_cursor, encode_cursor, search_page
 from app.errors import InvalidRequest, NotFound
 from app.images.header import as_bytes
@@ -56,29 +55,29 @@ async def entries(
     service: ServiceDep, collection: CollectionQuery = None, cursor: CursorQuery = "", limit: LimitQuery = None
 ) -> ContentList:
     """Count the entries, in all or in one collection; with `limit` or `cursor`, also list them page by page."""
-    count = await service.contents_threads.read(service.contents.count, collection)
+    count = await service.contents.read(lambda contents: contents.count(collection))
     if limit is None and not cursor:
         return ContentList(count=count)
-    page = partial(service.contents.page, cursor, limit or PAGE, collection)
-    found, following = await service.contents_threads.read(page)
+    found, following = await service.contents.read(lambda contents: contents.page(cursor, limit or PAGE, collection))
     return ContentList(count=count, entries=[_wire(each.content) for each in found], cursor=following or None)
 
 
 @router.delete("/contents")
 async def delete_collection(service: ServiceDep, collection: Annotated[Collection, Query()]) -> CollectionDeleted:
     """Delete a collection with all of its entries; called again, an interrupted deletion goes on."""
-    step = partial(service.contents.delete_collection, collection, AT_ONCE)
-    return CollectionDeleted(collection=collection, deleted=await _all(service, step, collection))
+    deleted = await _all(service, lambda contents: contents.delete_collection(collection, AT_ONCE), collection)
+    return CollectionDeleted(collection=collection, deleted=deleted)
 
 
 @router.post("/contents/rename")
 async def rename_collection(body: CollectionRename, service: ServiceDep) -> CollectionRenamed:
     """Rename a collection; with `merge` to one that exists. Called again with it, an interrupted renaming goes on."""
-    count = await service.contents_threads.read(service.contents.count, body.to)
+    count = await service.contents.read(lambda contents: contents.count(body.to))
     if count and not body.merge:
         raise InvalidRequest(f"the collection {body.to!r} has entries already: send `merge` to put both together")
-    step = partial(service.contents.rename_collection, body.collection, body.to, AT_ONCE)
-    return CollectionRenamed(collection=body.to, renamed=await _all(service, step, body.collection))
+    old, new = body.collection, body.to
+    renamed = await _all(service, lambda contents: contents.rename_collection(old, new, AT_ONCE), old)
+    return CollectionRenamed(collection=new, renamed=renamed)
 
 
 @router.post("/contents/search", responses=PICTURE)
@@ -93,8 +92,8 @@ async def search(body: ContentSearch, service: ServiceDep, response: Response) -
     else:
         query = await _query(body.weighted(), service)
     with service.ranking():
-        hits, following = await service.contents_threads.read(
-            search_page, service.contents, query, body.k, where, body.min_score
+        hits, following = await service.contents.read(
+            lambda contents: search_page(contents, query, body.k, where, body.min_score)
         )
     return Hits(
         hits=[HitEntry(id=h.id, type=h.type, score=h.score, metadata=dict(h.metadata)) for h in hits],
@@ -105,7 +104,7 @@ async def search(body: ContentSearch, service: ServiceDep, response: Response) -
 @router.get("/contents/{id:path}")
 async def get(id: str, service: ServiceDep) -> ContentEntry:
     """Get one entry."""
-    return _wire(await service.contents_threads.read(service.contents.get, content_id(id)))
+    return _wire(await _get(service, id))
 
 
 @router.put("/contents/{id:path}", responses=PICTURE | {201: {"model": ContentEntry, "description": "created"}})
@@ -117,7 +116,7 @@ async def put(id: str, body: ContentPut, service: ServiceDep, response: Response
     else:
         picture = await run_in_threadpool(as_bytes, body.image_data or "")
         vector, content = await with_picture(service, content, picture, thumbnail=body.thumbnail)
-    if await service.contents_threads.change(service.contents.put, content, vector):
+    if await service.contents.change(lambda contents: contents.put(content, vector)):
         response.status_code = 201
     return _wire(content)
 
@@ -125,17 +124,23 @@ async def put(id: str, body: ContentPut, service: ServiceDep, response: Response
 @router.delete("/contents/{id:path}")
 async def delete(id: str, service: ServiceDep) -> ContentDeleted:
     """Delete one entry."""
-    await service.contents_threads.change(service.contents.delete, content_id(id))
+    checked = content_id(id)
+    await service.contents.change(lambda contents: contents.delete(checked))
     return ContentDeleted(id=id)
 
 
 @router.get("/thumbnails/{id:path}", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
 async def thumbnail(id: str, service: ServiceDep) -> Response:
     """Get an image's thumbnail, if `PUT` asked for one: a JPEG of at most 256 pixels a side."""
-    content = await service.contents_threads.read(service.contents.get, content_id(id))
+    content = await _get(service, id)
     if content.thumbnail is None:
         raise NotFound(f"the entry {id!r} has no thumbnail: it was put without `thumbnail`")
     return Response(content.thumbnail, media_type="image/jpeg")
+
+
+async def _get(service: Service, id: str) -> Content:
+    checked = content_id(id)
+    return await service.contents.read(lambda contents: contents.get(checked))
 
 
 async def with_picture(
@@ -146,17 +151,17 @@ async def with_picture(
     size = header.picture.size  # before a large JPEG is decoded smaller
     vector, fingerprint, small = await service.pipeline.for_entry(header, thumbnail=thumbnail)
     file = FileFacts(*size, len(picture), time.time(), fingerprint)
-    original = picture if service.keep_pictures else None
+    original = picture if service.settings.keep_pictures else None
     return vector, replace(content, file=file, thumbnail=small, picture=original)
 
 
-async def _all(service: Service, step: Callable[[], int], collection: str) -> int:
+async def _all(service: Service, step: Callable[[ContentStore], int], collection: str) -> int:
     """Call a step until nothing is left to do, so that other changes come in between; return how many entries it were.
 
     Raises NotFound where the collection has no entries.
     """
     total = 0
-    while count := await service.contents_threads.change(step):
+    while count := await service.contents.change(step):
         total += count
     if not total:
         raise NotFound(f"there is no collection {collection!r}")
@@ -171,7 +176,7 @@ async def _query(weighted: Sequence[WeightedQuery], service: Service) -> SearchQ
     texts = [each.text for each in weighted if each.text is not None]
     pictures = [each.image_data for each in weighted if each.image_data is not None]
     ids = [content_id(each.id) for each in weighted if each.id is not None]
-    of_ids = iter(await service.contents_threads.read(service.contents.vectors, ids) if ids else ())
+    of_ids = iter(await service.contents.read(lambda contents: contents.vectors(ids)) if ids else ())
     of_texts = iter(await service.pipeline.texts(texts) if texts else ())
     of_pictures = iter(await service.pipeline.vectors(pictures) if pictures else ())
     total = np.zeros(service.model.size, np.float32)

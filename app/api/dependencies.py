@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal, TypedDict
 
 from fastapi import Depends, Header, Request, Security
@@ -15,7 +14,6 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from app.contents import ContentStore, VectorModel
 from app.errors import NotFound
 from app.metrics import Metrics
-from app.model.engines import Floats
 from app.pantry import Key, PantryStore
 from app.recognition.classifier import Classifier
 from app.recognition.request_labels import TextLimits
@@ -24,7 +22,8 @@ from app.serving.feedback import Answers, Feedback
 from app.serving.image_fetcher import ImageFetcher
 from app.serving.jobs import Jobs
 from app.serving.pipeline import Pipeline
-from app.serving.store_threads import StoreThreads
+from app.serving.threaded_store import ThreadedStore
+from app.settings import Settings
 from app.tracing import span
 
 
@@ -32,28 +31,24 @@ from app.tracing import span
 class Service:
     """The running service: what lives as long as the app.
 
-    Stores block, so routes call them in threads: `await service.pantry_threads.read(service.pantry.get, name)`.
+    Stores block, so routes call them in threads: `await service.pantry.read(lambda pantry: pantry.get(name))`.
     """
 
+    settings: Settings
     model: VectorModel
+    scope: str | None
+    """What the model knows, in a sentence."""
     pipeline: Pipeline
     image_fetcher: ImageFetcher
     recogniser: Recogniser
     classifier: Classifier
     limits: TextLimits
-    pantry: PantryStore
-    blank: Floats
-    contents: ContentStore
-    jobs: Jobs
-    data: Path
-    keep_pictures: bool
+    pantry: ThreadedStore[PantryStore]
+    contents: ThreadedStore[ContentStore]
+    feedback: ThreadedStore[Feedback]
     answers: Answers
-    feedback: Feedback
+    jobs: Jobs
     metrics: Metrics
-    pantry_threads: StoreThreads
-    contents_threads: StoreThreads
-    feedback_threads: StoreThreads
-    scope: str | None = None
     draining: bool = False
 
     @contextmanager

@@ -27,12 +27,11 @@ router = APIRouter(
 @router.post("/contents/duplicates")
 async def duplicates(body: DuplicateSearch, service: ServiceDep) -> DuplicateJob:
     """Begin to look for groups of near-duplicates; a small collection is done with the first answer."""
-    await service.contents_threads.read(service.contents.count, body.collection)  # away, or none: said at once
+    await service.contents.read(lambda contents: contents.count(body.collection))  # away, or none: said at once
     where = Where(body.only, body.collection)
     distance = DISTANCES[body.distance] if body.min_score is None else Distance(body.min_score)
-    job = service.jobs.start(
-        lambda progress: find_duplicates(service.contents, where, distance, progress, service.data)
-    )
+    contents, folder = service.contents.store, service.settings.data
+    job = service.jobs.start(lambda progress: find_duplicates(contents, where, distance, progress, folder))
     await asyncio.to_thread(job.ended.wait, AT_FIRST_S)
     return _wire(job, 0, PAGE)
 

@@ -3,11 +3,11 @@
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from app.api.dependencies import KEYS, KeyHeader, Service, ServiceDep, idempotency_key
+from app.api.dependencies import KEYS, KeyHeader, ServiceDep, idempotency_key
 from app.api.schemas.base import Error
 from app.api.schemas.pantry import Change, Count, ItemCount, ItemRemoved, Items
 from app.errors import StoreUnavailable
-from app.pantry import Item, item_name
+from app.pantry import Item, PantryStore, item_name
 
 router = APIRouter(
     prefix="/pantry",
@@ -30,13 +30,13 @@ def _wire(item: Item) -> ItemCount:
 @router.get("", response_model=Items)
 async def items(service: ServiceDep) -> Response:
     """List all items by name."""
-    return Response(await service.pantry_threads.read(_serialised, service), media_type="application/json")
+    return Response(await service.pantry.read(_serialised), media_type="application/json")
 
 
-def _serialised(service: Service) -> str:
+def _serialised(pantry: PantryStore) -> str:
     """Serialise the schema `Items` in the store's thread: tens of thousands of items would block the event loop."""
-    found = service.pantry.items()
-    if not found and service.pantry.status().status == "stale":
+    found = pantry.items()
+    if not found and pantry.status().status == "stale":
         raise StoreUnavailable("the pantry is unavailable, and no item was read from it yet")
     entries = ",".join(ItemCount(item=item, count=count).model_dump_json() for item, count in found.items())
     return f'{{"items":[{entries}]}}'
@@ -45,7 +45,8 @@ def _serialised(service: Service) -> str:
 @router.get("/{item}")
 async def get(item: str, service: ServiceDep) -> ItemCount:
     """Get one item's count."""
-    return _wire(await service.pantry_threads.read(service.pantry.get, item_name(item)))
+    name = item_name(item)
+    return _wire(await service.pantry.read(lambda pantry: pantry.get(name)))
 
 
 @router.put("/{item}")
@@ -53,14 +54,15 @@ async def put(item: str, body: Count, service: ServiceDep, key: KeyHeader = None
     """Set an item's count; a new item becomes a label."""
     name = item_name(item)
     once = idempotency_key(key, f"put {name} {body.count}")
-    return _wire(await service.pantry_threads.change(service.pantry.put, name, body.count, once))
+    return _wire(await service.pantry.change(lambda pantry: pantry.put(name, body.count, once)))
 
 
 @router.delete("/{item}")
 async def delete(item: str, service: ServiceDep, key: KeyHeader = None) -> ItemCount:
     """Delete an item, and its label unless the label file has it."""
     name = item_name(item)
-    await service.pantry_threads.change(service.pantry.delete, name, idempotency_key(key, f"delete {name}"))
+    once = idempotency_key(key, f"delete {name}")
+    await service.pantry.change(lambda pantry: pantry.delete(name, once))
     return ItemCount(item=name, count=0)
 
 
@@ -69,7 +71,7 @@ async def add(item: str, service: ServiceDep, body: Change | None = None, key: K
     """Add to an item's count; an item that is not there starts from 0."""
     name, quantity = item_name(item), (body or Change()).quantity
     once = idempotency_key(key, f"add {name} {quantity}")
-    return _wire(await service.pantry_threads.change(service.pantry.add, name, quantity, once))
+    return _wire(await service.pantry.change(lambda pantry: pantry.add(name, quantity, once)))
 
 
 @router.post("/{item}/remove")
@@ -77,5 +79,5 @@ async def remove(item: str, service: ServiceDep, body: Change | None = None, key
     """Remove from an item's count, which never goes below 0; `removed` says how many were removed."""
     name, quantity = item_name(item), (body or Change()).quantity
     once = idempotency_key(key, f"remove {name} {quantity}")
-    after = await service.pantry_threads.change(service.pantry.remove, name, quantity, once)
+    after = await service.pantry.change(lambda pantry: pantry.remove(name, quantity, once))
     return ItemRemoved(item=after.item, count=after.count, removed=after.removed)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import compress
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
@@ -17,6 +17,7 @@ from app.api.schemas.pantry import ItemCount, PantryUpdate
 from app.api.schemas.recognition import FoundItem, FramesAnswer, ProcessImage, ProcessImageAnswer, RegionAnswer
 from app.errors import InvalidRequest, NotFound
 from app.model.engines import Floats
+from app.pantry import PantryStore
 from app.recognition.frames import recognise_frames
 from app.recognition.labels import Label
 from app.recognition.regions import grid, non_max_suppression, validate_boxes
@@ -71,9 +72,11 @@ class RecognitionRequest:
         update = self.body.pantry_update
         if update is None or not recognised:
             return {}
-        return await self.service.pantry_threads.change(self._update_items, recognised, update)
+        return await self.service.pantry.change(lambda pantry: self._update_items(pantry, recognised, update))
 
-    def _update_items(self, recognised: Mapping[Label, int], update: PantryUpdate) -> dict[str, ItemUpdate]:
+    def _update_items(
+        self, pantry: PantryStore, recognised: Mapping[Label, int], update: PantryUpdate
+    ) -> dict[str, ItemUpdate]:
         # the request that an idempotency key stands for: what is at a URL may change
         own = {"image_data"} if self.body.image_url else None
         request = self.body.model_dump_json(exclude=own) if self.key else ""
@@ -84,20 +87,22 @@ class RecognitionRequest:
             except InvalidRequest as error:
                 updates[label.name] = ItemUpdate(refused=str(error))
             else:
-                updates[label.name] = ItemUpdate(self._update_item(request, name, times * update.quantity, update))
+                quantity = times * update.quantity
+                updates[label.name] = ItemUpdate(self._update_item(pantry, request, name, quantity, update.operation))
         return updates
 
-    def _update_item(self, request: str, name: str, quantity: int, update: PantryUpdate) -> ItemCount:
+    def _update_item(
+        self, pantry: PantryStore, request: str, name: str, quantity: int, operation: Literal["add", "remove"]
+    ) -> ItemCount:
         """Change one item's count; removing from an item that is not there leaves 0."""
         header = self.key
         if header and (self.body.regions or self.body.tiles):
             header = f"{header} {name}"  # one request, several changes, each of which happens once
-        pantry = self.service.pantry
-        change = pantry.add if update.operation == "add" else pantry.remove
+        change = pantry.add if operation == "add" else pantry.remove
         try:
             after = change(name, quantity, idempotency_key(header, request))
         except NotFound:
-            if update.operation == "add":
+            if operation == "add":
                 raise
             return ItemCount(item=name, count=0)
         return ItemCount(item=after.item, count=after.count)
@@ -186,7 +191,7 @@ async def _answer(
 ) -> ProcessImageAnswer:
     """Keep the answer for `POST /feedback`, and update the pantry when the recognition is sure."""
     service = request.service
-    kept = pictures if service.keep_pictures else ()
+    kept = pictures if service.settings.keep_pictures else ()
     service.answers.remember(request.request_id, Answer(recognition.item, vectors, kept))
     updates = await request.update_pantry({recognition.label: 1} if recognition.sure else {})
     return request.answer(recognition, request.refusal(recognition) or updates.get(recognition.item), **more)

@@ -84,7 +84,7 @@ async def _phase(service: Service) -> Phase:
         return "draining"
     try:
         _ = service.recogniser.label_set
-        await service.pipeline.prove(service.blank)
+        await service.pipeline.prove()
     except Starting:
         return "starting"
     except Exception:  # whatever the reason, the load balancer must be told
@@ -106,7 +106,7 @@ async def health(request: Request, service: ServiceDep, state: Annotated[tuple[P
 
 
 def _health(service: Service, phase: Phase, message: str) -> Health:
-    pantry = service.pantry.status()
+    pantry = service.pantry.store.status()
     return Health(
         message=message,
         status=phase,

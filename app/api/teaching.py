@@ -10,7 +10,7 @@ from app.api.failures import PICTURE
 from app.api.media_types import PictureRoute
 from app.api.schemas.base import Error
 from app.api.schemas.pantry import ExampleEntry, ExampleList, Examples, Feedback, FeedbackAnswer, Forgotten
-from app.pantry import item_name
+from app.pantry import PantryStore, item_name
 from app.pantry.examples import Example, new_example
 from app.recognition.review import ExampleWarning, check_examples
 from app.text import normalise
@@ -37,51 +37,52 @@ async def teach(item: str, body: Examples, service: ServiceDep) -> ExampleList:
     _ = service.recogniser.label_set  # while starting, refuse before a picture is decoded
     vectors = await service.pipeline.vectors(body.images)
     new = [new_example(name, service.model.checksum, vector) for vector in vectors]
-    warnings = await service.pantry_threads.change(keep, service, name, new)
+    warnings = await service.pantry.change(lambda pantry: keep(pantry, service, name, new))
     return wire(service, name, new, warnings)
 
 
-def keep(service: Service, item: str, new: list[Example]) -> dict[str, ExampleWarning]:
+def keep(pantry: PantryStore, service: Service, item: str, new: list[Example]) -> dict[str, ExampleWarning]:
     """Store examples of an item; return their warnings by id, as they were before the examples took effect."""
-    warnings = _warnings(service, new, new)
-    service.pantry.teach(item, new)
+    warnings = _warnings(service, new, [*pantry.examples(), *new])
+    pantry.teach(item, new)
     return warnings
 
 
 @router.get(EXAMPLES)
 async def examples(item: str, service: ServiceDep) -> ExampleList:
     """List an item's examples with their warnings."""
-    return await service.pantry_threads.read(_examples, service, item_name(item))
+    name = item_name(item)
+    return await service.pantry.read(lambda pantry: _examples(pantry, service, name))
 
 
-def _examples(service: Service, item: str) -> ExampleList:
-    item = service.pantry.get(item).item  # as the pantry spells it
-    found = [each for each in service.pantry.examples() if normalise(each.item) == normalise(item)]
-    return wire(service, item, found, _warnings(service, found))
+def _examples(pantry: PantryStore, service: Service, item: str) -> ExampleList:
+    item, stored = pantry.get(item).item, pantry.examples()  # the item as the pantry spells it
+    found = [each for each in stored if normalise(each.item) == normalise(item)]
+    return wire(service, item, found, _warnings(service, found, stored))
 
 
 @router.delete(EXAMPLES)
 async def forget(item: str, service: ServiceDep) -> Forgotten:
     """Delete all examples of an item; the item stays."""
     name = item_name(item)
-    await service.pantry_threads.read(service.pantry.get, name)
-    return Forgotten(item=name, deleted=await service.pantry_threads.change(service.pantry.forget, name))
+    await service.pantry.read(lambda pantry: pantry.get(name))
+    return Forgotten(item=name, deleted=await service.pantry.change(lambda pantry: pantry.forget(name)))
 
 
 @router.delete(EXAMPLES + "/{id}")
 async def forget_one(item: str, id: str, service: ServiceDep) -> Forgotten:
     """Delete one example of an item."""
     name = item_name(item)
-    return Forgotten(item=name, deleted=await service.pantry_threads.change(service.pantry.forget, name, [id]))
+    return Forgotten(item=name, deleted=await service.pantry.change(lambda pantry: pantry.forget(name, [id])))
 
 
-def _warnings(service: Service, examples: list[Example], new: Sequence[Example] = ()) -> dict[str, ExampleWarning]:
-    """Return the warnings about examples by id; there are none about those of another model."""
+def _warnings(service: Service, examples: list[Example], stored: Sequence[Example]) -> dict[str, ExampleWarning]:
+    """Return the warnings about examples by id, among all that are stored; none about those of another model."""
 
     def ours(some: Sequence[Example]) -> list[Example]:
         return list({each.id: each for each in some if _is_used(each, service)}.values())
 
-    return check_examples(ours(examples), ours([*service.pantry.examples(), *new]), service.recogniser)
+    return check_examples(ours(examples), ours(stored), service.recogniser)
 
 
 def _is_used(example: Example, service: Service) -> bool:
@@ -117,12 +118,13 @@ async def feedback(body: Feedback, service: ServiceDep) -> FeedbackAnswer:
     right = answered in map(normalise, (name, *(label.names if label else ())))
     if label and label.item:
         name = label.item  # the pantry may have it under a synonym
-    keep_feedback = service.feedback_threads.change
-    await keep_feedback(service.feedback.keep, answer.id, answer, name, service.model.checksum)
+    checksum = service.model.checksum
+    await service.feedback.change(lambda feedback: feedback.keep(answer.id, answer, name, checksum))
     taught = None
     if body.teach:
-        new = [new_example(name, service.model.checksum, vector) for vector in answer.vectors]
-        taught = wire(service, name, new, await service.pantry_threads.change(keep, service, name, new)).examples
+        new = [new_example(name, checksum, vector) for vector in answer.vectors]
+        warnings = await service.pantry.change(lambda pantry: keep(pantry, service, name, new))
+        taught = wire(service, name, new, warnings).examples
     return FeedbackAnswer(
         request_id=body.request_id,
         item=name,

@@ -40,11 +40,6 @@ class ImageForm:
     std: tuple[float, float, float]
 
 
-def blank(form: ImageForm) -> Pixels:
-    """A grey picture (3, S, S) to try an encoder with."""
-    return np.zeros((3, form.size, form.size), dtype=np.float32)
-
-
 def preprocessor(form: ImageForm) -> Callable[..., npt.NDArray[np.float32]]:
     """A function from an RGB picture to a (3, size, size) float32 array, and from what converts its colours to sRGB.
 
@@ -114,6 +109,8 @@ class Preparer:
 
     def __init__(self, form: ImageForm, limits: ImageLimits, decode: Callable[..., Decoded] = decode) -> None:
         self.limits = limits
+        self.blank: Pixels = np.zeros((3, form.size, form.size), dtype=np.float32)
+        """A grey picture to try an encoder with."""
         self._decode = decode
         self._preprocess = preprocessor(form)
         self._enough = max(ENOUGH * form.size, THUMBNAIL)

@@ -129,11 +129,11 @@ class Pipeline:
         """What `work` makes of each text, in a thread that requests share fairly; raises Overloaded."""
         return await self._prompts.each(work, texts)
 
-    async def prove(self, blank: Floats, within: float = 5.0) -> None:
+    async def prove(self, within: float = 5.0) -> None:
         """Return once the encoder has shown that it answers; raises what it raises, or TimeoutError."""
         if asyncio.get_running_loop().time() - self._batcher.last_success > CANARY_EVERY:
             async with asyncio.timeout(within):
-                await self._batcher.vector(blank)
+                await self._batcher.vector(self._preparer.blank)
 
     @contextmanager
     def _place(self) -> Iterator[None]:

@@ -339,7 +339,7 @@ def test_a_thumbnail_is_kept_when_asked_for(client):
 
 
 def originals(client):
-    with client.app.state.service.contents._database._file.reader() as reader:
+    with client.app.state.service.contents.store._database._file.reader() as reader:
         return reader.execute("SELECT picture FROM pictures").fetchall()
 
 
@@ -368,7 +368,7 @@ def test_without_contents_calls_are_404(start):
 def test_contents_that_are_away_are_503(client):
     """Every call says when to try again."""
     text(client, "a", "red")
-    client.app.state.service.contents._database._writer.execute("ALTER TABLE contents RENAME TO lost")
+    client.app.state.service.contents.store._database._writer.execute("ALTER TABLE contents RENAME TO lost")
     for response in (client.get("/contents/a"), text(client, "b", "red"), client.delete("/contents/a")):
         problem(response, 503, "store_unavailable")
         assert response.headers["retry-after"] == "5"

@@ -86,7 +86,7 @@ def test_a_request_id_that_comes_back_later_replaces_no_correction(start):
     service.answers._forget("order-1")
     ask(client, "order-1", "red")
     say(client, "order-1", "cherry")
-    assert [each.item for each in service.feedback.corrections()] == ["lemon", "cherry"]
+    assert [each.item for each in service.feedback.store.corrections()] == ["lemon", "cherry"]
 
 
 def test_feedback_without_teaching_changes_nothing(client):
@@ -132,7 +132,7 @@ def test_pictures_become_training_data(start, tmp_path: Path, monkeypatch, capsy
     assert say(client, "r0", "quince").json()["pictures_kept"] == 1
     say(client, "r1", "quince")
     say(client, "r1", "..")
-    monkeypatch.setenv("LARDER_DATA", str(client.app.state.service.feedback._path.parent))
+    monkeypatch.setenv("LARDER_DATA", str(client.app.state.service.feedback.store._path.parent))
     folder = tmp_path / "exported"
     assert exported(folder, capsys) == {"folder": str(folder), "pictures": 3, "without_picture": 0, "failed": 0}
     found = read_examples(folder, 8)
@@ -144,7 +144,7 @@ def test_without_pictures_there_is_nothing_to_export(client, tmp_path, monkeypat
     """The vectors alone are kept, and the command says how many."""
     ask(client, "r1", "yellow")
     say(client, "r1", "quince")
-    monkeypatch.setenv("LARDER_DATA", str(client.app.state.service.feedback._path.parent))
+    monkeypatch.setenv("LARDER_DATA", str(client.app.state.service.feedback.store._path.parent))
     assert exported(tmp_path / "exported", capsys)["without_picture"] == 1
 
 

@@ -173,7 +173,7 @@ def test_every_answer_can_be_read_by_the_pages_that_may_call(start):
     def broken():
         raise RuntimeError("broken")
 
-    client.app.state.service.pantry.items = broken
+    client.app.state.service.pantry.store.items = broken
     big = {"content": b"x" * 3000, "headers": page}
     answers = {
         500: client.get("/pantry", headers=page),

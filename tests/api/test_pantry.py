@@ -156,7 +156,7 @@ def test_without_a_pantry_changes_are_404(start):
 
 def test_a_pantry_that_is_away_is_503(client):
     """Every call says when to try again."""
-    client.app.state.service.pantry._file.writer.execute("DROP TABLE items")
+    client.app.state.service.pantry.store._file.writer.execute("DROP TABLE items")
     for response in (client.get("/pantry"), client.post("/pantry/rice/add")):
         problem(response, 503, "store_unavailable")
         assert response.headers["retry-after"] == "5"

@@ -156,7 +156,7 @@ def test_an_update_without_a_pantry_is_an_error(start):
 
 def test_a_pantry_that_is_away_is_an_error(client):
     """A count that cannot be stored is refused with 503 and Retry-After."""
-    client.app.state.service.pantry._file.writer.execute("DROP TABLE items")
+    client.app.state.service.pantry.store._file.writer.execute("DROP TABLE items")
     response = post(client, pantry_update={"operation": "add"})
     problem(response, 503, "store_unavailable")
     assert int(response.headers["retry-after"]) > 0

@@ -98,7 +98,7 @@ def test_examples_of_another_model_are_kept_but_not_used(client):
     """Their vectors mean nothing to this one; they wait for theirs to return."""
     from app.pantry.examples import new_example
 
-    store = client.app.state.service.pantry
+    store = client.app.state.service.pantry.store
     store.teach("quince", [new_example("quince", "another", np.float32([1, 1, 0, 0]) / 2**0.5)])
     assert [each["used"] for each in examples(client, "quince")] == [False]
     wait_until(lambda: any(each["label"] == "quince" for each in client.get("/labels").json()["labels"]))

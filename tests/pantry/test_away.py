@@ -136,7 +136,7 @@ def test_a_change_that_is_not_answered_is_not_counted_twice(behind_cable, cable,
     phone.document("rice").set({"count": 1})
     key = {"Idempotency-Key": "a-change-of-mine"}
     assert behind_cable.post("/pantry/salt/add", headers=key | {"Idempotency-Key": "warm"}).json()["count"] == 1
-    commit = behind_cable.app.state.service.pantry._connection.commit
+    commit = behind_cable.app.state.service.pantry.store._connection.commit
 
     def commit_unheard(*arguments):
         cable.block()
@@ -144,7 +144,7 @@ def test_a_change_that_is_not_answered_is_not_counted_twice(behind_cable, cable,
 
     with monkeypatch.context() as patch:
         patch.setattr(writer, "DEADLINE", 0.5)
-        patch.setattr(behind_cable.app.state.service.pantry._connection, "commit", commit_unheard)
+        patch.setattr(behind_cable.app.state.service.pantry.store._connection, "commit", commit_unheard)
         response = behind_cable.post("/pantry/rice/add", headers=key)
     assert "it is not known whether the change was stored" in problem(response, 503, "store_unavailable")
     cable.mend()
@@ -190,11 +190,11 @@ def test_denied_and_allowed_again(behind_cable, cable, phone, emulator, project)
     phone.document("yellow").set({"count": 1})
     wait_until(lambda: "yellow" in counts(behind_cable))
     rules(emulator, project, "false")
-    metadata = behind_cable.app.state.service.pantry._connection.metadata
+    metadata = behind_cable.app.state.service.pantry.store._connection.metadata
     metadata[:] = [each for each in metadata if each[0] != "authorization"]
     cable.cut()
     cable.mend()
-    listener = behind_cable.app.state.service.pantry._listener
+    listener = behind_cable.app.state.service.pantry.store._listener
     wait_until(lambda: listener.problem.startswith("PERMISSION_DENIED"))
     assert pantry_status(behind_cable)["status"] == "stale"
     assert "PERMISSION_DENIED; nothing was stored" in refused(behind_cable)

@@ -73,7 +73,7 @@ def test_recognition_reads_nothing_from_firestore(client, phone):
     """Answers come from memory: with the connection closed, all reads go on."""
     phone.document("yellow").set({"count": 2})
     wait_until(lambda: "yellow" in labels(client))
-    client.app.state.service.pantry._connection.close()
+    client.app.state.service.pantry.store._connection.close()
     assert seen(client, "yellow") == "yellow"
     assert client.get("/pantry").json() == {"items": [{"item": "yellow", "count": 2}]}
 

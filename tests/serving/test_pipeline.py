@@ -8,7 +8,7 @@ import pytest
 from app.errors import ImageTooLarge, InvalidImage, Overloaded
 from app.images.decode import decode
 from app.images.header import ImageLimits
-from app.images.prepare import Preparer, blank
+from app.images.prepare import Preparer
 from app.metrics import Metrics
 from app.serving.pipeline import open_pipeline
 from tests.fakes import FORM, ColourEncoder, as_base64, as_bytes, picture
@@ -85,8 +85,8 @@ def test_proof_is_an_encoding_that_went_through():
     encoder = ColourEncoder()
 
     async def scenario(pipeline):
-        await pipeline.prove(blank(FORM))
-        await pipeline.prove(blank(FORM))
+        await pipeline.prove()
+        await pipeline.prove()
         assert encoder.batches == [1]
 
     run(scenario, encoder)
@@ -94,7 +94,7 @@ def test_proof_is_an_encoding_that_went_through():
     async def broken(pipeline):
         encoder.failure = RuntimeError("broken")
         with pytest.raises(RuntimeError):
-            await pipeline.prove(blank(FORM))
+            await pipeline.prove()
 
     run(broken, encoder)
 
@@ -106,7 +106,7 @@ def test_an_encoder_that_hangs_is_no_proof():
     async def scenario(pipeline):
         encoder.open.clear()
         with pytest.raises(TimeoutError):
-            await pipeline.prove(blank(FORM), within=0.05)
+            await pipeline.prove(within=0.05)
         encoder.open.set()
 
     run(scenario, encoder)

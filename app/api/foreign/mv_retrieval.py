@@ -57,7 +57,7 @@ async def add_content(id: IdQuery, type: TypeQuery, request: Request, service: S
         vector = await _embed(data, type, service)
     else:
         vector, content = await with_picture(service, content, data)
-    equal = await service.contents_threads.change(service.contents.add, content, vector)
+    equal = await service.contents.change(lambda contents: contents.add(content, vector))
     msg = f"Content {id} successfully added to the indexer"
     if equal is not None:
         msg = f"Content arleady present in the MV archive with id: {equal}"  # spelt as its clients know it
@@ -69,7 +69,7 @@ async def retrieve_contents(type: TypeQuery, k: KQuery, request: Request, servic
     """Search for the entries nearest to a text or an image, best first: k of them, or as many as there are."""
     vector = await _embed(await request.body(), type, service)
     with service.ranking():
-        hits = await service.contents_threads.read(service.contents.search, vector, k)
+        hits = await service.contents.read(lambda contents: contents.search(vector, k))
     return Retrieved(contents=[hit.id for hit in hits], scores=[hit.score for hit in hits])
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from app.deadline import seconds_left
 from app.errors import StoreUnavailable
-from app.serving.store_threads import StoreThreads
+from app.serving.threaded_store import ThreadedStore
 
 LONG = 60.0  # seconds; bounds a hang only
 
@@ -20,19 +20,28 @@ def release():
     event.set()
 
 
-def opened(**limits) -> StoreThreads:
-    return StoreThreads("the store", **{"deadline_s": LONG, "store_deadline_s": LONG} | limits)
+class Numbers(list):
+    """A store of numbers."""
+
+    closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def opened(**limits) -> ThreadedStore[Numbers]:
+    return ThreadedStore("the store", Numbers(), **{"deadline_s": LONG, "store_deadline_s": LONG} | limits)
 
 
 def test_a_call_gives_what_it_gives():
-    """Results and exceptions come through, with positional and named arguments."""
+    """A call gets the store; its results and exceptions come through."""
 
     async def run():
         store = opened()
-        assert await store.read(divmod, 7, 2) == (3, 1)
-        assert await store.change(int, "ff", base=16) == 255
-        with pytest.raises(ZeroDivisionError):
-            await store.read(divmod, 1, 0)
+        await store.change(lambda numbers: numbers.append(7))
+        assert await store.read(lambda numbers: numbers[0]) == 7
+        with pytest.raises(IndexError):
+            await store.read(lambda numbers: numbers[1])
 
     asyncio.run(run())
 
@@ -42,10 +51,10 @@ def test_changes_that_hang_leave_reads_and_other_stores_alone(release):
 
     async def run():
         store, other = opened(threads=2), opened(threads=2)
-        hanging = [asyncio.create_task(store.change(release.wait, LONG)) for _ in range(5)]
+        hanging = [asyncio.create_task(store.change(lambda _: release.wait(LONG))) for _ in range(5)]
         await asyncio.sleep(0)
-        assert await store.read(int, "1") == 1
-        assert await other.change(int, "2") == 2
+        assert await store.read(len) == 0
+        assert await other.change(len) == 0
         assert not any(each.done() for each in hanging)
         release.set()
         assert await asyncio.gather(*hanging) == [True] * 5
@@ -59,7 +68,7 @@ def test_a_call_that_takes_too_long_is_refused_and_says_what_became_of_it(releas
     async def run():
         store, begun, changed = opened(threads=1, deadline_s=0.2), threading.Event(), []
 
-        def change():
+        def change(_):
             begun.set()
             changed.append(release.wait(LONG))
 
@@ -68,9 +77,9 @@ def test_a_call_that_takes_too_long_is_refused_and_says_what_became_of_it(releas
                 await store.change(change)
         assert "within 0.2 s; it is not known whether the change was stored" in str(refused.value)
         with pytest.raises(StoreUnavailable, match="within 0.2 s; nothing was stored"):
-            await store.change(changed.append, "never")
+            await store.change(lambda _: changed.append("never"))
         with pytest.raises(StoreUnavailable, match="within 0.2 s$"):
-            await store.read(release.wait, LONG)
+            await store.read(lambda _: release.wait(LONG))
         release.set()
         store._writers.shutdown(wait=True)
         assert changed == [True]
@@ -83,13 +92,13 @@ def test_more_calls_than_may_wait_are_refused_at_once(release):
 
     async def run():
         store = opened(threads=1, max_waiting=3)
-        hanging = [asyncio.create_task(store.change(release.wait, LONG)) for _ in range(3)]
+        hanging = [asyncio.create_task(store.change(lambda _: release.wait(LONG))) for _ in range(3)]
         await asyncio.sleep(0)
         with pytest.raises(StoreUnavailable, match="3 calls wait already; nothing was stored"):
-            await store.change(int)
+            await store.change(len)
         release.set()
         await asyncio.gather(*hanging)
-        assert await store.change(int, "1") == 1
+        assert await store.change(len) == 0
 
     asyncio.run(run())
 
@@ -99,14 +108,14 @@ def test_the_change_of_a_caller_that_has_gone_does_not_begin(release):
 
     async def run():
         store, done = opened(threads=1), []
-        first = asyncio.create_task(store.change(release.wait, LONG))
-        gone = asyncio.create_task(store.change(done.append, "gone"))
+        first = asyncio.create_task(store.change(lambda _: release.wait(LONG)))
+        gone = asyncio.create_task(store.change(lambda _: done.append("gone")))
         await asyncio.sleep(0)
         gone.cancel()
         await asyncio.gather(gone, return_exceptions=True)
         release.set()
         await first
-        await store.change(done.append, "later")
+        await store.change(lambda _: done.append("later"))
         assert done == ["later"]
 
     asyncio.run(run())
@@ -117,9 +126,28 @@ def test_the_store_sees_the_deadline_of_the_call():
 
     async def run():
         store = opened(threads=1, store_deadline_s=20.0)
-        assert await store.change(seconds_left, 5.0) == 5.0
-        assert 0 < await store.change(seconds_left, 50.0) <= 20.0
+        assert await store.change(lambda _: seconds_left(5.0)) == 5.0
+        assert 0 < await store.change(lambda _: seconds_left(50.0)) <= 20.0
         assert seconds_left(50.0) == 50.0
-        assert await opened(store_deadline_s=0.0).read(seconds_left, 5.0) == 0.0
+        assert await opened(store_deadline_s=0.0).read(lambda _: seconds_left(5.0)) == 0.0
+
+    asyncio.run(run())
+
+
+def test_what_is_closed_begins_no_call(release):
+    """Closing closes the store at once; a call that waits for a thread does not begin."""
+
+    async def run():
+        store, done = opened(threads=1), []
+        first = asyncio.create_task(store.change(lambda _: release.wait(LONG)))
+        waiting = asyncio.create_task(store.change(lambda _: done.append("late")))
+        await asyncio.sleep(0)
+        store.close()
+        assert store.store.closed
+        release.set()
+        await asyncio.gather(first, waiting, return_exceptions=True)
+        assert first.result()
+        assert waiting.cancelled()
+        assert not done
 
     asyncio.run(run())

@@ -4,35 +4,47 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from app.deadline import deadline_in
 from app.errors import StoreUnavailable
 
 DEADLINE_S = 4.5
 STORE_DEADLINE_S = 4.0  # for the store itself, which knows best what became of a change
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class StoreThreads:
-    """Runs the calls of one store for the event loop; reads and changes have `threads` threads each.
+class Store(Protocol):
+    """What can be closed; its methods block."""
 
-    A call raises StoreUnavailable when it is not done within `deadline_s`, the wait for a thread included, or when
-    `max_waiting` calls wait already. A call that has not begun by then never begins; one that has keeps its thread
-    until it ends. The store sees `store_deadline_s` as its deadline (app/deadline.py).
+    def close(self) -> None:
+        """Give back what is held."""
+        ...
+
+
+S = TypeVar("S", bound=Store)
+
+
+class ThreadedStore(Generic[S]):
+    """A store for the event loop: its calls run in threads, `threads` for reads and as many for changes.
+
+    `await pantry.read(lambda store: store.get("rice"))` returns the result of `store.get("rice")`. A call raises
+    StoreUnavailable when it is not done within `deadline_s`, the wait for a thread included, or when `max_waiting`
+    calls wait already. A call that has not begun by then never begins; one that has keeps its thread until it ends.
+    The store sees `store_deadline_s` as its deadline (app/deadline.py).
     """
 
     def __init__(
         self,
         name: str,
+        store: S,
         *,
         threads: int = 16,
         max_waiting: int = 1000,
         deadline_s: float = DEADLINE_S,
         store_deadline_s: float = STORE_DEADLINE_S,
     ) -> None:
+        self.store = store
         self._name = name
         self._max_waiting = max_waiting
         self._deadline_s = deadline_s
@@ -41,25 +53,26 @@ class StoreThreads:
         self._readers = ThreadPoolExecutor(threads, thread_name_prefix=f"{name} reads")
         self._writers = ThreadPoolExecutor(threads, thread_name_prefix=f"{name} changes")
 
-    async def read(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The result of a call that changes nothing."""
-        return await self._run(self._readers, "", "", partial(call, *args, **kwargs))
+    async def read(self, call: Callable[[S], T]) -> T:
+        """Return the result of a call that changes nothing."""
+        return await self._run(self._readers, "", "", call)
 
-    async def change(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The result of a call that changes the store; the message of StoreUnavailable says what became of it."""
+    async def change(self, call: Callable[[S], T]) -> T:
+        """Return the result of a call that changes the store; StoreUnavailable says what became of the change."""
         stored = "; it is not known whether the change was stored"
-        return await self._run(self._writers, "; nothing was stored", stored, partial(call, *args, **kwargs))
+        return await self._run(self._writers, "; nothing was stored", stored, call)
 
     def close(self) -> None:
-        """Begin no more calls; those under way end by themselves."""
+        """Close the store and begin no more calls; those in progress end by themselves."""
         self._readers.shutdown(wait=False, cancel_futures=True)
         self._writers.shutdown(wait=False, cancel_futures=True)
+        self.store.close()
 
-    async def _run(self, pool: ThreadPoolExecutor, not_begun: str, begun: str, call: Callable[[], T]) -> T:
+    async def _run(self, pool: ThreadPoolExecutor, not_begun: str, begun: str, call: Callable[[S], T]) -> T:
         if self._waiting >= self._max_waiting:
             raise StoreUnavailable(f"{self._name}: {self._max_waiting} calls wait already{not_begun}")
         with deadline_in(self._store_deadline_s):
-            running = pool.submit(copy_context().run, call)  # with the request's id for logs and traces
+            running = pool.submit(copy_context().run, call, self.store)  # with the request's id for logs and traces
         answer = asyncio.wrap_future(running)
         self._waiting += 1
         try:
