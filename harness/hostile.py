@@ -112,6 +112,7 @@ def costly() -> Iterator[tuple[str, bytes]]:
         bytes.fromhex("524946461e000000574542505650384c110000002ffebffa020750da2297a2ff8188e87f0000"),
     )
     yield "WebP of 16 megapixels", plain("RGB", (4080, 4080), "WEBP", lossless=True, quality=0, method=0)
+    yield "WebP of 8,100 groups of codes and 8 megapixels", riff(vp8l(2880, 2880, 5))
     yield "WebP of 65,536 groups of codes", riff(vp8l(1024, 1024))
     yield "WebP of 65,536 groups of codes in its transparency", transparent(1024, 1024)
     yield "WebP of 65,536 groups of codes in a frame", animated(1024, 1024)
@@ -214,13 +215,15 @@ def riff(*chunks: tuple[bytes, bytes]) -> bytes:
     return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
 
 
-def vp8l(width: int, height: int) -> tuple[bytes, bytes]:
-    """A lossless picture in which each 4 x 4 pixels have a group of Huffman codes of their own, in 4.5 bytes each.
+def vp8l(width: int, height: int, side: int = 2) -> tuple[bytes, bytes]:
+    """A lossless picture in which each block has a group of Huffman codes of its own, in 4.5 bytes each.
+
+    Blocks are squares with a side of two to the power of `side` pixels, 4 at least.
 
     RFC 9649, section 3: bits, the lowest first; every code of a group has one symbol, so its pixels take no bit.
     """
     size = f"{width - 1:014b}"[::-1] + f"{height - 1:014b}"[::-1]
-    return b"VP8L", b"\x2f" + _packed(size + "0000" + _groups(width, height))
+    return b"VP8L", b"\x2f" + packed(size + "0000" + _groups(width, height, side))
 
 
 def transparent(width: int, height: int) -> bytes:
@@ -228,7 +231,7 @@ def transparent(width: int, height: int) -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (width, height)).save(file, "WEBP")
     lossy = file.getvalue()[20:]
-    alpha = b"\1" + _packed(_groups(width, height))
+    alpha = b"\1" + packed(_groups(width, height))
     return riff((b"VP8X", _canvas(0x10, width, height)), (b"ALPH", alpha), (b"VP8 ", lossy))
 
 
@@ -244,9 +247,9 @@ def _canvas(flags: int, width: int, height: int) -> bytes:
     return struct.pack("<I", flags) + struct.pack("<I", width - 1)[:3] + struct.pack("<I", height - 1)[:3]
 
 
-def _groups(width: int, height: int) -> str:
-    """The bits of a lossless picture without its header: no transform, no colour cache, blocks of 4 x 4 pixels."""
-    blocks = -(-width // 4) * -(-height // 4)
+def _groups(width: int, height: int, side: int = 2) -> str:
+    """The bits of a lossless picture without its header: no transform, no colour cache."""
+    blocks = -(-width >> side) * -(-height >> side)
     one = "1000"  # a simple code of one symbol
     # lengths of codes by a code of two symbols, 0 and 8: 256 of 8 bits, then none up to the size of the alphabet
     lengths = ["000"] * 12
@@ -256,10 +259,13 @@ def _groups(width: int, height: int) -> str:
     numbers = np.minimum(np.arange(blocks), 65_535)
     rows = np.stack([numbers % 256, numbers // 256], axis=1).astype(np.uint8)
     groups = "".join(map(str, np.unpackbits(rows, axis=1).ravel().tolist()))
-    return "0" + "0" + "1" + "000" + "0" + green + red + 3 * one + groups + 5 * one * min(blocks, 65_536)
+    return (
+        "0" + "0" + "1" + f"{side - 2:03b}"[::-1] + "0" + green + red + 3 * one + groups + 5 * one * min(blocks, 65_536)
+    )
 
 
-def _packed(bits: str) -> bytes:
+def packed(bits: str) -> bytes:
+    """Bits, the lowest of each byte first, and eight bytes more."""
     return np.packbits(np.frombuffer(bits.encode(), np.uint8) - ord("0"), bitorder="little").tobytes() + bytes(8)
 
 

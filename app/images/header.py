@@ -25,16 +25,16 @@ from app.images.structure import (
     MAX_RUN_LENGTH_PIXELS,
     gif_frame,
     jpeg_frame,
-    lossless_webp,
     png_essentials,
     run_length_size,
+    webp_groups,
 )
 
 _WEBP_MEMORY = 3  # times: libwebp and Pillow hold 16 bytes for each pixel at once, where other formats take 4 to 6
 _HEIF_MEMORY = 2  # times: libheif, libavif and Pillow hold 8 to 10 bytes for each pixel at once
-_LOSSLESS_WEBP_MEMORY = 6  # times: beside its groups of codes, which take up to 460 MiB
-_GROUP_COST = 400  # pixels of a PNG for each group of Huffman codes of a lossless WebP, which takes up to 7 KB, too
-_MAX_GROUPS = 65_536  # one for each 4 x 4 pixels, and no more
+_LOSSLESS_WEBP_MEMORY = 6  # times: beside its groups of codes
+_GROUP_COST = 400  # pixels of a PNG for each group of Huffman codes of a lossless WebP
+_MAX_GROUPS = 8_192  # of a lossless WebP, 7 KB of memory each; libwebp writes 2,600 at most
 _RUN_LENGTH_COST = 30  # times: Pillow decodes them in Python
 
 _DATA_PREFIX = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
@@ -169,11 +169,10 @@ def read_header(data: bytes, limits: ImageLimits) -> Header:
     _check_size(picture.size, limits, "lossless WEBP" if asked.groups else name, asked.memory)
     profile = asked.profile or (b"" if name == "PNG" else picture.info.get("icc_profile", b""))
     pixels = max(picture.width * picture.height, asked.pixels)
-    blocks = -(-picture.width // 4) * -(-picture.height // 4)
     return Header(
         picture,
         name,
-        cost=int((asked.pixels or pixels) * asked.cost) + asked.groups * _GROUP_COST * min(blocks, _MAX_GROUPS),
+        cost=int((asked.pixels or pixels) * asked.cost) + asked.groups * _GROUP_COST,
         is_giant=pixels > limits.giant,
         profile=profile if len(profile) <= MAX_PROFILE else b"",
         frame=asked.frame if asked.frame != (0, 0, *picture.size) else None,
@@ -189,8 +188,8 @@ class _Asked:
     """Of a pixel, where one of a PNG costs 1."""
     memory: float = 1
     """Of a pixel, where one of a PNG takes 1."""
-    groups: bool = False
-    """Whether it may have a group of Huffman codes for each 4 x 4 pixels."""
+    groups: int = 0
+    """Of Huffman codes that it may have."""
     profile: bytes = b""
     frame: tuple[int, int, int, int] | None = None
     pixels: int = 0
@@ -211,8 +210,10 @@ def _walk(data: bytes, name: str, limits: ImageLimits) -> _Asked:
             _check_size(frame[2:], limits, name)  # Pillow fills the frame before it is asked to decode
         return _Asked(data, frame=frame)
     if name == "WEBP":
-        lossless = lossless_webp(data)
-        return _Asked(data, cost=2, memory=_LOSSLESS_WEBP_MEMORY if lossless else _WEBP_MEMORY, groups=lossless)
+        groups = webp_groups(data)
+        if groups > _MAX_GROUPS:
+            raise ImageTooLarge(f"the WebP has {groups:,} groups of codes; at most {_MAX_GROUPS:,} are accepted")
+        return _Asked(data, cost=2, memory=_LOSSLESS_WEBP_MEMORY if groups else _WEBP_MEMORY, groups=groups)
     if name in ("HEIC", "AVIF"):
         asked = still_picture(data)
         most = limits.max_pixels // _HEIF_MEMORY

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 
 from app.errors import ImageTooLarge, InvalidImage, UnsupportedImage
+from app.images.vp8l import groups_of_codes
 
 MAX_SCANS = 40  # of a JPEG; encoders write 10 to 20, and a scan that says nothing takes 35 ms of 50 megapixels
 MAX_SEGMENTS = 4096  # of a JPEG, its scans not counted
@@ -158,17 +159,37 @@ def _after_blocks(data: bytes, position: int) -> int:
     )
 
 
-def lossless_webp(data: bytes) -> bool:
-    """Whether a WebP has a lossless picture or a lossless alpha channel; raises ImageTooLarge for too many chunks."""
-    start = 12
+def webp_groups(data: bytes) -> int:
+    """How many groups of Huffman codes the first picture of a WebP and its alpha channel may have; 0: none is lossless.
+
+    Raises ImageTooLarge for too many chunks, and what `groups_of_codes` raises.
+    """
+    groups, start, canvas, frames = 0, 12, (0, 0), 0
     for _ in range(MAX_CHUNKS):
         kind, size = data[start : start + 4], int.from_bytes(data[start + 4 : start + 8], "little")
-        if len(kind) < 4:
-            return False
-        if kind == b"VP8L" or (kind == b"ALPH" and data[start + 8 : start + 9] and data[start + 8] & 3 == 1):
-            return True
-        start += 8 + (16 if kind == b"ANMF" else size + size % 2)  # a frame of an animation has chunks of its own
+        body = start + 8
+        if kind == b"ANMF":
+            frames += 1
+        if len(kind) < 4 or frames > 1:  # of an animation the first frame alone is decoded
+            return groups
+        if kind == b"VP8X":
+            canvas = _size24(data, body + 4)
+        elif kind == b"ANMF":
+            canvas = _size24(data, body + 6)
+        elif kind == b"VP8L":
+            sides = int.from_bytes(data[body + 1 : body + 5], "little")
+            sizes = 1 + (sides & 0x3FFF), 1 + (sides >> 14 & 0x3FFF)
+            groups = max(groups, groups_of_codes(data[body + 5 : body + size], *sizes))
+        elif kind == b"ALPH" and data[body : body + 1] and data[body] & 3 == 1:
+            groups = max(groups, groups_of_codes(data[body + 1 : body + size], *canvas))
+        start = body + (16 if kind == b"ANMF" else size + size % 2)  # a frame of an animation has chunks of its own
     raise ImageTooLarge(f"the WebP has more than {MAX_CHUNKS:,} chunks, the most that are accepted")
+
+
+def _size24(data: bytes, position: int) -> tuple[int, int]:
+    """A width and a height, each less one in 24 bits."""
+    width, height = (int.from_bytes(data[place : place + 3], "little") for place in (position, position + 3))
+    return width + 1, height + 1
 
 
 def run_length_size(data: bytes) -> tuple[int, int] | None:

@@ -19,6 +19,7 @@ from tests.fakes import as_bytes, picture
 from tests.images import files
 
 LIMITS = ImageLimits()
+WEBP = b"RIFF\0\0\0\0WEBPVP8L\xff\xff\0\0\x2f\x3f\0\x0f\0"  # and a lossless picture of 64 x 61
 
 
 def opened(data):
@@ -226,7 +227,7 @@ def test_a_transparent_colour_of_the_wrong_length_is_no_crash(key):
 @given(st.binary(max_size=400))
 def test_any_bytes_are_walked_without_a_crash(data):
     """After a right beginning anything may follow."""
-    for start in (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM\0\0\0\0", b"RIFF\0\0\0\0WEBP"):
+    for start in (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM\0\0\0\0", b"RIFF\0\0\0\0WEBP", WEBP):
         try:
             read_header(start + data, LIMITS)
         except LarderError as error:
