@@ -28,9 +28,10 @@ FROM ${BASE}
 WORKDIR /larder
 # or requirements-milvus.txt, requirements-otel.txt
 ARG MORE=requirements-aws.txt
-COPY requirements.txt ${MORE} ./
+COPY requirements.txt requirements-hashes.txt requirements-pip.txt ${MORE} ./
 # what OpenVINO brings for other devices than processors is never asked for: 61 MB
-RUN pip install --no-cache-dir -r requirements.txt -r "${MORE}" \
+RUN pip install --no-cache-dir --require-hashes -r requirements-pip.txt \
+ && pip install --no-cache-dir --require-hashes -c requirements-hashes.txt -r requirements.txt -r "${MORE}" \
  && find /usr/local/lib -path '*/openvino/libs/libopenvino_intel_[gn]pu_plugin.so' -delete \
  && find /usr/local/lib -path '*/openvino/libs/cache.json' -delete
 COPY labels labels

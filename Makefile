@@ -1,7 +1,7 @@
 # Larder. `make` lists the targets; every one sets up what it needs in .venv first.
 .DEFAULT_GOAL := help
 .PHONY: help run ui test coverage check audit snapshot bench chaos rolling train train-cifar baseline evaluate search model \
-  screenshots image image-check plan deploy destroy clean
+  screenshots hashes image image-check plan deploy destroy clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -99,6 +99,12 @@ models/ViT-B-32-none/config.json: .venv/model
 image: ## build the container image: MODEL= and PRETRAINED=, or BUNDLE=larder-small; BUILD= words for the builder
 	$(PYTHON) -m infra.image --build-arg MODEL="$(MODEL)" --build-arg PRETRAINED="$(PRETRAINED)" \
 	  $(if $(BUNDLE),--build-arg BUNDLE="$(BUNDLE)") $(BUILD)
+
+hashes: .venv/python ## write requirements-hashes.txt anew, after a change of what the images install
+	$(BIN)/pip install --quiet uv==0.13.9
+	$(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --python-platform linux --no-annotate \
+	  --no-header requirements.txt requirements-aws.txt requirements-milvus.txt requirements-otel.txt requirements-ui.txt \
+	  infra/lambda/requirements.txt --output-file requirements-hashes.txt
 
 image-check: .venv/dev ## build the image of larder-small and try it in containers; needs podman
 	$(PYTHON) -m infra.image --with podman --build-arg BUNDLE=larder-small $(BUILD)

@@ -96,8 +96,9 @@ def _without_stage(path: str, event: dict[str, Any]) -> str:
 def start() -> Handler:
     """Start the service with the environment's settings. Raises SystemExit with one line when it cannot start."""
     try:
-        if secret := os.environ.get("LARDER_API_KEYS_SECRET"):
-            os.environ["LARDER_API_KEYS"] = read_secret(secret)
+        for variable in ("LARDER_API_KEYS", "LARDER_GOOGLE_CREDENTIALS"):
+            if secret := os.environ.get(f"{variable}_SECRET"):
+                os.environ[variable] = read_secret(variable, secret)
         settings = read_settings()
     except SettingsError as error:
         raise SystemExit(f"larder cannot start: {error}") from error
@@ -106,19 +107,17 @@ def start() -> Handler:
     return Handler(create_app(settings), settings.cors)
 
 
-def read_secret(name: str) -> str:
-    """Read the current version of a secret in Secrets Manager. Raises SettingsError if it is missing or empty."""
+def read_secret(variable: str, name: str) -> str:
+    """Read the current version of a variable's secret in Secrets Manager. Raises SettingsError if there is nothing."""
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         found: str = boto3.client("secretsmanager").get_secret_value(SecretId=name).get("SecretString", "")
     except (BotoCoreError, ClientError) as error:
-        raise SettingsError(f"LARDER_API_KEYS_SECRET: the secret {name} cannot be read: {error}") from error
+        raise SettingsError(f"{variable}_SECRET: the secret {name} cannot be read: {error}") from error
     if not found.strip(", \n"):
-        raise SettingsError(
-            f"LARDER_API_KEYS_SECRET: the secret {name} holds no keys; comma-separated keys are expected"
-        )
+        raise SettingsError(f"{variable}_SECRET: the secret {name} is empty")
     return found
 
 

@@ -159,17 +159,19 @@ def secrets(monkeypatch):
 def test_keys_come_from_their_secret(secrets):
     """The current version of the secret is read at the start."""
     secrets.create_secret(Name="larder-keys", SecretString="first")
-    assert read_secret("larder-keys") == "first"
+    assert read_secret("LARDER_API_KEYS", "larder-keys") == "first"
     secrets.put_secret_value(SecretId="larder-keys", SecretString="second,third")
-    assert read_secret("larder-keys") == "second,third"
+    assert read_secret("LARDER_API_KEYS", "larder-keys") == "second,third"
 
 
-def test_a_secret_without_keys_stops_the_start(secrets, monkeypatch):
+@pytest.mark.parametrize("variable", ["LARDER_API_KEYS", "LARDER_GOOGLE_CREDENTIALS"])
+def test_a_secret_without_a_value_stops_the_start(secrets, monkeypatch, variable):
     """A secret that is not there or empty never opens the service: the start ends with one line that names it."""
-    secrets.create_secret(Name="empty", SecretString=" ,\n")
-    for name, said in (("empty", "holds no keys"), ("missing", "cannot be read")):
-        monkeypatch.setenv("LARDER_API_KEYS_SECRET", name)
-        with pytest.raises(SystemExit, match=f"LARDER_API_KEYS_SECRET: the secret {name} {said}"):
+    empty = f"empty-{variable}"
+    secrets.create_secret(Name=empty, SecretString=" ,\n")
+    for name, said in ((empty, "is empty"), ("missing", "cannot be read")):
+        monkeypatch.setenv(f"{variable}_SECRET", name)
+        with pytest.raises(SystemExit, match=f"{variable}_SECRET: the secret {name} {said}"):
             start()
 
 

@@ -21,6 +21,8 @@ def check_account(session: Any, config: Config) -> None:
         "this account and region are not prepared for the CDK: `npx aws-cdk bootstrap` once",
         lambda: session.client("ssm").get_parameter(Name=BOOTSTRAP),
     )
+    if config.function:
+        _check_google(session, "function", config.function.google_credentials)
     if service := config.service:
         _check_arns(session, service)
         if service.vpc:
@@ -28,10 +30,9 @@ def check_account(session: Any, config: Config) -> None:
 
 
 def _check_arns(session: Any, service: ServiceConfig) -> None:
-    for name in ("certificate", "google_credentials", "notify"):
-        arn = getattr(service, name)
-        if arn and arn.split(":")[3] != session.region_name:
-            raise ConfigError(f"service.{name}: {arn} is not in {session.region_name}")
+    _check_google(session, "service", service.google_credentials)
+    for name in ("certificate", "notify"):
+        _check_region(session, f"service.{name}", getattr(service, name))
     if arn := service.certificate:
         found = _look_up(
             f"service.certificate: {arn} is not there",
@@ -39,16 +40,25 @@ def _check_arns(session: Any, service: ServiceConfig) -> None:
         )
         if (status := found["Certificate"]["Status"]) != "ISSUED":
             raise ConfigError(f"service.certificate: {arn} is {status}; ISSUED is expected")
-    if secret := service.google_credentials:
-        _look_up(
-            f"service.google_credentials: {secret} is not there",
-            lambda: session.client("secretsmanager").describe_secret(SecretId=secret),
-        )
     if topic := service.notify:
         _look_up(
             f"service.notify: {topic} is not there",
             lambda: session.client("sns").get_topic_attributes(TopicArn=topic),
         )
+
+
+def _check_google(session: Any, part: str, arn: str) -> None:
+    _check_region(session, f"{part}.google_credentials", arn)
+    if arn:
+        _look_up(
+            f"{part}.google_credentials: {arn} is not there",
+            lambda: session.client("secretsmanager").describe_secret(SecretId=arn),
+        )
+
+
+def _check_region(session: Any, name: str, arn: str) -> None:
+    if arn and arn.split(":")[3] != session.region_name:
+        raise ConfigError(f"{name}: {arn} is not in {session.region_name}")
 
 
 def _check_subnets(ec2: Any, service: ServiceConfig) -> None:

@@ -27,6 +27,13 @@ def arn(service: str, resource: str) -> str:
     return rf"^(arn:aws[a-z-]*:{service}:[a-z0-9-]+:\d{{12}}:{resource})?$"
 
 
+GOOGLE: Any = Field(
+    "",
+    pattern=arn("secretsmanager", r"secret:[\w/+=.@-]+-\w{6}"),
+    description="the complete ARN of a secret with Google's credentials for Firestore",
+)
+
+
 class ConfigError(Exception):
     """What is wrong with the configuration, in one line: which value, what was found, what is allowed."""
 
@@ -67,11 +74,7 @@ class ServiceConfig(Part):
     max_tasks: int = Field(4, ge=1, le=1000, description="the most tasks")
     requests: int = Field(400, ge=1, le=10**6, description="requests a minute and task, beyond which more tasks start")
     cpu: int = Field(60, ge=10, le=95, description="percent of the processors, beyond which more tasks start")
-    google_credentials: str = Field(
-        "",
-        pattern=arn("secretsmanager", r"secret:[\w/+=.@-]+-\w{6}"),
-        description="the complete ARN of a secret with Google's credentials for Firestore",
-    )
+    google_credentials: str = GOOGLE
     notify: str = Field(
         "", pattern=arn("sns", r"[\w-]+"), description="the ARN of an SNS topic that alarms are sent to"
     )
@@ -97,6 +100,7 @@ class FunctionConfig(Part):
     provisioned_concurrency: int = Field(0, ge=0, le=1000, description="environments that are kept warm, and paid for")
     rate: int = Field(50, ge=1, le=10_000, description="requests a second, beyond which API Gateway answers 429")
     burst: int = Field(100, ge=1, le=5_000, description="requests at once, beyond which API Gateway answers 429")
+    google_credentials: str = GOOGLE
 
     @field_validator("bundle")
     @classmethod

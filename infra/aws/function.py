@@ -12,7 +12,7 @@ from aws_cdk import aws_lambda as functions
 from constructs import Construct
 
 from infra.aws.config import ROOT, Config, FunctionConfig
-from infra.aws.parts import accept, allow_reading, api_keys, month_of_logs
+from infra.aws.parts import accept, allow_reading, month_of_logs, secrets_of
 
 ACCESS_LOG = {
     "requestId": "$context.requestId",
@@ -68,15 +68,15 @@ class FunctionStack(cdk.Stack):
         )
 
     def _function(self, image: assets.DockerImageAsset) -> functions.Function:
-        """The function; of the keys it knows their secret's name, for it reads them when it starts."""
+        """The function; of what is secret it knows the secrets' names, and reads them when it starts."""
         log, environment = month_of_logs(self, "FunctionLog"), dict(self._options.settings)
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         log.grant_write(role)
         allow_reading(role, self._options.settings)
-        if self._config.api_keys == "generate":
-            secret = api_keys(self, f"{self._config.name}-function")
+        read = secrets_of(self, self._config.api_keys, self._options.google_credentials)
+        for variable, secret in read.items():
             secret.grant_read(role)
-            environment["LARDER_API_KEYS_SECRET"] = secret.secret_arn
+            environment[f"{variable}_SECRET"] = secret.secret_arn
         return functions.DockerImageFunction(
             self,
             "Function",

@@ -17,12 +17,22 @@ def month_of_logs(scope: Construct, id: str, name: str | None = None) -> logs.Lo
     return logs.LogGroup(scope, id, log_group_name=name, retention=month, removal_policy=cdk.RemovalPolicy.DESTROY)
 
 
-def api_keys(scope: Construct, name: str) -> secrets.Secret:
+def secrets_of(stack: cdk.Stack, api_keys: str, google: str) -> dict[str, secrets.ISecret]:
+    """The secrets that the service reads when it starts, by setting; `google` is the ARN of one, or empty."""
+    found: dict[str, secrets.ISecret] = {}
+    if api_keys == "generate":
+        found["LARDER_API_KEYS"] = _drawn_key(stack)
+    if google:
+        found["LARDER_GOOGLE_CREDENTIALS"] = secrets.Secret.from_secret_complete_arn(stack, "Google", google)
+    return found
+
+
+def _drawn_key(stack: cdk.Stack) -> secrets.Secret:
     """A secret with one key, drawn by AWS when the stack is made; `python -m infra.aws keys` puts others there."""
     secret = secrets.Secret(
-        scope,
+        stack,
         "ApiKeys",
-        secret_name=f"{name}/api-keys",
+        secret_name=f"{stack.stack_name}/api-keys",
         description="Larder's API keys, comma-separated",
         generate_secret_string=secrets.SecretStringGenerator(exclude_punctuation=True, password_length=40),
         removal_policy=cdk.RemovalPolicy.DESTROY,

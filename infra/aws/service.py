@@ -8,12 +8,11 @@ from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elb
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_secretsmanager as secrets
 from constructs import Construct
 
 from infra.aws.alarms import add_alarms
 from infra.aws.config import Config, ServiceConfig
-from infra.aws.parts import accept, allow_reading, api_keys, month_of_logs
+from infra.aws.parts import accept, allow_reading, month_of_logs, secrets_of
 from infra.aws.task import log_group, task_definition
 
 DRAIN_S = 30  # the service finishes what it has in hand
@@ -116,18 +115,10 @@ class ServiceStack(cdk.Stack):
             ),
         )
 
-    def _secrets(self) -> dict[str, secrets.ISecret]:
-        """The secrets of the tasks by variable; ECS reads them when a task starts."""
-        found: dict[str, secrets.ISecret] = {}
-        if self._config.api_keys == "generate":
-            found["LARDER_API_KEYS"] = api_keys(self, self._config.name)
-        if arn := self._options.google_credentials:
-            found["LARDER_GOOGLE_CREDENTIALS"] = secrets.Secret.from_secret_complete_arn(self, "Google", arn)
-        return found
-
     def _task(self) -> ecs.FargateTaskDefinition:
         """infra/ecs-task.json: its containers take the place of the one that ties the CDK's balancer to the task."""
-        execution, role, variables = self._role("execution"), self._role("task"), self._secrets()
+        execution, role = self._role("execution"), self._role("task")
+        variables = secrets_of(self, self._config.api_keys, self._options.google_credentials)
         month_of_logs(self, "Log", log_group(self._config)).grant_write(execution)
         ecr.Repository.from_repository_name(self, "Repository", self._config.name).grant_pull(execution)
         accept(

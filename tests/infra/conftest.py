@@ -40,6 +40,7 @@ FULL = {
         "provisioned_concurrency": 2,
         "rate": 5,
         "burst": 7,
+        "google_credentials": f"arn:aws:secretsmanager:{IN_EUROPE}:secret:larder/google-AbCdEf",
         "settings": {"LARDER_LABELS": "s3://pictures/labels.txt"},
     },
 }

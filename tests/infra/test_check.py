@@ -71,6 +71,14 @@ def test_what_is_not_there_is_said(cloud, values, said):
         check(cloud, **values)
 
 
+def test_the_functions_secret_is_looked_up_too(cloud, there):
+    """Before an image is built for a stack that could not start."""
+    check_account(cloud.session, parse_config({"function": {"google_credentials": there["google_credentials"]}}))
+    missing = {"google_credentials": f"arn:aws:secretsmanager:{HERE}:secret:none-AbCdEf"}
+    with pytest.raises(ConfigError, match="^function.google_credentials: .*none-AbCdEf is not there"):
+        check_account(cloud.session, parse_config({"function": missing}))
+
+
 def test_subnets_are_of_one_vpc_and_in_two_zones(cloud, there):
     """Which are elsewhere is said."""
     first, second = there["subnets"]

@@ -13,7 +13,39 @@ HADOLINT = Path(sys.executable).with_name("hadolint")
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 
-@pytest.mark.parametrize("name", ["Dockerfile", "infra/lambda/Dockerfile"])
+IMAGES = ["Dockerfile", "infra/lambda/Dockerfile", "infra/ui/Dockerfile"]
+INSTALLED = [
+    "requirements.txt",
+    *(f"requirements-{more}.txt" for more in ("aws", "milvus", "otel", "ui")),
+    "infra/lambda/requirements.txt",
+]
+
+
+def pinned(name):
+    """The packages of a requirements file, with their versions, and how many hashes each has."""
+    found = re.finditer(
+        r"^([\w.-]+)==(\S+)((?:.*\\\n +--hash=sha256:[0-9a-f]{64})*)", (ROOT / name).read_text(), re.MULTILINE
+    )
+    return {(re.sub(r"[._]", "-", each[1]).lower(), each[2]): each[3].count("--hash=") for each in found}
+
+
+def test_what_the_images_install_has_hashes():
+    """`make hashes` was called after the last change: all of the images' packages, and no others."""
+    hashes = pinned("requirements-hashes.txt")
+    assert set(hashes) == {package for name in INSTALLED for package in pinned(name)}
+    assert min(hashes.values()) >= 1
+    assert pinned("requirements-pip.txt")["pip", "26.3"] == 2
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_an_image_installs_by_hash_from_a_base_that_may_be_pinned(name):
+    """What pip fetches for the last stage is held against the hashes; BASE may be an image with its digest."""
+    last = (ROOT / name).read_text().rpartition("\nFROM ")[2]
+    assert last.partition("\n")[0].endswith("${BASE}")
+    assert last.count("pip install") == last.count("pip install --no-cache-dir --require-hashes") == 2
+
+
+@pytest.mark.parametrize("name", IMAGES)
 def test_the_linter_is_content(name):
     """Nothing is found, be it an error or a matter of style."""
     found = subprocess.run([HADOLINT, ROOT / name], capture_output=True, text=True, check=False)

@@ -387,7 +387,11 @@ def test_the_function_is_the_image(templates):
     assert (function["MemorySize"], function["Timeout"]) == (3008, 29)
     assert function["Environment"]["Variables"].keys() == {"LARDER_API_KEYS_SECRET"}
     assert (full["Architectures"], full["MemorySize"], full["Timeout"]) == (["x86_64"], 10240, 10)
-    assert full["Environment"]["Variables"]["LARDER_LABELS"] == "s3://pictures/labels.txt"
+    variables = full["Environment"]["Variables"]
+    assert variables["LARDER_LABELS"] == "s3://pictures/labels.txt"
+    google = variables["LARDER_GOOGLE_CREDENTIALS_SECRET"]
+    assert google.endswith(":secret:larder/google-AbCdEf")
+    assert google in [resource for _, resource, _ in statements(templates["full-function"], "Role")]
 
 
 def test_every_path_reaches_the_function(templates):
