@@ -35,7 +35,7 @@ async def teach(item: str, body: Examples, service: ServiceDep) -> ExampleList:
     """
     name = item_name(item)
     _ = service.recogniser.label_set  # while starting, refuse before a picture is decoded
-    vectors = await service.pipeline.vectors(body.images)
+    vectors = await service.pipeline.vectors(body.pictures)
     new = [new_example(name, service.model.checksum, vector) for vector in vectors]
     warnings = await service.pantry.change(lambda pantry: keep(pantry, service, name, new))
     return wire(service, name, new, warnings)

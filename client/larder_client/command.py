@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from larder_client.answers import Hit, Recognition
@@ -41,6 +42,23 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("item")
         command.add_argument("quantity", type=int, nargs="?", default=1)
     commands.add_parser("status", help="say how the service is")
+    mcp = commands.add_parser("mcp", help="serve the Model Context Protocol, for assistants")
+    mcp.add_argument(
+        "--pictures",
+        metavar="DIR",
+        type=Path,
+        help="the only folder whose files are read (the current one; none with --http)",
+    )
+    mcp.add_argument("--http", action="store_true", help="over HTTP at /mcp, instead of standard input and output")
+    mcp.add_argument("--host", default="127.0.0.1", help="with --http: the address to listen on (127.0.0.1)")
+    mcp.add_argument("--port", type=int, default=8080, help="with --http: the port (8080)")
+    mcp.add_argument(
+        "--allowed-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="with --http: a name by which clients reach this machine; others are refused, against DNS rebinding",
+    )
     return top
 
 
@@ -75,10 +93,29 @@ def run(larder: Larder, options: argparse.Namespace) -> int:
         health = larder.health()
         show(health, f"{health.status}: {health.model}, {health.labels} labels", options.json)
         return 0 if health.status == "ready" else 1
+    elif options.command == "mcp":
+        serve_mcp(larder, options)
     else:
         item = getattr(larder, options.command)(options.item, options.quantity)
         show(item, f"{item.count:6}  {item.item}", options.json)
     return 0
+
+
+def serve_mcp(larder: Larder, options: argparse.Namespace) -> None:
+    """Serve the Model Context Protocol until standard input ends, or for ever over HTTP."""
+    try:
+        from larder_client.mcp_server import build, run_http
+    except ImportError as error:
+        raise OSError("mcp needs the package mcp: pip install 'larder-client[mcp]'") from error
+    folder = options.pictures or (None if options.http else Path())
+    if folder and not folder.is_dir():
+        raise OSError(f"--pictures {folder} is no folder")
+    server = build(larder, folder)
+    if options.http:
+        print(f"larder: http://{options.host}:{options.port}/mcp asks {larder.url}", file=sys.stderr)
+        run_http(server, options.host, options.port, options.allowed_host)
+    else:
+        server.run("stdio")
 
 
 def search(larder: Larder, options: argparse.Namespace) -> list[Hit]:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from larder_client.answers import Content, Contents, DuplicateJob, Hits, duplicate_job, hits, read
 from larder_client.answers import contents as _contents
 from larder_client.calls import Call, part
-from larder_client.pictures import Picture, as_file
+from larder_client.pictures import Picture, as_field
 
 COLLECTION = "default"
 
@@ -30,7 +30,7 @@ def put_picture(
     shrink: bool = True,
 ) -> Call[Content]:
     """Create or replace the entry with this id: a picture (`PUT /contents/{id}`)."""
-    body = {"type": "image", "image_data": as_file(picture, shrink), "thumbnail": thumbnail}
+    body = {"type": "image", "thumbnail": thumbnail} | as_field(picture, shrink)
     return _put(id, body, metadata, collection)
 
 
@@ -137,8 +137,8 @@ def job(id: str, *, offset: int = 0, limit: int = 100) -> Call[DuplicateJob]:
 
 
 def _query(query: Query, shrink: bool) -> dict[str, Any]:
-    picture = None if query.picture is None else as_file(query.picture, shrink)
-    fields = {"text": query.text, "image_data": picture, "id": query.id}
+    picture = {} if query.picture is None else as_field(query.picture, shrink)
+    fields = {"text": query.text, "id": query.id} | picture
     return {name: each for name, each in fields.items() if each is not None}
 
 

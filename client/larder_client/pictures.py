@@ -29,7 +29,21 @@ _TRANSPOSE: dict[Any, Image.Transpose] = {
 }
 
 Picture = Any
-"""A path (str or PathLike), a file's bytes, a PIL picture, or an array (H, W), (H, W, 3) RGB or (H, W, 4) of uint8."""
+"""A path (str or PathLike), a file's bytes, a PIL picture, or an array (H, W), (H, W, 3) RGB or (H, W, 4) of uint8.
+
+Where a call takes one picture, and for teaching, it may also be an http or https address (str), which the service
+fetches if its LARDER_IMAGE_URLS allows that.
+"""
+
+
+def is_address(picture: Picture) -> bool:
+    """Whether a picture is given by its address."""
+    return isinstance(picture, str) and picture[:8].lower().startswith(("http://", "https://"))
+
+
+def as_field(picture: Picture, shrink: bool = True) -> dict[str, bytes | str]:
+    """Make the field of a request that holds a picture or its address; otherwise as `as_file`."""
+    return {"image_url": picture} if is_address(picture) else {"image_data": as_file(picture, shrink)}
 
 
 def as_file(picture: Picture, shrink: bool = True) -> bytes:

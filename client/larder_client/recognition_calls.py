@@ -5,7 +5,7 @@ from typing import Any, Literal, TypeVar
 
 from larder_client.answers import Classification, Found, Recognition, Region, found, read, recognition, regions
 from larder_client.calls import Call, new_key
-from larder_client.pictures import Picture, as_file
+from larder_client.pictures import Picture, as_field, as_file
 
 T = TypeVar("T")
 Update = Literal["add", "remove"]
@@ -24,7 +24,7 @@ def recognise(
 
     `update` has the pantry's count changed when that is sure.
     """
-    body = {"image_data": as_file(picture, shrink), "top_k": top_k, "threshold": threshold}
+    body = as_field(picture, shrink) | {"top_k": top_k, "threshold": threshold}
     return _process(recognition, body, update, quantity)
 
 
@@ -55,8 +55,7 @@ def recognise_regions(
 
     A box is left, top, right and bottom in pixels of the upright picture, which is sent as large as it is.
     """
-    body = {
-        "image_data": as_file(picture, False),
+    body = as_field(picture, False) | {
         "regions": [list(box) for box in boxes],
         "top_k": top_k,
         "threshold": threshold,
@@ -75,7 +74,7 @@ def recognise_shelf(
 
     The picture is sent as large as it is, for things in it may be small.
     """
-    body = {"image_data": as_file(picture, False), "tiles": "auto", "threshold": threshold}
+    body = as_field(picture, False) | {"tiles": "auto", "threshold": threshold}
     return _process(found, body, update, quantity)
 
 
@@ -93,8 +92,7 @@ def classify(
 
     A map from label to category answers for categories too.
     """
-    body = {
-        "image_data": as_file(picture, shrink),
+    body = as_field(picture, shrink) | {
         "labels": dict(labels) if isinstance(labels, Mapping) else list(labels),
         "template": template,
         "mode": mode,

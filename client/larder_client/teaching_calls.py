@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 from larder_client.answers import Correction, Example, correction, examples
 from larder_client.calls import Call, item_path, part
-from larder_client.pictures import Picture, as_file
+from larder_client.pictures import Picture, as_file, is_address
 
 
 def teach(name: str, pictures: Sequence[Picture], *, shrink: bool = True) -> Call[list[Example]]:
     """Teach an item by 1 to 32 pictures of it (`POST /pantry/{item}/examples`); what speaks against each is said."""
-    body = {"images": [as_file(picture, shrink) for picture in pictures]}
+    addresses = [picture for picture in pictures if is_address(picture)]
+    files = [as_file(picture, shrink) for picture in pictures if not is_address(picture)]
+    body = {"images": files} | ({"image_urls": addresses} if addresses else {})  # which older services do not know
     return Call("POST", _path(name), examples, body)
 
 

@@ -49,6 +49,23 @@ def test_queries_within_a_search_may_be_at_urls(fetching, site):
     assert [hit["id"] for hit in hits] == ["a"]
 
 
+def test_an_item_is_taught_by_pictures_at_urls(fetching, site):
+    """Beside pictures that are sent, or without any."""
+    path, data = "/pantry/brick/examples", as_base64(picture("red"))
+    assert len(fetching.post(path, json={"images": [data], "image_urls": [red(site)]}).json()["examples"]) == 2
+    assert len(fetching.post(path, json={"image_urls": [red(site)]}).json()["examples"]) == 1
+    form = {"files": {"image": as_bytes(picture("red"))}, "data": {"image_urls": f'["{red(site)}"]'}}
+    assert len(fetching.post(path, **form).json()["examples"]) == 2
+    for body, words in (
+        ({"image_urls": [red(site)] * 20, "images": [data] * 20}, "40 images were found; 1 to 32 are accepted"),
+        ({"image_urls": [], "images": []}, "0 images were found"),
+        ({"image_urls": ["ftp://example.org/a.jpg"]}, "http"),
+        ({"image_urls": [7]}, "image_urls"),
+        ({}, "one of images, image_urls is needed"),
+    ):
+        assert words in problem(fetching.post(path, json=body), 422, "invalid_request")
+
+
 def test_what_was_fetched_is_kept_where_pictures_are(fetching, site):
     """Feedback stores its bytes."""
     request_id = fetching.post("/process-image", json={"image_url": red(site)}).headers["x-request-id"]

@@ -370,7 +370,7 @@ def test_the_command_searches_by_the_picture_at_a_path(url, tmp_path, capsys):
 
 
 def test_the_client_needs_nothing_of_the_service():
-    """It imports httpx2, Pillow and the standard library alone, and numpy and pi-heif where they are installed."""
+    """It imports httpx2, Pillow and the standard library alone, and numpy, pi-heif and mcp where they are installed."""
     for path in Path(larder_client.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
@@ -379,4 +379,5 @@ def test_the_client_needs_nothing_of_the_service():
                 root = name.partition(".")[0]
                 known = {"httpx2", "PIL", "larder_client"} | sys.stdlib_module_names
                 optional = {("numpy", "vectors.py"), ("pi_heif", "pictures.py")}
+                    optional |= {("mcp", "mcp_server.py"), ("pydantic", "mcp_server.py")}
                 assert root in known or (root, path.name) in optional, f"{path.name}: {name}"

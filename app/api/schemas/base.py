@@ -11,6 +11,7 @@ from pydantic import (
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
+    PlainValidator,
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
@@ -95,7 +96,7 @@ def _nullable(field: dict[str, Any]) -> dict[str, Any]:
 class TakesPictures(NullIsAbsent):
     """A request with pictures, which may also come as bytes, by other media types than JSON."""
 
-    picture_fields: ClassVar[Sequence[str]] = ("image_data", "image_url", "images")
+    picture_fields: ClassVar[Sequence[str]] = ("image_data", "image_url", "image_urls", "images")
 
     @classmethod
     def of_pictures(cls, pictures: Sequence[bytes]) -> dict[str, Any]:
@@ -128,6 +129,16 @@ class PictureByUrl(BaseModel):
         if self.image_url[:5].lower() == "data:":
             self.image_data, self.image_url = self.image_url, None
         return self
+
+
+def _picture_at(url: Any) -> PictureByUrl:
+    if not isinstance(url, str) or not url:
+        raise ValueError("a URL is needed")
+    return PictureByUrl(image_url=url)
+
+
+ImageUrl = Annotated[Any, PlainValidator(_picture_at, json_schema_input_type=Annotated[str, Field(min_length=1)])]
+"""A URL in a list, which becomes a PictureByUrl. Any: FastAPI would list the model in the OpenAPI document."""
 
 
 def pictures_by_url(value: Any) -> Iterator[PictureByUrl]:

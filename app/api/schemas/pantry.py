@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.api.schemas.base import Picture, Request, TakesPictures
+from app.api.schemas.base import ImageUrl, Picture, Request, TakesPictures, needs_one_of
 from app.pantry import MAX_COUNT
 
 MAX_PICTURES = 32
@@ -59,7 +59,27 @@ class Examples(Request, TakesPictures):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"images": ["/9j/4AAQSkZJRgABAQ…"]}]})
 
-    images: list[Picture] = Field(min_length=1, max_length=MAX_PICTURES)
+    images: list[Picture] = Field([], max_length=MAX_PICTURES)
+    image_urls: list[ImageUrl] = Field(
+        [],
+        max_length=MAX_PICTURES,
+        description="instead of `images`, or beside them: http or https URLs, which LARDER_IMAGE_URLS has to allow",
+    )
+
+    _some_source = model_validator(mode="before")(needs_one_of("images", "image_urls"))
+
+    @model_validator(mode="after")
+    def _some_pictures(self) -> "Examples":
+        if not 1 <= len(self.images) + len(self.image_urls) <= MAX_PICTURES:
+            raise ValueError(
+                f"{len(self.images) + len(self.image_urls)} images were found; 1 to {MAX_PICTURES} are accepted"
+            )
+        return self
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """All of them, once those at URLs are fetched."""
+        return [*self.images, *(each.image_data for each in self.image_urls if each.image_data)]
 
 
 class ExampleEntry(BaseModel):
