@@ -152,9 +152,9 @@ def build(larder: Larder, folder: Path | None) -> MCPServer:
         "larder", title="Larder", instructions=INSTRUCTIONS, version=larder_client.__version__, log_level="WARNING"
     )
     tools = Tools(larder, folder)
-    reads = {"read_only_hint": True, "open_world_hint": False}
-    adds = {"read_only_hint": False, "destructive_hint": False, "open_world_hint": False}
-    removes = {"read_only_hint": False, "destructive_hint": True, "open_world_hint": False}
+    reads = ToolAnnotations(read_only_hint=True, open_world_hint=False)
+    adds = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
+    removes = ToolAnnotations(read_only_hint=False, destructive_hint=True, open_world_hint=False)
     for tool, title, hints in (
         (tools.recognise, "Recognise a picture", reads),
         (tools.recognise_shelf, "Recognise several things in a picture", reads),
@@ -166,9 +166,7 @@ def build(larder: Larder, folder: Path | None) -> MCPServer:
         (tools.teach, "Teach an item", adds),
         (tools.correct, "Correct an answer", adds),
     ):
-        server.add_tool(
-            _explained(tool), title=title, description=inspect.getdoc(tool), annotations=ToolAnnotations(**hints)
-        )
+        server.add_tool(_explained(tool), title=title, description=inspect.getdoc(tool), annotations=hints)
     return server
 
 

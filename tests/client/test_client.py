@@ -379,5 +379,5 @@ def test_the_client_needs_nothing_of_the_service():
                 root = name.partition(".")[0]
                 known = {"httpx2", "PIL", "larder_client"} | sys.stdlib_module_names
                 optional = {("numpy", "vectors.py"), ("pi_heif", "pictures.py")}
-                    optional |= {("mcp", "mcp_server.py"), ("pydantic", "mcp_server.py")}
+                optional |= {("mcp", "mcp_server.py"), ("pydantic", "mcp_server.py")}
                 assert root in known or (root, path.name) in optional, f"{path.name}: {name}"

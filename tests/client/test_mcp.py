@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 from larder_client import Larder
 from mcp import Client, StdioServerParameters
 
-from harness.server import Server
+from harness.server import ROOT, Server
 from tests.bundles import write_bundle
 from tests.client.test_client import CLIENT
 from tests.conftest import wait_until
@@ -88,13 +89,13 @@ def server(request, larder, folder):
 
 
 def ask(server, *calls, mode="auto"):
-    """The results of some calls in one session."""
+    """The results of some calls over one connection."""
 
-    async def session():
+    async def asked():
         async with Client(server, mode=mode, read_timeout_seconds=60) as client:
             return [await client.call_tool(name, arguments) for name, arguments in calls]
 
-    return asyncio.run(session())
+    return asyncio.run(asked())
 
 
 def told(server, name, **arguments):
@@ -267,3 +268,19 @@ def test_the_package_is_an_extra():
         2,
         "larder: mcp needs the package mcp: pip install 'larder-client[mcp]'\n",
     )
+
+
+def test_the_example_of_the_documentation(tmp_path):
+    """docs/mcp.md prints what its script prints, with the bundled model."""
+    script, printed = re.findall(
+        r"```(?:python)?\n(.*?)```", (ROOT / "docs/mcp.md").read_text().partition("## An example")[2], re.DOTALL
+    )
+    (tmp_path / "larder").write_text(f'#!/bin/sh\nexec {sys.executable} -m larder_client.command "$@"\n')
+    (tmp_path / "larder").chmod(0o755)
+    with Server(data=tmp_path / "data") as server:
+        server.ready()
+        url, found = f"http://127.0.0.1:{server.port}", f"{tmp_path}:{os.environ['PATH']}"
+        environment = {"LARDER_URL": url, "PYTHONPATH": str(CLIENT), "PATH": found}
+        script = script.replace('"samples"]', f'"samples"], env={environment}')
+        done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == printed, done.stderr
