@@ -16,6 +16,7 @@ from app.api import (
     contents,
     duplicates,
     failures,
+    journal,
     pantry,
     process_image,
     status,
@@ -54,7 +55,7 @@ def middlewares(settings: Settings, keys: Keys, metrics: Metrics) -> list[Middle
     return [
         *outermost,
         Middleware(RequestMiddleware, metrics=metrics),
-        Middleware(AccessMiddleware, keys=keys, origins=settings.cors, hosts=allowed_hosts(settings)),
+        Middleware(AccessMiddleware, keys=keys, origins=settings.cors, hosts=allowed_hosts(settings), metrics=metrics),
         Middleware(AdmissionMiddleware, most=settings.max_queue, most_bytes=settings.max_queue_bytes),
         Middleware(BodyMiddleware, max_bytes=settings.max_body, max_elements=max_elements(settings.max_labels)),
         Middleware(EncodedSlashMiddleware),
@@ -90,7 +91,7 @@ def create_app(
         telemetry=TELEMETRY | {"tracing": bool(tracing), "exclude": _not_traced},
     )
     recognition = (process_image, classify, openai, hugging_face)
-    for routes in (status, *recognition, pantry, teaching, duplicates, contents, mv_retrieval):
+    for routes in (status, *recognition, pantry, journal, teaching, duplicates, contents, mv_retrieval):
         app.include_router(routes.router)
     failures.add_handlers(app)
     return app

@@ -8,6 +8,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _PICTURES = (1, 2, 4, 8, 16, 32, 64)
+_MOST_KEYS = 100  # names of keys; further ones are counted as "other"
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
@@ -22,6 +23,10 @@ class Metrics:
         ProcessCollector(registry=registry)
         names = ["method", "route", "status"]
         self._requests = Counter("larder_requests", "Requests answered", names, registry=registry)
+        self._of_keys = Counter(
+            "larder_key_requests", "Requests with an API key, by its name", ["key"], registry=registry
+        )
+        self._key_names: set[str] = set()
         self._seconds = Histogram(
             "larder_request_seconds", "Time to answer", ["route"], buckets=_SECONDS, registry=registry
         )
@@ -54,6 +59,12 @@ class Metrics:
         self._seconds.labels(route).observe(seconds)
         if code:
             self._refusals.labels(code).inc()
+
+    def key(self, name: str) -> None:
+        """Count a request by the name of its API key."""
+        if len(self._key_names) < _MOST_KEYS:
+            self._key_names.add(name)
+        self._of_keys.labels(name if name in self._key_names else "other").inc()
 
     def stage(self, name: str, seconds: float) -> None:
         """Observe how long a picture was in a stage."""

@@ -106,10 +106,13 @@ class Settings(BaseSettings):
     )
     port: int = Field(default=8000, ge=0, le=65535, description="the port to listen on; 0 takes a free one")
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
-        default=(), description="comma-separated keys; empty: open to all"
+        default=(), description="comma-separated keys, each `KEY` or `NAME:KEY`; empty: open to all"
     )
     api_keys_file: Path | None = Field(
-        default=None, description="a file with more keys, one a line; a change of it counts within a second"
+        default=None,
+        description="a file with more keys, one a line, as `KEY` or `NAME:KEY`: the journal and "
+        "`larder_key_requests_total` show the name; the key after a name has at least 16 characters; a change of the "
+        "file counts within a second",
     )
     cors: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="the origins whose pages may call, such as `https://example.org`, comma-separated"

@@ -15,6 +15,7 @@ from app.contents import ContentStore, VectorModel
 from app.errors import NotFound
 from app.metrics import Metrics
 from app.pantry import Key, PantryStore
+from app.pantry.journal import Origin, acting_as
 from app.recognition.classifier import Classifier
 from app.recognition.request_labels import TextLimits
 from app.recognition.zero_shot import Recogniser
@@ -102,11 +103,12 @@ _caller: ContextVar[str] = ContextVar("caller", default="")
 
 
 @contextmanager
-def acting_for(api_key: bytes) -> Iterator[None]:
-    """Set the caller for idempotency keys: the holder of this API key, empty where none is needed."""
+def acting_for(api_key: bytes, name: str, request_id: str) -> Iterator[None]:
+    """Set the caller, for idempotency keys and the journal: the holder of this API key, empty where none is needed."""
     token = _caller.set(hashlib.sha256(api_key).hexdigest()[:16] if api_key else "")
     try:
-        yield
+        with acting_as(Origin(name, request_id)):
+            yield
     finally:
         _caller.reset(token)
 

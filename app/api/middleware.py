@@ -108,7 +108,9 @@ def route_of(scope: Scope) -> str:
 class AccessMiddleware:
     """Require one of the API keys; without keys, refuse changes by web pages of other origins."""
 
-    def __init__(self, app: ASGIApp, keys: Keys, origins: Sequence[str], hosts: Sequence[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, keys: Keys, origins: Sequence[str], hosts: Sequence[str], metrics: Metrics
+    ) -> None:
         """Take the origins whose pages may make changes, and the host names to answer to, `*` for any name.
 
         Without host names, requests to a loopback address need `localhost` or an address, others any name.
@@ -117,43 +119,47 @@ class AccessMiddleware:
         self._keys = keys
         self._origins = origins
         self._hosts = hosts
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        api_key = b""
+        api_key, name = b"", ""
         if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
             try:
-                api_key = self._check(scope)
+                api_key, name = self._check(scope)
             except (Unauthorized, Forbidden) as error:
                 await failures.answer(error, scope["state"]["request_id"])(scope, receive, send)
                 return
-        with acting_for(api_key):
+        if name:
+            self._metrics.key(name)
+        with acting_for(api_key, name, scope.get("state", {}).get("request_id", "")):
             await self._app(scope, receive, send)
 
-    def _check(self, scope: Scope) -> bytes:
-        """Return the API key of the request, empty where none is needed; raise Unauthorized or Forbidden.
+    def _check(self, scope: Scope) -> tuple[bytes, str]:
+        """Return the API key of the request and its name, empty where none is needed; raise Unauthorized or Forbidden.
 
         The interface's description is open: browsers cannot send a key with a page.
         """
         headers = Headers(scope=scope)
         if self._keys.needed:
             described = scope["path"] in DESCRIPTIONS or scope["path"].startswith(ASSETS)
-            return b"" if described else check_key(headers, self._keys)
+            return (b"", "") if described else check_key(headers, self._keys)
         host = headers.get("host")  # only programs that speak HTTP/1.0 send none
         if host is not None and (self._hosts or _is_loopback(scope)):
             check_host(host, self._hosts)
         if scope["method"] not in _SAFE_METHODS:
             check_origin(headers, self._origins)
-        return b""
+        return b"", ""
 
 
-def check_key(headers: Headers, keys: Keys) -> bytes:
-    """Return the key that `X-API-Key` or `Authorization: Bearer` has; raise Unauthorized when neither is a key.
+def check_key(headers: Headers, keys: Keys) -> tuple[bytes, str]:
+    """Return the key of `X-API-Key` or `Authorization: Bearer`, and its name; raise Unauthorized when neither is a key.
 
     Either will do: a gateway may use the other one for itself.
     """
     scheme, _, bearer = headers.get("authorization", "").partition(" ")
     sent = [headers.get("x-api-key", ""), bearer.strip() if scheme.lower() == "bearer" else ""]
-    right = [key for key in (text.encode("latin-1") for text in sent) if keys.have(key)]  # both: in constant time
+    names = {key: keys.name(key) for key in (text.encode("latin-1") for text in sent)}  # both: in constant time
+    right = [(key, name) for key, name in names.items() if name]
     if not right:
         raise Unauthorized("an API key is needed: send Authorization: Bearer KEY or X-API-Key: KEY")
     return right[0]

@@ -21,9 +21,11 @@ from tqdm import tqdm
 from app.atomic import atomic_write
 from app.errors import InvalidRequest, NotFound, StoreUnavailable
 from app.pantry import MAX_COUNT, PantryStore, item_name
+from app.pantry.journal import Origin, acting_as
 from app.text import csv_cell, from_csv_cell
 
 AT_A_TIME = 16
+IMPORT = Origin(by="app pantry import")  # in the journal
 Form = Literal["csv", "jsonl"]
 
 
@@ -131,7 +133,8 @@ def import_items(store: PantryStore, lines: Sequence[Line]) -> list[Line]:
 
 def _put(store: PantryStore, line: Line) -> Line:
     try:
-        store.put(line.item, line.count)
+        with acting_as(IMPORT):
+            store.put(line.item, line.count)
     except InvalidRequest as error:
         return Line(line.number, problem=str(error))
     return line

@@ -1,18 +1,25 @@
-"""API keys, from the settings and from a file that is read again when it changes."""
+"""API keys with their names, from the settings and from a file that is read again when it changes.
 
+A key is written as `KEY` or `NAME:KEY`. A name is of letters, digits, `.`, `_` and `-`; the key after it has 16 or more
+characters. Keys of an earlier release may have a `:` in them: what is `NAME:KEY` is a key as a whole too, and a short
+text after a `:` is none by itself.
+"""
+
+import hashlib
 import re
 import secrets
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 
 from app.errors import SettingsError
 
 _KEY = re.compile(r"[!-~]+")  # ASCII without blanks: what every client can put into a header
+_NAMED = re.compile(r"([A-Za-z][A-Za-z0-9._-]{0,31}):(.{16,})")
 _NOT_A_KEY = re.compile(r"[#\"'`]")  # from a comment, or from a file of another form
 
 
 class Keys:
-    """Keys, compared in constant time.
+    """Keys, compared in constant time, and the name of each.
 
     The file has one key a line and nothing else. `refresh` reads it again when it has changed; while it cannot be read,
     is empty or has other things in it, the keys stay as they were.
@@ -20,7 +27,7 @@ class Keys:
 
     def __init__(self, fixed: Sequence[str], file: Path | None) -> None:
         """Raise SettingsError when the file cannot be read or has other things than keys in it."""
-        self._fixed = [key.encode() for key in fixed]
+        self._fixed = _names(fixed)
         self._file = file
         self._keys = self._fixed
         self.needed = bool(fixed) or file is not None
@@ -29,7 +36,7 @@ class Keys:
         self._seen: Hashable = None
         if file is not None:
             self._read = self._seen = _stamp(file)
-            self._keys = self._fixed + keys_of(file)
+            self._keys = self._fixed | keys_of(file)
 
     def refresh(self) -> bool:
         """Read the file if it has changed; return whether it was read. Raise SettingsError.
@@ -45,13 +52,24 @@ class Keys:
         found = keys_of(self._file)
         if not found:
             raise SettingsError(f"LARDER_API_KEYS_FILE: {self._file} is empty; the keys stay as they were")
-        self._keys, self._read = self._fixed + found, stamp
+        self._keys, self._read = self._fixed | found, stamp
         return True
 
-    def have(self, key: bytes) -> bool:
-        """Return whether the bytes of a header are one of the keys, in UTF-8."""
-        matches = [secrets.compare_digest(key, own) for own in self._keys]  # all of them: constant time
-        return any(matches)
+    def name(self, key: bytes) -> str | None:
+        """Return the name of the key that the bytes of a header are, in UTF-8; None where they are none."""
+        names = [name if secrets.compare_digest(key, own) else None for own, name in self._keys.items()]
+        return next(filter(None, names), None)  # all of them were compared: constant time
+
+
+def _names(keys: Iterable[str]) -> dict[bytes, str]:
+    """The keys with their names; a key without one is named by a checksum of it, which does not give it away."""
+    names = {}
+    for text in keys:
+        named = _NAMED.fullmatch(text)
+        name = named[1] if named else f"key-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+        for key in {text, named[2] if named else text}:
+            names[key.encode()] = name
+    return names
 
 
 def _stamp(file: Path) -> Hashable:
@@ -62,8 +80,8 @@ def _stamp(file: Path) -> Hashable:
     return stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino
 
 
-def keys_of(file: Path) -> list[bytes]:
-    """Return the keys in a file, one a line. Raise SettingsError, which names a wrong line but does not repeat it."""
+def keys_of(file: Path) -> dict[bytes, str]:
+    """Return the keys in a file and their names. Raise SettingsError, which names a wrong line without repeating it."""
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -72,9 +90,9 @@ def keys_of(file: Path) -> list[bytes]:
         if line.strip() and (not _KEY.fullmatch(line.strip()) or _NOT_A_KEY.search(line)):
             raise SettingsError(
                 f"LARDER_API_KEYS_FILE: line {number} of {file} is not a key: "
-                "one key a line is allowed, in ASCII, without blanks, quotes and #"
+                "one KEY or NAME:KEY a line is allowed, in ASCII, without blanks, quotes and #"
             )
-    return [line.strip().encode() for line in lines if line.strip()]
+    return _names(line.strip() for line in lines if line.strip())
 
 
 def _unreadable(file: Path, error: OSError | UnicodeDecodeError) -> SettingsError:

@@ -7,6 +7,8 @@
 """
 
 from larder_client.answers import (
+    Change,
+    Changes,
     Classification,
     Content,
     Contents,
@@ -31,6 +33,7 @@ from larder_client.client import Larder
 from larder_client.content_calls import Query
 from larder_client.errors import (
     Busy,
+    Conflict,
     Failed,
     ImageTooLarge,
     InvalidImage,
@@ -50,7 +53,10 @@ __version__ = "0.2.0"
 __all__ = [
     "AsyncLarder",
     "Busy",
+    "Change",
+    "Changes",
     "Classification",
+    "Conflict",
     "Content",
     "Contents",
     "Correction",

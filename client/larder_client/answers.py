@@ -23,6 +23,36 @@ class RemovedItem(Item):
 
 
 @dataclass(frozen=True)
+class Change:
+    """An entry of the journal: a change of an item's count, and who made it."""
+
+    id: str
+    at: str
+    by: str | None
+    """The name of the API key, or of the command; None where no key was needed."""
+    request_id: str | None
+    action: str
+    """`put`, `add`, `remove`, `delete` or `undo`."""
+    item: str
+    before: int | None
+    """The count before; None where the item was not there."""
+    after: int | None
+    """The count after; None where the item was deleted."""
+    undoes: str | None
+    """The change that this one undid."""
+    undone_by: str | None
+    """The change that undid this one."""
+
+
+class Changes(list[Change]):
+    """A page of the journal, newest first; `cursor` asks for the next page, None at the end."""
+
+    def __init__(self, changes: Iterable[Change] = (), cursor: str | None = None) -> None:
+        super().__init__(changes)
+        self.cursor = cursor
+
+
+@dataclass(frozen=True)
 class Frames:
     """How far the frames of one thing agree."""
 
@@ -262,6 +292,11 @@ def read(form: type[T], data: dict[str, Any]) -> T:
 def contents(data: dict[str, Any]) -> Contents:
     """The answer of `GET /contents` with a limit."""
     return Contents((read(Content, each) for each in data["entries"]), data["cursor"])
+
+
+def changes(data: dict[str, Any]) -> Changes:
+    """The answer of `GET /journal`."""
+    return Changes((read(Change, each) for each in data["entries"]), data["cursor"])
 
 
 def hits(data: dict[str, Any]) -> Hits:

@@ -68,6 +68,8 @@ class AsyncLarder:
     add = _method(calls.add)
     remove = _method(calls.remove)
     delete = _method(calls.delete)
+    journal = _method(calls.journal)
+    undo = _method(calls.undo)
 
     teach = _method(teaching_calls.teach)
     taught = _method(teaching_calls.taught)

@@ -4,9 +4,9 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
-from larder_client.answers import Health, Item, Label, RemovedItem, read
+from larder_client.answers import Change, Changes, Health, Item, Label, RemovedItem, changes, read
 from larder_client.errors import InvalidRequest
 from larder_client.pictures import Picture, as_file
 from larder_client.vectors import Vectors, vectors
@@ -87,6 +87,20 @@ def remove(name: str, quantity: int = 1) -> Call[RemovedItem]:
 def delete(name: str) -> Call[None]:
     """Remove an item from the pantry (`DELETE /pantry/{item}`)."""
     return Call("DELETE", item_path(name), lambda _: None, key=new_key())
+
+
+def journal(item: str | None = None, *, cursor: str | None = None, limit: int = 100) -> Call[Changes]:
+    """The changes of the pantry's counts, of one item or all, newest first, page by page (`GET /journal`)."""
+    query = {"limit": limit} | {name: each for name, each in (("item", item), ("cursor", cursor)) if each is not None}
+    return Call("GET", f"/journal?{urlencode(query)}", changes)
+
+
+def undo(id: str) -> Call[Change]:
+    """Undo a change of the journal, and return the change that did so (`POST /journal/{id}/undo`).
+
+    Raises Conflict where it was undone before, or the count now does not allow it.
+    """
+    return Call("POST", f"/journal/{part(id)}/undo", lambda data: read(Change, data), key=new_key())
 
 
 def _embed(inputs: list[str] | list[bytes], modality: Literal["text", "image"]) -> Call[Vectors]:

@@ -5,13 +5,15 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from larder_client.answers import Hit, Recognition
+from larder_client.answers import Change, Hit, Recognition
 from larder_client.client import Larder
 from larder_client.errors import LarderError
+
+T = TypeVar("T")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -41,6 +43,11 @@ def parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=what)
         command.add_argument("item")
         command.add_argument("quantity", type=int, nargs="?", default=1)
+    journal = commands.add_parser("journal", help="list what changed the pantry, newest first")
+    journal.add_argument("item", nargs="?", help="this item's changes alone")
+    journal.add_argument("-n", type=int, default=20, metavar="N", help="how many (20)")
+    undo = commands.add_parser("undo", help="undo a change of the journal")
+    undo.add_argument("id", help="the change, as `larder journal` lists it")
     commands.add_parser("status", help="say how the service is")
     mcp = commands.add_parser("mcp", help="serve the Model Context Protocol, for assistants")
     mcp.add_argument(
@@ -79,16 +86,13 @@ def run(larder: Larder, options: argparse.Namespace) -> int:
         return recognise(larder, options)
     if options.command == "search":
         hits = search(larder, options)
-        for hit in hits:
-            show(hit, f"{hit.score:.3f}  {hit.id}", options.json)
-        if not hits:
-            print("larder: no entry was found", file=sys.stderr)
+        show_all(hits, lambda hit: f"{hit.score:.3f}  {hit.id}", options.json, "no entry was found")
     elif options.command == "pantry":
-        items = larder.items()
-        for each in items:
-            show(each, f"{each.count:6}  {each.item}", options.json)
-        if not items:
-            print("larder: the pantry has no items", file=sys.stderr)
+        show_all(larder.items(), lambda each: f"{each.count:6}  {each.item}", options.json, "the pantry has no items")
+    elif options.command == "journal":
+        show_all(larder.journal(options.item, limit=options.n), changed, options.json, "the journal has no such change")
+    elif options.command == "undo":
+        show_all([larder.undo(options.id)], changed, options.json)
     elif options.command == "status":
         health = larder.health()
         show(health, f"{health.status}: {health.model}, {health.labels} labels", options.json)
@@ -155,6 +159,19 @@ def sentence(found: Recognition, *, asked: bool = False) -> str:
     return f"{found.item}, {floored(found.top_k_scores[0])}{sure}{doubt}{counted}"
 
 
+def changed(change: Change) -> str:
+    """Format a change for people.
+
+    >>> changed(Change("7", "2026-01-31T12:00:00.5Z", "robot", None, "add", "rice", 2, 5, None, None))
+    '7  2026-01-31T12:00:00  add     rice: 2 -> 5  by robot'
+    """
+    before, after = ("-" if count is None else count for count in (change.before, change.after))
+    by = f"  by {change.by}" if change.by else ""
+    undo = f"  undoes {change.undoes}" if change.undoes else ""
+    undone = f"  undone by {change.undone_by}" if change.undone_by else ""
+    return f"{change.id}  {change.at[:19]}  {change.action:6}  {change.item}: {before} -> {after}{by}{undo}{undone}"
+
+
 def floored(score: float) -> str:
     """Format a score as a percentage that is never above it: what is not over 0.8 never reads as more.
 
@@ -162,6 +179,14 @@ def floored(score: float) -> str:
     ('79%', '100%')
     """
     return f"{int(score * 100)}%"
+
+
+def show_all(answers: Sequence[T], line: Callable[[T], str], as_json: bool, nothing: str = "") -> None:
+    """Print each answer; where there is none, say so on standard error."""
+    for answer in answers:
+        show(answer, line(answer), as_json)
+    if not answers:
+        print(f"larder: {nothing}", file=sys.stderr)
 
 
 def show(answer: Any, line: str, as_json: bool, **more: str) -> None:

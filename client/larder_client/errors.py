@@ -76,6 +76,10 @@ class NotFound(Refused):
     """No such item, entry, model or path."""
 
 
+class Conflict(Refused):
+    """What is there now does not allow it, such as an undo of what was undone."""
+
+
 class Unauthorized(Refused):
     """A key is needed and was wrong or missing."""
 
@@ -87,6 +91,7 @@ _BY_CODE: dict[str, type[Refused]] = {
     "unsupported_image": UnsupportedImage,
     "image_too_large": ImageTooLarge,
     "not_found": NotFound,
+    "conflict": Conflict,
     "unauthorized": Unauthorized,
 }
 

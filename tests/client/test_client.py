@@ -14,6 +14,7 @@ import pytest
 from larder_client import (
     AsyncLarder,
     Busy,
+    Conflict,
     Hit,
     InvalidImage,
     InvalidLabels,
@@ -64,6 +65,22 @@ def test_recognising_can_change_the_pantry(larder):
     larder.set_count("red", 2)
     assert larder.recognise(picture("red"), update="add", quantity=3, threshold=0).pantry == Item("red", 5)
     assert larder.recognise(picture("red"), update="remove", threshold=0).pantry == Item("red", 4)
+
+
+def test_a_change_is_listed_and_undone(larder):
+    """The journal by page and by item; an undo happens once."""
+    larder.set_count("ginger", 2)
+    larder.add("ginger", 3)
+    first = larder.journal("ginger", limit=1)
+    (put,) = larder.journal("ginger", cursor=first.cursor, limit=1)
+    assert [(each.action, each.before, each.after, each.by) for each in (*first, put)] == [
+        ("add", 2, 5, None),
+        ("put", None, 2, None),
+    ]
+    undo = larder.undo(first[0].id)
+    assert (undo.action, undo.undoes, larder.item("ginger").count) == ("undo", first[0].id, 2)
+    with pytest.raises(Conflict, match="was undone before"):
+        larder.undo(first[0].id)
 
 
 def test_it_classifies_among_labels_of_ones_own(larder):
@@ -245,6 +262,8 @@ def test_async_does_the_same(url):
             assert (await larder.classify(picture("red"), ["red", "blue"])).confident
             await larder.set_count("async", 1)
             assert (await larder.remove("async")).removed == 1
+            (change,) = await larder.journal("async", limit=1)
+            assert (await larder.undo(change.id)).after == 1
             await larder.delete("async")
             assert (await larder.health()).status == "ready"
             assert len(await larder.labels()) >= 3
@@ -312,6 +331,15 @@ def test_the_command(url, tmp_path, capsys):
     assert {"item": "rice", "count": 3} in [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     with Larder(url) as larder:
         larder.put_picture("photo", picture("red"))
+    assert main(["--url", url, "journal", "rice", "-n", "1"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.split()[2:] == ["add", "rice:", "-", "->", "3"]
+    assert main(["--url", url, "undo", line.split()[0]]) == 0
+    assert f"rice: 3 -> -  undoes {line.split()[0]}" in capsys.readouterr().out
+    assert main(["--url", url, "undo", line.split()[0]]) == 2
+    assert "was undone before" in capsys.readouterr().err
+    assert main(["--url", url, "journal", "nothing of the kind"]) == 0
+    assert "no such change" in capsys.readouterr().err
     assert main(["--url", url, "search", "red"]) == 0
     assert capsys.readouterr().out.endswith("  photo\n")
     assert main(["--url", url, "search", "--picture", str(tmp_path / "red.png"), "-k", "1"]) == 0

@@ -122,6 +122,25 @@ class PantryMachine(RuleBasedStateMachine):
         }
 
     @invariant()
+    def its_journal_ends_with_the_counts(self):
+        """The newest entry of each item has its count; an item that was only taught has none."""
+        newest = {}
+        for entry in self.store.journal(limit=1000)[0]:
+            newest.setdefault(entry.item, entry.after)
+        assert {name: count for name, count in newest.items() if count} == {
+            name: count for name, count in self.counts.items() if count
+        }
+        assert all(newest[name] is None for name in newest if name not in self.counts)
+
+    @rule()
+    def undo_and_undo_that(self):
+        """The newest change is undone, and the undo too: all is as it was."""
+        if entries := self.store.journal(limit=1)[0]:
+            item = entries[0].item
+            if entries[0].after is None or self.counts[item] == entries[0].after:
+                self.store.undo(self.store.undo(entries[0].id).id)
+
+    @invariant()
     def its_stamp_tells_of_names_and_examples(self):
         if self.facts() != self.names:
             assert self.store.stamp() != self.stamp

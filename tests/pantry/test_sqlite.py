@@ -146,3 +146,23 @@ def test_a_pantry_has_only_so_many_items(tmp_path):
     store.delete("oats")
     assert store.put("beans", 1).count == 1
     store.close()
+
+
+def test_the_journal_is_bounded(tmp_path):
+    """The newest entries stay, and ids are never given twice."""
+    store = SQLitePantry(tmp_path / "bounded.sqlite", journal_kept=3)
+    for number in range(6):
+        store.put("rice", number)
+    assert [(each.id, each.after) for each in store.journal()[0]] == [("6", 5), ("5", 4), ("4", 3)]
+    store.close()
+
+
+def test_a_change_and_its_entry_are_stored_together(store, monkeypatch):
+    """Where the entry cannot be stored, neither is the change, and no listener hears of it."""
+    heard = []
+    store.listeners.append(heard.append)
+    monkeypatch.setattr("app.pantry.sqlite.journal._KEEP", "INSERT INTO nothing VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+    with pytest.raises(StoreUnavailable):
+        store.add("rice", 1)
+    assert store.items() == {}
+    assert heard == []

@@ -1,5 +1,7 @@
 """Keys from the settings and from a file that changes."""
 
+import hashlib
+
 import pytest
 
 from app.errors import SettingsError
@@ -7,7 +9,7 @@ from app.serving.keys import Keys
 
 
 def have(keys, *names):
-    return [keys.have(name.encode()) for name in names]
+    return [keys.name(name.encode()) is not None for name in names]
 
 
 def settle(keys):
@@ -120,3 +122,31 @@ def test_a_file_that_is_away_changes_nothing(tmp_path):
     with pytest.raises(SettingsError):
         keys.refresh()
     assert have(keys, "first") == [True]
+
+
+def test_keys_have_names(tmp_path):
+    """`NAME:KEY` names a key, in the settings too; two keys may have one name. Others are named by a checksum."""
+    file = tmp_path / "keys"
+    file.write_text("robot:0123456789abcdef\nrobot:a-new:key-of-the-robot\nplain\n")
+    keys = Keys(["kitchen.page:fedcba9876543210"], file)
+    names = {key: keys.name(key.encode()) for key in ("0123456789abcdef", "a-new:key-of-the-robot", "fedcba9876543210")}
+    assert list(names.values()) == ["robot", "robot", "kitchen.page"]
+    assert keys.name(b"plain") == f"key-{hashlib.sha256(b'plain').hexdigest()[:8]}"
+    assert keys.name(b"robot") is keys.name(b"robot:") is keys.name(b"") is None
+
+
+@pytest.mark.parametrize("line", ["old:key", "4:0123456789abcdef", ":0123456789abcdef", "a/b:0123456789abcdef"])
+def test_a_key_with_a_colon_stays_the_key_that_it_was(tmp_path, line):
+    """What is too short after the colon, or no name before it, is one key; the part after the colon opens nothing."""
+    file = tmp_path / "keys"
+    file.write_text(line)
+    keys = Keys([], file)
+    assert keys.name(line.encode()) == f"key-{hashlib.sha256(line.encode()).hexdigest()[:8]}"
+    assert keys.name(line.partition(":")[2].encode()) is None
+
+
+def test_a_named_key_opens_as_a_whole_too(tmp_path):
+    """A file of an earlier release may have it as one key."""
+    file = tmp_path / "keys"
+    file.write_text("robot:0123456789abcdef")
+    assert Keys([], file).name(b"robot:0123456789abcdef") == "robot"

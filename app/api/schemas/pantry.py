@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.api.schemas.base import ImageUrl, Picture, Request, TakesPictures, needs_one_of
 from app.pantry import MAX_COUNT
+from app.pantry.journal import Action
 
 MAX_PICTURES = 32
 Quantity = Annotated[int, Field(ge=1, le=MAX_COUNT)]
@@ -33,6 +34,47 @@ class Items(BaseModel):
     """All items of the pantry, by name."""
 
     items: list[ItemCount]
+
+
+class JournalEntry(BaseModel):
+    """A change of an item's count."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "17",
+                    "at": "2026-01-31T12:00:00Z",
+                    "by": "kitchen-robot",
+                    "request_id": "5f0c1c0e4b7d4a53a2c3f6d0e8b9a7c1",
+                    "action": "add",
+                    "item": "banana",
+                    "before": 2,
+                    "after": 3,
+                    "undoes": None,
+                    "undone_by": None,
+                }
+            ]
+        }
+    )
+
+    id: str
+    at: datetime
+    by: str | None = Field(description="the name of the API key; null: none was needed")
+    request_id: str | None = Field(description="the response's header `X-Request-ID`; null: a command made the change")
+    action: Action
+    item: str
+    before: int | None = Field(description="the count before; null: the item was not there")
+    after: int | None = Field(description="the count after; null: the item was deleted")
+    undoes: str | None = Field(description="the id of the change that this one undid")
+    undone_by: str | None = Field(description="the id of the change that undid this one")
+
+
+class Journal(BaseModel):
+    """A page of the journal, newest first."""
+
+    entries: list[JournalEntry]
+    cursor: str | None = Field(description="where the next page begins; null: there is none")
 
 
 class Count(Request):
