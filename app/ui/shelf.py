@@ -1,14 +1,18 @@
 """Show the things found on a shelf: boxes over the picture, a list beside it."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 from larder_client import Found
+from PIL import Image, ImageDraw, ImageFont
 
 from app.ui import counts
 from app.ui.bars import percent
-from app.ui.boxes import boxed
 from app.ui.connection import larder
-from app.ui.picking import Picked
+from app.ui.picking import Picked, preview
 from app.ui.sentences import plain
+
+INK, PAPER = "#1d4a37", "#ffffff"
 
 
 def shelf(picked: Picked, number: int) -> None:
@@ -63,3 +67,20 @@ def counting(things: list[Found], number: int) -> None:
             take = st.form_submit_button("Take all out", icon=":material/remove:")
     if add or take:
         counts.change_all({item: quantity for item, quantity in quantities.items() if quantity}, put_in=add)
+
+
+def boxed(picked: Picked, boxes: Sequence[Sequence[int]]) -> Image.Image:
+    """The picture, upright, with boxes (left, top, right, bottom in pixels of its file) numbered from 1."""
+    image, scale = preview(picked)
+    pen, line = ImageDraw.Draw(image), max(2, max(image.size) // 200)
+    font = ImageFont.load_default(max(10, max(image.size) // 20))
+    for number, box in enumerate(boxes, start=1):
+        left, top, right, bottom = (round(scale * each) for each in box)
+        outer = left, top, max(left, right - 1), max(top, bottom - 1)
+        pen.rectangle(outer, outline=PAPER, width=3 * line)
+        if min(outer[2] - left, outer[3] - top) >= 2 * line:  # a smaller box has no room for a second line
+            pen.rectangle((left + line, top + line, outer[2] - line, outer[3] - line), outline=INK, width=line)
+        _, _, wide, high = pen.textbbox((0, 0), str(number), font)
+        pen.rectangle((left, top, left + wide + 6 * line, top + high + 4 * line), fill=INK, outline=PAPER, width=line)
+        pen.text((left + 3 * line, top + line), str(number), PAPER, font)
+    return image

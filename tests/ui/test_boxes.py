@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.ui.boxes import boxed
 from app.ui.picking import LARGEST, Picked
+from app.ui.shelf import boxed
 from tests.fakes import as_bytes, picture
 
 

@@ -7,7 +7,7 @@ from tests.ui.conftest import said, whole
 
 SCRIPT = """
 from larder_client import Correction, Example
-from app.ui.correcting import told
+from app.ui.screens.recognise import told
 told(Correction("r1", "quince", {answered!r}, {right}, {kept}, {taught}))
 """
 

@@ -3,7 +3,7 @@
 import pytest
 from larder_client import Example
 
-from app.ui.remarks import remark
+from app.ui.screens.teach import remark
 
 ID, OTHER = "0" * 32, "1234567890" * 3
 

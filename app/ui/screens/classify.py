@@ -1,11 +1,12 @@
 """The page Classify: labels of your own."""
 
+import re
+
 import streamlit as st
 from larder_client import Classification
 
 from app.ui.bars import bars, decimals
 from app.ui.connection import larder, ready
-from app.ui.label_text import read_labels
 from app.ui.picking import pick, show
 from app.ui.sentences import plain
 
@@ -44,6 +45,32 @@ def table(found: Classification, kinds: dict[str, str] | None) -> None:
         labels, shares = [*labels, "none of these"], [*shares, found.none_of_these]
         others = {name: [*cells, "–"] for name, cells in others.items()}
     bars("Label", labels, shares, others)
+
+
+def read_labels(text: str, separator: str = "\n") -> list[str] | dict[str, str]:
+    r"""The labels of a text, or a map from each to its category; raises ValueError with a sentence.
+
+    Blank lines and those that begin with `#` are left out. `separator` is a regular expression.
+
+    >>> read_labels("apple, a green leek", "[,\n]")
+    ['apple', 'a green leek']
+    >>> read_labels("# mine\na car | vehicle\na ship | vehicle")
+    {'a car': 'vehicle', 'a ship': 'vehicle'}
+    """
+    parts = [part.strip() for part in re.split(separator, text)]
+    pairs = [part.rpartition("|") for part in parts if part and not part.startswith("#")]
+    labels = [label.strip() for _, _, label in pairs] if not any(bar for _, bar, _ in pairs) else []
+    if labels or not pairs:
+        return labels
+    categories: dict[str, str] = {}
+    for before, _, after in pairs:
+        label, category = before.strip(), after.strip()
+        if not label or not category:
+            raise ValueError(f"“{label or category}” has no category, but others have one: write label | category.")
+        if label in categories:
+            raise ValueError(f"“{label}” stands there twice.")
+        categories[label] = category
+    return categories
 
 
 def page() -> None:

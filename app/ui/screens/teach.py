@@ -9,7 +9,6 @@ from app.ui.asking import named_errors
 from app.ui.connection import larder, ready
 from app.ui.naming import choose_item, is_name
 from app.ui.picking import Picked, choose_source, few_enough, pictures_from, show
-from app.ui.remarks import remark, short
 from app.ui.sentences import plain, said
 
 MOST = 32  # pictures at once
@@ -94,6 +93,23 @@ def when(moment: str) -> str:
     """A moment by the clock of who looks at the page."""
     behind = st.context.timezone_offset or 0  # minutes
     return f"{datetime.fromisoformat(moment).astimezone(timezone(-timedelta(minutes=behind))):%d %b %Y, %H:%M}"
+
+
+def remark(example: Example) -> str:
+    """What speaks against an example; empty where nothing does."""
+    if not example.used:
+        return "of another model, not used"
+    remarks = []
+    if example.near_duplicate_of:
+        remarks.append(f"nearly the same as {short(example.near_duplicate_of)}")
+    if example.contradicts:
+        remarks.append(f"looks like {plain(example.contradicts)}")
+    return ", ".join(remarks)
+
+
+def short(id: str) -> str:
+    """As much of an example's id as tells it from the others of its item."""
+    return id[:8]
 
 
 def page() -> None:
