@@ -39,7 +39,7 @@ async def journal(
 ) -> Journal:
     """List the changes of the pantry's counts, newest first, page by page; they are kept for 90 days."""
     name = None if item is None else item_name(item)
-    entries, following = await service.pantry_threads.read(service.pantry.journal, cursor, limit, name)
+    entries, following = await service.pantry.read(lambda pantry: pantry.journal(cursor, limit, name))
     return Journal(entries=[_wire(each) for each in entries], cursor=following)
 
 
@@ -50,7 +50,7 @@ async def undo(id: str, service: ServiceDep, key: KeyHeader = None) -> JournalEn
     The undo is a change in the journal itself. A deleted item comes back with its count, without its examples.
     """
     once = idempotency_key(key, f"undo {id}")
-    return _wire(await service.pantry_threads.change(service.pantry.undo, id, once))
+    return _wire(await service.pantry.change(lambda pantry: pantry.undo(id, once)))
 
 
 def _wire(entry: stored.JournalEntry) -> JournalEntry:
