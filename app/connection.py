@@ -31,6 +31,10 @@ class Limits:
     """From the first byte of a request to the end of its headers."""
     discard_s: float = 60
     """For the rest of a body whose request is answered already."""
+    stalled_s: float = 30
+    """For a client to take the next 48 KiB of an answer, which is what asyncio waits for before it sends more."""
+    closing_s: float = 2
+    """For a client to take what is left of an answer when the service ends."""
     connections: int = 2000
     warning_interval_s: float = 10
     warned_at: float = -math.inf
@@ -74,6 +78,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._limits = limits or Limits()
         self._deadline: asyncio.TimerHandle | None = None
+        self._abort: asyncio.TimerHandle | None = None
         self._waiting_since = self.loop.time()
         self._in_head = False
         self._in_body = False
@@ -103,8 +108,22 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_deadline()
+        self._stop_abort()
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._start_abort(self._limits.stalled_s)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_abort()
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        if self.flow.write_paused or not self.answering:
+            self._start_abort(self._limits.closing_s)
 
     def data_received(self, data: bytes) -> None:
         if self._refusal is not None:
@@ -210,6 +229,16 @@ class Connection(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _start_abort(self, seconds: float) -> None:
+        """Drop the connection after some seconds: what its client does not take would keep it open for ever."""
+        self._stop_abort()
+        self._abort = self.loop.call_later(seconds, self.transport.abort)
+
+    def _stop_abort(self) -> None:
+        if self._abort is not None:
+            self._abort.cancel()
+            self._abort = None
 
     def _on_deadline(self) -> None:
         self._deadline = None

@@ -11,6 +11,7 @@ from app.api.dependencies import Service, State
 from app.components import FEEDBACK, Components, open_preparer, text_limits
 from app.contents import ContentStore
 from app.errors import LarderError
+from app.events.hub import Hub
 from app.log import get_logger
 from app.metrics import Metrics
 from app.recognition.vocabulary import Vocabulary
@@ -44,8 +45,8 @@ def lifespan_of(settings: Settings, components: Components, metrics: Metrics, ke
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
         async with pipeline as running:
             service = _service(settings, components, metrics, running)
-            _set_gauges(metrics, components)
-            app.state.service = service  # for `serve`, which sets `draining`
+            _set_gauges(metrics, components, service.events)
+            app.state.service = service  # for `serve`, which drains it
             vocabulary = components.vocabulary
             refresh_tasks = [
                 asyncio.create_task(_poll("labels", vocabulary.refresh, lambda: _facts(vocabulary))),
@@ -56,7 +57,7 @@ def lifespan_of(settings: Settings, components: Components, metrics: Metrics, ke
             try:
                 yield {"service": service}
             finally:
-                service.draining = True
+                service.drain()
                 for task in refresh_tasks:
                     task.cancel()
                 await asyncio.gather(*refresh_tasks, return_exceptions=True)
@@ -87,14 +88,16 @@ def _service(settings: Settings, components: Components, metrics: Metrics, pipel
         answers=Answers(),
         jobs=Jobs(),
         metrics=metrics,
+        events=Hub(),
     )
 
 
-def _set_gauges(metrics: Metrics, components: Components) -> None:
+def _set_gauges(metrics: Metrics, components: Components, events: Hub) -> None:
     """Set gauges that are read from memory at each scrape."""
     vocabulary = components.vocabulary
     metrics.labels.set_function(lambda: len(vocabulary.current.labels) if vocabulary.current else 0)
     metrics.pantry_age.set_function(lambda: components.pantry.status().age_s)
+    metrics.listeners.set_function(lambda: events.listeners)
 
 
 async def _count_contents(metrics: Metrics, contents: ContentStore) -> None:

@@ -15,6 +15,7 @@ from app.api import (
     classify,
     contents,
     duplicates,
+    events,
     failures,
     journal,
     pantry,
@@ -91,7 +92,7 @@ def create_app(
         telemetry=TELEMETRY | {"tracing": bool(tracing), "exclude": _not_traced},
     )
     recognition = (process_image, classify, openai, hugging_face)
-    for routes in (status, *recognition, pantry, journal, teaching, duplicates, contents, mv_retrieval):
+    for routes in (status, *recognition, pantry, journal, teaching, duplicates, contents, mv_retrieval, events):
         app.include_router(routes.router)
     failures.add_handlers(app)
     return app

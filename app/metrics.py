@@ -46,6 +46,7 @@ class Metrics:
         self.waiting = Gauge("larder_queue_pictures", "Decoded pictures that wait for a batch", registry=registry)
         self.labels = Gauge("larder_labels", "Labels to choose from", registry=registry)
         self.pantry_age = Gauge("larder_pantry_age_seconds", "Age of the pantry that is served", registry=registry)
+        self.listeners = Gauge("larder_event_listeners", "Connections that listen for events", registry=registry)
         self.contents = Gauge("larder_contents", "Entries in the index", registry=registry)
 
     def model(self, name: str, version: str) -> None:

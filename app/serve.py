@@ -32,10 +32,12 @@ class DrainingServer(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
         """Handle SIGINT and SIGTERM; uvicorn's own handler raises the signal again, this one exits with 0."""
         service = getattr(self._app.state, "service", None)
+        draining = service is None or service.draining
+        if service:
+            service.drain()
         if self.should_exit:
             self.force_exit = True
-        elif sig == signal.SIGTERM and service and not service.draining:
-            service.draining = True
+        elif sig == signal.SIGTERM and not draining:
             loop = asyncio.get_running_loop()
             loop.call_soon_threadsafe(loop.call_later, self._drain, self._stop)
         else:

@@ -459,3 +459,43 @@ def test_connections_fit_into_the_file_descriptors():
         assert Limits(connections=10).within_descriptors().connections == 10
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+class Endless:
+    """An app that answers for as long as its client is there."""
+
+    def __init__(self):
+        self.chunks = 0
+        self.gone = threading.Event()
+        self.gate = asyncio.Event()
+
+    async def __call__(self, scope, receive, send):
+        await receive()
+        leaving = asyncio.ensure_future(receive())
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while not leaving.done():
+            await send({"type": "http.response.body", "body": bytes(64 * 1024), "more_body": True})
+            self.chunks += 1
+            await asyncio.sleep(0)
+        self.gone.set()
+
+
+def test_a_client_that_takes_nothing_of_an_answer_is_dropped(serve, connect):
+    """What waits to be sent to it does not wait for ever, and neither does the app."""
+    running = serve(stalled_s=0.2)
+    running.server.config.loaded_app = running.server.config.app = app = Endless()
+    client = connect(running)
+    client.send(GET % b"endless")
+    assert app.gone.wait(HANG)
+    assert app.chunks > 0
+
+
+def test_what_a_client_does_not_take_does_not_delay_the_end(serve, connect):
+    """The service ends although the client that is still to be sent something reads nothing."""
+    running = serve(stalled_s=3600, closing_s=0.2)
+    running.server.config.loaded_app = running.server.config.app = app = Endless()
+    client = connect(running)
+    client.send(GET % b"endless")
+    wait_until(lambda: any(each.flow.write_paused for each in list(running.server.server_state.connections)))
+    running.server.should_exit = True
+    assert app.gone.wait(HANG)

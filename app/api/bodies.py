@@ -96,6 +96,7 @@ def _size(headers: Headers) -> int:
 
 HEADER = "X-Request-Timeout"
 MAX_S = 60.0  # also the default
+STREAMS = ("/events",)  # answers that end when the client leaves, or by themselves
 T = TypeVar("T")
 
 
@@ -125,15 +126,22 @@ class Deadline:
         self.seconds = seconds
         self._at = asyncio.get_running_loop().time() + seconds
 
+    @property
+    def _remaining(self) -> float | None:
+        """Seconds; None without a deadline, which asyncio has no infinity for."""
+        remaining = max(0.0, self._at - asyncio.get_running_loop().time())
+        return remaining if remaining < math.inf else None
+
     async def run(self, work: Awaitable[T], disconnect: Callable[[], Awaitable[object]] = asyncio.Future) -> T | None:
         """Return the result of `work`, or None when `disconnect` returns first; then `work` is cancelled.
 
         Raise DeadlineExceeded, and whatever `work` raises.
         """
-        remaining = max(0.0, self._at - asyncio.get_running_loop().time())
         working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(disconnect())
         try:
-            done, _ = await asyncio.wait({working, leaving}, timeout=remaining, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(
+                {working, leaving}, timeout=self._remaining, return_when=asyncio.FIRST_COMPLETED
+            )
             if not done:
                 raise DeadlineExceeded
             return working.result() if working in done else None
@@ -162,6 +170,7 @@ class BodyMiddleware:
             body = await self._read(scope, receive, deadline)
             if body is not None:
                 check_structure(headers.get("content-type", ""), body, self._max_elements)
+                deadline = Deadline(math.inf) if scope["path"] in STREAMS else deadline
                 await self._run(self._app(scope, _replay(body), send), deadline, receive)
         except (InvalidRequest, ImageTooLarge, Overloaded, RequestTimeout) as error:
             await failures.answer(error, scope["state"]["request_id"])(scope, receive, send)

@@ -13,6 +13,7 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 
 from app.contents import ContentStore, VectorModel
 from app.errors import NotFound
+from app.events.hub import Hub
 from app.metrics import Metrics
 from app.pantry import Key, PantryStore
 from app.pantry.journal import Origin, acting_as
@@ -50,7 +51,13 @@ class Service:
     answers: Answers
     jobs: Jobs
     metrics: Metrics
+    events: Hub
     draining: bool = False
+
+    def drain(self) -> None:
+        """Refuse new requests, and end the streams of events."""
+        self.draining = True
+        self.events.wake()
 
     @contextmanager
     def ranking(self) -> Iterator[None]:

@@ -63,6 +63,16 @@ class RecognitionRequest:
         asked = self.body.pantry_update is not None and not recognition.sure
         return ItemUpdate(refused=recognition.unsure) if asked else None
 
+    def publish(self, recognitions: Sequence[Recognition], counts: Mapping[str, int]) -> None:
+        """Publish an event for each item that was recognised for sure; `counts` says how often the picture shows it."""
+        surest = {each.item: each for each in sorted(recognitions, key=lambda each: each.ranking.probabilities[0])}
+        for item, count in counts.items():
+            ranking = surest[item].ranking
+            about = {"item": item, "pantry_item": item_name_beside(surest[item].label), "count": count}
+            about |= {"similarity_score": ranking.probabilities[0], "known": surest[item].known}
+            about |= {"calibrated_probability": ranking.calibrated_probability, "request_id": self.request_id}
+            self.service.events.publish("recognition", about)
+
     async def update_pantry(self, recognised: Mapping[Label, int]) -> dict[str, ItemUpdate]:
         """Update the pantry for each label as often as it was recognised; return the results by the labels' names.
 
@@ -193,6 +203,7 @@ async def _answer(
     service = request.service
     kept = pictures if service.settings.keep_pictures else ()
     service.answers.remember(request.request_id, Answer(recognition.item, vectors, kept))
+    request.publish([recognition], {recognition.item: 1} if recognition.sure else {})
     updates = await request.update_pantry({recognition.label: 1} if recognition.sure else {})
     return request.answer(recognition, request.refusal(recognition) or updates.get(recognition.item), **more)
 
@@ -203,7 +214,9 @@ async def _regions(request: RecognitionRequest) -> ProcessImageAnswer:
     cut = partial(validate_boxes, named)
     boxes, (whole, *crops) = await request.service.pipeline.crops(request.body.image_data, cut)
     recognitions = await request.recognise_all(crops)
-    updates = await request.update_pantry(Counter(each.label for each in recognitions if each.sure))
+    sure = [each for each in recognitions if each.sure]
+    request.publish(sure, Counter(each.item for each in sure))
+    updates = await request.update_pantry(Counter(each.label for each in sure))
     regions = [
         RegionAnswer(**response_fields(each), **pantry_fields(request.refusal(each) or updates.get(each.item)), box=box)
         for box, each in zip(boxes, recognitions, strict=True)
@@ -217,6 +230,7 @@ async def _tiles(request: RecognitionRequest) -> ProcessImageAnswer:
     recognitions = await request.recognise_all(crops)
     labels = {each.item: each.label for each in recognitions}
     things = non_max_suppression(boxes, recognitions)
+    request.publish(recognitions, {each.item: len(each.boxes) for each in things})
     updates = await request.update_pantry({labels[each.item]: len(each.boxes) for each in things})
     items = [
         FoundItem(

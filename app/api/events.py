@@ -1,0 +1,89 @@
+"""`GET /events`: what happens, as server-sent events, which a client that was away resumes."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query
+from fastapi.responses import StreamingResponse
+from fastapi.sse import EventSourceResponse, format_sse_event
+
+from app.api.dependencies import KEYS, ServiceDep
+from app.events.hub import Event, Hub, Kind
+
+HEARTBEAT_S = 15.0
+LONGEST_S = 600.0  # of one answer: the next one asks for the key again
+RETRY_MS = 2000  # how long a client waits before it comes back
+EXAMPLE = (
+    'event: change\ndata: {"id": "5f0c1c0e-7", "type": "change", "timestamp": "2026-11-30T18:04:05.123Z", '
+    '"data": {"item": "banana", "before": 2, "after": 3}}\nid: 5f0c1c0e-7\n\n'
+)
+
+router = APIRouter(tags=["events"], dependencies=KEYS)
+
+
+async def _listening(service: ServiceDep) -> AsyncIterator[None]:
+    with service.events.listening():
+        yield
+
+
+@router.get(
+    "/events",
+    response_class=StreamingResponse,  # FastAPI would run a handler of EventSourceResponse in its own queues
+    dependencies=[Depends(_listening)],
+    responses={200: {"description": "a stream", "content": {"text/event-stream": {"example": EXAMPLE}}}},
+)
+async def events(
+    service: ServiceDep,
+    kind: Annotated[list[Kind] | None, Query(description="only events of these kinds")] = None,
+    last_event_id: Annotated[
+        str | None, Header(alias="Last-Event-ID", description="the id of the last event that was seen")
+    ] = None,
+) -> EventSourceResponse:
+    """Follow the changes of the pantry and the sure recognitions that this process makes, as server-sent events.
+
+    With `Last-Event-ID` the events since then come first. Where some of them are not kept any more, an event `reset`
+    says so before those that are: ask for the pantry anew. Lines that begin with a colon are heartbeats.
+    """
+    chunks = stream(service.events, last_event_id, kind, lambda: service.draining)
+    return EventSourceResponse(chunks, headers={"X-Accel-Buffering": "no"})  # nginx would hold events back
+
+
+async def stream(
+    hub: Hub,
+    last_id: str | None,
+    kinds: Collection[Kind] | None,
+    ended: Callable[[], bool],
+    *,
+    heartbeat_s: float = HEARTBEAT_S,
+    longest_s: float = LONGEST_S,
+) -> AsyncIterator[bytes]:
+    """Give events in the form of the wire until `ended`, or until the client has fallen behind what is kept."""
+    end = asyncio.get_running_loop().time() + longest_s
+    seen = hub.latest if last_id is None else hub.number_of(last_id)
+    if seen is None or hub.missed(seen):
+        missed = None if seen is None else hub.missed(seen)
+        seen = hub.latest - len(hub.since(0))
+        yield _reset(hub.id_of(seen), missed)
+    else:
+        yield format_sse_event(retry=RETRY_MS, id=hub.id_of(seen))
+    while not ended() and asyncio.get_running_loop().time() < end and not hub.missed(seen):
+        events = hub.since(seen)
+        seen += len(events)
+        if chosen := b"".join(_chosen(events, kinds)):
+            yield chosen
+        elif not await hub.wait(seen, heartbeat_s):
+            yield format_sse_event(comment="heartbeat", id=hub.id_of(seen))  # events of other kinds count as seen
+
+
+def _chosen(events: Collection[Event], kinds: Collection[Kind] | None) -> Iterator[bytes]:
+    for event in events:
+        if not kinds or event.kind in kinds:
+            yield format_sse_event(data_str=event.json, event=event.kind, id=event.id)
+
+
+def _reset(id: str, missed: int | None) -> bytes:
+    """Tell that events were missed; how many is not known (None) where the id is not of this start."""
+    form: dict[str, Any] = {"id": id, "type": "reset", "data": {"missed": missed}}
+    return format_sse_event(retry=RETRY_MS, data_str=json.dumps(form), event="reset", id=id)

@@ -1,0 +1,1 @@
+"""What happens in the service, told to others: server-sent events, webhooks, MQTT."""

@@ -1,0 +1,125 @@
+"""The stream of events: the newest ones in memory, and followers that each read on from where they are.
+
+A follower has no queue of its own: it keeps the number of the last event that it has seen. So a slow one costs nothing,
+and one that falls behind the oldest event that is kept can count what it has missed.
+"""
+
+import asyncio
+import json
+import re
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from itertools import islice
+from typing import Any, Literal
+
+from app.errors import Overloaded
+
+KEPT = 1000  # events
+MAX_LISTENERS = 32
+Kind = Literal["change", "recognition"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event; `number` counts up by one from 1 at each start of the service."""
+
+    number: int
+    id: str
+    kind: Kind
+    at: float
+    """Seconds since 1970."""
+    data: Mapping[str, Any]
+
+    @cached_property
+    def json(self) -> str:
+        """The event as it is sent everywhere."""
+        timestamp = datetime.fromtimestamp(self.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        form = {"id": self.id, "type": self.kind, "timestamp": timestamp, "data": self.data}
+        return json.dumps(form, ensure_ascii=False)
+
+
+class Hub:
+    """Keeps the newest events. `publish` and `wake` may be called from any thread, the rest from the event loop."""
+
+    def __init__(self, kept: int = KEPT, max_listeners: int = MAX_LISTENERS) -> None:
+        self._start = secrets.token_hex(4)  # tells the ids of this start from those of another
+        self._events: deque[Event] = deque(maxlen=kept)
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._max_listeners = max_listeners
+        self.latest = 0
+        """The number of the newest event."""
+        self.listeners = 0
+        """How many connections listen."""
+
+    def publish(self, kind: Kind, data: Mapping[str, Any]) -> None:
+        """Add an event. It takes microseconds, and waits for no follower."""
+        with self._lock:
+            number = self.latest + 1
+            self._events.append(Event(number, self.id_of(number), kind, time.time(), data))
+            self.latest = number
+        self.wake()
+
+    def wake(self) -> None:
+        """Have every `wait` return."""
+        if self._waiting and self._loop:
+            with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
+                self._loop.call_soon_threadsafe(self._wake)
+
+    def since(self, number: int) -> list[Event]:
+        """The events after one, oldest first, as far as they are kept."""
+        with self._lock:
+            new = min(self.latest - number, len(self._events))
+            return list(islice(self._events, len(self._events) - new, None)) if new > 0 else []
+
+    def missed(self, number: int) -> int:
+        """How many of the events after one are not kept any more."""
+        with self._lock:
+            return max(0, self.latest - len(self._events) - number)
+
+    async def wait(self, number: int, timeout_s: float | None = None) -> bool:
+        """Wait for an event after one, or for `wake`; return False at the timeout."""
+        self._loop = asyncio.get_running_loop()
+        waiter = self._loop.create_future()
+        self._waiting.add(waiter)
+        try:
+            if self.latest > number:
+                return True
+            await asyncio.wait({waiter}, timeout=timeout_s)
+            return waiter.done()
+        finally:
+            self._waiting.discard(waiter)
+
+    def id_of(self, number: int) -> str:
+        """The id of an event on the wire."""
+        return f"{self._start}-{number}"
+
+    def number_of(self, id: str) -> int | None:
+        """The number of an event of this start; None for any other text."""
+        start, _, number = id.partition("-")
+        known = start == self._start and re.fullmatch("[0-9]{1,18}", number) and int(number) <= self.latest
+        return int(number) if known else None
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Count a connection that listens. Raises Overloaded for one too many."""
+        if self.listeners >= self._max_listeners:
+            raise Overloaded(f"{self.listeners} connections listen for events already")
+        self.listeners += 1
+        try:
+            yield
+        finally:
+            self.listeners -= 1
+
+    def _wake(self) -> None:
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_result(None)
