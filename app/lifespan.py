@@ -46,6 +46,7 @@ def lifespan_of(settings: Settings, components: Components, metrics: Metrics, ke
         async with pipeline as running:
             service = _service(settings, components, metrics, running)
             _set_gauges(metrics, components, service.events)
+            components.pantry.listeners.append(service.events.publish_change)
             app.state.service = service  # for `serve`, which drains it
             vocabulary = components.vocabulary
             refresh_tasks = [
@@ -58,6 +59,7 @@ def lifespan_of(settings: Settings, components: Components, metrics: Metrics, ke
                 yield {"service": service}
             finally:
                 service.drain()
+                components.pantry.listeners.remove(service.events.publish_change)
                 for task in refresh_tasks:
                     task.cancel()
                 await asyncio.gather(*refresh_tasks, return_exceptions=True)

@@ -13,7 +13,7 @@ EXAMPLES = 12  # a call, of good requests and as many of bad ones
 # what is no picture is refused though the document cannot say so; keys have tests of their own, with keys
 NOT_HERE = [positive_data_acceptance, ignored_auth]
 
-interface = schemathesis.openapi.from_path(SNAPSHOT)
+interface = schemathesis.openapi.from_path(SNAPSHOT).exclude(path="/events")  # its answer does not end
 
 
 @pytest.fixture(scope="module")

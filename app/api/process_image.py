@@ -18,6 +18,7 @@ from app.api.schemas.recognition import FoundItem, FramesAnswer, ProcessImage, P
 from app.errors import InvalidRequest, NotFound
 from app.model.engines import Floats
 from app.pantry import PantryStore
+from app.pantry.journal import origin
 from app.recognition.frames import recognise_frames
 from app.recognition.labels import Label
 from app.recognition.regions import grid, non_max_suppression, validate_boxes
@@ -70,7 +71,8 @@ class RecognitionRequest:
             ranking = surest[item].ranking
             about = {"item": item, "pantry_item": item_name_beside(surest[item].label), "count": count}
             about |= {"similarity_score": ranking.probabilities[0], "known": surest[item].known}
-            about |= {"calibrated_probability": ranking.calibrated_probability, "request_id": self.request_id}
+            about |= {"calibrated_probability": ranking.calibrated_probability}
+            about |= {"by": origin().by, "request_id": self.request_id}
             self.service.events.publish("recognition", about)
 
     async def update_pantry(self, recognised: Mapping[Label, int]) -> dict[str, ItemUpdate]:

@@ -20,6 +20,7 @@ from itertools import islice
 from typing import Any, Literal
 
 from app.errors import Overloaded
+from app.pantry.journal import JournalEntry
 
 KEPT = 1000  # events
 MAX_LISTENERS = 32
@@ -67,6 +68,11 @@ class Hub:
             self._events.append(Event(number, self.id_of(number), kind, time.time(), data))
             self.latest = number
         self.wake()
+
+    def publish_change(self, entry: JournalEntry) -> None:
+        """Add a change of the pantry: this is a listener of its journal."""
+        about = {name: getattr(entry, name) for name in ("action", "item", "before", "after", "by", "undoes")}
+        self.publish("change", about | {"request_id": entry.request, "journal_id": entry.id})
 
     def wake(self) -> None:
         """Have every `wait` return."""

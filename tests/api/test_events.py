@@ -98,6 +98,23 @@ def test_a_client_of_another_start_is_told(server):
     listener.close()
 
 
+def test_each_change_is_an_event(server):
+    """It says what was there before and after, by which request, and which entry of the journal has it."""
+    listener = Listener(server)
+    server.client.post("/pantry/rice/add", json={"quantity": 2}, headers={"X-Request-ID": "r-2"})
+    server.client.post("/pantry/rice/remove", json={"quantity": 5})
+    server.client.post("/pantry/rice/remove", json={"quantity": 5})  # changes nothing
+    server.client.delete("/pantry/rice")
+    changes = [listener.next()["data"] for _ in range(3)]
+    listener.close()
+    assert [(each["action"], each["item"], each["before"], each["after"]) for each in changes] == [
+        ("add", "rice", None, 2),
+        ("remove", "rice", 2, 0),
+        ("delete", "rice", 0, None),
+    ]
+    assert len({each["journal_id"] for each in changes}) == 3
+
+
 def test_a_kind_alone(server):
     """Events of other kinds are left out, and an unknown kind is refused."""
     listener = Listener(server, kind="change")

