@@ -17,8 +17,8 @@ LONGEST_S = 600.0  # of one answer: the next one asks for the key again
 RETRY_MS = 2000  # how long a client waits before it comes back
 EXAMPLE = (
     'event: change\ndata: {"id": "5f0c1c0e-7", "type": "change", "timestamp": "2026-11-30T18:04:05.123Z", '
-    '"data": {"action": "add", "item": "banana", "before": 2, "after": 3, "by": "robot", "undoes": null, '
-    '"request_id": "9b2f", "journal_id": "41"}}\nid: 5f0c1c0e-7\n\n'
+    '"data": {"id": "41", "at": "2026-11-30T18:04:05.120Z", "by": "robot", "request_id": "9b2f", "action": "add", '
+    '"item": "banana", "before": 2, "after": 3, "undoes": null, "undone_by": null}}\nid: 5f0c1c0e-7\n\n'
 )
 
 router = APIRouter(tags=["events"], dependencies=KEYS)

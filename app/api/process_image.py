@@ -72,7 +72,7 @@ class RecognitionRequest:
             about = {"item": item, "pantry_item": item_name_beside(surest[item].label), "count": count}
             about |= {"similarity_score": ranking.probabilities[0], "known": surest[item].known}
             about |= {"calibrated_probability": ranking.calibrated_probability}
-            about |= {"by": origin().by, "request_id": self.request_id}
+            about |= {"by": origin().by or None, "request_id": self.request_id}
             self.service.events.publish("recognition", about)
 
     async def update_pantry(self, recognised: Mapping[Label, int]) -> dict[str, ItemUpdate]:

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
@@ -41,9 +41,8 @@ class Event:
     @cached_property
     def json(self) -> str:
         """The event as it is sent everywhere."""
-        timestamp = datetime.fromtimestamp(self.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        form = {"id": self.id, "type": self.kind, "timestamp": timestamp, "data": self.data}
-        return json.dumps(form, ensure_ascii=False)
+        form = {"id": self.id, "type": self.kind, "timestamp": _utc(self.at), "data": self.data}
+        return json.dumps(form)  # ASCII: many clients take other characters than \n for the end of a line
 
 
 class Hub:
@@ -70,9 +69,10 @@ class Hub:
         self.wake()
 
     def publish_change(self, entry: JournalEntry) -> None:
-        """Add a change of the pantry: this is a listener of its journal."""
-        about = {name: getattr(entry, name) for name in ("action", "item", "before", "after", "by", "undoes")}
-        self.publish("change", about | {"request_id": entry.request, "journal_id": entry.id})
+        """Add a change of the pantry, in the form of `GET /journal`: this is a listener of the journal."""
+        about = asdict(entry) | {"at": _utc(entry.at), "by": entry.by or None, "request_id": entry.request or None}
+        del about["request"]
+        self.publish("change", about)
 
     def wake(self) -> None:
         """Have every `wait` return."""
@@ -129,3 +129,7 @@ class Hub:
         for waiter in self._waiting:
             if not waiter.done():
                 waiter.set_result(None)
+
+
+def _utc(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -266,6 +266,19 @@ class DuplicateJob:
 
 
 @dataclass(frozen=True)
+class Event:
+    """What has happened: a `change` of the pantry, a sure `recognition`, or `reset`: events before it were missed."""
+
+    id: str
+    """Where to go on: `events(last_id=...)`."""
+    type: str
+    data: dict[str, Any]
+    """Of a change `item`, `before` and `after` (None where it is not there); of a recognition `item` and `count`."""
+    timestamp: str | None = None
+    """When, in UTC; None for a reset."""
+
+
+@dataclass(frozen=True)
 class Health:
     """How the service is: `ready`, `starting`, `draining` or `failing`."""
 

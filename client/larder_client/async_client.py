@@ -1,15 +1,17 @@
 """The asyncio client."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import httpx2
 
 from larder_client import calls, content_calls, recognition_calls, teaching_calls
+from larder_client.answers import Event
 from larder_client.connection import connect
 from larder_client.errors import LarderError
+from larder_client.events import EventStream
 from larder_client.exchange import RetryPolicy, answer, failure, named, request, wants_json
 
 T = TypeVar("T")
@@ -88,6 +90,33 @@ class AsyncLarder:
     search = _method(content_calls.search)
     duplicates = _method(content_calls.duplicates)
     job = _method(content_calls.job)
+
+    async def events(
+        self, kinds: str | Sequence[str] | None = None, *, last_id: str | None = None
+    ) -> AsyncGenerator[Event, None]:
+        """Follow what happens, without end, or only `change` or `recognition` (`GET /events`).
+
+        A lost connection is opened again and goes on where it was; an event `reset` says that some were missed. With
+        `last_id` it begins after that event, else now. Raises LarderError when the service is away for too long.
+        """
+        stream = EventStream(self._connection, kinds, last_id)
+        policy = RetryPolicy(retries := max(1, self._retries))  # streams end now and then
+        while True:
+            try:
+                async with self._http.stream(**stream.request()) as response:
+                    if not response.is_success:
+                        await response.aread()
+                    stream.check(response)
+                    async for line in response.aiter_lines():
+                        policy = RetryPolicy(retries)
+                        if event := stream.feed(line):
+                            yield event
+                raise stream.ended()
+            except httpx2.RequestError as error:
+                wait = policy.wait_after(failure(error, self._connection))
+            except LarderError as error:
+                wait = policy.wait_after(error)
+            await asyncio.sleep(wait)
 
     async def _send(self, call: calls.Call[T]) -> T:
         policy = RetryPolicy(self._retries)

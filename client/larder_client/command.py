@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from larder_client.answers import Change, Hit, Recognition
+from larder_client.answers import Change, Event, Hit, Recognition, read
 from larder_client.client import Larder
 from larder_client.errors import LarderError
 
@@ -48,6 +48,8 @@ def parser() -> argparse.ArgumentParser:
     journal.add_argument("-n", type=int, default=20, metavar="N", help="how many (20)")
     undo = commands.add_parser("undo", help="undo a change of the journal")
     undo.add_argument("id", help="the change, as `larder journal` lists it")
+    events = commands.add_parser("events", help="print what happens, until it is interrupted")
+    events.add_argument("kinds", nargs="*", choices=("change", "recognition"), metavar="KIND", help="only these kinds")
     commands.add_parser("status", help="say how the service is")
     mcp = commands.add_parser("mcp", help="serve the Model Context Protocol, for assistants")
     mcp.add_argument(
@@ -78,12 +80,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (LarderError, OSError) as error:
         print(f"larder: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
 
 
 def run(larder: Larder, options: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
-    if options.command == "recognise":
-        return recognise(larder, options)
+    if command := {"recognise": recognise, "events": follow}.get(options.command):
+        return command(larder, options)
     if options.command == "search":
         hits = search(larder, options)
         show_all(hits, lambda hit: f"{hit.score:.3f}  {hit.id}", options.json, "no entry was found")
@@ -170,6 +174,24 @@ def changed(change: Change) -> str:
     undo = f"  undoes {change.undoes}" if change.undoes else ""
     undone = f"  undone by {change.undone_by}" if change.undone_by else ""
     return f"{change.id}  {change.at[:19]}  {change.action:6}  {change.item}: {before} -> {after}{by}{undo}{undone}"
+
+
+def follow(larder: Larder, options: argparse.Namespace) -> int:
+    """Print one line per event, until the service is away for too long."""
+    for event in larder.events(options.kinds):
+        show(event, happening(event), options.json)
+        sys.stdout.flush()
+    return 0
+
+
+def happening(event: Event) -> str:
+    """Format an event for people."""
+    if event.type == "change":
+        return changed(read(Change, event.data))
+    if event.type == "recognition":
+        by = f"  by {event.data['by']}" if event.data["by"] else ""
+        return f"saw  {(event.timestamp or '')[:19]}  {event.data['count']} {event.data['item']}{by}"
+    return "some events were missed"
 
 
 def floored(score: float) -> str:

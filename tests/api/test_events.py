@@ -112,7 +112,9 @@ def test_each_change_is_an_event(server):
         ("remove", "rice", 2, 0),
         ("delete", "rice", 0, None),
     ]
-    assert len({each["journal_id"] for each in changes}) == 3
+    entries = server.client.get("/journal").json()["entries"]
+    assert [each | {"at": ""} for each in changes] == [each | {"at": ""} for each in reversed(entries)]
+    assert changes[0]["request_id"] == "r-2"
 
 
 def test_a_kind_alone(server):

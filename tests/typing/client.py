@@ -1,5 +1,6 @@
 """The client's static types, as a type checker sees them: `make check` reads this file, nothing runs it."""
 
+from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 from typing import Any, assert_type
 
@@ -8,6 +9,7 @@ from larder_client import (
     Classification,
     Content,
     Correction,
+    Event,
     Example,
     Found,
     Health,
@@ -49,6 +51,7 @@ def methods(larder: Larder) -> None:
     assert_type(larder.count_contents(), int)
     assert_type(larder.thumbnail("id"), bytes)
     assert_type(larder.search("milk", k=3, only="image"), Hits)
+    assert_type(larder.events("change"), Generator[Event, None, None])
     assert_type(larder.url, str)
     with larder as entered:
         assert_type(entered, Larder)
@@ -61,6 +64,7 @@ async def coroutines(larder: AsyncLarder) -> None:
     assert_type(await larder.recognise_shelf(b"1"), list[Found])
     assert_type(await larder.remove("milk"), RemovedItem)
     assert_type(await larder.search(picture=b"1"), Hits)
+    assert_type(larder.events(), AsyncGenerator[Event, None])
     async with larder as entered:
         assert_type(entered, AsyncLarder)
 

@@ -1,0 +1,60 @@
+"""The stream of events (`GET /events`), independent of the transport: what is asked for, and events of its lines."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import httpx2
+
+from larder_client.answers import Event, read
+from larder_client.connection import Connection, public
+from larder_client.errors import Failed, Unreachable, error_of
+
+SILENCE = 45.0  # seconds; the service sends something every 15
+
+
+class EventStream:
+    """Server-sent events, and how far they were read, so that a lost connection goes on where it was."""
+
+    def __init__(self, connection: Connection, kinds: str | Sequence[str] | None, last_id: str | None) -> None:
+        self._connection = connection
+        self._kinds = [kinds] if isinstance(kinds, str) else list(kinds or ())
+        self._last_id = last_id
+        self._fields: dict[str, str] = {}
+
+    def request(self) -> dict[str, Any]:
+        """The next request as the arguments of an HTTP client's `stream`."""
+        self._fields = {}  # half an event of the connection before
+        headers = {} if self._last_id is None else {"Last-Event-ID": self._last_id}
+        timeout = httpx2.Timeout(self._connection.timeout, read=max(self._connection.timeout, SILENCE))
+        about = {"method": "GET", "url": "/events", "headers": headers, "timeout": timeout}
+        return about | {"params": {"kind": self._kinds}}
+
+    def check(self, response: httpx2.Response) -> None:
+        """Raise the LarderError that an answer stands for, unless it is a stream; an error's body has to be read."""
+        if not response.is_success:
+            try:
+                body = response.json()
+            except ValueError:
+                body = None
+            raise error_of(response.status_code, body, response.headers)
+        if not response.headers.get("content-type", "").startswith("text/event-stream"):
+            where = f"GET {public(str(response.request.url))}"
+            raise Failed(f"{where} answered {response.status_code}, but no stream of events: is it Larder?")
+
+    def feed(self, line: str) -> Event | None:
+        """The event that a line completes."""
+        if line:
+            name, _, value = line.partition(":")
+            self._fields[name] = value.removeprefix(" ")
+            return None
+        fields, self._fields = self._fields, {}
+        self._last_id = fields.get("id", self._last_id)
+        try:
+            return read(Event, json.loads(fields["data"])) if "data" in fields else None
+        except (TypeError, ValueError) as error:
+            raise Failed(f"an event that is not in Larder's form: {fields['data'][:100]!r}") from error
+
+    def ended(self) -> Unreachable:
+        """The error for a stream that has ended."""
+        return Unreachable(f"{self._connection.way} has ended the stream of events")
