@@ -1,6 +1,6 @@
 # Larder. `make` lists the targets; every one sets up what it needs in .venv first.
 .DEFAULT_GOAL := help
-.PHONY: help run ui test coverage check audit snapshot bench chaos rolling train train-cifar baseline evaluate search model \
+.PHONY: help run ui test test-all coverage check audit snapshot bench chaos rolling train train-cifar baseline evaluate search model \
   screenshots hashes image image-check plan deploy destroy clean
 
 PYTHON ?= python3
@@ -28,6 +28,9 @@ ui: .venv/ui ## open the page for people, with a service beside it where none an
 
 test: .venv/dev ## run the tests on all processors
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+
+test-all: .venv/dev ## the same, and those that build models in full size
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m ""
 
 coverage: .venv/dev ## the same, and fail where too few branches of app are tested
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --cov

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -67,15 +68,24 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., None]:
-    """Writes a graph as the exporter does, but copies it where the same tower was written before: torch takes long."""
-    kept = tmp_path_factory.mktemp("graphs")
+    """Writes a graph as the exporter does, but copies it where the same tower was written before: torch takes long.
+
+    pytest-xdist's workers share what they have written.
+    """
+    own = tmp_path_factory.getbasetemp()
+    kept = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "graphs"
+    kept.mkdir(exist_ok=True)
 
     def write(tower: torch.nn.Module, example: torch.Tensor, name: str, path: Path) -> None:
         tensors = [value.numpy().tobytes() for value in tower.state_dict().values()]
         once = kept / hashlib.sha256(b"".join([repr(tower).encode(), *tensors])).hexdigest()
         if not once.exists():
-            write_graph(tower, example, name, once)
-        shutil.copy(once, path)
+            write_graph(tower, example, name, path)
+            part = kept / f"{os.getpid()}.part"
+            shutil.copy(path, part)
+            part.replace(once)
+        else:
+            shutil.copy(once, path)
 
     return write
 
