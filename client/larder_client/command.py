@@ -113,7 +113,7 @@ def serve_mcp(larder: Larder, options: argparse.Namespace) -> None:
     """Serve the Model Context Protocol until standard input ends, or for ever over HTTP."""
     try:
         from larder_client.mcp_server import build, run_http
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise OSError("mcp needs the package mcp: pip install 'larder-client[mcp]'") from error
     folder = options.pictures or (None if options.http else Path())
     if folder and not folder.is_dir():

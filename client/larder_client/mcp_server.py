@@ -13,7 +13,7 @@ from mcp.types import ToolAnnotations
 from pydantic import Field
 
 import larder_client
-from larder_client.answers import Classification, Example, Found, Hit, Item, Recognition, RemovedItem
+from larder_client.answers import Change, Classification, Example, Found, Hit, Item, Recognition, RemovedItem
 from larder_client.client import Larder
 from larder_client.errors import LarderError
 from larder_client.pictures import is_address
@@ -80,6 +80,18 @@ class Tools:
     def remove(self, item: Name, quantity: Quantity = 1) -> RemovedItem:
         """Subtract from an item's count, which never goes below 0. Returns the new count and how many were removed."""
         return self._larder.remove(item, quantity)
+
+    def journal(
+        self,
+        item: Annotated[str | None, Field(description="the changes of this item only")] = None,
+        limit: Annotated[int, Field(ge=1, le=100, description="how many changes at most")] = 20,
+    ) -> list[Change]:
+        """List the latest changes of counts, newest first: what changed, when, and by whose key."""
+        return self._larder.journal(item, limit=limit)
+
+    def undo(self, change: Annotated[str, Field(description="`id` of a change in the journal")]) -> Change:
+        """Undo one change of a count. A change can be undone once; find its id with `journal`."""
+        return self._larder.undo(change)
 
     def find(
         self,
@@ -160,9 +172,11 @@ def build(larder: Larder, folder: Path | None) -> MCPServer:
         (tools.recognise_shelf, "Recognise several things in a picture", reads),
         (tools.classify, "Classify a picture among labels", reads),
         (tools.pantry, "What is in the pantry", reads),
+        (tools.journal, "List changes of the pantry", reads),
         (tools.find, "Find stored entries", reads),
         (tools.add, "Add to the pantry", adds),
         (tools.remove, "Remove from the pantry", removes),
+        (tools.undo, "Undo a change of the pantry", removes),
         (tools.teach, "Teach an item", adds),
         (tools.correct, "Correct an answer", adds),
     ):

@@ -128,8 +128,10 @@ def test_the_tools_say_what_they_change(server):
     instructions, tools = asyncio.run(listed())
     assert "confident" in instructions
     hints = {tool.name: (tool.annotations.read_only_hint, tool.annotations.destructive_hint) for tool in tools}
-    reading = dict.fromkeys(("recognise", "recognise_shelf", "classify", "pantry", "find"), (True, None))
-    assert hints == reading | dict.fromkeys(("add", "teach", "correct"), (False, False)) | {"remove": (False, True)}
+    reading = dict.fromkeys(("recognise", "recognise_shelf", "classify", "pantry", "journal", "find"), (True, None))
+    assert hints == reading | dict.fromkeys(("add", "teach", "correct"), (False, False)) | dict.fromkeys(
+        ("remove", "undo"), (False, True)
+    )
     for tool in tools:
         assert tool.title and tool.description and tool.output_schema
         arguments = tool.input_schema["properties"]
@@ -198,6 +200,18 @@ def test_the_pantry(server, larder):
     assert "U+002F SOLIDUS" in refused(server, "add", item="1/2 litre of milk")
     assert "soy sauce" in refused(server, "remove", item="soy sauce")
     assert "greater than or equal to 1" in refused(server, "add", item="soy sauce", quantity=0)
+
+
+def test_a_change_is_undone_once(server, larder):
+    """By its id in the journal; the second time the service says that it was undone."""
+    larder.set_count("soy sauce", 2)
+    told(server, "add", item="soy sauce", quantity=5)
+    change, *_ = told(server, "journal", item="soy sauce", limit=1)["result"]
+    assert (change["action"], change["before"], change["after"]) == ("add", 2, 7)
+    undone = told(server, "undo", change=change["id"])
+    assert (undone["after"], undone["undoes"]) == (2, change["id"])
+    assert "undone" in refused(server, "undo", change=change["id"])
+    larder.delete("soy sauce")
 
 
 def test_teaching_and_correcting(server, larder):
