@@ -20,11 +20,23 @@ def main() -> None:
     """Show the page that was chosen; what the service cannot do is said on it."""
     root = Path(__file__).parents[2]
     sys.path += {str(root), str(root / "client")} - set(sys.path)  # a checkout runs without being installed
-    from app.ui.screens import classify, compare, data_set, duplicates, pantry, recognise, search, service, teach
+    from app.ui.screens import (
+        classify,
+        compare,
+        continuous,
+        data_set,
+        duplicates,
+        pantry,
+        recognise,
+        search,
+        service,
+        teach,
+    )
     from app.ui.sentences import said
 
     pages = [
         st.Page(recognise.page, title="Recognise", default=True),
+        st.Page(continuous.page, title="Continuous", url_path="continuous"),
         st.Page(pantry.page, title="Pantry", url_path="pantry"),
         st.Page(teach.page, title="Teach", url_path="teach"),
         st.Page(search.page, title="Search", url_path="search"),

@@ -8,15 +8,15 @@ from larder_client import LarderError
 from app.ui.connection import larder
 
 
-def choose_item(label: str) -> str:
-    """The item that was chosen or typed; empty as long as there is none."""
+def choose_item(label: str, key: str | None = None) -> str:
+    """The item that was chosen or typed; empty as long as there is none. `key` tells equal labels apart."""
     with suppress(LarderError):  # a service that is away is said elsewhere, and what was chosen stays
         st.session_state.labels = sorted(each.label for each in larder().labels())
     item = st.selectbox(
         label,
         st.session_state.get("labels", []),
         index=None,
-        key=label,  # what was chosen stays when there are new labels
+        key=key or label,  # what was chosen stays when there are new labels
         placeholder="Choose one, or type a new one",
         accept_new_options=True,
         filter_mode="contains",

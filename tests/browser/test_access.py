@@ -10,6 +10,7 @@ from harness.server import ROOT
 
 PAGES = {
     "": "Recognise",
+    "continuous": "Continuous",
     "classify": "Classify",
     "teach": "Teach",
     "search": "Search",

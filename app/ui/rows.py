@@ -1,0 +1,97 @@
+"""The answers of the page Continuous: a row each, with what was done about it and how that is undone."""
+
+import io
+from dataclasses import dataclass, field
+
+import streamlit as st
+from larder_client import LarderError, Recognition
+
+from app.ui.connection import larder
+from app.ui.picking import Picked, preview
+from app.ui.sentences import sentence
+
+MOST = 200  # rows; older ones go
+SIDE = 96  # pixels of a row's picture
+ALTERNATIVES = 3  # labels that one click away
+
+
+@dataclass
+class Row:
+    """A picture and what became of it."""
+
+    number: int
+    name: str
+    thumbnail: bytes | None
+    found: Recognition | None
+    problem: str = ""
+    """Why there is no answer; Markdown."""
+    item: str = ""
+    """The pantry's name of what was counted."""
+    count: int = 0
+    """The pantry's count of it then."""
+    change: str = ""
+    """The journal's id of that."""
+    taught: list[str] = field(default_factory=list)
+    """The examples that its picture became."""
+
+    @property
+    def sure(self) -> bool:
+        """Whether the answer may be acted upon, as the service judges it."""
+        return bool(self.found and self.found.confident and self.found.known is not False)
+
+    @property
+    def names(self) -> list[str]:
+        """The names to choose from, most probable first."""
+        return [self.found.stored_as, *self.found.top_k_items[1:ALTERNATIVES]] if self.found else []
+
+    def add(self, item: str) -> None:
+        """Count the item; where it is not what was answered, also teach it by the picture. Raises LarderError."""
+        if not self.found:
+            return
+        wrong = item != self.found.stored_as
+        if wrong:
+            item = larder().feedback(self.found.request_id, item).item  # as the pantry spells it
+        now = larder().add(item)
+        self.item, self.count = now.item, now.count
+        changes = larder().journal(now.item, limit=10)
+        self.change = next((each.id for each in changes if (each.action, each.after) == ("add", now.count)), "")
+        if wrong or not self.sure:
+            taught = larder().feedback(self.found.request_id, item, teach=True).taught or []
+            self.taught = [each.id for each in taught]
+
+    def undo(self) -> None:
+        """Take back the count and the teaching. Raises LarderError."""
+        while self.taught:
+            larder().forget(self.item, self.taught[-1])
+            self.taught.pop()
+        larder().undo(self.change)
+        self.item = self.change = ""
+
+
+def rows() -> list[Row]:
+    """All rows of this visitor, newest first."""
+    found: list[Row] = st.session_state.setdefault("rows", [])
+    return found
+
+
+def answer(picture: Picked) -> None:
+    """Recognise a picture and put its row before the others; raises LarderError where the service is away."""
+    number = st.session_state["row"] = st.session_state.get("row", 0) + 1
+    try:
+        row = Row(number, picture.name, _thumbnail(picture), larder().recognise(picture.data))
+    except LarderError as error:
+        row = Row(number, picture.name, None, None, problem=sentence(error))
+    rows().insert(0, row)
+    del rows()[MOST:]
+
+
+def _thumbnail(picture: Picked) -> bytes | None:
+    """A small JPEG; None where the picture cannot be opened here."""
+    try:
+        image, _ = preview(picture)
+    except Exception:  # decoders raise a dozen kinds of errors; the service judges the picture
+        return None
+    image.thumbnail((2 * SIDE, 2 * SIDE))
+    file = io.BytesIO()
+    image.convert("RGB").save(file, "JPEG")
+    return file.getvalue()

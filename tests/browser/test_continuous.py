@@ -1,0 +1,73 @@
+"""The page Continuous as a person uses it: camera, keyboard, a phone."""
+
+import pytest
+from playwright.sync_api import expect
+
+from harness.server import ROOT
+from tests.browser.test_access import WIDER, faults, in_the_end, tab_to
+from tests.fakes import as_bytes, picture
+
+SAMPLES = ROOT / "samples"
+
+
+@pytest.fixture
+def filled(open_page, tmp_path):
+    """The page with three sure answers and one that is set aside, at some width."""
+    (tmp_path / "odd.png").write_bytes(as_bytes(picture("magenta", (300, 300))))
+
+    def filled(width: int):
+        page = open_page("continuous", width=width, height=1100)
+        page.get_by_role("radio", name="Upload").click()
+        names = [SAMPLES / f"{name}.jpg" for name in ("banana", "lime", "carrots")]
+        page.locator("input[type=file]").set_input_files([*names, tmp_path / "odd.png"])
+        expect(page.get_by_role("heading", name="Answers (3)")).to_be_visible()
+        expect(page.get_by_role("heading", name="Set aside (1)")).to_be_visible()
+        return page
+
+    return filled
+
+
+def test_rows_are_added_and_undone(filled, picture):
+    """One click each; the page is complete for screen readers before and after."""
+    page = filled(1200)
+    assert faults(page) == []
+    page.get_by_role("button", name="Add banana").click()
+    expect(page.get_by_text("banana added: 1 now.")).to_be_visible()
+    picture(page, "continuous")
+    assert faults(page) == []
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("button", name="Add banana")).to_be_visible()
+
+
+def test_a_phone_shows_the_rows(filled, picture):
+    """Nothing is wider than 360 pixels, and axe has nothing to say."""
+    page = filled(360)
+    page.get_by_role("button", name="Add banana").click()
+    expect(page.get_by_text("banana added: 1 now.")).to_be_visible()
+    assert in_the_end(lambda: page.evaluate(WIDER)) == []
+    picture(page, "continuous-phone")
+    assert faults(page) == []
+
+
+def test_the_keyboard_alone(open_page):
+    """Tab leads to the buttons of a row; Alt+A and Alt+Z add the newest and undo it."""
+    page = open_page("continuous")
+    page.get_by_role("radio", name="Upload").click()
+    page.locator("input[type=file]").set_input_files(SAMPLES / "banana.jpg")
+    add = page.get_by_role("button", name="Add banana")
+    tab_to(page, add)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("banana added: 1 now.")).to_be_visible()
+    page.keyboard.press("Alt+z")
+    expect(add).to_be_visible()
+    page.keyboard.press("Alt+a")
+    expect(page.get_by_text("banana added: 1 now.")).to_be_visible()
+
+
+def test_the_camera_is_ready_again(open_page):
+    """Two photos in a row, without a click between them that is no photo."""
+    page = open_page("continuous")
+    for count in (1, 2):
+        page.wait_for_function("() => document.querySelector('video')?.videoWidth > 0")  # it shows what it sees
+        page.get_by_role("button", name="Take Photo").click()
+        expect(page.get_by_role("heading", name=f"({count})")).to_be_visible()
