@@ -3,7 +3,9 @@
     pip install ./client
     python examples/robot.py frames/                        # every picture of a folder, by name
     python examples/robot.py --camera 0                     # a camera, with `pip install opencv-python`
+    python examples/robot.py frames/ --aside unsure/        # keep a frame of what was unsure or unknown, to teach it
     python examples/robot.py oats/ --teach "oat drink"      # a new product, by up to 32 pictures of it
+    python examples/robot.py --undo                         # take back the latest count
 
 A thing stays in front of a robot for many frames, so the last `--agree` frames are answered together. What they agree
 on is counted once, and again only after they had disagreed, or shown something else.
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from larder_client import Larder, LarderError, Recognition, Refused
+from larder_client.pictures import as_file
 
 MOST = 32  # frames that teach
 ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".heic", ".avif"}
@@ -53,11 +56,11 @@ def sure(found: Recognition) -> str | None:
     return found.stored_as if found.confident and found.known is not False else None
 
 
-def watch(larder: Larder, frames: Iterator[tuple[str, Any]], agree: int) -> dict[str, int]:
-    """Count what the frames show; returns how many of each item were added."""
+def watch(larder: Larder, frames: Iterator[tuple[str, Any]], agree: int, aside: Path | None) -> dict[str, int]:
+    """Count what the frames show, and set aside the first of those that it is unsure of; returns what was added."""
     added: dict[str, int] = {}
     last: deque[Any] = deque(maxlen=agree)
-    counted = None
+    counted: str | None = ""
     for name, frame in frames:
         last.append(frame)
         if len(last) < agree:
@@ -74,6 +77,10 @@ def watch(larder: Larder, frames: Iterator[tuple[str, Any]], agree: int) -> dict
             after = larder.add(item)
             added[item] = added.get(item, 0) + 1
             print(f"  counted: {after.count} {item} in the pantry")
+        elif aside and item != counted:  # no item: unsure or unknown, and the answer before was not
+            path = aside / (Path(name).name if isinstance(frame, Path) else f"{name}.jpg")
+            path.write_bytes(as_file(frame, shrink=False))
+            print(f"  set aside: {path}")
         counted = item
     return added
 
@@ -87,6 +94,15 @@ def teach(larder: Larder, item: str, frames: Iterator[tuple[str, Any]]) -> None:
         print(f"{name}: taught as {item}" + "".join(f"; {remark}" for remark in remarks))
 
 
+def undo(larder: Larder) -> None:
+    """Take back the latest addition that was not undone."""
+    added = (each for each in larder.journal() if each.action == "add" and not each.undone_by)
+    if change := next(added, None):
+        print(f"undone: {change.item}, added at {change.at}: {larder.undo(change.id).after or 0} in the pantry")
+    else:
+        print("nothing to undo")
+
+
 def main() -> int:
     """Run the loop."""
     parser = argparse.ArgumentParser(description="Watch frames and count what they show.")
@@ -96,16 +112,22 @@ def main() -> int:
     parser.add_argument("--key", help="its key")
     parser.add_argument("--agree", type=int, default=2, metavar="N", help="frames that are answered together (2)")
     parser.add_argument("--teach", metavar="ITEM", help="teach this item by the frames, instead of watching")
+    parser.add_argument("--aside", type=Path, metavar="DIR", help="keep frames of what is unsure or unknown here")
+    parser.add_argument("--undo", action="store_true", help="take back the latest count, instead of watching")
     options = parser.parse_args()
-    if (options.folder is None) == (options.camera is None):
+    if not options.undo and (options.folder is None) == (options.camera is None):
         parser.error("name a folder or a camera")
     frames = frames_of_folder(options.folder) if options.folder else frames_of_camera(options.camera)
     try:
         with Larder(options.url, options.key) as larder:
-            if options.teach:
+            if options.undo:
+                undo(larder)
+            elif options.teach:
                 teach(larder, options.teach, frames)
             else:
-                watch(larder, frames, options.agree)
+                if options.aside:
+                    options.aside.mkdir(parents=True, exist_ok=True)
+                watch(larder, frames, options.agree, options.aside)
     except (LarderError, OSError) as error:
         print(f"robot: {error}", file=sys.stderr)
         return 2

@@ -42,6 +42,21 @@ def test_what_two_frames_agree_on_is_counted_once(server, tmp_path):
         assert {item.item: item.count for item in larder.items()} == {"red": 2}
 
 
+def test_what_is_unsure_is_set_aside_and_a_count_undone(server, tmp_path):
+    """Of three magenta frames one is kept as it is; each `--undo` takes one count back, and says when none is left."""
+    folder, aside, url = tmp_path / "frames", tmp_path / "aside", f"http://127.0.0.1:{server.port}"
+    folder.mkdir()
+    for number, colour in enumerate(["red", "red", *["magenta"] * 3, "red", "red"]):
+        (folder / f"{number}.png").write_bytes(as_bytes(picture(colour)))
+    done = run(folder, "--url", url, "--aside", aside)
+    assert done.returncode == 0, done.stderr
+    assert [path.read_bytes() for path in aside.iterdir()] == [as_bytes(picture("magenta"))], done.stdout
+    for left in ("undone: red", "undone: red", "nothing to undo"):
+        assert run("--undo", "--url", url).stdout.startswith(left)
+    with Larder(url) as larder:
+        assert larder.items() == []
+
+
 def test_a_new_thing_is_taught_and_counted(server, tmp_path):
     """A colour without a label of its own is taught by one picture, and found in the frames after it."""
     url = f"http://127.0.0.1:{server.port}"
