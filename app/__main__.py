@@ -112,7 +112,7 @@ def add_contents(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     again.add_argument("--drop", action="store_true", help="delete pictures whose originals were not kept")
     exports = actions.add_parser("export", help="write entries to a file, as JSON lines")
     exports.add_argument("file", type=Path, nargs="?", metavar="FILE", help="the output file (standard output)")
-    exports.add_argument("--collection", metavar="NAME", help="of this collection alone")
+    exports.add_argument("--collection", metavar="NAME", help="only of this collection")
     exports.add_argument("--vectors", action="store_true", help="their embeddings too, so that an import makes none")
     exports.add_argument("--pictures", action="store_true", help="thumbnails too, and originals where they are kept")
     imports = actions.add_parser("import", help="store the entries of a file; run again, it goes on where it was")
@@ -124,7 +124,7 @@ def add_contents(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     delete = actions.add_parser("delete", help="delete a collection with all of its entries")
     delete.add_argument("collection", metavar="NAME")
     duplicates = actions.add_parser("duplicates", help="print groups of near-duplicates, as JSON lines")
-    duplicates.add_argument("--collection", metavar="NAME", help="of this collection alone")
+    duplicates.add_argument("--collection", metavar="NAME", help="only of this collection")
     duplicates.add_argument(
         "--distance",
         choices=["copy", "scene", "alike"],

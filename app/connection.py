@@ -231,7 +231,7 @@ class Connection(HttpToolsProtocol):
             self._deadline = None
 
     def _start_abort(self, seconds: float) -> None:
-        """Drop the connection after some seconds: what its client does not take would keep it open for ever."""
+        """Drop the connection after some seconds: a client that does not read would keep it open for ever."""
         self._stop_abort()
         self._abort = self.loop.call_later(seconds, self.transport.abort)
 

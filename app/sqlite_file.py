@@ -19,7 +19,7 @@ _PERHAPS_STORED = "; it is not known whether the change was stored"
 class SQLiteFile:
     """A file in WAL mode, durable: what was committed survives the loss of power.
 
-    Whatever SQLite raises becomes StoreUnavailable, whose message says what became of a change. `name` is what the
+    SQLite's errors become StoreUnavailable, whose message says the outcome of a change. `name` is what the
     file is called in messages, `max_bytes` the size at which it counts as full.
     """
 

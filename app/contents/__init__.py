@@ -48,7 +48,7 @@ class Entry(NamedTuple):
 
 
 class Scanned(NamedTuple):
-    """Some entries by their ids, with their vectors (n, D) and fingerprints, empty where there is none."""
+    """Some entries by their ids, with their vectors (n, D) and fingerprints, empty if they have none."""
 
     ids: Sequence[str]
     vectors: Floats
@@ -97,7 +97,7 @@ class VectorModel:
 
 
 class ContentStore(Protocol):
-    """Entries with their unit vectors (D,). A change is stored for good, and found, when the call returns.
+    """Entries with their unit vectors (D,). A change is durable, and found by searches, when the call returns.
 
     Ids are as `content_id` checks them. Vectors are kept in 16 bits a number. Every method may block, may be called
     from several threads, and raises StoreUnavailable when the store cannot be reached.
@@ -154,11 +154,11 @@ class ContentStore(Protocol):
         ...
 
     def refresh(self) -> None:
-        """Have searches find what other processes have changed; called again and again, so it has to be cheap."""
+        """Make other processes' changes visible to searches; called ten times a second, so it has to be cheap."""
         ...
 
     def close(self) -> None:
-        """Give back what is held."""
+        """Release all resources."""
         ...
 
 

@@ -13,7 +13,7 @@ from app.sqlite_file import SQLiteFile
 _CHANGES = """SELECT number, vector, NULL FROM vectors WHERE number > ? AND +model = ?
               UNION ALL SELECT number, NULL, turn FROM removals NOT INDEXED WHERE turn > ? ORDER BY 1"""
 _LAST_TURN = "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'removals'), 0)"
-_FIRST_KEPT = f"SELECT coalesce(min(turn), {_LAST_TURN} + 1) FROM removals"  # noqa: S608 - constants alone
+_FIRST_KEPT = f"SELECT coalesce(min(turn), {_LAST_TURN} + 1) FROM removals"  # noqa: S608 - only constants
 _CHUNK = 10_000
 
 

@@ -53,12 +53,12 @@ _SCHEMA = """
 _FILE = "width, height, bytes, stored_at, fingerprint"
 _GET = f"""SELECT {_FILE}, id, type, text, collection, metadata, thumbnail FROM contents
            LEFT JOIN pictures USING (number) LEFT JOIN picture_files USING (number)
-           WHERE id = ? AND gone IS NULL"""  # noqa: S608 - constants alone
+           WHERE id = ? AND gone IS NULL"""  # noqa: S608 - only constants
 _PAGE = f"""SELECT number, model, vector, {_FILE}, id, type, text, collection, metadata, thumbnail,
                    CASE WHEN ? THEN picture END
             FROM contents JOIN vectors USING (number) LEFT JOIN pictures USING (number)
             LEFT JOIN picture_files USING (number)
-            WHERE gone IS NULL AND number > ?"""  # noqa: S608 - constants alone
+            WHERE gone IS NULL AND number > ?"""  # noqa: S608 - only constants
 _OF_COLLECTION = "SELECT number FROM contents WHERE collection = ? AND gone IS NULL LIMIT ?"
 _ROWS = """SELECT number, id, type, text, collection, metadata FROM contents
            WHERE number IN (SELECT value FROM json_each(?))"""
@@ -179,7 +179,7 @@ class Database:
     def matching(self, where: Where) -> Numbers:
         """Return the numbers of all entries that match a filter, ascending, also of those removed a short while ago."""
         parts, values = conditions(where)
-        query = f"SELECT number FROM contents WHERE {' AND '.join(parts)}"  # noqa: S608 - constants alone
+        query = f"SELECT number FROM contents WHERE {' AND '.join(parts)}"  # noqa: S608 - only constants
         with self._file.reader() as reader:
             rows = reader.execute(query, values)
             return np.sort(np.fromiter((number for (number,) in rows), np.int64))
@@ -312,7 +312,7 @@ class Database:
         )
         self._writer.executemany("INSERT INTO removals (number) VALUES (?)", numbers)
         for table in ("vectors", "pictures", "picture_files"):
-            self._writer.executemany(f"DELETE FROM {table} WHERE number = ?", numbers)  # noqa: S608 - constants alone
+            self._writer.executemany(f"DELETE FROM {table} WHERE number = ?", numbers)  # noqa: S608 - only constants
 
     def _number(self, id: str) -> int | None:
         row = self._writer.execute("SELECT number FROM contents WHERE id = ? AND gone IS NULL", (id,)).fetchone()

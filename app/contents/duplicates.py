@@ -185,7 +185,7 @@ def _collected(
 ) -> Iterator[tuple[list[str], Any, Fingerprints]]:
     """Yield ids, their vectors (N, D) in 16 bits in a file that is gone afterwards, and fingerprints.
 
-    A fingerprint is 0 where there is none, as that of a picture of one colour.
+    A missing fingerprint is 0, like that of a picture of one colour.
     """
     ids: list[str] = []
     fingerprints, size, expected = bytearray(), 0, max(1, store.count(where.collection))

@@ -13,7 +13,7 @@ from app.sqlite_file import TIMEOUT_S
 
 Change = TypeVar("Change")
 Result = TypeVar("Result")
-MARGIN_S = 0.25  # by which a caller's wait exceeds the deadline of the file, so that it hears what became of its change
+MARGIN_S = 0.25  # by which a caller's wait exceeds the file's deadline, so that it learns the outcome of its change
 MAX_GROUP = 256  # changes in one transaction: bounds how long the first of them waits for the last
 
 

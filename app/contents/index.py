@@ -108,7 +108,7 @@ class View(NamedTuple):
 class VectorIndex:
     """Unit vectors (D,), each with a number. Numbers only ever rise, and none comes twice.
 
-    Changes come from one thread at a time; any number of threads search in `view` and wait for nobody. An added vector
+    Changes come from one thread at a time; any number of threads search in `view` without waiting. An added vector
     is in the next view: in its tail, until a background thread has merged tail and segment. FAISS is imported when
     there are enough vectors for a segment.
     """

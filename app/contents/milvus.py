@@ -47,7 +47,7 @@ class MilvusContents:
     """
 
     def __init__(self, address: str, collection: str, model: VectorModel) -> None:
-        """Makes the collection where there is none; raises StoreUnavailable, or ContentsError for another model's."""
+        """Open the collection, created if missing; raises StoreUnavailable, or ContentsError for another model's."""
         self._collection = collection
         self._model = model
         self._opening = threading.Lock()
@@ -162,7 +162,7 @@ class MilvusContents:
         self._client.close()
 
     def _open(self) -> None:
-        """Load the collection, and make it where there is none; raises StoreUnavailable or ContentsError."""
+        """Load the collection, created if missing; raises StoreUnavailable or ContentsError."""
         with self._opening, _failures():
             if not self._client.has_collection(self._collection, timeout=_timeout()):
                 self._make()
@@ -188,7 +188,7 @@ class MilvusContents:
         if missing or "dim" not in fields["vector"].get("params", {}):
             raise ContentsError(
                 f"{where} was not made by Larder: its fields are {', '.join(fields)}; "
-                "name another collection in LARDER_CONTENTS, it is made where there is none"
+                "name another collection in LARDER_CONTENTS, it is created if missing"
             )
         size = int(fields["vector"]["params"]["dim"])
         if size != self._model.size:
@@ -221,7 +221,7 @@ class MilvusContents:
         return list(self._call("query", filter=expression, output_fields=fields))
 
     def _call(self, name: str, outcome: str = "", **arguments: Any) -> Any:
-        """A call of the client; where the collection was released or dropped, open it again and call once more."""
+        """Call the client; if the collection was released or dropped, open it again and retry."""
         call = getattr(self._client, name)
         with _failures(outcome):
             try:
@@ -245,7 +245,7 @@ def open_milvus(setting: str, model: VectorModel) -> MilvusContents:
 
 @contextmanager
 def _failures(outcome: str = "") -> Iterator[None]:
-    """The client's errors as StoreUnavailable; `outcome` says what became of a change."""
+    """Map the client's errors to StoreUnavailable; `outcome` is the outcome of a change."""
     try:
         yield
     except _CLIENT_ERRORS as error:

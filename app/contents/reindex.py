@@ -16,7 +16,7 @@ from app.model.encoder import Encoder
 from app.model.engines import Floats
 
 BATCH = 64  # entries in one transaction
-Encoded = Floats | Exception  # a vector (D,), or why there is none
+Encoded = Floats | Exception  # a vector (D,), or the error
 
 
 @dataclass
@@ -101,14 +101,14 @@ def _encode_all(database: Database, encoder: Encoder, pixels: Callable[[bytes], 
 def encode_entries(
     entries: Sequence[Content], encoder: Encoder, pixels: Callable[[bytes], Floats], pool: ThreadPoolExecutor
 ) -> list[Encoded]:
-    """Return a vector (D,), or why there is none, for each entry in order."""
+    """Return a vector (D,) or an error for each entry, in order."""
 
     def prepared(entry: Content) -> Encoded:
         try:
             if entry.picture is None:
                 raise InvalidImage("the original was not kept")
             return pixels(entry.picture)
-        except Exception as error:  # it fails this entry alone, whatever a decoder raises
+        except Exception as error:  # it fails only this entry, whatever a decoder raises
             return error
 
     inputs = list(pool.map(prepared, [entry for entry in entries if entry.text is None]))

@@ -55,7 +55,7 @@ class Spread:
 class Segment:
     """N vectors at positions 0 to N - 1, each with its number; numbers ascend, and nothing ever changes.
 
-    FAISS works in the calling thread alone.
+    FAISS works only in the calling thread.
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 torch's own exports with some twenty shape computations a layer and its scale multiplied in twice. Here a layer is four
 matrix products and a softmax; runtimes recognise it. The numbers are the same: the scale is folded into the queries'
-weights, and the last layer of a tower that reads its first row alone computes that row alone.
+weights, and the last layer of a tower that reads only its first row computes only that row.
 """
 
 from typing import Any
@@ -44,7 +44,7 @@ class SelfAttention(nn.Module):
 
 
 class FirstRowBlock(nn.Module):
-    """A transformer's last block for a tower that reads its first row alone."""
+    """A transformer's last block for a tower that reads only its first row."""
 
     def __init__(self, block: Any) -> None:
         super().__init__()

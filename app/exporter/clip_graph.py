@@ -1,7 +1,7 @@
 """CLIP's two towers as ONNX graphs, written from the weights operator by operator.
 
 The form is that of `app.exporter.towers`: separate products for query, key and value with the scale folded in, a last
-block that computes the class token alone, and a text tower that stops at the last end of text in the batch.
+block that computes only the class token, and a text tower that stops at the last end of text in the batch.
 """
 
 from pathlib import Path
@@ -57,7 +57,7 @@ class _Graph:
         return self.add("LayerNormalization", x, weight, bias, axis=-1, epsilon=1e-5)
 
     def block(self, x: str, name: str, mask: str | None = None, *, first_row: bool = False) -> str:
-        """One block, (N, L, W) to (N, L, W); with `first_row` to (N, 1, W), of its first row alone."""
+        """One block, (N, L, W) to (N, L, W); with `first_row` to (N, 1, W), only its first row."""
         normed = self.norm(x, name + "ln_1")
         queries = normed
         if first_row:

@@ -13,7 +13,7 @@ from app.model.bundle import open_bundle
 def export(recipe: Recipe, models: Path, engine: EngineFactory, say: Say) -> tuple[Path, Row]:
     """Write the bundle of a recipe under `models`, replacing an older one of the same name at the very end.
 
-    Raises ExportError when the weights cannot be had or the bundle fails the gate; `models` is as it was then.
+    Raises ExportError when the weights are not available or the bundle fails the gate; `models` is then unchanged.
     """
     place = models / recipe.name
     check_place(place)

@@ -112,14 +112,14 @@ def require(row: Row, name: str) -> None:
 
 
 def _in_parts(encode: Callable[[npt.NDArray[T]], Floats], values: npt.NDArray[T]) -> Floats:
-    """The first alone, then the others: the batch size has to be free."""
+    """The first by itself, then the others: the batch size has to be dynamic."""
     parts: list[npt.NDArray[T]] = [values[:1]]
     parts += [values[start : start + _AT_ONCE] for start in range(1, len(values), _AT_ONCE)]
     return np.concatenate([encode(part) for part in parts])
 
 
 def _least_cosine(one: Floats, other: Floats) -> float:
-    """The least cosine of row with row; 0 where the shapes differ or a number is none."""
+    """The least cosine of corresponding rows; 0 if the shapes differ or a number is NaN."""
     if one.shape != other.shape or not np.isfinite(one).all():
         return 0.0
     a, b = one.astype(np.float64), other.astype(np.float64)

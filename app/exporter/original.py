@@ -52,7 +52,7 @@ class OpenedOriginal:
 def open_original(name: str, threads: int) -> OpenedOriginal:
     """The model `open_clip:MODEL/PRETRAINED`; PRETRAINED is a tag, "none" or a checkpoint's path.
 
-    Raises EngineError for another form, ExportError when the weights cannot be had.
+    Raises EngineError for another form, ExportError when the weights are not available.
     """
     model, slash, pretrained = name.removeprefix(PREFIX).partition("/")
     if not (model and slash and pretrained):

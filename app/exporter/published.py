@@ -32,7 +32,7 @@ _FORM = {
 def export_published(name: str, place: Path, say: Say) -> Row:
     """Write the bundle of `hf:OWNER/NAME` at `place`, and compare it with the plain computation before it is kept.
 
-    Raises ExportError when the files cannot be had, are no plain CLIP ViT, or the bundle fails the gate.
+    Raises ExportError when the files are not available, are not of a plain CLIP ViT, or the bundle fails the gate.
     """
     check_place(place)
     say(f"fetching {name}")
@@ -54,7 +54,7 @@ def export_published(name: str, place: Path, say: Say) -> Row:
 
 
 def recheck_published(bundle: Bundle, engines: list[EngineFactory], say: Say) -> list[Row]:
-    """How each engine does against the published weights of a bundle; raises ExportError when they cannot be had."""
+    """Compare each engine with the published weights of a bundle; raises ExportError when they are not available."""
     source = bundle.config.source
     if source is None:
         raise ExportError(f"{bundle.config.name} is not of the hub")

@@ -37,7 +37,7 @@ class Recipe:
     form: dict[str, Any]
     """What is known of the preprocessing: some of mean, std, interpolation, resize_mode."""
     seed: int | None = None
-    """For random weights alone."""
+    """Only for random weights."""
     download: dict[str, Any] | None = None
     """open_clip's entry for the tag: where its weights are."""
     path: Path | None = None
@@ -87,13 +87,13 @@ def _from_place(open_clip: Any, model: str) -> Recipe:
         raise
     except Exception as error:  # huggingface_hub, HTTP and file errors share no base
         reason = " ".join(str(error).split())[:300]
-        raise ExportError(f"the weights of {model} cannot be had: {reason}") from error
+        raise ExportError(f"the weights of {model} are not available: {reason}") from error
     named = model if kind == "hf-hub" else f"{kind}:{Path(place).resolve().name}"
     return Recipe(named, path.name, model, False, {}, path=path, licence=licence)
 
 
 def find_weights(folder: Path) -> Path:
-    """The checkpoint in a folder of open_clip's form; raises ExportError where there is none, or more than one."""
+    """The checkpoint in a folder of open_clip's form; raises ExportError unless there is exactly one."""
     if not (folder / "open_clip_config.json").is_file():
         raise ExportError(f"{folder} has no open_clip_config.json")
     for suffix in SUFFIXES:
@@ -131,7 +131,7 @@ def _from_tag(open_clip: Any, name: str, tag: str) -> Recipe:
 
 
 def _common_form(open_clip: Any, name: str) -> dict[str, Any]:
-    """The preprocessing that all published weights of a model share; nothing where they differ or are none."""
+    """The preprocessing that all published weights of a model share; empty if they differ or there are none."""
     entries = [open_clip.get_pretrained_cfg(name, tag) for tag in open_clip.list_pretrained_tags_by_model(name)]
     forms = [{key: entry[key] for key in _FORM if key in entry} for entry in entries]
     return forms[0] if forms and all(form == forms[0] for form in forms) else {}

@@ -40,7 +40,7 @@ class TextTower(nn.Module):
 class CausalTextTower(nn.Module):
     """The text tower of CLIP proper, which stops at the last end of text in the batch.
 
-    A token sees those before it alone, and the embedding is read at the end of text, the highest id: the padding behind
+    A token sees only those before it, and the embedding is read at the end of text, the highest id: the padding behind
     it decides nothing. A prompt of eight tokens costs a tenth of the 77 that it is padded to.
     """
 
@@ -95,7 +95,7 @@ def _reparameterize(module: nn.Module) -> None:
 
 
 def _read_first_row(visual: Any) -> None:
-    """Let the last block compute the class token alone where nothing but it is read."""
+    """Let the last block compute only the class token if nothing else is read."""
     blocks = getattr(getattr(visual, "transformer", None), "resblocks", [])
     class_token = getattr(visual, "pool_type", "") == "tok" and visual.attn_pool is None and not visual.output_tokens
     if class_token and blocks and isinstance(getattr(blocks[-1], "attn", None), SelfAttention):

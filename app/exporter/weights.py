@@ -36,7 +36,7 @@ class Original:
 def build(recipe: Recipe, say: Say) -> Original:
     """open_clip's model for a recipe; downloads its weights where they are published ones.
 
-    Raises ExportError when the weights cannot be had or do not fit, or a part of the model is not installed.
+    Raises ExportError when the weights are not available or do not fit, or a part of the model is not installed.
     """
     path = _download(recipe, say) if recipe.download else recipe.path
     digest = sha256_of(path) if path else None
@@ -61,10 +61,10 @@ def ask_original(original: Original) -> Reference:
 
 
 def rebuild(bundle: Bundle, weights: str | None, say: Say) -> Original:
-    """open_clip's model that a bundle was made of; raises ExportError when it cannot be had."""
+    """open_clip's model that a bundle was made of; raises ExportError when it is not available."""
     name, source = bundle.config.name, bundle.config.source
     if source is None:
-        raise ExportError(f"{name} has no original in open_clip that it could be held against: {bundle.config.origin}")
+        raise ExportError(f"{name} has no original in open_clip to compare with: {bundle.config.origin}")
     pretrained, model = weights or source.pretrained, source.model
     if model.startswith("local-dir:"):
         if not weights:

@@ -84,7 +84,7 @@ class BundleConfig(BaseModel):
     origin: str
     licence: str
     scope: str | None = None
-    """What it knows and what it does not, in a sentence for people; None where nobody wrote it."""
+    """What it knows and what it does not, in a sentence for people; None if not written."""
     image_size: PositiveInt
     resize_mode: Literal["shortest", "longest", "squash"]
     interpolation: Literal["bicubic", "bilinear"]
@@ -183,7 +183,7 @@ def find_bundle(model: str, models: Path = Path("models")) -> Path:
 
 
 def open_bundle(folder: Path) -> Bundle:
-    """The bundle in `folder`, with every file held against its checksum.
+    """Open the bundle in `folder`, with every file verified by its checksum.
 
     Raises BundleError, one line, when a file is missing, swapped, cut short or of another version.
     """
@@ -240,7 +240,7 @@ def read_config(folder: Path) -> BundleConfig:
 def write_config(folder: Path, values: Mapping[str, Any], changed: Iterable[str] | None = None) -> None:
     """Write `config.json` of these values, last of all because it holds the checksums of the other files.
 
-    With `changed`, the checksums of these files alone are computed, and the others are those in `values`.
+    With `changed`, only the checksums of these files are computed; the others are those in `values`.
     """
     files = [path.name for path in sorted(folder.iterdir()) if path.name != "config.json"]
     sums = dict(values.get("sha256", {})) if changed is not None else {}

@@ -68,7 +68,7 @@ class PromptCache:
     """Vectors by prompt on disk, for one model: `model` is what decides the vectors, its checksum and its engine.
 
     One SQLite file, which several processes may share. A cache only: while it cannot be used, prompts are encoded as if
-    it were empty. At most `most` vectors are kept, of all models together; the oldest give way.
+    it were empty. At most `most` vectors are kept, of all models together; the oldest are evicted.
     """
 
     def __init__(self, path: Path, model: str, most: int, *, timeout_s: float = 0.2) -> None:
@@ -90,7 +90,7 @@ class PromptCache:
             with file.reader() as reader:
                 for start in range(0, len(wanted), _A_QUERY):
                     part = wanted[start : start + _A_QUERY]
-                    query = f"SELECT prompt, vector FROM vectors WHERE prompt IN ({','.join('?' * len(part))})"  # noqa: S608 - question marks alone
+                    query = f"SELECT prompt, vector FROM vectors WHERE prompt IN ({','.join('?' * len(part))})"  # noqa: S608 - only question marks
                     rows = reader.execute(query, part)
                     found |= {keys[key]: np.frombuffer(vector, np.float32) for key, vector in rows}
             return found

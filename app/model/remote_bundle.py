@@ -29,7 +29,7 @@ def fetch_bundle(s3: S3, prefix: Place, kept: Path) -> Path:
 
 
 def _fetch(s3: S3, prefix: Place, config: bytes, staging: Path, folder: Path) -> None:
-    """All files into `staging`, held against their checksums, then as a whole to `folder`."""
+    """Download all files into `staging`, verify their checksums, then move them to `folder` at once."""
     staging.mkdir()
     (staging / "config.json").write_bytes(config)
     for name in dict.fromkeys((*FILES, *read_config(staging).sha256)):

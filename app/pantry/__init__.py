@@ -18,7 +18,7 @@ _MAX_RAW = 10 * MAX_NAME  # before cleaning, which may shorten a name: HTML enti
 
 @dataclass(frozen=True)
 class Item:
-    """An item and how many of it there are; after a `remove`, also how many that took."""
+    """An item and its count; after a `remove`, also how many were removed."""
 
     item: str
     count: int
@@ -27,25 +27,25 @@ class Item:
 
 @dataclass(frozen=True)
 class Key:
-    """What makes a change happen once: the caller's own text for it, and what stands for the request it came with.
+    """An idempotency key: the caller's own text, and a digest of the request that it came with.
 
-    A change that comes again with the same text and the same request changes nothing and gets the first one's answer.
+    A change that is repeated with the same text and request changes nothing and gets the first answer.
     """
 
     text: str
     request: str
     caller: str = ""
-    """Whose text it is, empty where the service does not know: equal texts of two callers are two keys."""
+    """The caller, empty if unknown: equal texts of two callers are two keys."""
 
     @property
     def id(self) -> str:
-        """What names the key among those of all callers."""
+        """Identifies the key among those of all callers."""
         return f"{self.caller} {self.text}" if self.caller else self.text
 
 
 @dataclass(frozen=True)
 class Status:
-    """How the pantry is: "ok", "stale" (served from memory) or "none"; and the age of what is served, in seconds."""
+    """The pantry's state, "ok", "stale" (served from memory) or "none", and the age of what is served, in seconds."""
 
     status: str
     age_s: float
@@ -56,9 +56,9 @@ class PantryStore(Protocol):
 
     Names are as `item_name` makes them; names with one key of `normalise` are one item, which keeps the name it has,
     and every answer has that name. Every method may block, may be called from several threads, and raises
-    StoreUnavailable when the store cannot be reached; its message says whether the change may have been stored all the
-    same. A change with a `key` is carried out once, however often and from wherever it is sent within a day; it raises
-    InvalidRequest when the key came with another request before. A change that was refused is not remembered.
+    StoreUnavailable when the store cannot be reached; its message says whether the change may still have been stored.
+    A change with a `key` is applied once, however often it is sent within a day; it raises InvalidRequest when the key
+    came with another request before. A change that was refused is not remembered.
 
     What changes a count is an entry of the journal, in the same transaction, with the origin that `acting_as` set. Once
     it is committed, the `listeners` of the store that made it hear of it, in the thread of the change.
@@ -75,7 +75,7 @@ class PantryStore(Protocol):
         ...
 
     def put(self, item: str, count: int, key: Key | None = None) -> Item:
-        """Set an item's count, whether it was there or not."""
+        """Set an item's count; creates the item if necessary."""
         ...
 
     def add(self, item: str, quantity: int, key: Key | None = None) -> Item:
@@ -83,7 +83,7 @@ class PantryStore(Protocol):
         ...
 
     def remove(self, item: str, quantity: int, key: Key | None = None) -> Item:
-        """Take from an item's count, down to 0 at most, and say how many were taken; raises NotFound."""
+        """Subtract from an item's count, to 0 at least, and return how many were removed; raises NotFound."""
         ...
 
     def delete(self, item: str, key: Key | None = None) -> None:
@@ -111,26 +111,26 @@ class PantryStore(Protocol):
         ...
 
     def teach(self, item: str, examples: Sequence[Example]) -> None:
-        """Keep examples of an item, all or none; an item that is not there comes to be, with count 0.
+        """Store examples of an item, all or none; a new item is created with count 0.
 
         Raises InvalidRequest when the item would have more than MAX_EXAMPLES.
         """
         ...
 
     def forget(self, item: str, ids: Sequence[str] | None = None) -> int:
-        """Remove examples of an item, those named or all, and say how many; raises NotFound for a name of none."""
+        """Remove the named examples of an item, or all, and return how many; raises NotFound for an unknown name."""
         ...
 
     def stamp(self) -> Hashable:
-        """Something that differs once the items' names or their examples do; counts do not matter."""
+        """A value that changes with the items' names and examples, not with counts."""
         ...
 
     def status(self) -> Status:
-        """How the store is; never blocks."""
+        """The state of the store; never blocks."""
         ...
 
     def close(self) -> None:
-        """Give back what is held."""
+        """Release all resources."""
         ...
 
 
@@ -155,6 +155,6 @@ def item_name(text: str) -> str:
 
 
 def _wrong_character(text: str, name: str) -> str | None:
-    """A character that no name may have: a slash, an invisible one, or what cleaning drops, controls and surrogates."""
+    """A character that names may not have: a slash, an invisible one, or one that cleaning drops."""
     dropped = next((char for char in " ".join(text.split()) if unicodedata.category(char) in ("Cc", "Cs")), None)
     return dropped or ("/" if "/" in name else first_invisible(name))

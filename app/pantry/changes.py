@@ -19,7 +19,7 @@ class Change:
     def applied(self, before: int | None) -> Item:
         """The item afterwards, given its count before, None where it was not there; one that is deleted has count 0.
 
-        Raises NotFound when there is nothing to take from or to delete.
+        Raises NotFound when there is no item to remove from or to delete.
 
         >>> Change("remove", "rice", 5).applied(2)
         Item(item='rice', count=0, removed=2)
@@ -66,7 +66,7 @@ def not_there(item: str) -> NotFound:
 
 
 def check_room_for_item(item: str, have: int, most: int = MAX_ITEMS) -> None:
-    """Raises InvalidRequest when a pantry of `have` items can take no new one."""
+    """Raises InvalidRequest when a pantry of `have` items is full."""
     if have >= most:
         raise InvalidRequest(
             f"the pantry has {have:,} items, the most that it takes: delete some before adding {item!r}"
@@ -74,6 +74,6 @@ def check_room_for_item(item: str, have: int, most: int = MAX_ITEMS) -> None:
 
 
 def check_same(key: Key, request: str) -> None:
-    """Raises InvalidRequest unless the key comes again with the request that it came with before."""
+    """Raises InvalidRequest if the key came with another request before."""
     if key.request != request:
         raise InvalidRequest("this Idempotency-Key came with another request before; a new request needs a new key")

@@ -28,7 +28,7 @@ class Example:
 
 
 def new_example(item: str, model: str, vector: Vector) -> Example:
-    """An example taught now; its id is a checksum of all but the time, so that one that is sent again is the same."""
+    """Make an example now; its id is a checksum of everything but the time, so that a repeated one is the same."""
     text = f"{item}\n{model}\n".encode()
     return Example(hashlib.sha256(text + to_bytes(vector)).hexdigest()[:32], item, model, vector, time.time())
 

@@ -19,7 +19,7 @@ Action = Literal["put", "add", "remove", "delete", "undo"]
 class JournalEntry:
     """One change of one item's count, stored in the same transaction as the count itself.
 
-    `before` and `after` are None where the item was not there. What leaves a count as it was has no entry.
+    `before` and `after` are None where the item was not there. A change that leaves the count equal has no entry.
     """
 
     id: str
@@ -71,7 +71,7 @@ def acting_as(new: Origin) -> Iterator[None]:
 def tell(listeners: Sequence[Listener], entry: JournalEntry) -> None:
     """Call the listeners with a change that is committed; their failures are logged and go no further.
 
-    They are called in the thread of the change: a listener hands on, and does not wait.
+    They are called in the thread of the change, so a listener must not block.
     """
     for hear in listeners:
         try:
@@ -81,5 +81,5 @@ def tell(listeners: Sequence[Listener], entry: JournalEntry) -> None:
 
 
 def no_such_entry(id: str) -> NotFound:
-    """The error for an entry that the journal does not have, or no longer."""
+    """The error for an entry that the journal does not have, or no longer has."""
     return NotFound(f"the journal has no change {id[:100]!r}: it keeps {JOURNAL_KEPT_S // 86400} days")

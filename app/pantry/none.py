@@ -37,4 +37,4 @@ class NoPantry:
         return Status("none", 0.0)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing."""

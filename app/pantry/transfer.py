@@ -1,7 +1,7 @@
 """Items between a pantry and a file: CSV with a heading `item,count`, or JSON lines `{"item": ..., "count": ...}`.
 
 A spreadsheet takes a CSV cell that begins with `=`, `+`, `-` or `@` for a formula. Such a name is exported with an
-apostrophe before it, which import takes off again.
+apostrophe before it, which the import removes.
 """
 
 import csv
@@ -76,7 +76,7 @@ def transfer(
 
 
 def form_of(path: Path | None, said: Form | None) -> Form:
-    """The form of a file: the one said, or that of its ending; of standard output, CSV.
+    """The form of a file: the given one, or that of its ending; CSV for standard output.
 
     Raises InvalidRequest for an ending that says nothing.
 
@@ -112,7 +112,7 @@ def export_items(store: PantryStore, path: Path | None, form: Form) -> int:
 
 
 def import_items(store: PantryStore, lines: Sequence[Line]) -> list[Line]:
-    """Set the count of each line that has no problem, each for itself, several at a time; returns those refused.
+    """Set the count of each line without a problem, several at a time; return the refused ones.
 
     Raises StoreUnavailable at the first that cannot be stored, and says how many were.
     """
@@ -149,7 +149,7 @@ def read_lines(path: Path, form: Form) -> list[Line]:
             for number, record in _csv_records(file) if form == "csv" else _json_records(file):
                 line = _line(number, record)
                 if not line.problem and first.setdefault(line.item, number) != number:
-                    line = Line(number, problem=f"{line.item!r} stands in line {first[line.item]} already")
+                    line = Line(number, problem=f"{line.item!r} is already in line {first[line.item]}")
                 lines.append(line)
     except (OSError, csv.Error) as error:
         raise InvalidRequest(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error

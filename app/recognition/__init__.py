@@ -1,1 +1,1 @@
-"""Embeddings and labels to answers, in numpy alone."""
+"""Embeddings and labels to answers, with numpy only."""

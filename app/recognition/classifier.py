@@ -35,7 +35,7 @@ class Classifier:
 
     `label_cosine` is the reference that was fitted on data, or follows from a sigmoid model's bias. Without one, and
     without a margin of `known`, a label's probability is its share of a softmax over it and the background that is not
-    near it. With a margin alone, the reference is the picture's best cosine with the background and that margin.
+    near it. With only a margin, the reference is the picture's best cosine with the background and that margin.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Classifier:
 
         Exclusive probabilities are a softmax over the labels; with `none_of_these` that takes its share first.
         Independent ones are each label's own. Confident when the best label, or category, exceeds `threshold`; an
-        exclusive choice from one alone is no choice, and never confident.
+        exclusive choice among a single one is never confident.
         """
         cosines = prompts @ picture  # (N, D) @ (D,) -> (N,)
         logits = self._logit_scale * cosines.astype(np.float64)

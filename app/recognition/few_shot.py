@@ -18,7 +18,7 @@ from app.model.encoder import unit
 from app.model.engines import Floats
 
 KAPPA = 15.0  # concentration of the kernels: the larger, the more the nearest example alone counts
-KNOWN_BY_EXAMPLES = 0.9  # similarity above which a match with the examples alone counts as known
+KNOWN_BY_EXAMPLES = 0.9  # similarity above which a match with the examples is enough to count as known
 LEAD = 1.2  # times the estimated scale: an example is nearer to itself than new images of its label are to it
 SCALE_SAMPLE = 256  # examples that the scale is estimated from at most
 MIN_SCALE = 0.1  # of cosines with texts, for a model whose examples resemble no text
@@ -37,9 +37,9 @@ class ImageAlignment:
     scale: float = 1.0
     """Cosines with texts per cosine in the aligned space."""
     means: bool = False
-    """Whether a label's examples count by their mean alone, instead of by their density."""
+    """Whether a label's examples count only by their mean, instead of by their density."""
     known: float = KNOWN_BY_EXAMPLES
-    """The similarity above which a match with the examples alone counts as known."""
+    """The similarity above which a match with the examples is enough to count as known."""
 
     @classmethod
     def load(cls, path: Path) -> "ImageAlignment":
@@ -63,7 +63,7 @@ class ImageAlignment:
         np.savez(path, **{name: np.asarray(value) for name, value in (facts | halves).items()})  # type: ignore[arg-type]
 
     def margin(self, counts: npt.NDArray[np.int64]) -> Floats:
-        """The margins (K,) of labels with so many examples each (K,), at least 1."""
+        """The margins (K,) of labels with these numbers of examples (K,), at least 1."""
         margins: Floats = np.array(self.margins, np.float32)
         chosen: Floats = margins[np.minimum(counts, len(self.margins)) - 1]
         return chosen

@@ -17,7 +17,7 @@ class LabelFile(Protocol):
     """A text that may change at any time."""
 
     def stamp(self) -> Hashable:
-        """What is different once the text is; raises InvalidLabels when the text cannot be had."""
+        """A value that changes with the text; raises InvalidLabels when the text cannot be read."""
         ...
 
     def read(self) -> str:
@@ -62,7 +62,7 @@ class LocalLabels:
 
 
 class S3Labels:
-    """An object, asked for every half second at most; when S3 is away, its text stays as it was."""
+    """An object in S3, asked for at most every half second; while S3 is unreachable, the last text stays."""
 
     def __init__(self, s3: S3, place: Place, clock: Callable[[], float] = time.monotonic) -> None:
         self._s3 = s3

@@ -33,11 +33,11 @@ class LabelSet:
     prototypes: Floats
     version: str
     few_shot: FewShotIndex | None = None
-    """The examples of the labels; None when there are none."""
+    """The examples of the labels, or None."""
     indices: Mapping[str, int] = field(default_factory=dict)
     """Each normalised name with the index of its label."""
     rivals: Floats | None = None
-    """Unit embeddings (R, D) of what pictures may show instead of the labels; None where there are none."""
+    """Unit embeddings (R, D) of what pictures may show instead of the labels, or None."""
     levels: Sequence[npt.NDArray[np.int64]] = ()
     """For each level of the categories, the widest first, the number of each label's category (N,)."""
 
@@ -47,14 +47,14 @@ class LabelSet:
         return self
 
     def find(self, name: str) -> Label | None:
-        """The label with this name, None where there is none."""
+        """The label with this name, or None."""
         index = self.indices.get(normalise(name))
         return None if index is None else self.labels[index]
 
 
 @dataclass(frozen=True)
 class _Merged:
-    """The labels of a label file and of items, and what is computed from these alone."""
+    """The labels of a label file and of items, and what is computed only from these."""
 
     file_labels: list[Label]
     items: tuple[str, ...]

@@ -35,7 +35,7 @@ class Ranking:
     categories: Sequence[tuple[float, bool]] = ()
     """For each level of the categories, the widest first: the best label's probability there and whether it is sure."""
     calibrated_probability: float | None = None
-    """The best label's probability by a temperature that was fitted on data; None where there is none."""
+    """The best label's probability by a temperature that was fitted on data; None without one."""
 
 
 def softmax(logits: Floats | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -182,7 +182,7 @@ class Recognition:
 
     @property
     def unsure(self) -> str:
-        """Why it may not be acted upon, in words; empty where it may."""
+        """Why it must not be acted upon; empty if it may."""
         if not self.ranking.confident:
             return f"the answer is not confident: {self.ranking.scores[0]:.2f} for {self.item!r}"
         return "" if self.sure else "the picture shows none of the labels (known: false)"

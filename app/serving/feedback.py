@@ -58,7 +58,7 @@ class Answers:
         self._bytes = 0
 
     def remember(self, request: str, answer: Answer) -> None:
-        """Keep an answer; the oldest give way."""
+        """Keep an answer; the oldest are evicted."""
         taken, before = request in self._answers, self._answers.get(request)
         self._forget(request)
         if not taken:

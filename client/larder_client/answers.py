@@ -17,7 +17,7 @@ class Item:
 
 @dataclass(frozen=True)
 class RemovedItem(Item):
-    """An item, its count after a removal, and how many that took."""
+    """An item, its count after a removal, and how many were removed."""
 
     removed: int
 
@@ -54,10 +54,10 @@ class Changes(list[Change]):
 
 @dataclass(frozen=True)
 class Frames:
-    """How far the frames of one thing agree."""
+    """How well the frames of one thing agree."""
 
     used: list[bool]
-    """Which of them count, in their order."""
+    """Which frames count, in their order."""
     agreement: float
     """The share of all frames that show the item by themselves."""
 
@@ -93,7 +93,7 @@ class Found(Countable):
 
 @dataclass(frozen=True)
 class Example:
-    """A picture by which an item was taught, and what speaks against it."""
+    """An example of an item, with its warnings."""
 
     id: str
     taught_at: str
@@ -106,17 +106,17 @@ class Example:
 
 @dataclass(frozen=True)
 class Correction:
-    """What an answer was, what it should have been, and what was kept of that."""
+    """Feedback as it was stored: the answer, the right item, and what was kept."""
 
     request_id: str
     item: str
     answered: str
-    """What the service had said."""
+    """The item that the service had answered."""
     right: bool
-    """Whether that was the item."""
+    """Whether that was right."""
     pictures_kept: int
     taught: list[Example] | None
-    """The examples, where it was taught."""
+    """The new examples, if the item was taught."""
 
 
 @dataclass(frozen=True)
@@ -158,12 +158,12 @@ class Recognition(Seen):
     request_id: str
     """By which feedback names this answer, and by which the service's log has it."""
     frames: Frames | None = None
-    """Of several frames alone."""
+    """Only for several frames."""
 
 
 @dataclass(frozen=True)
 class Classification:
-    """How probable each label is of those that came with the picture."""
+    """The probability of each label that was sent with the picture."""
 
     result: dict[str, float]
     """Each label's probability, in the order in which they were sent."""
@@ -280,7 +280,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Health:
-    """How the service is: `ready`, `starting`, `draining` or `failing`."""
+    """The state of the service: `ready`, `starting`, `draining` or `failing`."""
 
     status: str
     model: str
@@ -294,7 +294,7 @@ class Health:
 def read(form: type[T], data: dict[str, Any]) -> T:
     """A JSON object as a dataclass; fields that a later version of the service adds are ignored.
 
-    Raises TypeError for what is no object or lacks a field.
+    Raises TypeError for anything but an object with all required fields.
     """
     if not isinstance(data, dict):
         raise TypeError(f"{type(data).__name__} in place of an object of {form.__name__}")

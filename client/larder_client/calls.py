@@ -26,11 +26,11 @@ class Call(Generic[T]):
     """The fields as JSON; a picture, or each of a list of pictures, may be bytes."""
     key: str | None = None
     also: tuple[int, ...] = ()
-    """Statuses beside 200 and its like whose body is an answer too."""
+    """Statuses other than 2xx whose body is an answer too."""
     media: str = "application/json"
     """The media type of the answer."""
     gone: Callable[[], T] | None = None
-    """Makes the answer where the call is sent again and finds nothing: the try before has deleted it."""
+    """Makes the answer of a retry that finds nothing, because the first attempt deleted it."""
 
 
 def health() -> Call[Health]:
@@ -109,18 +109,18 @@ def _embed(inputs: list[str] | list[bytes], modality: Literal["text", "image"]) 
 
 
 def part(text: str) -> str:
-    """Any text as one segment of a path; one of dots alone would be taken for a step in it.
+    """Encode a text as one segment of a path; a segment of only dots would be resolved as `.` or `..`.
 
-    Raises InvalidRequest for half a surrogate pair.
+    Raises InvalidRequest for a lone surrogate.
     """
     try:
         return quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")
     except UnicodeEncodeError as error:
-        raise InvalidRequest(f"{text!r} has half a surrogate pair in it, which no address can hold") from error
+        raise InvalidRequest(f"{text!r} contains a lone surrogate, which no URL can hold") from error
 
 
 def item_path(name: str) -> str:
-    """Where an item of the pantry is."""
+    """Return the path of an item."""
     return f"/pantry/{part(name)}"
 
 

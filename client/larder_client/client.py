@@ -31,8 +31,8 @@ def _method(make: Callable[P, calls.Call[T]]) -> "Callable[Concatenate[Larder, P
 class Larder:
     """A Larder service at `url`; safe to use from several threads, and after a fork.
 
-    A call that meets no answer, a broken connection or 503 is sent again, up to `retries` times, no sooner than the
-    service asks for; a change is carried out once all the same. `timeout` is in seconds, for one try. The proxy and the
+    A call that gets no answer, a broken connection or 503 is retried up to `retries` times, no sooner than the
+    service asks for; a change is still applied only once. `timeout` is in seconds, for one try. The proxy and the
     certificates that the environment names are used, except for this machine itself. Every method raises LarderError:
     see larder_client.errors.
     """

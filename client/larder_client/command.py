@@ -37,14 +37,14 @@ def parser() -> argparse.ArgumentParser:
     search.add_argument("--picture", metavar="PICTURE", help="instead of a text")
     search.add_argument("-k", type=int, default=10, metavar="N", help="how many (10)")
     search.add_argument("--min-score", type=float, metavar="COSINE", help="leave out what is less similar")
-    search.add_argument("--collection", metavar="NAME", help="in this collection alone")
+    search.add_argument("--collection", metavar="NAME", help="only in this collection")
     commands.add_parser("pantry", help="list the pantry")
     for name, what in (("add", "add to an item's count"), ("remove", "take from an item's count")):
         command = commands.add_parser(name, help=what)
         command.add_argument("item")
         command.add_argument("quantity", type=int, nargs="?", default=1)
     journal = commands.add_parser("journal", help="list what changed the pantry, newest first")
-    journal.add_argument("item", nargs="?", help="this item's changes alone")
+    journal.add_argument("item", nargs="?", help="only changes of this item")
     journal.add_argument("-n", type=int, default=20, metavar="N", help="how many (20)")
     undo = commands.add_parser("undo", help="undo a change of the journal")
     undo.add_argument("id", help="the change, as `larder journal` lists it")
@@ -127,7 +127,7 @@ def serve_mcp(larder: Larder, options: argparse.Namespace) -> None:
 
 
 def search(larder: Larder, options: argparse.Namespace) -> list[Hit]:
-    """Find entries; a text that is the path of a file stands for the picture in it."""
+    """Find entries; a text that is the path of a file means the picture in it."""
     text, picture = options.text, options.picture
     if text and not picture and os.path.isfile(text):  # noqa: PTH113  Path refuses texts that are too long for a path
         text, picture = None, text
@@ -195,7 +195,7 @@ def happening(event: Event) -> str:
 
 
 def floored(score: float) -> str:
-    """Format a score as a percentage that is never above it: what is not over 0.8 never reads as more.
+    """Format a score as a percentage, rounded down: a score of at most 0.8 never reads as more.
 
     >>> floored(0.7999), floored(1.0)
     ('79%', '100%')
@@ -204,7 +204,7 @@ def floored(score: float) -> str:
 
 
 def show_all(answers: Sequence[T], line: Callable[[T], str], as_json: bool, nothing: str = "") -> None:
-    """Print each answer; where there is none, say so on standard error."""
+    """Print each answer; if there are none, say so on standard error."""
     for answer in answers:
         show(answer, line(answer), as_json)
     if not answers:

@@ -1,4 +1,4 @@
-"""How to reach a service: its address, the key, and what the environment says of proxies and certificates."""
+"""How to reach a service: its address, the key, and the proxies and certificates of the environment."""
 
 import ipaddress
 import os
@@ -17,7 +17,7 @@ T = TypeVar("T", httpx2.HTTPTransport, httpx2.AsyncHTTPTransport)
 
 @dataclass(frozen=True)
 class Connection:
-    """The way to one service, as both clients use it."""
+    """How to connect to one service; both clients use it."""
 
     address: httpx2.URL = field(repr=False)  # may hold a password
     key: str | None = field(repr=False)
@@ -53,7 +53,7 @@ class Connection:
 
     def _transport(self, make: type[T]) -> T:
         tls = self.address.scheme == "https" or (self.proxy or "").startswith("https:")
-        context = _certificates() if tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # unused, and trusts nobody
+        context = _certificates() if tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # unused
         try:
             return make(verify=context, proxy=self.proxy)
         except ImportError as error:
@@ -87,7 +87,7 @@ def public(url: str) -> str:
 
 
 def _proxy(address: httpx2.URL) -> str | None:
-    """The proxy that the environment names for an address; none for this machine itself, whatever it names."""
+    """The proxy that the environment names for an address; never one for this machine itself."""
     if _is_loopback(address.host) or urllib.request.proxy_bypass(address.host):
         return None
     proxies = urllib.request.getproxies()

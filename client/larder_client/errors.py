@@ -1,7 +1,7 @@
 """The client's exceptions.
 
 LarderError
-├── Unreachable          nothing answers there, the connection broke, or it is no address
+├── Unreachable          nothing answers, the connection broke, or the address is invalid
 ├── TimedOut             no answer in time
 ├── Busy                 503: `retry_after` says in how many seconds the service wants to be asked again
 ├── Failed               500 and the like: the service's log has more under `request_id`
@@ -20,7 +20,7 @@ from typing import Any
 
 
 class LarderError(Exception):
-    """The root; `request_id` finds the request in the service's log, where there was an answer."""
+    """The base class; if there was an answer, `request_id` finds it in the service's log."""
 
     def __init__(self, message: str, request_id: str | None = None) -> None:
         super().__init__(message)
@@ -28,7 +28,7 @@ class LarderError(Exception):
 
 
 class Unreachable(LarderError):
-    """Nothing answers there, the connection broke, or it is no address."""
+    """Nothing answers, the connection broke, or the address is invalid."""
 
 
 class TimedOut(LarderError):
@@ -41,11 +41,11 @@ class Busy(LarderError):
     def __init__(self, message: str, request_id: str | None = None, retry_after: float | None = None) -> None:
         super().__init__(message, request_id)
         self.retry_after = retry_after
-        """In how many seconds to ask again, where the service says so."""
+        """The seconds after which to ask again, if the service says so."""
 
 
 class Failed(LarderError):
-    """Something went wrong in the service or on the way to it."""
+    """An error in the service or between it and the client."""
 
 
 class Refused(LarderError):
@@ -77,7 +77,7 @@ class NotFound(Refused):
 
 
 class Conflict(Refused):
-    """What is there now does not allow it, such as an undo of what was undone."""
+    """The current state does not allow it, such as a second undo of one change."""
 
 
 class Unauthorized(Refused):

@@ -42,9 +42,9 @@ def named(method: F, make: Callable[..., Call[Any]]) -> F:
 
 
 def request(call: Call[T], raw: bool = True) -> dict[str, Any]:
-    """A call as the arguments of an HTTP client's `request`; raises InvalidRequest for what JSON cannot hold.
+    """A call as the arguments of an HTTP client's `request`; raises InvalidRequest for values that JSON cannot hold.
 
-    One picture is the body, as it is, and the other fields are query parameters; several are files of a form. Without
+    One picture is sent as the raw body with the other fields as query parameters, several as files of a form. Without
     `raw`, and where pictures are within other fields, everything is JSON: older services take nothing else.
     """
     headers = {"Idempotency-Key": call.key} if call.key else {}
@@ -67,7 +67,7 @@ def request(call: Call[T], raw: bool = True) -> dict[str, Any]:
 
 
 def _pictures(body: Mapping[str, Any]) -> tuple[str, list[bytes]]:
-    """The field that is a picture or a list of 2 to MOST_FILES, and its pictures; none where there is no such field."""
+    """The field that is a picture or a list of 2 to MOST_FILES, and its pictures; empty if there is no such field."""
     for name, value in body.items():
         if isinstance(value, bytes):
             return name, [value]
@@ -83,11 +83,11 @@ def _as_text(value: Any) -> str:
 def _as_base64(value: Any) -> str:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
-    raise TypeError(f"{type(value).__name__} is no JSON")
+    raise TypeError(f"{type(value).__name__} is not JSON-serialisable")
 
 
 def wants_json(error: LarderError) -> bool:
-    """Whether a service does not know pictures that come as they are: it is an older one, which takes JSON."""
+    """Whether the service is an older one, which takes pictures only within JSON."""
     return isinstance(error, InvalidRequest) and "was not parsed as JSON" in str(error)
 
 
@@ -138,7 +138,7 @@ def _is_own(body: Any) -> bool:
 
 
 def failure(error: httpx2.RequestError, connection: Connection) -> LarderError:
-    """A broken exchange as our error."""
+    """Map a transport error to our own."""
     if isinstance(error, httpx2.TimeoutException):
         return TimedOut(f"{connection.way} did not answer in time")
     if isinstance(error, httpx2.TransportError):
@@ -147,9 +147,9 @@ def failure(error: httpx2.RequestError, connection: Connection) -> LarderError:
 
 
 class RetryPolicy:
-    """Says how long to wait after each failure; raises the error when another try would not help or none is left.
+    """How long to wait after each failure; raises the error when a retry would not help or none is left.
 
-    Exponential back-off from 0.2 s with jitter, so that many robots do not come back at once; `Retry-After` is the
+    Exponential back-off from 0.2 s with jitter, so that many clients do not retry at once; `Retry-After` is the
     shortest wait where the service gives one.
     """
 
@@ -160,7 +160,7 @@ class RetryPolicy:
         self._wait = _FIRST_WAIT
 
     def wait_after(self, error: LarderError) -> float:
-        """Seconds to wait before the next try; raises `error` where there is none."""
+        """The seconds to wait before the next attempt; raises `error` if there is no next one."""
         asked = (error.retry_after or 0.0) if isinstance(error, Busy) else 0.0
         if not isinstance(error, (Busy, TimedOut, Unreachable)) or self._left == 0 or asked > LONGEST_WAIT:
             raise error

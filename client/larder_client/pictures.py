@@ -51,9 +51,9 @@ def as_file(picture: Picture, shrink: bool = True) -> bytes:
 
     The model's own resizing starts at the shortest side, so nothing that it would have seen is lost. Files that need no
     shrinking are sent byte for byte, except TIFF, AVIF and, where the package pi-heif is installed, HEIC, which become
-    JPEG or PNG. What cannot be read here is sent as it is: the service says why.
+    JPEG or PNG. Files that cannot be read here are sent unchanged: the service says what is wrong.
 
-    Raises OSError when a path cannot be read, TypeError for a form that is not among those of `Picture`.
+    Raises OSError when a path cannot be read, TypeError for a type that `Picture` does not list.
     """
     if isinstance(picture, (str, os.PathLike)):
         picture = Path(picture).read_bytes()
@@ -69,10 +69,10 @@ def as_base64(picture: Picture, shrink: bool = True) -> str:
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Turn a picture as its EXIF orientation says; unreadable EXIF data is ignored, as viewers do."""
+    """Apply the EXIF orientation; unreadable EXIF data is ignored, as viewers do."""
     try:
         transpose = _TRANSPOSE.get(image.getexif().get(_ORIENTATION_TAG))
-    except Exception:  # cameras and editors write EXIF in odd ways; the pixels are good all the same
+    except Exception:  # some cameras and editors write invalid EXIF; the pixels are still good
         return image
     return image if transpose is None else image.transpose(transpose)
 
@@ -107,16 +107,16 @@ def open_file(data: bytes) -> Image.Image:
 
 
 def _from_file(data: bytes, shrink: bool) -> bytes:
-    """The bytes to send for a file: its own, unless it is large and plain or of a format that is converted."""
+    """The bytes to send for a file: unchanged, unless the picture is large or its format has to be converted."""
     try:
         image = open_file(data)
         if image.format not in _CONVERTED:
             plain = image.mode in ("RGB", "L") and not image.has_transparency_data
             if not (shrink and plain and min(image.size) > SHORTEST):
                 return data
-            image.draft(image.mode, _size(image, 2 * SHORTEST))  # JPEG alone: decodes at a fraction of the size
+            image.draft(image.mode, _size(image, 2 * SHORTEST))  # only JPEG: decodes at a fraction of the size
         return _encoded(image, shrink)
-    except Exception:  # decoders raise a dozen kinds of errors on damaged files; the service judges those
+    except Exception:  # decoders raise many kinds of errors on damaged files; the service decides about those
         return data
 
 
@@ -126,7 +126,7 @@ def _encoded(image: Image.Image, shrink: bool) -> bytes:
     if shrink and min(image.size) > SHORTEST:
         image = image.resize(_size(image, SHORTEST), Image.Resampling.BICUBIC, reducing_gap=3.0)
     profile = image.info.get("icc_profile") or b""
-    fits = profile[16:20] == (b"GRAY" if image.mode == "L" else b"RGB ")  # its colour space: CMYK is no longer true
+    fits = profile[16:20] == (b"GRAY" if image.mode == "L" else b"RGB ")  # not that of CMYK
     options = {"icc_profile": profile if fits else None}
     file = io.BytesIO()
     if image.mode == "RGBA" or max(image.size) > _LONGEST_JPEG:

@@ -103,7 +103,7 @@ def test_a_bundle_without_an_original_cannot_be_checked(capsys, tmp_path):
     """A model that open_clip never had is told in one line."""
     status, answer, errors = run(capsys, "check", write_bundle(tmp_path / "tiny"))
     assert (status, answer) == (2, "")
-    assert errors == ["larder: tiny has no original in open_clip that it could be held against: made by hand"]
+    assert errors == ["larder: tiny has no original in open_clip to compare with: made by hand"]
 
 
 @pytest.mark.parametrize(

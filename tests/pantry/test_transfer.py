@@ -113,7 +113,7 @@ def test_bad_lines_are_named_and_the_others_imported(in_sqlite, tmp_path, capsys
         (5, "not '1.5'"),
         (6, "without '/'"),
         (9, "a count is an integer from 0 to 1000000000, not ''"),
-        (10, "'rice' stands in line 2 already"),
+        (10, "'rice' is already in line 2"),
         (11, "not '9999999999999'"),
     ):
         assert any(line.startswith(f"{file}: line {number}: ") and what in line for line in said.splitlines()), number

@@ -82,6 +82,6 @@ def _halved(core: Any, graphs: dict[str, Path], kept: Path) -> dict[str, Path]:
                 for name, path in graphs.items():
                     openvino.save_model(core.read_model(str(path)), str(folder / f"{name}.xml"), compress_to_fp16=True)
                 folder.rename(kept)
-        except (OSError, RuntimeError) as error:  # a read-only disk, another process first, a graph that is none
+        except (OSError, RuntimeError) as error:  # a read-only disk, a lost race, or an invalid graph
             get_logger().info("16-bit weights not cached", reason=str(error).strip().splitlines()[-1])
     return {name: kept / f"{name}.xml" for name in graphs} if kept.exists() else graphs

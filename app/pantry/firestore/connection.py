@@ -33,7 +33,7 @@ class Connection:
     """The database `(default)` of a project, or of the emulator at `emulator` (HOST:PORT). Connects when it is used."""
 
     def __init__(self, project: str, emulator: str | None = None, credentials: Any = None) -> None:
-        """Without credentials it takes the platform's own; raises StoreUnavailable where there are none."""
+        """Without credentials it uses the platform's own; raises StoreUnavailable if there are none."""
         self.database = f"projects/{project}/databases/(default)"
         self.metadata = [("google-cloud-resource-prefix", self.database)]
         if emulator:
@@ -57,7 +57,7 @@ class Connection:
         return types.CommitResponse.pb(response)
 
     def read(self, names: list[str], deadline: float) -> dict[str, Any]:
-        """Those documents that are there, by full name, all as they were at one time; raises StoreUnavailable."""
+        """The documents that exist, by full name, from one consistent read; raises StoreUnavailable."""
         request = types.BatchGetDocumentsRequest(database=self.database, documents=names)
         with _failures(_NOTHING):
             answers = self.api.batch_get_documents(request, timeout=left(deadline), retry=None, metadata=self.metadata)

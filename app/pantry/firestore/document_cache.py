@@ -18,7 +18,7 @@ class CachedDocument(Protocol):
 
     @property
     def visible_state(self) -> Hashable:
-        """What of it matters to the labels: where it stays equal, a change of the document is none to them."""
+        """The part that labels depend on: while it is equal, a change of the document does not matter to them."""
         ...
 
 
@@ -28,7 +28,7 @@ V = TypeVar("V", bound=CachedDocument)
 class DocumentCache(Generic[V]):
     """Documents by id; of two versions of one document the one with Firestore's later time counts.
 
-    So a write shows as soon as it is acknowledged, and a snapshot that was on its way meanwhile does not undo it.
+    So a write shows as soon as it is acknowledged, and an older snapshot that arrives later does not undo it.
     """
 
     def __init__(self, read: Callable[[str, Any], V], report: Callable[[str, str], None]) -> None:
@@ -50,7 +50,7 @@ class DocumentCache(Generic[V]):
             return self._stamp
 
     def known(self, document_id: str) -> V | None:
-        """The cached document, None where there is none."""
+        """The cached document, or None."""
         return self._entries.get(document_id)
 
     def apply_snapshot(self, changes: Mapping[str, V | None], at: Version, whole: bool) -> None:

@@ -1,4 +1,4 @@
-"""What a Firestore document means for the pantry, however odd it is."""
+"""Convert Firestore documents to items, whatever is in them."""
 
 import math
 import re
@@ -26,7 +26,7 @@ class Entry:
 
     @property
     def visible_state(self) -> str | None:
-        """What of it is a label."""
+        """The part that labels depend on."""
         return self.item
 
 
@@ -51,7 +51,7 @@ def read(document_id: str, document: Any) -> Entry:
 def read_count(fields: Any) -> tuple[int, str | None]:
     """The count that a document's fields give, from 0 to MAX_COUNT, and what is odd about it, if anything is.
 
-    A fraction counts as its whole part; what is no number, or below 0, as 0.
+    A fraction counts as its whole part; negative numbers and other types as 0.
     """
     if COUNT not in fields:
         return 0, f"it has no field `{COUNT}`, so it counts 0"
@@ -67,8 +67,8 @@ def read_count(fields: Any) -> tuple[int, str | None]:
 
 
 def number(value: Any) -> float:
-    """The number that a value of Firestore's is, 0 for what is none."""
-    found: float = value.integer_value or value.double_value  # the other one is 0; both are for what is no number
+    """The number in a Firestore value, 0 for other types."""
+    found: float = value.integer_value or value.double_value  # the other one is 0; both are 0 for other types
     return 0 if math.isnan(found) else found
 
 

@@ -14,7 +14,7 @@ from app.pantry.firestore.documents import Version, number, version_of
 from app.text import normalise
 
 Fields = dict[str, Any]
-LATEST = 253402300799.0  # the end of the year 9999, in seconds since 1970: the last time that can be told
+LATEST = 253402300799.0  # the end of the year 9999, in seconds since 1970: the latest time of a datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def read(document_id: str, document: Any) -> ExampleEntry:
 
 
 def _is_unit(vector: Vector) -> bool:
-    """Whether a vector (D,) is finite and has length 1, within what rounding to 16 bits makes of it."""
+    """Whether a vector (D,) is finite and has length 1, within the error of rounding to 16 bits."""
     return bool(np.isfinite(vector).all()) and abs(float(np.linalg.norm(vector.astype(np.float64))) - 1) < 0.01
 
 

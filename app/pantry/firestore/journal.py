@@ -34,13 +34,13 @@ class Journal:
     def entry(
         self, action: Action, item: str, before: int | None, after: int | None, undoes: str | None = None
     ) -> tuple[JournalEntry, Write]:
-        """The entry of a change made now, and the write that stores it."""
+        """Make the entry of a change, and the write that stores it."""
         who, at = origin(), time.time()
         entry = JournalEntry(_id(at), at, who.by, who.request, action, item, before, after, undoes)
         return entry, {"update": {"name": self._name(entry.id), "fields": _written(entry)}} | _exists(False)
 
     def undoing(self, stored: "Stored", before: int | None, after: int | None) -> tuple[JournalEntry, list[Write]]:
-        """The entry of undoing another one now, and the writes that store both, if nobody has done so meanwhile."""
+        """Make the entry that undoes another one, and the writes that store both if it was not undone meanwhile."""
         new, write = self.entry("undo", stored.entry.item, before, after, stored.entry.id)
         mark = {"name": self._name(stored.entry.id), "fields": {"undone_by": {"string_value": new.id}}}
         unchanged = {"update_mask": {"field_paths": ["undone_by"]}, "current_document": {"update_time": stored.version}}
@@ -115,7 +115,7 @@ def _written(entry: JournalEntry) -> dict[str, Any]:
 
 
 def _read(document: Any) -> JournalEntry | None:
-    """A document as an entry, None where another program made something else of it."""
+    """A document as an entry; None if another program has made it invalid."""
     fields = document.fields
     text = {field: fields[field].string_value for field in _TEXTS if field in fields}
     action = next((known for known in get_args(Action) if known == text.get("action")), None)

@@ -19,7 +19,7 @@ def _has_expired(known: Any) -> bool:
 def key_write(key: Key, key_name: str, item: Item, expired: Any | None) -> dict[str, Any]:
     """A key with the answer of its change, in place of an expired one.
 
-    Where the key was written meanwhile it fails, and the change with it.
+    If the key was written meanwhile, it fails together with the change.
     """
     fields = {
         "request": {"string_value": key.request},

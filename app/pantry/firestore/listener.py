@@ -39,14 +39,14 @@ class Listener:
         self.live = False
         """Whether the connection to Firestore is up."""
         self.problem = ""
-        """Why it is not, in one line that begins with a word for it, such as gRPC's name of a status."""
+        """Why not, in one line that begins with a status name such as gRPC's."""
 
     def start(self) -> None:
         """Begin to listen."""
         self._thread.start()
 
     def wait(self, seconds: float, *, patient: bool = False) -> bool:
-        """Wait for the first snapshot, or, unless patient, the first failure; returns whether there was a snapshot."""
+        """Wait for the first snapshot, or unless `patient` the first failure; return whether there was a snapshot."""
         (self._first_snapshot if patient else self._tried).wait(seconds)
         return self.has_snapshot
 
@@ -97,7 +97,7 @@ class Listener:
 
     def _on_failure(self, problem: str) -> None:
         self.live = False
-        known = self.problem.partition(":")[0] == problem.partition(":")[0]  # one line for each kind, not each attempt
+        known = self.problem.partition(":")[0] == problem.partition(":")[0]  # one line for each status
         if not known and not self._closed.is_set():
             get_logger().warning("Firestore connection lost", collection=self._collection, problem=problem)
         self.problem = problem

@@ -18,8 +18,8 @@ from app.pantry.firestore.writer import Writer
 from app.pantry.journal import JournalEntry, Listener, tell
 from app.settings import Settings, firestore_emulator, task_role
 
-WAIT = 5.0  # seconds for the first snapshot, before a start goes on without; not waited for when Firestore is away
-STRICT_WAIT = 30.0  # the same for a strict start, which ends there
+WAIT = 5.0  # seconds for the first snapshot; then the start continues without it, at once if Firestore is unreachable
+STRICT_WAIT = 30.0  # the same for a strict start, which fails then
 
 
 def open_firestore(settings: Settings) -> "FirestorePantry":
@@ -32,7 +32,7 @@ def open_firestore(settings: Settings) -> "FirestorePantry":
 
 
 class FirestorePantry:
-    """A PantryStore in a Firestore collection. Starts, and recognises, whether or not Firestore is there."""
+    """A PantryStore in a Firestore collection. Starts, and recognises, whether or not Firestore can be reached."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class FirestorePantry:
     ) -> None:
         """Listens to the collection; a strict store raises StoreUnavailable without a first snapshot in time.
 
-        Where there are no credentials, given or the platform's own, it raises StoreUnavailable in any case.
+        Without any credentials, given or the platform's own, it raises StoreUnavailable in any case.
         """
         self._connection = Connection(project, emulator, credentials)
         self._memory = Memory(_report)
@@ -90,7 +90,7 @@ class FirestorePantry:
         return self._change(Change("add", item, quantity), key)
 
     def remove(self, item: str, quantity: int, key: Key | None = None) -> Item:
-        """Take from an item's count, down to 0 at most; raises NotFound."""
+        """Subtract from an item's count, to 0 at least; raises NotFound."""
         return self._change(Change("remove", item, quantity), key)
 
     def delete(self, item: str, key: Key | None = None) -> None:
@@ -121,7 +121,7 @@ class FirestorePantry:
         return [each for each in self._examples.all() if self._memory.has(each.item)]
 
     def teach(self, item: str, examples: Sequence[Example]) -> None:
-        """Keep examples of an item, which comes to be where it is not there; raises InvalidRequest."""
+        """Store examples of an item, creating it if necessary; raises InvalidRequest."""
         self._writer.teach(item, examples)
 
     def forget(self, item: str, ids: Sequence[str] | None = None) -> int:
@@ -129,7 +129,7 @@ class FirestorePantry:
         return self._writer.forget(item, ids)
 
     def stamp(self) -> Hashable:
-        """Grows when an item comes or goes, or an example."""
+        """Grows when an item or an example is added or removed."""
         return self._memory.stamp(), self._examples.stamp()
 
     def status(self) -> Status:

@@ -12,17 +12,17 @@ from google.cloud.firestore_v1 import types
 from app.pantry.firestore.connection import Connection
 from app.pantry.firestore.document_cache import CachedDocument, DocumentCache
 
-HEARTBEAT = 10.0  # seconds between questions on the stream itself
-SILENCE = 5.0  # seconds without any answer to one, after which the stream is given up
+HEARTBEAT = 10.0  # seconds between heartbeats on the stream
+SILENCE = 5.0  # seconds without an answer to a heartbeat, after which the stream is closed
 _ITEMS = 1  # the stream's target that is the collection; heartbeats are targets of their own: 2, 3 and so on
 _Kind = types.TargetChange.TargetChangeType
 _STATUS = {status.value[0]: status.name for status in grpc.StatusCode}
 
 
 class StreamError(Exception):
-    """Firestore is silent, has ended our part of the stream, or counts other documents than we have.
+    """Firestore is silent, has removed our target, or counts other documents than we have.
 
-    The message begins with a word for it, as gRPC's own begin with the name of a status.
+    The message begins with a status name, as gRPC's do.
     """
 
 
@@ -35,7 +35,7 @@ class Position:
 
 
 class Stream:
-    """One Listen call, which resumes at `position` and advances it; given up when no heartbeat is answered in time."""
+    """One Listen call, which resumes at `position` and advances it; closed when no heartbeat is answered in time."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Stream:
         self._call: Any = None
 
     def snapshots(self) -> Iterator[float]:
-        """Fills the memory, and yields the time (monotonic) of each moment when it had everything.
+        """Update the cache; yield the time (monotonic) of each moment when it was complete.
 
         Ends when Firestore ends the call; raises grpc.RpcError or StreamError.
         """
@@ -87,7 +87,7 @@ class Stream:
         finally:
             self.cancel()
         if self._silent:
-            raise StreamError(f"SILENCE: a question was not answered within {self._silence_s:.0f} s")
+            raise StreamError(f"SILENCE: a heartbeat was not answered within {self._silence_s:.0f} s")
 
     def cancel(self) -> None:
         """End the call."""
@@ -116,7 +116,7 @@ class Stream:
         return types.ListenRequest(database=self._connection.database, **what)
 
     def _changed(self, change: Any) -> None:
-        """A document is new or changed, or sent once more; a heartbeat's is ignored."""
+        """Handle a new, changed or repeated document; a heartbeat's is ignored."""
         document = change.document
         if _ITEMS not in change.target_ids:
             return
@@ -128,25 +128,25 @@ class Stream:
             self._changes[document_id] = self._memory.read(document_id, document)
 
     def _gone(self, name: str) -> None:
-        """A document was deleted, or has left the collection; a heartbeat's is ignored."""
+        """Handle a deleted document, or one that left the collection; a heartbeat's is ignored."""
         if name.startswith(self._prefix):
             self._changes[name.removeprefix(self._prefix)] = None
 
     def _check(self, existence: Any) -> None:
-        """Firestore says how many documents there are; raises StreamError when deletions have escaped us."""
+        """Compare the number of documents with Firestore's; raises StreamError when we have missed deletions."""
         if existence.target_id == _ITEMS and existence.count != len(self._ids()):
             self._position.token = b""
             raise StreamError(f"MISMATCH: Firestore counts {existence.count} documents, not {len(self._ids())}")
 
     def _ids(self) -> set[str]:
-        """The documents there are, changes since the last snapshot included."""
+        """The ids of all documents, including changes since the last snapshot."""
         ids = set() if self._whole else set(self._position.ids)
         for document_id, entry in self._changes.items():
             (ids.add if entry else ids.discard)(document_id)
         return ids
 
     def _target(self, change: Any) -> bool:
-        """What Firestore says of a target, or of all where it names none; returns whether a snapshot is complete."""
+        """Handle a change of a target, or of all if it names none; return whether a snapshot is complete."""
         kind, ours = change.target_change_type, not change.target_ids or _ITEMS in change.target_ids
         if kind == _Kind.REMOVE and ours:
             self._position.token = b""

@@ -1,4 +1,4 @@
-"""Changes of items in Firestore: each happens once, whole, and within a deadline.
+"""Changes of items in Firestore: each is applied once, atomically, and within a deadline.
 
 A change is a compare-and-set: computed from what is in memory, or read, and written on condition that nothing has
 changed meanwhile, in one commit with its key and its entry in the journal.
@@ -30,7 +30,7 @@ from app.pantry.firestore.memory import Memory
 from app.pantry.journal import JournalEntry
 
 DEADLINE = 4.0  # seconds for a change, all attempts together
-MAX_CONCURRENT = 32  # changes under way at a time
+MAX_CONCURRENT = 32  # changes in progress at a time
 _LOCKS = 64
 _CONFLICTS = (exceptions.AlreadyExists, exceptions.FailedPrecondition, exceptions.NotFound, exceptions.Aborted)
 Write = dict[str, Any]
@@ -47,7 +47,7 @@ class _Found:
 class Writer:
     """Changes the documents of a collection; keys are documents of the collection `<collection>_keys`.
 
-    An item that is deleted takes its examples with it.
+    Deleting an item deletes its examples too.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Writer:
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
 
     def change(self, change: Change, key: Key | None) -> tuple[Item, JournalEntry | None]:
-        """Carry out a change, and return the entry of what it changed; None where that is nothing, or was done before.
+        """Apply a change, and return its entry in the journal; None if it changed nothing or was applied before.
 
         Raises NotFound, InvalidRequest or StoreUnavailable.
         """
@@ -135,9 +135,9 @@ class Writer:
     def _compare_and_set(
         self, change: Change, key: Key | None, document_id: str, deadline: float
     ) -> tuple[Item, JournalEntry | None]:
-        """Compute, and write if nothing has changed meanwhile; else read and do it again.
+        """Compute, and write if nothing has changed meanwhile; otherwise read and try again.
 
-        The first attempt trusts what is in memory of an item. Mostly Firestore has the same, and one call is enough.
+        The first attempt uses the cached item. Usually Firestore has the same, and one call is enough.
         """
         key_name = self._key_name(key) if key else ""
         found, known = self._cached(document_id), None
@@ -166,12 +166,12 @@ class Writer:
                 return item, entry
 
     def _cached(self, document_id: str) -> "_Found | None":
-        """What is in memory of a document."""
+        """The cached state of a document."""
         entry = self._memory.known(document_id)
         return _Found(entry.count, Timestamp(seconds=entry.version[0], nanos=entry.version[1])) if entry else None
 
     def _read(self, document_id: str, key_name: str, deadline: float) -> tuple["_Found | None", Any | None]:
-        """What Firestore has of an item and of a key, if one is named."""
+        """Read an item from Firestore, and a key if one is named."""
         name = self._connection.document(self._collection, document_id)
         documents = self._connection.read([name, key_name] if key_name else [name], deadline)
         found = documents.get(name)
@@ -184,7 +184,7 @@ class Writer:
         return ({"delete": name} if count is None else _put(name, count)) | {"current_document": unchanged}
 
     def _commit(self, writes: list[Write], deadline: float) -> Any:
-        """One call, made again while Firestore is busy with others' on the same documents."""
+        """Make a call, and repeat it while Firestore reports contention on the documents."""
         while True:
             try:
                 return self._connection.commit(writes, deadline)
@@ -217,7 +217,7 @@ class Writer:
 
     @contextmanager
     def _deadline(self) -> Iterator[float]:
-        """The time (monotonic) by which a change has to be over; raises StoreUnavailable when too many wait."""
+        """The deadline (monotonic) of a change; raises StoreUnavailable when too many wait."""
         if not self._under_way.acquire(blocking=False):
             raise StoreUnavailable(f"{MAX_CONCURRENT} changes wait for Firestore already; nothing was stored")
         try:
@@ -227,10 +227,10 @@ class Writer:
 
     @contextmanager
     def _document_lock(self, document_id: str, deadline: float) -> Iterator[None]:
-        """One change at a time of a document in this process, so that only other processes conflict with it."""
+        """Allow one change of a document at a time in this process, so that only other processes conflict with it."""
         lock = self._locks[hash(document_id) % _LOCKS]
         if not lock.acquire(timeout=left(deadline)):
-            raise StoreUnavailable("too many changes of the item are under way; nothing was stored")
+            raise StoreUnavailable("too many changes of the item are in progress; nothing was stored")
         try:
             yield
         finally:
@@ -244,7 +244,7 @@ def _put(name: str, count: int) -> Write:
 
 
 def _transform(name: str, **how: int) -> Write:
-    """Have Firestore compute the count from its present value."""
+    """Have Firestore compute the count from its current value."""
     transforms = [{"field_path": COUNT} | {kind: {"integer_value": value} for kind, value in how.items()}]
     return {"transform": {"document": name, "field_transforms": transforms}}
 
@@ -253,5 +253,5 @@ def _pause(deadline: float, error: Exception) -> None:
     """Wait for a moment before the next attempt; raises StoreUnavailable when no time is left for it."""
     pause = random.uniform(0.005, 0.05)  # noqa: S311 - to spread callers, not to keep a secret
     if time.monotonic() + pause >= deadline:
-        raise StoreUnavailable("too many changes of the item are under way; nothing was stored") from error
+        raise StoreUnavailable("too many changes of the item are in progress; nothing was stored") from error
     time.sleep(pause)

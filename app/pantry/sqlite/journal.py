@@ -76,5 +76,5 @@ def _oldest() -> float:
 
 
 def _number(text: str) -> int | None:
-    """An id as a number, None for what cannot be one."""
+    """An id as a number, None if it cannot be one."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None

@@ -5,7 +5,7 @@ import sqlite3
 from app.pantry import Item, Key
 from app.pantry.changes import check_same
 
-KEYS_KEPT = 100_000  # of each caller, so that none can push out the keys of another
+KEYS_KEPT = 100_000  # of each caller, so that no caller can push out another's keys
 KEYS_KEPT_S = 24 * 3600
 
 _EXPIRE_KEYS = "DELETE FROM keys WHERE at < ?"

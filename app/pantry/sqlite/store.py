@@ -43,7 +43,7 @@ _KEEP_EXAMPLE = "INSERT INTO examples (id, item, model, vector, at) VALUES (?, ?
 
 
 class SQLitePantry:
-    """A PantryStore in one file. A change is one transaction, and on the disk before the call returns."""
+    """A PantryStore in one file. A change is one transaction, synced to the disk before the call returns."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class SQLitePantry:
         max_items: int = MAX_ITEMS,
         journal_kept: int = JOURNAL_KEPT,
     ) -> None:
-        """Opens the file, and makes it where there is none; raises StoreUnavailable."""
+        """Open the file, created if missing; raises StoreUnavailable."""
         schema = _SCHEMA + journal.SCHEMA
         self._file = SQLiteFile("the pantry", path, schema, max_bytes=max_bytes, timeout_s=timeout_s)
         self.listeners: list[Listener] = []
@@ -87,7 +87,7 @@ class SQLitePantry:
         return self._change(Change("add", item, quantity), key)
 
     def remove(self, item: str, quantity: int, key: Key | None = None) -> Item:
-        """Take from an item's count, down to 0 at most; raises NotFound."""
+        """Subtract from an item's count, to 0 at least; raises NotFound."""
         return self._change(Change("remove", item, quantity), key)
 
     def delete(self, item: str, key: Key | None = None) -> None:
@@ -141,7 +141,7 @@ class SQLitePantry:
         return list(examples.values())
 
     def teach(self, item: str, examples: Sequence[Example]) -> None:
-        """Keep examples of an item, which is made where it is not there; raises InvalidRequest."""
+        """Store examples of an item, creating it if necessary; raises InvalidRequest."""
         with self._file.transaction() as writer:
             item = items.own_name(writer, item)
             have = _example_ids(writer, item)
@@ -175,7 +175,7 @@ class SQLitePantry:
         self._file.close()
 
     def _change(self, change: Change, key: Key | None) -> Item:
-        """Carry out a change, unless its key says that it was; key and entry are stored in the same transaction."""
+        """Apply a change unless its key was applied before; key and entry are stored in the same transaction."""
         with self._file.transaction() as writer:
             now = time.time()
             if key and (answer := keys.first_answer(writer, key, now)):

@@ -1,4 +1,4 @@
-"""What files of earlier releases need, once, when they are opened."""
+"""Migrate files of earlier releases when they are opened."""
 
 import sqlite3
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from app.text import normalise
 
 
 def upgrade(file: SQLiteFile) -> None:
-    """Bring a file to what this release expects."""
+    """Migrate a file to this release."""
     if not _has_callers(file.writer):  # a file of an earlier release, or a new one
         with file.transaction() as writer:
             _add_callers(writer)
@@ -61,7 +61,7 @@ def _has_callers(connection: sqlite3.Connection) -> bool:
 
 
 def _add_callers(connection: sqlite3.Connection) -> None:
-    """Add the column of keys that says whose they are, unless another process was faster."""
+    """Add the column `caller` to the keys, unless another process has done so."""
     if not _has_callers(connection):
         connection.execute("ALTER TABLE keys ADD COLUMN caller TEXT NOT NULL DEFAULT ''")
         connection.execute("CREATE INDEX keys_caller ON keys (caller, number)")
