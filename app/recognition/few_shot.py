@@ -8,8 +8,9 @@ over the nearest prototype becomes a lead over the best cosine. docs/decisions/0
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ KAPPA = 15.0  # concentration of the kernels: the larger, the more the nearest e
 KNOWN_BY_EXAMPLES = 0.9  # similarity above which a match with the examples is enough to count as known
 LEAD = 1.2  # times the estimated scale: an example is nearer to itself than new images of its label are to it
 SCALE_SAMPLE = 256  # examples that the scale is estimated from at most
+LEFT_OUT_AT_ONCE = 32  # examples of a label: with its 255 others each they take 17 MB
 MIN_SCALE = 0.1  # of cosines with texts, for a model whose examples resemble no text
 
 
@@ -84,39 +86,61 @@ class FewShotIndex:
     scale: float
     margin: Floats | float = 0.0
     """Added to the similarity with each label's examples (K,)."""
-    image_map: Floats | None = None
-    """Affine map (D + 1, E) for images; None is the identity."""
-    known: float = KNOWN_BY_EXAMPLES
+    alignment: ImageAlignment | None = None
+    """How images and prototypes were brought into this space; None: images are as they were."""
 
-    def adjusted_similarities(self, cosines: Floats, picture: Floats) -> Floats:
-        """The cosines (N,) of a picture (D,) with all labels, raised where a label's examples match better.
+    def adjusted_similarities(self, cosines: Floats, pictures: Floats) -> Floats:
+        """The cosines (..., N) of pictures (..., D) with all labels, raised where a label's examples match better.
 
         >>> index = FewShotIndex(np.array([2]), np.array([0]), np.float32([[0, 1]]), np.zeros((3, 2), np.float32), 0.5)
         >>> index.adjusted_similarities(np.float32([0.25, 0.75, 0.125]), np.float32([0, 1])).round(3)
         array([0.25 , 0.75 , 0.966], dtype=float32)
         """
-        density, aligned = self._density(picture)
-        lead = self.scale * (density - (self.texts @ aligned).max() + self.margin)  # (K,)
         adjusted = cosines.copy()
-        adjusted[self.indices] = np.maximum(adjusted[self.indices], bounded_lead(cosines.max(), lead))
+        adjusted[..., self.indices] = np.maximum(adjusted[..., self.indices], self._by_examples(cosines, pictures))
         return adjusted
+
+    def left_out_similarities(self, cosines: Floats, pictures: Floats) -> Floats:
+        """The cosines (n,) of one label's n >= 2 examples (n, D) with it, each as if it had not been one of them.
+
+        `cosines` (n, N) are theirs with the prototypes of all labels.
+        """
+        count, aligned = len(pictures), self.aligned(pictures)
+        found = [np.empty(0, np.float32)]
+        for start in range(0, count, LEFT_OUT_AT_ONCE):
+            rows = np.arange(start, min(start + LEFT_OUT_AT_ONCE, count))  # (B,)
+            others = np.sort((rows[:, None] + np.arange(1, count)) % count)  # (B, n - 1)
+            groups = _grouped(aligned[others.ravel()], np.full(len(rows), count - 1), self.alignment)
+            alone = replace(self, indices=np.arange(len(rows)), **groups)
+            found.append(alone._by_examples(cosines[rows], pictures[rows]).diagonal())
+        return np.concatenate(found)
 
     def is_known(self, picture: Floats) -> bool:
         """Whether a picture (D,) is so similar to the examples of a label that it surely shows it."""
-        density, _ = self._density(picture)
-        return bool(density.max() > self.known)
+        threshold = self.alignment.known if self.alignment else KNOWN_BY_EXAMPLES
+        return bool(self._density(self.aligned(picture)).max() > threshold)
 
-    def _density(self, picture: Floats) -> tuple[Floats, Floats]:
-        """The similarity (K,) of a picture (D,) with each label's examples, and the aligned picture (E,)."""
-        aligned = apply_affine(picture, self.image_map)
-        kernels = np.exp(KAPPA * (self.examples @ aligned))  # (M,)
+    def aligned(self, pictures: Floats) -> Floats:
+        """Pictures (..., D) in the aligned space (..., E)."""
+        return apply_affine(pictures, self.alignment.images if self.alignment else None)
+
+    def _by_examples(self, cosines: Floats, pictures: Floats) -> Floats:
+        """The cosines (..., K) of pictures (..., D) with the labels that have examples, by these alone."""
+        aligned = self.aligned(pictures)
+        nearest = (self.texts @ aligned.T).max(axis=0)  # (...)
+        lead = self.scale * (self._density(aligned) - nearest[..., None] + self.margin)  # (..., K)
+        return bounded_lead(cosines.max(axis=-1)[..., None], lead)
+
+    def _density(self, aligned: Floats) -> Floats:
+        """The similarity (..., K) of aligned pictures (..., E) with each label's examples."""
+        kernels = np.exp(KAPPA * (self.examples @ aligned.T))  # (M, ...)
         sizes = np.diff([*self.starts, len(kernels)])
-        density = np.log(np.add.reduceat(kernels, self.starts) / sizes) / KAPPA
-        return density.astype(np.float32), aligned
+        density: Floats = (np.log(np.add.reduceat(kernels, self.starts, axis=0).T / sizes) / KAPPA).astype(np.float32)
+        return density
 
 
-def bounded_lead(best: np.float32, lead: Floats) -> Floats:
-    """Cosines that lead over the best one by `lead` (K,) where that is small, and never exceed 1.
+def bounded_lead(best: np.float32 | Floats, lead: Floats) -> Floats:
+    """Cosines that lead over the best one by `lead` (..., K) where that is small, and never exceed 1.
 
     >>> bounded_lead(np.float32(0.5), np.float32([-0.1, 0.01, 0.5, 9])).astype(float).round(3).tolist()
     [0.4, 0.51, 0.816, 1.0]
@@ -144,13 +168,20 @@ def fit_few_shot(
         return None
     examples = sorted(examples, key=lambda example: example[0])
     vectors = np.stack([vector for _, vector in examples])  # (M, D)
-    indices, starts, counts = np.unique([index for index, _ in examples], return_index=True, return_counts=True)
+    indices, counts = np.unique([index for index, _ in examples], return_counts=True)
     if alignment is None:
         some = vectors[:: -(-len(vectors) // SCALE_SAMPLE)]  # up to (SCALE_SAMPLE, D): enough for a mean
         scale = LEAD * max(float((some @ prototypes.T).max(axis=1).mean()), MIN_SCALE)
-        return FewShotIndex(indices, starts, vectors, prototypes / np.float32(scale), scale)
-    aligned, texts = apply_affine(vectors, alignment.images), apply_affine(prototypes, alignment.texts)
-    if alignment.means:
-        aligned, starts = unit(np.add.reduceat(aligned, starts)), np.arange(len(indices))
-    margin = alignment.margin(counts)
-    return FewShotIndex(indices, starts, aligned, texts, alignment.scale, margin, alignment.images, alignment.known)
+        groups, texts = _grouped(vectors, counts, None), prototypes / np.float32(scale)
+        return FewShotIndex(indices, texts=texts, scale=scale, **groups)
+    groups = _grouped(apply_affine(vectors, alignment.images), counts, alignment)
+    texts = apply_affine(prototypes, alignment.texts)
+    return FewShotIndex(indices, texts=texts, scale=alignment.scale, alignment=alignment, **groups)
+
+
+def _grouped(aligned: Floats, counts: npt.NDArray[np.int64], alignment: ImageAlignment | None) -> dict[str, Any]:
+    """The fields of an index of labels with so many examples each (K,), given these one label after another (M, E)."""
+    starts = np.cumsum([0, *counts[:-1]])
+    if alignment and alignment.means:
+        aligned, starts = unit(np.add.reduceat(aligned, starts)), np.arange(len(counts))
+    return {"starts": starts, "examples": aligned, "margin": alignment.margin(counts) if alignment else 0.0}
