@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from app.exporter.original import OpenedOriginal
 
 
-FEEDBACK = "feedback.sqlite"  # in the data folder
+FEEDBACK, REVIEW = "feedback.sqlite", "review.sqlite"  # in the data folder
 
 
 @dataclass(frozen=True)

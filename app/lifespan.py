@@ -8,8 +8,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from fastapi import FastAPI
 
 from app.api.dependencies import Service, State
-from app.components import FEEDBACK, Components, open_preparer, text_limits
+from app.components import FEEDBACK, REVIEW, Components, open_preparer, text_limits
 from app.contents import ContentStore
+from app.contents.duplicates import DISTANCES
 from app.errors import LarderError
 from app.events.hub import Hub
 from app.log import get_logger
@@ -20,6 +21,7 @@ from app.serving.image_fetcher import ImageFetcher
 from app.serving.jobs import Jobs
 from app.serving.keys import Keys
 from app.serving.pipeline import Pipeline, open_pipeline
+from app.serving.review import ReviewQueue
 from app.serving.threaded_store import ThreadedStore
 from app.serving.url_policy import UrlPolicy
 from app.settings import Settings
@@ -53,6 +55,7 @@ def lifespan_of(settings: Settings, components: Components, metrics: Metrics, ke
                 asyncio.create_task(_poll("labels", vocabulary.refresh, lambda: _facts(vocabulary))),
                 asyncio.create_task(_poll("keys", keys.refresh, dict)),
                 asyncio.create_task(_poll("contents", components.contents.refresh, dict)),
+                asyncio.create_task(_poll("review queue", service.review.store.flush, dict)),
                 asyncio.create_task(_count_contents(metrics, components.contents)),
             ]
             try:
@@ -64,7 +67,7 @@ def lifespan_of(settings: Settings, components: Components, metrics: Metrics, ke
                     task.cancel()
                 await asyncio.gather(*refresh_tasks, return_exceptions=True)
                 await asyncio.to_thread(service.jobs.close)
-        for store in (service.pantry, service.contents, service.feedback):
+        for store in (service.pantry, service.contents, service.feedback, service.review):
             store.close()
 
     return lifespan
@@ -73,6 +76,13 @@ def lifespan_of(settings: Settings, components: Components, metrics: Metrics, ke
 def _service(settings: Settings, components: Components, metrics: Metrics, pipeline: Pipeline) -> Service:
     model = components.model
     feedback = Feedback(settings.data / FEEDBACK, max_bytes=settings.max_store)
+    review = ReviewQueue(
+        settings.data / REVIEW,
+        model.checksum,
+        most=settings.review,
+        same_scene=DISTANCES["scene"].cosine,
+        max_bytes=settings.max_store,
+    )
     return Service(
         settings=settings,
         model=model.vectors,
@@ -87,6 +97,7 @@ def _service(settings: Settings, components: Components, metrics: Metrics, pipel
         pantry=ThreadedStore("the pantry", components.pantry),
         contents=ThreadedStore("the contents", components.contents),
         feedback=ThreadedStore("the feedback", feedback, threads=4),
+        review=ThreadedStore("the review queue", review, threads=4),
         answers=Answers(),
         jobs=Jobs(),
         metrics=metrics,

@@ -20,6 +20,7 @@ from app.api import (
     journal,
     pantry,
     process_image,
+    review,
     status,
     teaching,
 )
@@ -92,7 +93,7 @@ def create_app(
         telemetry=TELEMETRY | {"tracing": bool(tracing), "exclude": _not_traced},
     )
     recognition = (process_image, classify, openai, hugging_face)
-    for routes in (status, *recognition, pantry, journal, teaching, duplicates, contents, mv_retrieval, events):
+    for routes in (status, *recognition, pantry, journal, teaching, review, duplicates, contents, mv_retrieval, events):
         app.include_router(routes.router)
     failures.add_handlers(app)
     return app

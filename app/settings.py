@@ -95,7 +95,14 @@ class Settings(BaseSettings):
         "or `none`",
     )
     keep_pictures: bool = Field(
-        default=False, description="whether the original pictures of contents and of feedback are kept"
+        default=False,
+        description="whether the original pictures of contents, of feedback and of the review queue are kept",
+    )
+    review: int = Field(
+        default=500,
+        ge=0,
+        le=5000,
+        description="how many pictures that were not recognised for sure are kept for `GET /review`; 0: none",
     )
     data: Path = Field(default=Path("data"), description="the folder of the SQLite files")
     host: str = Field(default="127.0.0.1", min_length=1, description="the address to listen on")

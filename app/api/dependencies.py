@@ -24,6 +24,7 @@ from app.serving.feedback import Answers, Feedback
 from app.serving.image_fetcher import ImageFetcher
 from app.serving.jobs import Jobs
 from app.serving.pipeline import Pipeline
+from app.serving.review import ReviewQueue
 from app.serving.threaded_store import ThreadedStore
 from app.settings import Settings
 from app.tracing import span
@@ -48,6 +49,7 @@ class Service:
     pantry: ThreadedStore[PantryStore]
     contents: ThreadedStore[ContentStore]
     feedback: ThreadedStore[Feedback]
+    review: ThreadedStore[ReviewQueue]
     answers: Answers
     jobs: Jobs
     metrics: Metrics

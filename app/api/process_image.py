@@ -201,10 +201,12 @@ async def _answer(
     pictures: Sequence[str | bytes],
     **more: Any,
 ) -> ProcessImageAnswer:
-    """Keep the answer for `POST /feedback`, and update the pantry when the recognition is sure."""
+    """Keep the answer for `POST /feedback`; update the pantry where it is sure, and review it where it is not."""
     service = request.service
     kept = pictures if service.settings.keep_pictures else ()
-    service.answers.remember(request.request_id, Answer(recognition.item, vectors, kept))
+    answer = service.answers.remember(request.request_id, Answer(recognition.item, vectors, kept))
+    if not recognition.ranking.confident or recognition.known is False:
+        service.review.store.add(request.request_id, answer)
     request.publish([recognition], {recognition.item: 1} if recognition.sure else {})
     updates = await request.update_pantry({recognition.label: 1} if recognition.sure else {})
     return request.answer(recognition, request.refusal(recognition) or updates.get(recognition.item), **more)

@@ -13,6 +13,8 @@ from app.api.schemas.pantry import ExampleEntry, ExampleList, Examples, Feedback
 from app.pantry import PantryStore, item_name
 from app.pantry.examples import Example, new_example
 from app.recognition.review import ExampleWarning, check_examples
+from app.serving.feedback import Answer
+from app.serving.review import review_id
 from app.text import normalise
 
 _AWAY = {
@@ -112,17 +114,12 @@ async def feedback(body: Feedback, service: ServiceDep) -> FeedbackAnswer:
 
     The embedding is stored with the feedback, and the image where LARDER_KEEP_PICTURES is set.
     """
-    name, answer = item_name(body.item), service.answers.of(body.request_id)
-    label = service.recogniser.label_set.find(name)
-    answered = normalise(answer.item)
-    right = answered in map(normalise, (name, *(label.names if label else ())))
-    if label and label.item:
-        name = label.item  # the pantry may have it under a synonym
-    checksum = service.model.checksum
-    await service.feedback.change(lambda feedback: feedback.keep(answer.id, answer, name, checksum))
+    answer = service.answers.of(body.request_id)
+    name, right = await correct(service, answer, item_name(body.item))
+    await service.review.change(lambda review: review.settle(review_id(answer.id), name))
     taught = None
     if body.teach:
-        new = [new_example(name, checksum, vector) for vector in answer.vectors]
+        new = [new_example(name, service.model.checksum, vector) for vector in answer.vectors]
         warnings = await service.pantry.change(lambda pantry: keep(pantry, service, name, new))
         taught = wire(service, name, new, warnings).examples
     return FeedbackAnswer(
@@ -133,3 +130,13 @@ async def feedback(body: Feedback, service: ServiceDep) -> FeedbackAnswer:
         pictures_kept=len(answer.pictures),
         taught=taught,
     )
+
+
+async def correct(service: Service, answer: Answer, item: str) -> tuple[str, bool]:
+    """Keep the right item for an answer; return it as the pantry spells it, and whether it is what was answered."""
+    label = service.recogniser.label_set.find(item)
+    right = normalise(answer.item) in map(normalise, (item, *(label.names if label else ())))
+    name = label.item if label and label.item else item  # the pantry may have it under a synonym
+    checksum = service.model.checksum
+    await service.feedback.change(lambda feedback: feedback.keep(answer.id, answer, name, checksum))
+    return name, right

@@ -50,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     add_things(add("things", "measure names and `known` on photographs of everyday things"))
     add_likeness(add("likeness", "fit how pictures are compared with examples, and write it into the bundle"))
     add_several(add("several", "measure several frames of one thing, and shelves of several things"))
+    add_review(add("review", "measure the order of the review queue: accuracy by the number of labels given"))
     add_unseen(add("unseen", "measure classes that were left out of the training and taught later", bundle=False))
     return top
 
@@ -143,6 +144,19 @@ def add_several(command: argparse.ArgumentParser) -> None:
     command.add_argument("--frames", type=int, default=5, metavar="N", help="pictures of one class (%(default)s)")
     command.add_argument("--shelves", type=int, default=60, metavar="N", help="shelves to compose (%(default)s)")
     command.add_argument("--threshold", type=float, default=0.8, metavar="X", help="of confident answers (%(default)s)")
+    add_prompts(command)
+
+
+def add_review(command: argparse.ArgumentParser) -> None:
+    """Options of `review`."""
+    command.add_argument("--data", type=Path, nargs="+", required=True, metavar="FILE", help=f"to label: {PICTURES}")
+    about = "pictures to measure with (default: the half of --data that is not labelled)"
+    command.add_argument("--test", type=Path, nargs="+", default=[], metavar="FILE", help=about)
+    add_classes(command, required=True)
+    add_files(command, labels=LABELS / "pantry.txt")
+    command.add_argument("--new", type=float, default=0.5, metavar="X", help="share of unknown classes (%(default)s)")
+    command.add_argument("--splits", type=int, default=8, metavar="N", help="random draws of these (%(default)s)")
+    command.add_argument("--most", type=int, default=60, metavar="N", help="labels to give (%(default)s)")
     add_prompts(command)
 
 

@@ -135,9 +135,15 @@ def decode_base64(text: str) -> bytes:
     return data
 
 
+def media_type_of(data: bytes) -> str:
+    """The media type of a picture, told by its first bytes; that of any bytes where they are no picture's."""
+    name = _format(data)
+    return f"image/{name.lower()}" if name in _DECODERS else "application/octet-stream"
+
+
 def looks_like_picture(data: bytes) -> bool:
     """Return whether the first bytes are those of a picture format that is known here, accepted or not."""
-    return any(signature.match(data[:512]) for signature in _SIGNATURES.values())
+    return _format(data) is not None
 
 
 def as_bytes(picture: str | bytes) -> bytes:
@@ -148,12 +154,16 @@ def as_bytes(picture: str | bytes) -> bytes:
 def format_of(data: bytes, limits: ImageLimits) -> str:
     """The name of the format, told by the first bytes; raises InvalidImage or UnsupportedImage."""
     accepted = ", ".join(limits.formats)
-    name = next((name for name, signature in _SIGNATURES.items() if signature.match(data[:512])), None)
+    name = _format(data)
     if name is None:
         raise InvalidImage(f"the bytes are not a picture; send one of {accepted}")
     if name not in limits.formats:
         raise UnsupportedImage(f"{name} pictures are not accepted; send one of {accepted}")
     return name
+
+
+def _format(data: bytes) -> str | None:
+    return next((name for name, signature in _SIGNATURES.items() if signature.match(data[:512])), None)
 
 
 def read_header(data: bytes, limits: ImageLimits) -> Header:

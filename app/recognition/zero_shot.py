@@ -206,8 +206,8 @@ class Recogniser:
         unknown_counts: bool = False,
     ) -> None:
         self._labels = labels
-        self._logit_scale = logit_scale
-        self._known_margin = known_margin
+        self.logit_scale = logit_scale
+        self.known_margin = known_margin
         self._temperature = temperature
         self._unknown_counts = unknown_counts
 
@@ -227,7 +227,7 @@ class Recogniser:
         ranking = rank(
             picture,
             label_set.prototypes,
-            logit_scale=self._logit_scale,
+            logit_scale=self.logit_scale,
             top_k=top_k,
             threshold=threshold,
             temperature=self._temperature,
@@ -242,8 +242,8 @@ class Recogniser:
         rivals, few_shot = label_set.rivals, label_set.few_shot
         if rivals is None:
             return None
-        if self._known_margin is None:
-            known = is_known_by_words(picture, ranking.evidence, rivals, self._logit_scale)
+        if self.known_margin is None:
+            known = is_known_by_words(picture, ranking.evidence, rivals, self.logit_scale)
         else:
-            known = is_known(picture, ranking.best_named, rivals, self._known_margin)
+            known = is_known(picture, ranking.best_named, rivals, self.known_margin)
         return known or (few_shot is not None and few_shot.is_known(picture))

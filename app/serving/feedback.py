@@ -57,8 +57,8 @@ class Answers:
         self._answers: OrderedDict[str, Answer | None] = OrderedDict()
         self._bytes = 0
 
-    def remember(self, request: str, answer: Answer) -> None:
-        """Keep an answer; the oldest are evicted."""
+    def remember(self, request: str, answer: Answer) -> Answer:
+        """Keep an answer; the oldest are evicted. Return it with its id, which is empty where it is not kept."""
         taken, before = request in self._answers, self._answers.get(request)
         self._forget(request)
         if not taken:
@@ -71,6 +71,7 @@ class Answers:
         self._bytes += kept.bytes if kept else 0
         while len(self._answers) > MOST_ANSWERS or self._bytes > MOST_BYTES:
             self._forget(next(iter(self._answers)))
+        return kept or answer
 
     def of(self, request: str) -> Answer:
         """Return the answer to a request. Raise NotFound, or InvalidRequest where the id stands for several."""

@@ -25,9 +25,12 @@ from larder_client.answers import (
     Hits,
     Item,
     Label,
+    Labelled,
     Recognition,
     Region,
     RemovedItem,
+    Review,
+    Unsure,
 )
 from larder_client.async_client import AsyncLarder
 from larder_client.client import Larder
@@ -78,6 +81,7 @@ __all__ = [
     "InvalidRequest",
     "Item",
     "Label",
+    "Labelled",
     "Larder",
     "LarderError",
     "NotFound",
@@ -86,8 +90,10 @@ __all__ = [
     "Refused",
     "Region",
     "RemovedItem",
+    "Review",
     "TimedOut",
     "Unauthorized",
     "Unreachable",
     "UnsupportedImage",
+    "Unsure",
 ]

@@ -120,6 +120,46 @@ class Correction:
 
 
 @dataclass(frozen=True)
+class Unsure:
+    """A picture, or frames of one thing, that the service did not recognise for sure."""
+
+    id: str
+    at: str
+    """When it, or a near-duplicate of it, came last."""
+    seen: int
+    """How many near-duplicates came, itself included."""
+    pictures: int
+    """How many pictures are kept of it; `review_picture` has them."""
+    known: bool | None
+    uncertainty: float
+    """Between 0 and 1: the entropy of the labels' probabilities."""
+    top_k_items: list[str]
+    """What it would be taken for now, the best first."""
+    top_k_scores: list[float]
+
+
+class Review(list[Unsure]):
+    """What is to be labelled, the most informative first; `total` counts what a limit has cut off too."""
+
+    def __init__(self, entries: Iterable[Unsure] = (), total: int = 0) -> None:
+        super().__init__(entries)
+        self.total = total
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What an entry of the review queue shows, and what that taught."""
+
+    id: str
+    item: str
+    answered: str
+    """What the service had said."""
+    right: bool
+    pictures_kept: int
+    taught: list[Example]
+
+
+@dataclass(frozen=True)
 class Seen(Countable):
     """What a picture or a box of it shows, and how sure that is; `item` is the best label."""
 
@@ -351,6 +391,16 @@ def correction(data: dict[str, Any]) -> Correction:
     """The answer of `POST /feedback`."""
     taught = None if data["taught"] is None else examples({"examples": data["taught"]})
     return read(Correction, data | {"taught": taught})
+
+
+def review(data: dict[str, Any]) -> Review:
+    """The answer of `GET /review`."""
+    return Review((read(Unsure, each) for each in data["entries"]), int(data["total"]))
+
+
+def labelled(data: dict[str, Any]) -> Labelled:
+    """The answer of `POST /review/{id}`."""
+    return read(Labelled, data | {"taught": examples({"examples": data["taught"]})})
 
 
 def _counted(form: type[T], data: dict[str, Any]) -> T:

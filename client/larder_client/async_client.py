@@ -77,6 +77,10 @@ class AsyncLarder:
     taught = _method(teaching_calls.taught)
     forget = _method(teaching_calls.forget)
     feedback = _method(teaching_calls.feedback)
+    review = _method(teaching_calls.review)
+    review_picture = _method(teaching_calls.review_picture)
+    label = _method(teaching_calls.label)
+    dismiss = _method(teaching_calls.dismiss)
 
     put_text = _method(content_calls.put_text)
     put_picture = _method(content_calls.put_picture)

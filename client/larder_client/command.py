@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from larder_client.answers import Change, Event, Hit, Recognition, read
+from larder_client.answers import Change, Event, Hit, Recognition, Unsure, read
 from larder_client.client import Larder
 from larder_client.errors import LarderError
 
@@ -50,6 +50,11 @@ def parser() -> argparse.ArgumentParser:
     undo.add_argument("id", help="the change, as `larder journal` lists it")
     events = commands.add_parser("events", help="print what happens, until it is interrupted")
     events.add_argument("kinds", nargs="*", choices=("change", "recognition"), metavar="KIND", help="only these kinds")
+    review = commands.add_parser("review", help="list what was not recognised for sure, or say what one of it shows")
+    review.add_argument("id", nargs="?", metavar="ID", help="an entry of the list")
+    review.add_argument("item", nargs="?", metavar="ITEM", help="what it shows, which teaches the item")
+    review.add_argument("--dismiss", action="store_true", help="do not ask for this entry again")
+    review.add_argument("-n", type=int, default=20, metavar="N", help="how many to list (20)")
     commands.add_parser("status", help="say how the service is")
     mcp = commands.add_parser("mcp", help="serve the Model Context Protocol, for assistants")
     mcp.add_argument(
@@ -97,6 +102,8 @@ def run(larder: Larder, options: argparse.Namespace) -> int:
         show_all(larder.journal(options.item, limit=options.n), changed, options.json, "the journal has no such change")
     elif options.command == "undo":
         show_all([larder.undo(options.id)], changed, options.json)
+    elif options.command == "review":
+        return review(larder, options)
     elif options.command == "status":
         health = larder.health()
         show(health, f"{health.status}: {health.model}, {health.labels} labels", options.json)
@@ -132,6 +139,21 @@ def search(larder: Larder, options: argparse.Namespace) -> list[Hit]:
     if text and not picture and os.path.isfile(text):  # noqa: PTH113  Path refuses texts that are too long for a path
         text, picture = None, text
     return larder.search(text, picture=picture, k=options.k, min_score=options.min_score, collection=options.collection)
+
+
+def review(larder: Larder, options: argparse.Namespace) -> int:
+    """List the review queue, label an entry or dismiss it; returns the exit status."""
+    if options.dismiss and options.id and not options.item:
+        larder.dismiss(options.id)
+    elif options.dismiss or (options.id and not options.item):
+        print("larder: review takes an ID and an ITEM, or an ID and --dismiss", file=sys.stderr)
+        return 2
+    elif options.id:
+        made = larder.label(options.id, options.item)
+        show(made, f"{made.item} was taught", options.json)
+    else:
+        show_all(larder.review(options.n), unsure, options.json, "nothing is to be reviewed")
+    return 0
 
 
 def recognise(larder: Larder, options: argparse.Namespace) -> int:
@@ -192,6 +214,13 @@ def happening(event: Event) -> str:
         by = f"  by {event.data['by']}" if event.data["by"] else ""
         return f"saw  {(event.timestamp or '')[:19]}  {event.data['count']} {event.data['item']}{by}"
     return "some events were missed"
+
+
+def unsure(entry: Unsure) -> str:
+    """Format an entry of the review queue for people."""
+    guesses = ", ".join(map("{} {}".format, entry.top_k_items[:3], map(floored, entry.top_k_scores)))
+    times = f", seen {entry.seen} times" if entry.seen > 1 else ""
+    return f"{entry.id}  {guesses}{', not known' if entry.known is False else ''}{times}"
 
 
 def floored(score: float) -> str:

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from larder_client.answers import Correction, Example, correction, examples
+from larder_client.answers import Correction, Example, Labelled, Review, correction, examples, labelled
+from larder_client.answers import review as read_review
 from larder_client.calls import Call, item_path, part
 from larder_client.pictures import Picture, as_file, is_address
 
@@ -32,6 +33,26 @@ def feedback(request_id: str, item: str, teach: bool = False) -> Call[Correction
     With `teach` the item is taught by what was shown. Raises NotFound for an answer that is no longer remembered.
     """
     return Call("POST", "/feedback", correction, {"request_id": request_id, "item": item, "teach": teach})
+
+
+def review(limit: int = 20) -> Call[Review]:
+    """What the service did not recognise for sure lately, the most informative first (`GET /review`)."""
+    return Call("GET", f"/review?limit={limit}", read_review)
+
+
+def review_picture(id: str, place: int = 0) -> Call[bytes]:
+    """A picture of an entry, where pictures are kept; of frames there are several (`GET /review/{id}/pictures`)."""
+    return Call("GET", f"/review/{part(id)}/pictures/{place}", bytes, media="image/")
+
+
+def label(id: str, item: str) -> Call[Labelled]:
+    """Say what an entry shows, which teaches the item (`POST /review/{id}`); another label replaces the first."""
+    return Call("POST", f"/review/{part(id)}", labelled, {"item": item})
+
+
+def dismiss(id: str) -> Call[None]:
+    """Take an entry out of the review queue; its scene is not asked for again (`DELETE /review/{id}`)."""
+    return Call("DELETE", f"/review/{part(id)}", lambda _: None, gone=lambda: None)
 
 
 def _path(name: str) -> str:

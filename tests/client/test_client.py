@@ -41,7 +41,8 @@ def url(tmp_path_factory):
     folder = tmp_path_factory.mktemp("service")
     write_bundle(folder / "tiny")
     (folder / "labels.txt").write_text("red\nblue\nazure blue | sky blue\n")
-    with Server(model=folder / "tiny", labels=folder / "labels.txt", data=folder / "data", drain=0) as server:
+    files = {"model": folder / "tiny", "labels": folder / "labels.txt", "data": folder / "data"}
+    with Server(**files, keep_pictures=True, drain=0) as server:
         server.ready()
         yield f"http://127.0.0.1:{server.port}"
 
@@ -237,6 +238,26 @@ def test_feedback(larder):
         larder.feedback("never asked", "banana")
 
 
+def test_the_review_queue(larder):
+    """What was not sure is listed with its picture, labelled and dismissed; what is gone is not found."""
+    for colour in ("white", "cyan"):
+        larder.recognise(as_bytes(picture(colour)))
+    queue = larder.review()
+    by_picture = {larder.review_picture(each.id): each for each in queue}
+    assert queue.total == len(queue) >= 2
+    assert all(0 <= each.uncertainty <= 1 and len(each.top_k_items) == len(each.top_k_scores) for each in queue)
+    white, cyan = (by_picture[as_bytes(picture(colour))] for colour in ("white", "cyan"))
+    made = larder.label(white.id, "Quince")
+    assert (made.item, made.right, made.pictures_kept) == ("quince", False, 1)
+    assert [each.id for each in made.taught] == [each.id for each in larder.taught("quince")]
+    larder.dismiss(cyan.id)
+    assert {white.id, cyan.id}.isdisjoint(each.id for each in larder.review())
+    with pytest.raises(NotFound, match="not in the review queue"):
+        larder.label(cyan.id, "sky")
+    assert len(larder.review(1)) <= 1
+    larder.delete("quince")
+
+
 def test_health_labels_and_metrics(larder):
     """The state of the service, its labels and its numbers are answers too."""
     health = larder.health()
@@ -274,6 +295,10 @@ def test_async_does_the_same(url):
             await larder.delete_content("async")
             found = await larder.recognise(picture("red"))
             assert (await larder.feedback(found.request_id, "red")).answered == found.item
+            await larder.recognise(picture("magenta"))
+            (entry, *_) = await larder.review(1)
+            assert (await larder.review_picture(entry.id)).startswith(b"\xff\xd8")
+            await larder.dismiss(entry.id)
             assert [each.item for each in await larder.recognise_regions(picture("red"), [[0, 0, 8, 8]])] == ["red"]
 
     asyncio.run(ask())
@@ -353,6 +378,29 @@ def test_the_command(url, tmp_path, capsys):
     assert "ready" in capsys.readouterr().out
     assert main(["--url", url, "remove", "nothing of the kind"]) == 2
     assert "larder: " in capsys.readouterr().err
+
+
+def test_the_command_reviews(url, capsys):
+    """`larder review` lists, labels and dismisses; half an order is an error."""
+    with Larder(url) as larder:
+        for each in larder.review(100):
+            larder.label(each.id, "anything")
+        larder.delete("anything")
+        assert main(["--url", url, "review"]) == 0
+        assert capsys.readouterr().err.endswith("larder: nothing is to be reviewed\n")
+        for colour in ("white", "white", "black"):
+            larder.recognise(picture(colour))
+        white, black = sorted(larder.review(), key=lambda each: -each.seen)
+    assert main(["--url", url, "review"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith(f"{white.id}  ") and line.endswith("seen 2 times") for line in lines)
+    assert main(["--url", url, "review", white.id]) == 2
+    assert main(["--url", url, "review", white.id, "salt"]) == 0
+    assert capsys.readouterr().out == "salt was taught\n"
+    assert main(["--url", url, "review", black.id, "--dismiss"]) == 0
+    assert main(["--url", url, "review", black.id, "pepper"]) == 2
+    assert main(["--url", url, "--json", "review", "-n", "1"]) == 0
+    assert main(["--url", url, "remove", "salt"]) == 0
 
 
 def test_the_command_says_when_nothing_was_counted_or_found(url, tmp_path, capsys):

@@ -197,6 +197,8 @@ ASKED = {
     "regions": lambda larder: larder.recognise_regions(b"picture", [(0, 0, 1, 1)]),
     "shelf": lambda larder: larder.recognise_shelf(b"picture"),
     "feedback": lambda larder: larder.feedback("id", "banana"),
+    "review": lambda larder: larder.review(),
+    "label": lambda larder: larder.label("id", "banana"),
     "embed": lambda larder: larder.embed_texts(["banana"]),
     "search": lambda larder: larder.search("banana"),
     "delete": lambda larder: larder.delete("banana"),

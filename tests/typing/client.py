@@ -16,10 +16,12 @@ from larder_client import (
     Hits,
     Item,
     Label,
+    Labelled,
     Larder,
     Recognition,
     Region,
     RemovedItem,
+    Review,
 )
 
 
@@ -45,6 +47,10 @@ def methods(larder: Larder) -> None:
     assert_type(larder.taught("milk"), list[Example])
     assert_type(larder.forget("milk", "id"), int)
     assert_type(larder.feedback("id", "milk", teach=True), Correction)
+    assert_type(larder.review(5), Review)
+    assert_type(larder.review_picture("id", 1), bytes)
+    assert_type(larder.label("id", "milk"), Labelled)
+    assert_type(larder.dismiss("id"), None)
     assert_type(larder.put_text("id", "text", metadata={"shelf": 2}), Content)
     assert_type(larder.put_picture("id", b"1", thumbnail=False), Content)
     assert_type(larder.content("id"), Content)
