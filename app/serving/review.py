@@ -209,4 +209,4 @@ def _vectors(data: bytes, count: int) -> Floats:
 
 
 def _mean(vectors: Sequence[Floats] | Floats) -> Floats:
-    return vectors[0] if len(vectors) == 1 else unit(np.mean(np.stack(vectors), axis=0))
+    return vectors[0] if len(vectors) == 1 else unit(np.asarray(vectors).mean(axis=0))
