@@ -12,9 +12,12 @@ from app.contents import ContentStore, VectorModel
 from app.contents.local import LocalContents
 from app.contents.none import NoContents
 from app.errors import EngineError, naming
+from app.events.hub import Follower
+from app.events.webhooks import open_webhooks
 from app.images.header import ImageLimits
 from app.images.prepare import Preparer
 from app.log import get_logger
+from app.metrics import Metrics
 from app.model.bundle import Bundle, BundleConfig, find_bundle, open_bundle
 from app.model.encoder import Encoder, PromptCache
 from app.model.engines import Engine
@@ -211,6 +214,11 @@ def open_background(settings: Settings, model: Model) -> Background:
         return model.background.with_prompts(embeddings) if model.background else Background(embeddings)
     with naming("LARDER_NOUNS"):
         return background_of_words(model.encoder, prompts, read_prompts(settings.nouns))
+
+
+def open_followers(settings: Settings, metrics: Metrics) -> list[Follower]:
+    """Open what tells others of events. Raises SettingsError."""
+    return [*open_webhooks(settings, metrics)]
 
 
 def image_limits(settings: Settings) -> ImageLimits:

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
@@ -12,7 +12,7 @@ from app.components import FEEDBACK, REVIEW, Components, open_preparer, text_lim
 from app.contents import ContentStore
 from app.contents.duplicates import DISTANCES
 from app.errors import LarderError
-from app.events.hub import Hub
+from app.events.hub import Follower, Hub
 from app.log import get_logger
 from app.metrics import Metrics
 from app.recognition.vocabulary import Vocabulary
@@ -29,10 +29,14 @@ from app.settings import Settings
 POLL_INTERVAL_S = 0.1  # of the label file, the pantry and the contents
 COUNT_INTERVAL_S = 5.0  # of the contents, for the metrics
 
+FAREWELL_S = 3.0  # for the last events to be told, at the end
+
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[State]]
 
 
-def lifespan_of(settings: Settings, components: Components, metrics: Metrics, keys: Keys) -> Lifespan:
+def lifespan_of(
+    settings: Settings, components: Components, metrics: Metrics, keys: Keys, followers: Sequence[Follower] = ()
+) -> Lifespan:
     """Return a lifespan for FastAPI; at its end, pending requests are answered and the stores closed."""
     pipeline = open_pipeline(
         components.model.encoder,
@@ -58,14 +62,18 @@ def lifespan_of(settings: Settings, components: Components, metrics: Metrics, ke
                 asyncio.create_task(_poll("review queue", service.review.store.flush, dict)),
                 asyncio.create_task(_count_contents(metrics, components.contents)),
             ]
+            following = [asyncio.create_task(_follow(each, service.events)) for each in followers]
             try:
                 yield {"service": service}
             finally:
                 service.drain()
                 components.pantry.listeners.remove(service.events.publish_change)
-                for task in refresh_tasks:
+                service.events.close()
+                if following:
+                    await asyncio.wait(following, timeout=FAREWELL_S)
+                for task in (*refresh_tasks, *following):
                     task.cancel()
-                await asyncio.gather(*refresh_tasks, return_exceptions=True)
+                await asyncio.gather(*refresh_tasks, *following, return_exceptions=True)
                 await asyncio.to_thread(service.jobs.close)
         for store in (service.pantry, service.contents, service.feedback, service.review):
             store.close()
@@ -111,6 +119,14 @@ def _set_gauges(metrics: Metrics, components: Components, events: Hub) -> None:
     metrics.labels.set_function(lambda: len(vocabulary.current.labels) if vocabulary.current else 0)
     metrics.pantry_age.set_function(lambda: components.pantry.status().age_s)
     metrics.listeners.set_function(lambda: events.listeners)
+
+
+async def _follow(follower: Follower, events: Hub) -> None:
+    """Run a follower; what it fails at concerns no request."""
+    try:
+        await follower.run(events)
+    except Exception:
+        get_logger().exception("events are not told any more until the next start", follower=type(follower).__name__)
 
 
 async def _count_contents(metrics: Metrics, contents: ContentStore) -> None:

@@ -28,7 +28,7 @@ from app.api.bodies import AdmissionMiddleware, BodyMiddleware
 from app.api.foreign import hugging_face, mv_retrieval, openai
 from app.api.media_types import max_elements
 from app.api.middleware import OPEN_PATHS, AccessMiddleware, EncodedSlashMiddleware, RequestMiddleware
-from app.components import Model, open_components
+from app.components import Model, open_components, open_followers
 from app.errors import LarderError
 from app.lifespan import lifespan_of
 from app.log import configure
@@ -77,10 +77,11 @@ def create_app(
         bound_memory()
         keys = Keys([key.get_secret_value() for key in settings.api_keys], settings.api_keys_file)
         tracing = open_tracing(__version__) if traced() else None
+        metrics = Metrics()
+        followers = open_followers(settings, metrics)
         components = open_components(settings, model, store)
     except LarderError as error:
         raise SystemExit(f"larder cannot start: {error}") from error
-    metrics = Metrics()
     metrics.model(components.model.name, __version__)
     app = FastAPIOffline(  # /docs and /redoc without a content delivery network
         title="Larder",
@@ -88,7 +89,7 @@ def create_app(
         description=DESCRIPTION,
         responses=failures.ANYWHERE,
         redirect_slashes=False,  # a redirect would lack a prefix that a proxy has stripped
-        lifespan=lifespan_of(settings, components, metrics, keys),
+        lifespan=lifespan_of(settings, components, metrics, keys, followers),
         middleware=middlewares(settings, keys, metrics),
         telemetry=TELEMETRY | {"tracing": bool(tracing), "exclude": _not_traced},
     )

@@ -1,6 +1,7 @@
 """Prometheus metrics."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -41,6 +42,12 @@ class Metrics:
         self._batches = Histogram(
             "larder_batch_pictures", "Pictures encoded in one call", buckets=_PICTURES, registry=registry
         )
+        self._deliveries = Counter(
+            "larder_event_deliveries",
+            "Events for webhooks and MQTT: delivered, failed (and tried again), lost, gone (the receiver is)",
+            ["to", "outcome"],
+            registry=registry,
+        )
         self._model = Info("larder_model", "The served model", registry=registry)
         self.in_hand = Gauge("larder_pictures_in_hand", "Pictures being decoded, queued or encoded", registry=registry)
         self.waiting = Gauge("larder_queue_pictures", "Decoded pictures that wait for a batch", registry=registry)
@@ -77,6 +84,10 @@ class Metrics:
         for wait in waits:
             self.stage("queue", wait)
             self.stage("encode", seconds)
+
+    def delivered(self, to: str, outcome: Literal["delivered", "failed", "lost", "gone"], count: int = 1) -> None:
+        """Count what became of events for a webhook or for MQTT."""
+        self._deliveries.labels(to, outcome).inc(count)
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

@@ -23,6 +23,7 @@ MIB = 1024 * 1024
 FIRESTORE = r"firestore://[a-z0-9][a-z0-9.:-]*/[A-Za-z0-9][A-Za-z0-9_.-]{0,199}"  # a project, a collection in it
 S3Url = Annotated[str, StringConstraints(pattern="^s3://")]
 OTHERS = ("LARDER_API_KEY", "LARDER_URL", "LARDER_PASSWORD", "LARDER_DATA_SET")  # of the client and the page
+_SECRETS = ("LARDER_API_KEYS", "LARDER_GOOGLE_CREDENTIALS", "LARDER_WEBHOOKS", "LARDER_WEBHOOK_SECRETS")
 MILVUS = r"milvus://[A-Za-z0-9.-]+:[0-9]{1,5}/[A-Za-z_][A-Za-z0-9_]{0,199}"
 
 
@@ -147,6 +148,12 @@ class Settings(BaseSettings):
         description="from where `image_url` may be fetched, comma-separated: hosts (`example.org`, `*.example.org`, "
         "`*`) and URL prefixes, at public addresses alone; and networks such as `10.1.0.0/16`, public or not",
     )
+    webhooks: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(), description="the http and https URLs that every event is posted to, comma-separated"
+    )
+    webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(), description="what webhooks are signed with, `whsec_` and base64: one for all, or one for each"
+    )
     max_label_length: int = Field(default=200, ge=1, le=10_000, description="the longest label, in characters")
     max_labels: int = Field(
         default=1000, ge=1, le=100_000, description="the most labels, or texts and pictures to embed, of one request"
@@ -171,7 +178,7 @@ class Settings(BaseSettings):
         default="info", description="the least that is logged"
     )
 
-    @field_validator("api_keys", "formats", "cors", "hosts", "image_urls", mode="before")
+    @field_validator("api_keys", "formats", "cors", "hosts", "image_urls", "webhooks", "webhook_secrets", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         """Split a comma-separated string into its non-blank values, of which there must be one."""
@@ -291,7 +298,7 @@ def read_settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = f"LARDER_{str(first['loc'][0]).upper()}"
-        found = "that value" if name in ("LARDER_API_KEYS", "LARDER_GOOGLE_CREDENTIALS") else repr(first["input"])
+        found = "that value" if name in _SECRETS else repr(first["input"])
         allowed = first["msg"].removeprefix("Value error, ")
         if first["type"] == "string_pattern_mismatch":
             allowed = f"{Settings.model_fields[str(first['loc'][0])].description} is allowed"

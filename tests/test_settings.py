@@ -86,7 +86,7 @@ def test_settings_are_frozen():
 
 def test_keys_do_not_show():
     """A key is not printed with the settings."""
-    assert "secret" not in repr(Settings(api_keys="secret"))
+    assert "hidden" not in repr(Settings(api_keys="hidden", webhooks="hidden", webhook_secrets="hidden"))
 
 
 @pytest.mark.parametrize(("content", "quota"), [("max 100000", None), ("150000 100000", 1.5), ("nonsense", None)])

@@ -8,6 +8,7 @@ import asyncio
 import json
 import re
 import secrets
+import sys
 import threading
 import time
 from collections import deque
@@ -17,7 +18,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from app.errors import Overloaded
 from app.pantry.journal import JournalEntry
@@ -45,11 +46,19 @@ class Event:
         return json.dumps(form)  # ASCII: many clients take other characters than \n for the end of a line
 
 
+class Follower(Protocol):
+    """Tells others of events, from the start of the service to its end."""
+
+    async def run(self, hub: "Hub") -> None:
+        """Follow until the hub is closed."""
+        ...
+
+
 class Hub:
     """Keeps the newest events. `publish` and `wake` may be called from any thread, the rest from the event loop."""
 
     def __init__(self, kept: int = KEPT, max_listeners: int = MAX_LISTENERS) -> None:
-        self._start = secrets.token_hex(4)  # tells the ids of this start from those of another
+        self._start = secrets.token_hex(6)  # tells the ids of this start from those of another
         self._events: deque[Event] = deque(maxlen=kept)
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -57,6 +66,8 @@ class Hub:
         self._max_listeners = max_listeners
         self.latest = 0
         """The number of the newest event."""
+        self.closed = False
+        """Whether no more events are to come: `wait` returns at once."""
         self.listeners = 0
         """How many connections listen."""
 
@@ -80,6 +91,11 @@ class Hub:
             with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
                 self._loop.call_soon_threadsafe(self._wake)
 
+    def close(self) -> None:
+        """Let followers come to their end."""
+        self.closed = True
+        self.wake()
+
     def since(self, number: int) -> list[Event]:
         """The events after one, oldest first, as far as they are kept."""
         with self._lock:
@@ -97,12 +113,19 @@ class Hub:
         waiter = self._loop.create_future()
         self._waiting.add(waiter)
         try:
-            if self.latest > number:
+            if self.closed or self.latest > number:
                 return True
             await asyncio.wait({waiter}, timeout=timeout_s)
             return waiter.done()
         finally:
             self._waiting.discard(waiter)
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep, but not beyond `close`."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while not self.closed and (left := end - loop.time()) > 0:
+            await self.wait(sys.maxsize, left)
 
     def id_of(self, number: int) -> str:
         """The id of an event on the wire."""

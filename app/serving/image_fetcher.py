@@ -93,7 +93,7 @@ class ImageFetcher:
 
     async def _get(self, target: Target, budget: "_Budget") -> bytes | Target:
         """Return the picture, or where the URL redirects to."""
-        backend = _CheckedBackend(partial(self._allowed_addresses, target))
+        backend = CheckedBackend(partial(self._allowed_addresses, target))
         url = httpcore2.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path)
         async with (
             httpcore2.AsyncConnectionPool(
@@ -164,7 +164,7 @@ class _Budget:
             self._whole.used += more
 
 
-class _CheckedBackend(httpcore2.AsyncNetworkBackend):
+class CheckedBackend(httpcore2.AsyncNetworkBackend):
     """Resolves a target's name once, and connects to an address that the policy allows.
 
     TLS and the Host header keep the name: a name that resolves to another address a moment later (DNS rebinding)
