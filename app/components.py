@@ -16,6 +16,7 @@ from app.events.hub import Follower
 from app.events.webhooks import open_webhooks
 from app.images.header import ImageLimits
 from app.images.prepare import Preparer
+from app.images.resize import LIBRARY
 from app.log import get_logger
 from app.metrics import Metrics
 from app.model.bundle import Bundle, BundleConfig, find_bundle, open_bundle
@@ -122,7 +123,7 @@ def _published_bundle(settings: Settings) -> Path:
 def _model(settings: Settings, source: "Bundle | OpenedOriginal", engine: Engine) -> Model:
     config = source.config
     cache = PromptCache(settings.data / "prompts.sqlite", f"{source.checksum} {engine.name}", settings.prompt_cache)
-    get_logger().info("model", name=config.name, engine=engine.name, threads=settings.threads)
+    get_logger().info("model", name=config.name, engine=engine.name, threads=settings.threads, resizer=LIBRARY)
     return Model(
         config=config,
         encoder=Encoder(source.tokenize, engine, config.embedding_size, cache),

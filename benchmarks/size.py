@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks import rows
 from harness.server import ROOT
 
-MOST = 600e6
+MOST = 620e6
 
 
 def sizes(requirements: Path) -> dict[str, int]:
@@ -41,7 +41,7 @@ def main() -> None:
     total = sum(found.values())
     print(f"{len(found)} packages take {total / 1e6:.0f} MB installed (at most {MOST / 1e6:.0f})")
     ours, largest = f"{total / 1e6:.0f} MB", max(found, key=lambda name: found[name])
-    row = rows.Row("serving requirements, installed", "<= 600 MB", ours, f"{largest}: {found[largest] / 1e6:.0f} MB")
+    row = rows.Row("serving requirements, installed", f"<= {MOST / 1e6:.0f} MB", ours, f"{largest}: {found[largest] / 1e6:.0f} MB")
     rows.hand_in(options.rows, [rows.Row(row.what, row.wanted, row.ours, row.other, total <= MOST)])
 
 

@@ -34,6 +34,7 @@ OWNERS = {
     "ftfy": ["text"],
     "pi_heif": ["images"],
     "pybase64": ["images"],
+    "cykooz_resizer": ["images.resize"],
     "python_multipart": ["api"],
     "PIL": ["images", "training", "exporter", "evaluation", "ui.picking", "ui.shelf"],
     "openvino": ["model.engines.openvino", "training.tower", "training.words"],

@@ -13,6 +13,7 @@ from app.errors import ExportError
 from app.exporter import probes
 from app.images.header import ImageLimits
 from app.images.prepare import Preparer
+from app.images.resize import PILLOW
 from app.model.bundle import Bundle
 from app.model.engines import Engine, Floats, wanted
 from app.model.engines.onnxruntime import OnnxRuntimeEngine
@@ -75,8 +76,8 @@ def installed_engines() -> list[EngineFactory]:
 
 
 def probe_pictures(bundle: Bundle) -> Floats:
-    """The probe pictures as the service preprocesses them: (P, 3, S, S)."""
-    preparer = Preparer(bundle.config.image_form, ImageLimits())
+    """The probe pictures as the service preprocesses them, resized as the original's are: (P, 3, S, S)."""
+    preparer = Preparer(bundle.config.image_form, ImageLimits(), library=PILLOW)
     return np.stack([preparer.pixels(data) for data in probes.pictures()])
 
 

@@ -16,6 +16,7 @@ from PIL import Image
 
 from app.images.decode import Convert, Decoded, decode, reduction, unchanged
 from app.images.header import Header, ImageLimits, as_bytes, read_header
+from app.images.resize import LIBRARY, Resize, resizer
 
 ENOUGH = 2  # times the model's input size that a large picture keeps at least
 THUMBNAIL = 256  # pixels of a thumbnail's longer side, at most
@@ -25,7 +26,6 @@ BoxesIn = Callable[[tuple[int, int]], Sequence[Box]]
 Pixels = npt.NDArray[np.float32]
 Picture = bytes | str | Header
 
-_FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 _WIDEST = 20  # beyond this ratio of the sides the far ends, which the centre crop drops, are cut before resizing
 
 
@@ -40,26 +40,25 @@ class ImageForm:
     std: tuple[float, float, float]
 
 
-def preprocessor(form: ImageForm) -> Callable[..., npt.NDArray[np.float32]]:
+def preprocessor(form: ImageForm, library: str = LIBRARY) -> Callable[..., npt.NDArray[np.float32]]:
     """A function from an RGB picture to a (3, size, size) float32 array, and from what converts its colours to sRGB.
 
     The numbers are those of open_clip's `image_transform` for inference, which is torchvision's Resize (Pillow's
     antialiased filters on 8-bit pixels), CenterCrop, ToTensor and Normalize; `tests/images/test_preprocess.py` holds
-    the two together.
+    the two together. They are equal where Pillow resizes; cykooz.resizer comes within two grey levels.
 
     Raises ValueError when the form is none that this file knows.
     """
     fits = {"shortest": center_crop, "longest": _pad, "squash": _squash}
     if form.resize_mode not in fits:
         raise ValueError(f"resize_mode {form.resize_mode!r} was found; known are {', '.join(fits)}")
-    if form.interpolation not in _FILTERS:
-        raise ValueError(f"interpolation {form.interpolation!r} was found; known are {', '.join(_FILTERS)}")
-    fit, resample = fits[form.resize_mode], _FILTERS[form.interpolation]
+    fit, resize = fits[form.resize_mode], resizer(form.interpolation, library)
     mean, std = (np.array(values)[:, None, None] for values in (form.mean, form.std))  # (3, 1, 1)
     scale, offset = (1 / (255 * std)).astype(np.float32), (-mean / std).astype(np.float32)
 
     def preprocess(picture: Image.Image, convert: Convert = unchanged) -> npt.NDArray[np.float32]:
-        pixels = np.asarray(convert(fit(picture, form.size, resample)))  # (size, size, 3) uint8
+        square = convert(fit(picture, form.size, resize)).tobytes()  # np.asarray would copy it once more
+        pixels = np.frombuffer(square, np.uint8).reshape(form.size, form.size, 3)
         values: npt.NDArray[np.float32] = np.multiply(pixels.transpose(2, 0, 1), scale, order="C")  # (3, size, size)
         values += offset
         return values
@@ -67,14 +66,14 @@ def preprocessor(form: ImageForm) -> Callable[..., npt.NDArray[np.float32]]:
     return preprocess
 
 
-def center_crop(picture: Image.Image, size: int, resample: Image.Resampling) -> Image.Image:
+def center_crop(picture: Image.Image, size: int, resize: Resize) -> Image.Image:
     """The shortest side to `size`, then the centre; a side is rounded down, an offset to the nearest."""
     picture = _without_far_ends(picture)
     width, height = picture.size
     short = min(width, height)
     new = (size, int(size * height / short)) if width <= height else (int(size * width / short), size)
     left, top = round((new[0] - size) / 2), round((new[1] - size) / 2)
-    return picture.resize(new, resample).crop((left, top, left + size, top + size))
+    return resize(picture, new).crop((left, top, left + size, top + size))
 
 
 def _without_far_ends(picture: Image.Image) -> Image.Image:
@@ -87,18 +86,18 @@ def _without_far_ends(picture: Image.Image) -> Image.Image:
     return picture.crop((left, top, width - left, height - top))
 
 
-def _pad(picture: Image.Image, size: int, resample: Image.Resampling) -> Image.Image:
+def _pad(picture: Image.Image, size: int, resize: Resize) -> Image.Image:
     """The longest side to `size`, black beside it."""
     scale = size / max(picture.size)
     width, height = (max(1, round(side * scale)) for side in picture.size)
     canvas = Image.new("RGB", (size, size))
-    canvas.paste(picture.resize((width, height), resample), ((size - width) // 2, (size - height) // 2))
+    canvas.paste(resize(picture, (width, height)), ((size - width) // 2, (size - height) // 2))
     return canvas
 
 
-def _squash(picture: Image.Image, size: int, resample: Image.Resampling) -> Image.Image:
+def _squash(picture: Image.Image, size: int, resize: Resize) -> Image.Image:
     """Both sides to `size`, whatever the aspect ratio."""
-    return picture.resize((size, size), resample)
+    return resize(picture, (size, size))
 
 
 class Preparer:
@@ -107,12 +106,18 @@ class Preparer:
     Every method raises InvalidImage, UnsupportedImage or ImageTooLarge. Giants are decoded one at a time.
     """
 
-    def __init__(self, form: ImageForm, limits: ImageLimits, decode: Callable[..., Decoded] = decode) -> None:
+    def __init__(
+        self,
+        form: ImageForm,
+        limits: ImageLimits,
+        decode: Callable[..., Decoded] = decode,
+        library: str = LIBRARY,  # that resizes
+    ) -> None:
         self.limits = limits
         self.blank: Pixels = np.zeros((3, form.size, form.size), dtype=np.float32)
         """A grey picture to try an encoder with."""
         self._decode = decode
-        self._preprocess = preprocessor(form)
+        self._preprocess = preprocessor(form, library)
         self._enough = max(ENOUGH * form.size, THUMBNAIL)
         self._giants = threading.Lock()
 

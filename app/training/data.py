@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from app.images.prepare import center_crop
+from app.images.resize import resizer
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Classes:
 
 def square(picture: Image.Image, size: int) -> np.ndarray:
     """A picture as the service crops it: (3, size, size) uint8."""
-    cropped = center_crop(picture.convert("RGB"), size, Image.Resampling.BICUBIC)
+    cropped = center_crop(picture.convert("RGB"), size, resizer("bicubic"))
     return np.asarray(cropped, dtype=np.uint8).transpose(2, 0, 1)
 
 
