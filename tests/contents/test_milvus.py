@@ -57,12 +57,21 @@ class Milvus:
             return False
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    server = Milvus(tmp_path_factory.mktemp("milvus"))
+    yield server
+    server.stop()
+
+
 @pytest.fixture
-def milvus(tmp_path):
-    milvus = Milvus(tmp_path / "milvus")
-    yield milvus
-    milvus.process.send_signal(signal.SIGCONT)
-    milvus.stop()
+def milvus(server):
+    """A Milvus that answers and is empty: each start takes seconds."""
+    yield server
+    server.process.send_signal(signal.SIGCONT)
+    with closing(MilvusClient(server.address)) as client:
+        for name in client.list_collections():
+            client.drop_collection(name)
 
 
 @pytest.fixture
