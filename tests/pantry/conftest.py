@@ -33,9 +33,9 @@ def emulator() -> Iterator[Emulator]:
     yield from _started()
 
 
-@pytest.fixture
-def own_emulator(tmp_path: Path) -> Iterator[Emulator]:
-    """An emulator that a test may stop and start."""
+@pytest.fixture(scope="module")
+def own_emulator() -> Iterator[Emulator]:
+    """An emulator that tests may stop and start; each leaves it running."""
     yield from _started()
 
 
