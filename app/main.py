@@ -23,6 +23,7 @@ from app.api import (
     review,
     status,
     teaching,
+    teaching_report,
 )
 from app.api.bodies import AdmissionMiddleware, BodyMiddleware
 from app.api.foreign import hugging_face, mv_retrieval, openai
@@ -94,7 +95,8 @@ def create_app(
         telemetry=TELEMETRY | {"tracing": bool(tracing), "exclude": _not_traced},
     )
     recognition = (process_image, classify, openai, hugging_face)
-    for routes in (status, *recognition, pantry, journal, teaching, review, duplicates, contents, mv_retrieval, events):
+    teaches = (teaching, teaching_report, review)
+    for routes in (status, *recognition, pantry, journal, *teaches, duplicates, contents, mv_retrieval, events):
         app.include_router(routes.router)
     failures.add_handlers(app)
     return app

@@ -82,12 +82,12 @@ def _warnings(service: Service, examples: list[Example], stored: Sequence[Exampl
     """Return the warnings about examples by id, among all that are stored; none about those of another model."""
 
     def ours(some: Sequence[Example]) -> list[Example]:
-        return list({each.id: each for each in some if _is_used(each, service)}.values())
+        return list({each.id: each for each in some if is_used(each, service)}.values())
 
     return check_examples(ours(examples), ours(stored), service.recogniser)
 
 
-def _is_used(example: Example, service: Service) -> bool:
+def is_used(example: Example, service: Service) -> bool:
     """Return whether the served model can use it: other programs may write anything to the pantry."""
     return example.model == service.model.checksum and example.vector.shape == (service.model.size,)
 
@@ -99,7 +99,7 @@ def wire(service: Service, item: str, examples: list[Example], warnings: dict[st
         ExampleEntry(
             id=each.id,
             taught_at=datetime.fromtimestamp(each.at, UTC),
-            used=_is_used(each, service),
+            used=is_used(each, service),
             near_duplicate_of=warnings.get(each.id, nothing).near_duplicate_of,
             contradicts=warnings.get(each.id, nothing).contradicts,
         )

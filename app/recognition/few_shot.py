@@ -72,6 +72,22 @@ class ImageAlignment:
 
 
 @dataclass(frozen=True)
+class Compared:
+    """Pictures that are compared with the names of all labels already."""
+
+    aligned: Floats
+    """In the aligned space (..., E)."""
+    best: Floats
+    """The best cosine with a name (...)."""
+    nearest: Floats
+    """The similarity with the nearest prototype in the aligned space (...)."""
+
+    def __getitem__(self, rows: npt.NDArray[np.int64]) -> "Compared":
+        """Some of them."""
+        return Compared(self.aligned[rows], self.best[rows], self.nearest[rows])
+
+
+@dataclass(frozen=True)
 class FewShotIndex:
     """Examples grouped by label and the prototypes that they compete with, all in the aligned space."""
 
@@ -97,23 +113,34 @@ class FewShotIndex:
         array([0.25 , 0.75 , 0.966], dtype=float32)
         """
         adjusted = cosines.copy()
-        adjusted[..., self.indices] = np.maximum(adjusted[..., self.indices], self._by_examples(cosines, pictures))
+        by_examples = self.by_examples(self.compare(cosines, pictures))
+        adjusted[..., self.indices] = np.maximum(adjusted[..., self.indices], by_examples)
         return adjusted
 
-    def left_out_similarities(self, cosines: Floats, pictures: Floats) -> Floats:
-        """The cosines (n,) of one label's n >= 2 examples (n, D) with it, each as if it had not been one of them.
+    def compare(self, cosines: Floats, pictures: Floats) -> Compared:
+        """Pictures (..., D) with the cosines (..., N) to all labels' names, ready to be compared with examples."""
+        aligned = self.aligned(pictures)
+        return Compared(aligned, cosines.max(axis=-1), (self.texts @ aligned.T).max(axis=0))
 
-        `cosines` (n, N) are theirs with the prototypes of all labels.
-        """
-        count, aligned = len(pictures), self.aligned(pictures)
-        found = [np.empty(0, np.float32)]
+    def by_examples(self, pictures: Compared) -> Floats:
+        """The cosines (..., K) of pictures with the labels that have examples, by these alone."""
+        lead = self.scale * (self._density(pictures.aligned) - pictures.nearest[..., None] + self.margin)  # (..., K)
+        return bounded_lead(pictures.best[..., None], lead)
+
+    def left_out(self, pictures: Compared) -> Floats:
+        """The cosines (n,) of one label's n >= 2 examples with it, each as if it had not been one of them."""
+        count = len(pictures.aligned)
+        found = []
         for start in range(0, count, LEFT_OUT_AT_ONCE):
             rows = np.arange(start, min(start + LEFT_OUT_AT_ONCE, count))  # (B,)
             others = np.sort((rows[:, None] + np.arange(1, count)) % count)  # (B, n - 1)
-            groups = _grouped(aligned[others.ravel()], np.full(len(rows), count - 1), self.alignment)
-            alone = replace(self, indices=np.arange(len(rows)), **groups)
-            found.append(alone._by_examples(cosines[rows], pictures[rows]).diagonal())
+            alone = self.over(rows, pictures.aligned[others.ravel()], np.full(len(rows), count - 1))
+            found.append(alone.by_examples(pictures[rows]).diagonal())
         return np.concatenate(found)
+
+    def over(self, indices: npt.NDArray[np.int64], aligned: Floats, counts: npt.NDArray[np.int64]) -> "FewShotIndex":
+        """The same of other labels (K,), with so many examples each (K,), these one label after another (M, E)."""
+        return replace(self, indices=indices, **_grouped(aligned, counts, self.alignment))
 
     def is_known(self, picture: Floats) -> bool:
         """Whether a picture (D,) is so similar to the examples of a label that it surely shows it."""
@@ -123,13 +150,6 @@ class FewShotIndex:
     def aligned(self, pictures: Floats) -> Floats:
         """Pictures (..., D) in the aligned space (..., E)."""
         return apply_affine(pictures, self.alignment.images if self.alignment else None)
-
-    def _by_examples(self, cosines: Floats, pictures: Floats) -> Floats:
-        """The cosines (..., K) of pictures (..., D) with the labels that have examples, by these alone."""
-        aligned = self.aligned(pictures)
-        nearest = (self.texts @ aligned.T).max(axis=0)  # (...)
-        lead = self.scale * (self._density(aligned) - nearest[..., None] + self.margin)  # (..., K)
-        return bounded_lead(cosines.max(axis=-1)[..., None], lead)
 
     def _density(self, aligned: Floats) -> Floats:
         """The similarity (..., K) of aligned pictures (..., E) with each label's examples."""

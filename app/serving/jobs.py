@@ -3,7 +3,7 @@
 import os
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -32,6 +32,7 @@ class Job:
     progress: float = 0.0
     results: Sequence[Any] = ()
     problem: str = ""
+    key: Hashable = None
     ended: threading.Event = field(default_factory=threading.Event)
 
 
@@ -43,11 +44,18 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
         self._stopping = threading.Event()
 
-    def start(self, work: Callable[[Progress], Sequence[Any]]) -> Job:
-        """Begin a computation, which reports its progress by the function it is given; raises Overloaded."""
+    def start(self, work: Callable[[Progress], Sequence[Any]], key: Hashable = None) -> Job:
+        """Begin a computation, which reports its progress by the function it is given; raises Overloaded.
+
+        One with the key of an earlier computation, which has not failed, is that one.
+        """
+        if key is not None:
+            for each in self._jobs.values():
+                if each.key == key and each.status != "failed":
+                    return each
         if sum(not job.ended.is_set() for job in self._jobs.values()) >= MAX_WAITING:
             raise Overloaded(f"{MAX_WAITING} jobs are waiting or running already")
-        job = Job()
+        job = Job(key=key)
         self._jobs[job.id] = job
         for id in [id for id, each in self._jobs.items() if each.ended.is_set()][: max(0, len(self._jobs) - MAX_KEPT)]:
             del self._jobs[id]

@@ -7,6 +7,7 @@
 """
 
 from larder_client.answers import (
+    Alike,
     Change,
     Changes,
     Classification,
@@ -18,6 +19,7 @@ from larder_client.answers import (
     DuplicateJob,
     Event,
     Example,
+    ExamplesReport,
     Found,
     Frames,
     Health,
@@ -26,10 +28,13 @@ from larder_client.answers import (
     Item,
     Label,
     Labelled,
+    MisleadingExample,
     Recognition,
     Region,
     RemovedItem,
     Review,
+    TakenFor,
+    TaughtItem,
     Unsure,
 )
 from larder_client.async_client import AsyncLarder
@@ -55,6 +60,7 @@ from larder_client.errors import (
 __version__ = "0.2.0"
 
 __all__ = [
+    "Alike",
     "AsyncLarder",
     "Busy",
     "Change",
@@ -69,6 +75,7 @@ __all__ = [
     "DuplicateJob",
     "Event",
     "Example",
+    "ExamplesReport",
     "Failed",
     "Found",
     "Frames",
@@ -84,6 +91,7 @@ __all__ = [
     "Labelled",
     "Larder",
     "LarderError",
+    "MisleadingExample",
     "NotFound",
     "Query",
     "Recognition",
@@ -91,6 +99,8 @@ __all__ = [
     "Region",
     "RemovedItem",
     "Review",
+    "TakenFor",
+    "TaughtItem",
     "TimedOut",
     "Unauthorized",
     "Unreachable",

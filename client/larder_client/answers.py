@@ -160,6 +160,63 @@ class Labelled:
 
 
 @dataclass(frozen=True)
+class TaughtItem:
+    """An item that was taught; `right` of its examples are recognised by the others, None where there is one alone."""
+
+    item: str
+    examples: int
+    right: int | None
+
+
+@dataclass(frozen=True)
+class TakenFor:
+    """How many examples of an item are taken for another one when they are left out."""
+
+    item: str
+    taken_for: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Two items that are near to each other."""
+
+    item: str
+    other: str
+    similarity: float
+
+
+@dataclass(frozen=True)
+class MisleadingExample:
+    """An example that its item's other examples do not speak for."""
+
+    item: str
+    id: str
+    looks_like: str
+    probability: float
+    """Of its own item, when it is left out."""
+    improves: int
+    """How many more of the other examples were right if it were deleted."""
+
+
+@dataclass(frozen=True)
+class ExamplesReport:
+    """What the examples say of each other: each is left out once and recognised by all others."""
+
+    examples: int
+    unused: int
+    """Of another model, or of no label."""
+    judged: int
+    """Of items with two examples or more."""
+    right: int
+    """How many of these are recognised by the others."""
+    items: list[TaughtItem]
+    confusions: list[TakenFor]
+    look_alike: list[Alike]
+    misleading: list[MisleadingExample]
+
+
+@dataclass(frozen=True)
 class Seen(Countable):
     """What a picture or a box of it shows, and how sure that is; `item` is the best label."""
 
@@ -401,6 +458,19 @@ def review(data: dict[str, Any]) -> Review:
 def labelled(data: dict[str, Any]) -> Labelled:
     """The answer of `POST /review/{id}`."""
     return read(Labelled, data | {"taught": examples({"examples": data["taught"]})})
+
+
+def examples_report(data: dict[str, Any]) -> ExamplesReport:
+    """The answer of `GET /examples/report`."""
+    forms: dict[str, type] = {
+        "items": TaughtItem,
+        "confusions": TakenFor,
+        "look_alike": Alike,
+        "misleading": MisleadingExample,
+    }
+    return read(
+        ExamplesReport, data | {name: [read(form, each) for each in data[name]] for name, form in forms.items()}
+    )
 
 
 def _counted(form: type[T], data: dict[str, Any]) -> T:

@@ -101,6 +101,7 @@ class Larder:
     review_picture = _method(teaching_calls.review_picture)
     label = _method(teaching_calls.label)
     dismiss = _method(teaching_calls.dismiss)
+    examples_report = _method(teaching_calls.examples_report)
 
     put_text = _method(content_calls.put_text)
     put_picture = _method(content_calls.put_picture)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from larder_client.answers import Change, Event, Hit, Recognition, Unsure, read
+from larder_client.answers import Change, Event, ExamplesReport, Hit, Recognition, Unsure, read
 from larder_client.client import Larder
 from larder_client.errors import LarderError
 
@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     review.add_argument("item", nargs="?", metavar="ITEM", help="what it shows, which teaches the item")
     review.add_argument("--dismiss", action="store_true", help="do not ask for this entry again")
     review.add_argument("-n", type=int, default=20, metavar="N", help="how many to list (20)")
+    commands.add_parser("report", help="say what the taught examples are good for, each judged by the others")
     commands.add_parser("status", help="say how the service is")
     mcp = commands.add_parser("mcp", help="serve the Model Context Protocol, for assistants")
     mcp.add_argument(
@@ -104,6 +105,9 @@ def run(larder: Larder, options: argparse.Namespace) -> int:
         show_all([larder.undo(options.id)], changed, options.json)
     elif options.command == "review":
         return review(larder, options)
+    elif options.command == "report":
+        found = larder.examples_report()
+        show(found, judgement(found), options.json)
     elif options.command == "status":
         health = larder.health()
         show(health, f"{health.status}: {health.model}, {health.labels} labels", options.json)
@@ -221,6 +225,20 @@ def unsure(entry: Unsure) -> str:
     guesses = ", ".join(map("{} {}".format, entry.top_k_items[:3], map(floored, entry.top_k_scores)))
     times = f", seen {entry.seen} times" if entry.seen > 1 else ""
     return f"{entry.id}  {guesses}{', not known' if entry.known is False else ''}{times}"
+
+
+def judgement(found: ExamplesReport) -> str:
+    """Format the report on the examples for people."""
+    lines = [f"{found.right} of {found.judged} examples are recognised by the others"]
+    lines += [
+        f"{'-' if each.right is None else each.right:>6} of {each.examples:3}  {each.item}"
+        for each in found.items
+        if each.right != each.examples
+    ]
+    lines += [f"{each.count:6} x {each.item} is taken for {each.taken_for}" for each in found.confusions]
+    lines += [f"  {each.similarity:.2f}  {each.item} looks like {each.other}" for each in found.look_alike]
+    lines += [f"{each.improves:+6}  without {each.id} of {each.item}: {each.looks_like}?" for each in found.misleading]
+    return "\n".join(lines)
 
 
 def floored(score: float) -> str:

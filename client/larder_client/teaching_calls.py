@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from larder_client.answers import Correction, Example, Labelled, Review, correction, examples, labelled
+from larder_client.answers import Correction, Example, ExamplesReport, Labelled, Review, correction, examples, labelled
+from larder_client.answers import examples_report as read_report
 from larder_client.answers import review as read_review
 from larder_client.calls import Call, item_path, part
 from larder_client.pictures import Picture, as_file, is_address
@@ -53,6 +54,11 @@ def label(id: str, item: str) -> Call[Labelled]:
 def dismiss(id: str) -> Call[None]:
     """Take an entry out of the review queue; its scene is not asked for again (`DELETE /review/{id}`)."""
     return Call("DELETE", f"/review/{part(id)}", lambda _: None, gone=lambda: None)
+
+
+def examples_report() -> Call[ExamplesReport]:
+    """What all examples say of each other, each left out once (`GET /examples/report`)."""
+    return Call("GET", "/examples/report", read_report)
 
 
 def _path(name: str) -> str:

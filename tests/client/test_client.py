@@ -258,6 +258,23 @@ def test_the_review_queue(larder):
     larder.delete("quince")
 
 
+def test_the_report_on_the_examples(url, larder, capsys):
+    """An example in the wrong place is named by both, the client and the command."""
+    for item, colours in (("quince", ["yellow", "yellow"]), ("sky", ["cyan", "cyan", "yellow"])):
+        pictures = [as_bytes(picture(colour, size=(32 + place, 24))) for place, colour in enumerate(colours)]
+        larder.teach(item, pictures)
+    wait_until(lambda: {"quince", "sky"} <= {each.item for each in larder.examples_report().items})
+    report = larder.examples_report()
+    assert report.examples == sum(each.examples for each in report.items)
+    assert [each for each in report.misleading if each.item == "sky" and each.looks_like == "quince"]
+    assert main(["--url", url, "report"]) == 0
+    told = capsys.readouterr().out
+    assert "1 x sky is taken for quince" in told
+    assert f"{report.right} of {report.judged} examples are recognised by the others" in told
+    for item in ("quince", "sky"):
+        larder.delete(item)
+
+
 def test_health_labels_and_metrics(larder):
     """The state of the service, its labels and its numbers are answers too."""
     health = larder.health()

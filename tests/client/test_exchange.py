@@ -198,6 +198,7 @@ ASKED = {
     "shelf": lambda larder: larder.recognise_shelf(b"picture"),
     "feedback": lambda larder: larder.feedback("id", "banana"),
     "review": lambda larder: larder.review(),
+    "report": lambda larder: larder.examples_report(),
     "label": lambda larder: larder.label("id", "banana"),
     "embed": lambda larder: larder.embed_texts(["banana"]),
     "search": lambda larder: larder.search("banana"),

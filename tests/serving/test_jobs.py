@@ -73,3 +73,17 @@ def test_closing_gives_up_what_runs():
     assert begun.wait(PATIENCE)
     jobs.close()
     assert job.status == "failed"
+
+
+def test_a_job_with_a_key_is_begun_once(jobs):
+    """Whoever asks again gets the same one, unless it has failed."""
+
+    def fail(progress):
+        raise InvalidRequest("no")
+
+    first, second = jobs.start(lambda progress: ["first"], "key"), jobs.start(lambda progress: ["second"], "key")
+    assert first is second
+    failed = jobs.start(fail, "another")
+    assert failed.ended.wait(PATIENCE)
+    assert jobs.start(lambda progress: [], "another") is not failed
+    assert jobs.start(lambda progress: []) is not jobs.start(lambda progress: [])

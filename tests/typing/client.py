@@ -11,6 +11,7 @@ from larder_client import (
     Correction,
     Event,
     Example,
+    ExamplesReport,
     Found,
     Health,
     Hits,
@@ -51,6 +52,7 @@ def methods(larder: Larder) -> None:
     assert_type(larder.review_picture("id", 1), bytes)
     assert_type(larder.label("id", "milk"), Labelled)
     assert_type(larder.dismiss("id"), None)
+    assert_type(larder.examples_report(), ExamplesReport)
     assert_type(larder.put_text("id", "text", metadata={"shelf": 2}), Content)
     assert_type(larder.put_picture("id", b"1", thumbnail=False), Content)
     assert_type(larder.content("id"), Content)
