@@ -65,6 +65,7 @@ def _fields(answer: Recognition) -> dict[str, object]:
     ranking = answer.ranking
     return {
         "item": answer.labels[0].name,
+        **_categories(answer),
         "confident": ranking.confident,
         "known": answer.known,
         "similarity_score": ranking.probabilities[0],
@@ -77,10 +78,21 @@ def _fields(answer: Recognition) -> dict[str, object]:
     }
 
 
+def _categories(answer: Recognition) -> dict[str, object]:
+    """Return the category of the best label, as in `POST /process-image`: only where it has one."""
+    if answer.category is None:
+        return {}
+    category, probability = answer.category
+    found = {"category": category, "category_probability": probability}
+    sure = answer.confident_category
+    return found | ({"confident_category": sure} if sure else {})
+
+
 def _text(name: str, answer: Recognition) -> str:
     sure = "confident" if answer.ranking.confident else "not confident"
     unknown = "; perhaps none of these" if answer.known is False else ""
-    lines = [f"{name}: {answer.labels[0].name} ({sure}{unknown})"]
+    category = f"; category {answer.confident_category}" if answer.confident_category else ""
+    lines = [f"{name}: {answer.labels[0].name} ({sure}{category}{unknown})"]
     rows = zip(answer.labels, answer.ranking.probabilities, answer.ranking.cosines, strict=True)
     lines += [f"  {probability:7.2%}  cosine {cosine:.3f}  {label.name}" for label, probability, cosine in rows]
     return "\n".join(lines)

@@ -53,6 +53,17 @@ def test_for_people_it_is_a_table(folder, capsys):
     assert lines[1].endswith("red")
 
 
+def test_categories_are_answered(folder, capsys):
+    """By the names of the API, where the label has any; for people the one that is sure."""
+    (folder / "labels/pantry.txt").write_text("red @ warm\nblue @ cold\n")
+    assert main(["classify", "red.png", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["category"], answer["confident_category"]) == ("warm", "warm")
+    assert answer["category_probability"] > 0.99
+    assert main(["classify", "red.png"]) == 0
+    assert capsys.readouterr().out.startswith("red.png: red (confident; category warm)\n")
+
+
 def test_at_least_one_label_is_named(folder, capsys):
     """A list of none is no answer: one line, and exit status 2."""
     assert main(["classify", "red.png", "--top-k", "0"]) == 2

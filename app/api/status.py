@@ -55,6 +55,9 @@ class LabelEntry(BaseModel):
     label: str
     synonyms: list[str]
     sources: list[str]
+    categories: list[str] = Field(
+        [], exclude_if=lambda value: not value, description="its categories, the narrowest first; only where it has any"
+    )
     item: str | None = Field(
         None,
         exclude_if=lambda value: value is None,
@@ -140,7 +143,13 @@ def _serialised(label_set: LabelSet) -> str:
 
 def _entry(label: Label) -> LabelEntry:
     own = label.item if label.item != label.name else None
-    return LabelEntry(label=label.name, synonyms=list(label.synonyms), sources=list(label.sources), item=own)
+    return LabelEntry(
+        label=label.name,
+        synonyms=list(label.synonyms),
+        sources=list(label.sources),
+        categories=list(label.categories),
+        item=own,
+    )
 
 
 @router.get(

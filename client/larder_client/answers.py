@@ -232,6 +232,11 @@ class Seen(Countable):
     """The best labels' probabilities, renormalised to sum to 1."""
     top_k_probabilities: list[float]
     top_k_cosines: list[float]
+    category: str | None = field(default=None, kw_only=True)
+    """The narrowest category of the item, where the label file has one."""
+    category_probability: float | None = field(default=None, kw_only=True)
+    confident_category: str | None = field(default=None, kw_only=True)
+    """The narrowest category that is sure; it may be where the item is not."""
 
 
 @dataclass(frozen=True)
@@ -279,6 +284,10 @@ class Label:
     label: str
     synonyms: list[str]
     sources: list[str]
+    categories: list[str] = field(default_factory=list)
+    """What kind of thing it is, the narrowest first; none where the label file says none."""
+    item: str | None = None
+    """The pantry's name of it, where that is another one."""
 
 
 @dataclass(frozen=True)

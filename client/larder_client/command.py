@@ -181,6 +181,8 @@ def sentence(found: Recognition, *, asked: bool = False) -> str:
     The percentage is the score, which the service compares with the threshold of `confident`.
     """
     sure = "" if found.confident else ", not sure"
+    if sure and found.confident_category:
+        sure += f", but sure of {found.confident_category}"
     doubt = ", perhaps none of the labels" if found.known is False else ""
     refused = f": {found.pantry_refused}" if found.pantry_refused else ""
     counted = f"; not counted{refused}" if asked else ""

@@ -17,6 +17,16 @@ def test_labels_and_where_they_come_from(client):
     ]
 
 
+def test_a_labels_categories(client, settings):
+    """The narrowest first; a label without any has no such field."""
+    settings.labels.write_text("red @ warm @ colour\nblue\n")
+    wait_until(lambda: client.get("/labels").json()["count"] == 2)
+    assert client.get("/labels").json()["labels"] == [
+        {"label": "red", "synonyms": [], "sources": ["file"], "categories": ["warm", "colour"]},
+        {"label": "blue", "synonyms": [], "sources": ["file"]},
+    ]
+
+
 def test_a_changed_label_file_is_served_within_a_second(client, settings, encoder):
     """No restart; only the new label's prompts are encoded; the version changes."""
     version = client.get("/labels").json()["version"]

@@ -40,7 +40,7 @@ def url(tmp_path_factory):
     """A service of its own over a bundle that sees colours."""
     folder = tmp_path_factory.mktemp("service")
     write_bundle(folder / "tiny")
-    (folder / "labels.txt").write_text("red\nblue\nazure blue | sky blue\n")
+    (folder / "labels.txt").write_text("red\nblue @ cold\nazure blue | sky blue\n")
     files = {"model": folder / "tiny", "labels": folder / "labels.txt", "data": folder / "data"}
     with Server(**files, keep_pictures=True, drain=0) as server:
         server.ready()
@@ -59,6 +59,13 @@ def test_it_recognises(larder):
     assert (found.item, found.label_count, found.model, found.pantry) == ("blue", 3, "tiny", None)
     assert len(found.top_k_items) == len(found.top_k_scores) == len(found.top_k_cosines) == 2
     assert found.similarity_score == found.top_k_probabilities[0]
+
+
+def test_categories(larder):
+    """Of labels, and of the best label of a picture, where the label file has any."""
+    assert {each.label: each.categories for each in larder.labels()}["blue"] == ["cold"]
+    blue, red = (larder.recognise(picture(colour), threshold=0) for colour in ("blue", "red"))
+    assert (blue.category, blue.confident_category, red.category) == ("cold", "cold", None)
 
 
 def test_recognising_can_change_the_pantry(larder):

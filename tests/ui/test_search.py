@@ -81,3 +81,11 @@ def test_nothing_found_and_nothing_to_add_are_said(larder, open_page):
     assert "Choose pictures or write a text" in said(button(page, "Add"))
     add(page, "something", text="a jar of honey")
     assert "Nothing was found there" in said(find(page, "honey", "no such collection"))
+
+
+def test_a_card_names_the_file_within_the_folder(larder, open_page):
+    """What `bulk index` stores shows no absolute path of the service's machine; the id says which picture it is."""
+    metadata = {"path": "june/lime.jpg", "source": "/srv/pictures/holidays"}
+    larder.put_picture("trip/june/lime.jpg", sample("lime"), metadata=metadata, collection="trip")
+    page = find(open_page("search"), "a lime", "trip")
+    assert [each.value for each in page.caption][-1] == "source\\: holidays · trip/june/lime.jpg"

@@ -1,6 +1,8 @@
 """The page Search: find entries by text or picture, and add some."""
 
 import hashlib
+import re
+from pathlib import PurePosixPath, PureWindowsPath
 from textwrap import shorten
 from typing import Any
 
@@ -74,12 +76,23 @@ def card(hit: Hit) -> None:
         st.caption("Kept without a thumbnail.")
     st.markdown(f"Cosine **{hit.score:.3f}**")
     facts = [
-        f"{key}: {value}"
+        f"{key}: {_short(value)}"
         for key, value in hit.metadata.items()
-        if not isinstance(value, (dict, list)) and str(value) not in hit.id  # a file's name is said once
+        if not isinstance(value, (dict, list)) and _short(value) not in hit.id  # a file's name is said once
     ]
     st.caption(plain(shorten(" · ".join([*facts, hit.id]), LONGEST, placeholder=" …")))
     st.button("More like this", key=f"more {hit.id}", on_click=st.session_state.update, args=({"like": hit.id},))
+
+
+def _short(value: object) -> str:
+    r"""A value of the metadata; of an absolute path on the service's machine its last part. The id has the rest.
+
+    >>> _short("/home/me/photos"), _short("C:\\photos"), _short("and/or"), _short(2)
+    ('photos', 'photos', 'and/or', '2')
+    """
+    text = str(value)
+    path = PureWindowsPath(text) if re.match(r"[A-Za-z]:[\\/]", text) else PurePosixPath(text)
+    return path.name if path.is_absolute() and path.name else text
 
 
 def add() -> None:
