@@ -26,7 +26,7 @@ RUN chmod -R a+rX "models/${BUNDLE}"
 
 FROM ${BASE}
 WORKDIR /larder
-# or requirements-milvus.txt, requirements-otel.txt
+# or requirements-milvus.txt, requirements-mqtt.txt, requirements-otel.txt
 ARG MORE=requirements-aws.txt
 COPY requirements.txt requirements-hashes.txt requirements-pip.txt ${MORE} ./
 # what OpenVINO brings for other devices than processors is never asked for: 61 MB

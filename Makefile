@@ -106,7 +106,7 @@ image: ## build the container image: MODEL= and PRETRAINED=, or BUNDLE=larder-sm
 hashes: .venv/python ## write requirements-hashes.txt anew, after a change of what the images install
 	$(BIN)/pip install --quiet uv==0.13.9
 	$(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --python-platform linux --no-annotate \
-	  --no-header requirements.txt requirements-aws.txt requirements-milvus.txt requirements-otel.txt requirements-ui.txt \
+	  --no-header requirements.txt requirements-aws.txt requirements-milvus.txt requirements-mqtt.txt requirements-otel.txt requirements-ui.txt \
 	  infra/lambda/requirements.txt --output-file requirements-hashes.txt
 
 image-check: .venv/dev ## build the image of larder-small and try it in containers; needs podman

@@ -217,9 +217,15 @@ def open_background(settings: Settings, model: Model) -> Background:
         return background_of_words(model.encoder, prompts, read_prompts(settings.nouns))
 
 
-def open_followers(settings: Settings, metrics: Metrics) -> list[Follower]:
-    """Open what tells others of events. Raises SettingsError."""
-    return [*open_webhooks(settings, metrics)]
+def open_followers(settings: Settings, pantry: PantryStore, metrics: Metrics) -> list[Follower]:
+    """Open what tells others of events. Raises SettingsError, or StartError without aiomqtt."""
+    followers: list[Follower] = [*open_webhooks(settings, metrics)]
+    if settings.mqtt:
+        need("LARDER_MQTT", ("aiomqtt",), "requirements-mqtt.txt")
+        from app.events.mqtt import open_mqtt  # an optional requirement
+
+        followers.append(open_mqtt(settings.mqtt.get_secret_value(), pantry, metrics))
+    return followers
 
 
 def image_limits(settings: Settings) -> ImageLimits:

@@ -78,9 +78,9 @@ def create_app(
         bound_memory()
         keys = Keys([key.get_secret_value() for key in settings.api_keys], settings.api_keys_file)
         tracing = open_tracing(__version__) if traced() else None
-        metrics = Metrics()
-        followers = open_followers(settings, metrics)
         components = open_components(settings, model, store)
+        metrics = Metrics()
+        followers = open_followers(settings, components.pantry, metrics)
     except LarderError as error:
         raise SystemExit(f"larder cannot start: {error}") from error
     metrics.model(components.model.name, __version__)

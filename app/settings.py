@@ -23,7 +23,7 @@ MIB = 1024 * 1024
 FIRESTORE = r"firestore://[a-z0-9][a-z0-9.:-]*/[A-Za-z0-9][A-Za-z0-9_.-]{0,199}"  # a project, a collection in it
 S3Url = Annotated[str, StringConstraints(pattern="^s3://")]
 OTHERS = ("LARDER_API_KEY", "LARDER_URL", "LARDER_PASSWORD", "LARDER_DATA_SET")  # of the client and the page
-_SECRETS = ("LARDER_API_KEYS", "LARDER_GOOGLE_CREDENTIALS", "LARDER_WEBHOOKS", "LARDER_WEBHOOK_SECRETS")
+_SECRETS = [f"LARDER_{name}" for name in ("API_KEYS", "GOOGLE_CREDENTIALS", "WEBHOOKS", "WEBHOOK_SECRETS", "MQTT")]
 MILVUS = r"milvus://[A-Za-z0-9.-]+:[0-9]{1,5}/[A-Za-z_][A-Za-z0-9_]{0,199}"
 
 
@@ -153,6 +153,11 @@ class Settings(BaseSettings):
     )
     webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         default=(), description="what webhooks are signed with, `whsec_` and base64: one for all, or one for each"
+    )
+    mqtt: SecretStr | None = Field(
+        default=None,
+        description="a broker, `mqtt://USER:PASSWORD@HOST:1883/larder` or `mqtts://...`, that is told of items and "
+        "recognitions, for Home Assistant; the path is the first level of the topics",
     )
     max_label_length: int = Field(default=200, ge=1, le=10_000, description="the longest label, in characters")
     max_labels: int = Field(

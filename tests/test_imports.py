@@ -15,6 +15,7 @@ OWNERS = {
     "uvicorn": ["serve", "connection"],
     "httpcore2": ["serving.image_fetcher", "events.webhooks"],
     "standardwebhooks": ["events.webhooks"],
+    "aiomqtt": ["events.mqtt"],
     "idna": ["serving.url_policy"],
     "httptools": ["connection"],
     "mangum": ["lambda_handler"],
@@ -110,6 +111,16 @@ def test_serving_needs_no_torch():
     import subprocess
     import sys
 
-    not_needed = ("torch", "open_clip", "grpc", "google.cloud", "boto3", "faiss", "pymilvus", "opentelemetry.sdk")
+    not_needed = (
+        "torch",
+        "open_clip",
+        "grpc",
+        "google.cloud",
+        "boto3",
+        "faiss",
+        "pymilvus",
+        "opentelemetry.sdk",
+        "aiomqtt",
+    )
     script = f"import sys, app.main, app.serve, app.classify; print([m for m in sys.modules if m in {not_needed}])"
     assert subprocess.check_output([sys.executable, "-c", script], cwd=ROOT, text=True).strip() == "[]"

@@ -4,8 +4,10 @@ import importlib.util
 
 import pytest
 
-from app.components import open_contents, open_model
+from app.components import open_contents, open_followers, open_model
 from app.errors import LarderError
+from app.metrics import Metrics
+from app.pantry.none import NoPantry
 from app.settings import Settings
 from tests.fakes import colour_model
 
@@ -28,6 +30,13 @@ def test_milvus_needs_its_client(encoder):
     message = "LARDER_CONTENTS=milvus:// needs pymilvus: pip install -r requirements-milvus.txt"
     with pytest.raises(LarderError, match=message):
         open_contents(Settings(contents="milvus://127.0.0.1:1/c"), colour_model(encoder, None))
+
+
+def test_mqtt_needs_its_client():
+    """Webhooks need nothing more."""
+    message = "LARDER_MQTT needs aiomqtt: pip install -r requirements-mqtt.txt"
+    with pytest.raises(LarderError, match=message):
+        open_followers(Settings(mqtt="mqtt://127.0.0.1"), NoPantry(), Metrics())
 
 
 def test_training_needs_torch(capsys):

@@ -6,8 +6,7 @@ from fastapi.responses import Response
 from app.api.dependencies import KEYS, KeyHeader, ServiceDep, idempotency_key
 from app.api.schemas.base import Error
 from app.api.schemas.pantry import Change, Count, ItemCount, ItemRemoved, Items
-from app.errors import StoreUnavailable
-from app.pantry import Item, PantryStore, item_name
+from app.pantry import Item, PantryStore, item_name, known_items
 
 router = APIRouter(
     prefix="/pantry",
@@ -35,10 +34,8 @@ async def items(service: ServiceDep) -> Response:
 
 def _serialised(pantry: PantryStore) -> str:
     """Serialise the schema `Items` in the store's thread: tens of thousands of items would block the event loop."""
-    found = pantry.items()
-    if not found and pantry.status().status == "stale":
-        raise StoreUnavailable("the pantry is unavailable, and no item was read from it yet")
-    entries = ",".join(ItemCount(item=item, count=count).model_dump_json() for item, count in found.items())
+    found = known_items(pantry).items()
+    entries = ",".join(ItemCount(item=item, count=count).model_dump_json() for item, count in found)
     return f'{{"items":[{entries}]}}'
 
 

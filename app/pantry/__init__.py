@@ -5,7 +5,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from app.errors import InvalidRequest
+from app.errors import InvalidRequest, StoreUnavailable
 from app.pantry.examples import Example
 from app.pantry.journal import JournalEntry, Listener
 from app.text import first_invisible, lower_name
@@ -132,6 +132,14 @@ class PantryStore(Protocol):
     def close(self) -> None:
         """Release all resources."""
         ...
+
+
+def known_items(store: PantryStore) -> dict[str, int]:
+    """All items by name; raises StoreUnavailable where the store is away, and none was read yet."""
+    found = store.items()
+    if not found and store.status().status == "stale":
+        raise StoreUnavailable("the pantry is unavailable, and no item was read from it yet")
+    return found
 
 
 def item_name(text: str) -> str:
