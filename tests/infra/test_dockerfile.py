@@ -16,7 +16,7 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text()
 IMAGES = ["Dockerfile", "infra/lambda/Dockerfile", "infra/ui/Dockerfile"]
 INSTALLED = [
     "requirements.txt",
-    *(f"requirements-{more}.txt" for more in ("aws", "milvus", "otel", "ui")),
+    *(f"requirements-{more}.txt" for more in ("aws", "milvus", "mqtt", "otel", "ui")),
     "infra/lambda/requirements.txt",
 ]
 
