@@ -12,6 +12,7 @@ from fastapi_offline import FastAPIOffline
 from app import __version__
 from app.allocator import bound_memory
 from app.api import (
+    barcodes,
     classify,
     contents,
     duplicates,
@@ -95,8 +96,8 @@ def create_app(
         telemetry=TELEMETRY | {"tracing": bool(tracing), "exclude": _not_traced},
     )
     recognition = (process_image, classify, openai, hugging_face)
-    teaches = (teaching, teaching_report, review)
-    for routes in (status, *recognition, pantry, journal, *teaches, duplicates, contents, mv_retrieval, events):
+    kept = (pantry, journal, barcodes, teaching, teaching_report, review)
+    for routes in (status, *recognition, *kept, duplicates, contents, mv_retrieval, events):
         app.include_router(routes.router)
     failures.add_handlers(app)
     return app

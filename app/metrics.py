@@ -34,7 +34,7 @@ class Metrics:
         self._refusals = Counter("larder_refusals", "Requests answered with an error", ["code"], registry=registry)
         self._stages = Histogram(
             "larder_stage_seconds",
-            "Time of a picture in each stage: decode, queue, encode (of its whole batch), rank",
+            "Time of a picture in each stage: decode, barcodes, queue, encode (of its whole batch), rank",
             ["stage"],
             buckets=_SECONDS,
             registry=registry,

@@ -34,6 +34,7 @@ OWNERS = {
     "tokenizers": ["model.bundle", "training", "exporter"],
     "ftfy": ["text"],
     "pi_heif": ["images"],
+    "zxingcpp": ["images.barcodes"],
     "pybase64": ["images"],
     "cykooz_resizer": ["images.resize"],
     "python_multipart": ["api"],
@@ -113,6 +114,7 @@ def test_serving_needs_no_torch():
 
     not_needed = (
         "torch",
+        "zxingcpp",
         "open_clip",
         "grpc",
         "google.cloud",

@@ -11,13 +11,16 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 
 from app.api.dependencies import KEYS, KeyHeader, Service, ServiceDep, idempotency_key
+from app.api.evidence import PICTURE_ALONE, Evidence, doubt, evidence_fields, weigh
 from app.api.failures import PICTURE
 from app.api.media_types import PictureRoute
+from app.api.recognition_fields import ItemUpdate, decided_fields, item_name_beside, pantry_fields, response_fields
 from app.api.schemas.pantry import ItemCount, PantryUpdate
 from app.api.schemas.recognition import FoundItem, FramesAnswer, ProcessImage, ProcessImageAnswer, RegionAnswer
 from app.errors import InvalidRequest, NotFound
 from app.model.engines import Floats
 from app.pantry import PantryStore
+from app.pantry.barcodes import barcode_read
 from app.pantry.journal import origin
 from app.recognition.frames import recognise_frames
 from app.recognition.labels import Label
@@ -26,14 +29,6 @@ from app.recognition.zero_shot import Recognition
 from app.serving.feedback import Answer
 
 router = APIRouter(route_class=PictureRoute, tags=["recognition"], dependencies=KEYS)
-
-
-@dataclass(frozen=True)
-class ItemUpdate:
-    """An item and its count after the update; or why it was not updated."""
-
-    after: ItemCount | None = None
-    refused: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,22 +49,30 @@ class RecognitionRequest:
         """Recognise several embeddings off the event loop: among thousands of labels each takes milliseconds."""
         return await run_in_threadpool(lambda: [self.recognise(vector) for vector in vectors])
 
-    def answer(self, recognition: Recognition, update: ItemUpdate | None = None, **more: Any) -> ProcessImageAnswer:
-        """Make the response of a recognition and of the update of its item."""
+    def answer(
+        self, recognition: Recognition, update: ItemUpdate | None = None, decided: Label | None = None, **more: Any
+    ) -> ProcessImageAnswer:
+        """Make the response of a recognition and of the update of its item, which a barcode may have decided on."""
         facts: dict[str, Any] = {"label_count": recognition.label_count, "model": self.service.model.name}
-        return ProcessImageAnswer(**response_fields(recognition), **facts, **pantry_fields(update), **more)
+        fields = response_fields(recognition) | decided_fields(decided, recognition)
+        return ProcessImageAnswer(**fields, **facts, **pantry_fields(update), **more)
 
-    def refusal(self, recognition: Recognition) -> ItemUpdate | None:
+    def refusal(self, recognition: Recognition, evidence: Evidence = PICTURE_ALONE) -> ItemUpdate | None:
         """Return why an update that was asked for is not carried out; None where it is, or none was asked for."""
-        asked = self.body.pantry_update is not None and not recognition.sure
-        return ItemUpdate(refused=recognition.unsure) if asked else None
+        reason = doubt(recognition, evidence)
+        return ItemUpdate(refused=reason) if reason and self.body.pantry_update else None
 
-    def publish(self, recognitions: Sequence[Recognition], counts: Mapping[str, int]) -> None:
-        """Publish an event for each item that was recognised for sure; `counts` says how often the picture shows it."""
+    def publish(
+        self, recognitions: Sequence[Recognition], counts: Mapping[str, int], decided: Label | None = None
+    ) -> None:
+        """Publish an event for each item that was recognised for sure; `counts` says how often the picture shows it.
+
+        A label that a barcode decided on takes the place of the picture's.
+        """
         surest = {each.item: each for each in sorted(recognitions, key=lambda each: each.ranking.probabilities[0])}
         for item, count in counts.items():
-            ranking = surest[item].ranking
-            about = {"item": item, "pantry_item": item_name_beside(surest[item].label), "count": count}
+            ranking, label = surest[item].ranking, decided or surest[item].label
+            about: dict[str, Any] = {"item": label.name, "pantry_item": item_name_beside(label), "count": count}
             about |= {"similarity_score": ranking.probabilities[0], "known": surest[item].known}
             about |= {"calibrated_probability": ranking.calibrated_probability}
             about |= {"by": origin().by or None, "request_id": self.request_id}
@@ -120,37 +123,6 @@ class RecognitionRequest:
         return ItemCount(item=after.item, count=after.count)
 
 
-def response_fields(recognition: Recognition) -> dict[str, Any]:
-    """Map a recognition to the response fields that one picture and each region have in common."""
-    ranking = recognition.ranking
-    return {
-        "item": recognition.item,
-        "pantry_item": item_name_beside(recognition.label),
-        "message": 1 if ranking.confident else 0,
-        "similarity_score": ranking.probabilities[0],
-        "calibrated_probability": ranking.calibrated_probability,
-        "top_k_items": [label.name for label in recognition.labels],
-        "top_k_scores": ranking.scores,
-        "confident": ranking.confident,
-        "category": recognition.category and recognition.category[0],
-        "category_probability": recognition.category and recognition.category[1],
-        "confident_category": recognition.confident_category,
-        "known": recognition.known,
-        "top_k_probabilities": ranking.probabilities,
-        "top_k_cosines": ranking.cosines,
-    }
-
-
-def item_name_beside(label: Label) -> str | None:
-    """Return the pantry's name of a label's item where it differs from the label's, None where it does not."""
-    return label.item if label.item != label.name else None
-
-
-def pantry_fields(update: ItemUpdate | None) -> dict[str, Any]:
-    """Map an update to response fields, None where there was no update."""
-    return {"pantry": update and update.after, "pantry_refused": update and update.refused}
-
-
 @router.post("/process-image", responses=PICTURE)
 async def process_image(
     request: Request, body: ProcessImage, service: ServiceDep, key: KeyHeader = None
@@ -159,6 +131,8 @@ async def process_image(
 
     `top_k_scores` are renormalised among the best `top_k`, so they look surer than `top_k_probabilities`, which are
     over all labels. `known` says whether the picture shows any of the labels at all.
+
+    With `barcodes`, the EAN, UPC and QR codes in the image are read; one that is tied to an item decides (`evidence`).
 
     Send several frames of one thing as `images`; they get one answer. For several things in one picture, send
     `regions`, which are answered box by box, or `tiles`, which searches the picture.
@@ -175,8 +149,21 @@ async def process_image(
 
 
 async def _picture(request: RecognitionRequest) -> ProcessImageAnswer:
+    if request.body.barcodes:
+        return await _picture_and_barcodes(request)
     vector = await request.service.pipeline.vector(request.body.image_data)
     return await _answer(request, request.recognise(vector), [vector], [request.body.image_data])
+
+
+async def _picture_and_barcodes(request: RecognitionRequest) -> ProcessImageAnswer:
+    """Let a known code decide the item; count nothing where codes and picture disagree."""
+    service, picture = request.service, request.body.image_data
+    vector, codes = await service.pipeline.vector_and_barcodes(picture)
+    forms = [barcode_read(each.text) for each in codes]
+    tied = await service.pantry.read(lambda pantry: pantry.items_of(forms)) if forms else {}
+    recognition = request.recognise(vector)
+    weighed = weigh(codes, tied, recognition, service.recogniser.label_set)
+    return await _answer(request, recognition, [vector], [picture], weighed, **evidence_fields(weighed, codes, tied))
 
 
 async def _frames(request: RecognitionRequest) -> ProcessImageAnswer:
@@ -199,17 +186,20 @@ async def _answer(
     recognition: Recognition,
     vectors: Sequence[Floats],
     pictures: Sequence[str | bytes],
+    weighed: Evidence = PICTURE_ALONE,
     **more: Any,
 ) -> ProcessImageAnswer:
     """Keep the answer for `POST /feedback`; update the pantry where it is sure, and review it where it is not."""
-    service = request.service
+    service, label = request.service, weighed.label or recognition.label
     kept = pictures if service.settings.keep_pictures else ()
-    answer = service.answers.remember(request.request_id, Answer(recognition.item, vectors, kept))
-    if not recognition.ranking.confident or recognition.known is False:
+    answer = service.answers.remember(request.request_id, Answer(label.name, vectors, kept, weighed.unknown_code))
+    if not weighed.label and (not recognition.ranking.confident or recognition.known is False):
         service.review.store.add(request.request_id, answer)
-    request.publish([recognition], {recognition.item: 1} if recognition.sure else {})
-    updates = await request.update_pantry({recognition.label: 1} if recognition.sure else {})
-    return request.answer(recognition, request.refusal(recognition) or updates.get(recognition.item), **more)
+    sure = not doubt(recognition, weighed)
+    request.publish([recognition], {recognition.item: 1} if sure else {}, weighed.label)
+    updates = await request.update_pantry({label: 1} if sure else {})
+    refused = request.refusal(recognition, weighed)
+    return request.answer(recognition, refused or updates.get(label.name), weighed.label, **more)
 
 
 async def _regions(request: RecognitionRequest) -> ProcessImageAnswer:

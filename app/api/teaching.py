@@ -10,6 +10,7 @@ from app.api.failures import PICTURE
 from app.api.media_types import PictureRoute
 from app.api.schemas.base import Error
 from app.api.schemas.pantry import ExampleEntry, ExampleList, Examples, Feedback, FeedbackAnswer, Forgotten
+from app.errors import InvalidRequest
 from app.pantry import PantryStore, item_name
 from app.pantry.examples import Example, new_example
 from app.recognition.review import ExampleWarning, check_examples
@@ -112,9 +113,16 @@ def wire(service: Service, item: str, examples: list[Example], warnings: dict[st
 async def feedback(body: Feedback, service: ServiceDep) -> FeedbackAnswer:
     """Correct or confirm an answer of `/process-image`; with `teach`, also teach the item by its images.
 
+    With `tie_barcode`, also tie the barcode that was in the image to the item.
+
     The embedding is stored with the feedback, and the image where LARDER_KEEP_PICTURES is set.
     """
     answer = service.answers.of(body.request_id)
+    if body.tie_barcode and not answer.code:
+        raise InvalidRequest(
+            f"the answer to {body.request_id[:100]!r} has no barcode to tie: ask for `barcodes`, with an image that "
+            "has one EAN or UPC, or else one QR code, and none that is tied already"
+        )
     name, right = await correct(service, answer, item_name(body.item))
     await service.review.change(lambda review: review.settle(review_id(answer.id), name))
     taught = None
@@ -122,6 +130,9 @@ async def feedback(body: Feedback, service: ServiceDep) -> FeedbackAnswer:
         new = [new_example(name, service.model.checksum, vector) for vector in answer.vectors]
         warnings = await service.pantry.change(lambda pantry: keep(pantry, service, name, new))
         taught = wire(service, name, new, warnings).examples
+    code = answer.code if body.tie_barcode else None
+    if code:
+        await service.pantry.change(lambda pantry: pantry.tie(code, name))
     return FeedbackAnswer(
         request_id=body.request_id,
         item=name,
@@ -129,6 +140,7 @@ async def feedback(body: Feedback, service: ServiceDep) -> FeedbackAnswer:
         right=right,
         pictures_kept=len(answer.pictures),
         taught=taught,
+        tied=code,
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from app.images.barcodes import reduction_for_barcodes
 from app.images.decode import Convert, Decoded, decode, reduction, unchanged
 from app.images.header import Header, ImageLimits, as_bytes, read_header
 from app.images.resize import LIBRARY, Resize, resizer
@@ -139,6 +140,25 @@ class Preparer:
         file = io.BytesIO()
         convert(whole).save(file, "JPEG", quality=80)
         return pixels, file.getvalue()
+
+    def pixels_and_grey(self, picture: Picture) -> tuple[Pixels, Image.Image, tuple[int, int]]:
+        """The model's input, the picture in grey with the pixels that barcodes need, and its upright width and height.
+
+        All from one decode: a large JPEG is decoded less small than for the model alone, and then reduced to that.
+        """
+        header = self.read_header(picture)
+        upright, further = (0, 0), 1
+
+        def times_of(size: tuple[int, int]) -> int:
+            nonlocal upright, further
+            enough = reduction(header, min(size), self._enough)
+            times = min(enough, reduction_for_barcodes(size))
+            upright, further = size, enough // times
+            return times
+
+        with self._turn(header):
+            whole, convert = self._decode(header, times_of)
+        return self._preprocess(whole.reduce(further), convert), whole.convert("L"), upright
 
     def crops(self, picture: Picture, boxes_in: BoxesIn) -> tuple[Sequence[Box], list[Pixels]]:
         """Boxes that `boxes_in` names for the upright width and height, and the inputs of the whole and of each box.

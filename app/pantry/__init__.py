@@ -121,6 +121,25 @@ class PantryStore(Protocol):
         """Remove the named examples of an item, or all, and return how many; raises NotFound for an unknown name."""
         ...
 
+    def barcodes(self, cursor: str = "", limit: int = 1000) -> tuple[dict[str, str], str | None]:
+        """Codes and the items they are tied to, by code, behind the cursor, and the cursor of the next page or None."""
+        ...
+
+    def items_of(self, codes: Sequence[str]) -> dict[str, str]:
+        """Those of the codes that are tied to items, with these."""
+        ...
+
+    def tie(self, code: str, item: str) -> None:
+        """Tie a code, as `barcode` makes it, to an item, whether the pantry has that or not, in place of another one.
+
+        Raises InvalidRequest when MAX_BARCODES are tied.
+        """
+        ...
+
+    def untie(self, code: str) -> None:
+        """Forget a code; raises NotFound."""
+        ...
+
     def stamp(self) -> Hashable:
         """A value that changes with the items' names and examples, not with counts."""
         ...

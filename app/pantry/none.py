@@ -22,11 +22,19 @@ class NoPantry:
     def _refuse(self, *_: object) -> NoReturn:
         raise NotFound("this service keeps no pantry: it was started with LARDER_PANTRY=none")
 
-    get = put = add = remove = delete = journal = undo = teach = forget = _refuse
+    get = put = add = remove = delete = journal = undo = teach = forget = tie = untie = _refuse
 
     def examples(self) -> list[Example]:
         """No examples."""
         return []
+
+    def barcodes(self, *_: object) -> tuple[dict[str, str], str | None]:
+        """No barcodes."""
+        return {}, None
+
+    def items_of(self, *_: object) -> dict[str, str]:
+        """No barcodes."""
+        return {}
 
     def stamp(self) -> Hashable:
         """A constant: nothing ever changes."""

@@ -32,6 +32,8 @@ class Answer:
     item: str
     vectors: Sequence[Floats]
     pictures: Sequence[str | bytes] = ()
+    code: str | None = None
+    """The barcode that feedback may tie to the right item."""
     id: str = ""
     """Given by `Answers.remember`: no other answer has it, even where callers choose their request ids."""
 

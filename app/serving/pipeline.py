@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, contextmanager
 from functools import partial
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from app.errors import ImageTooLarge, Overloaded
+from app.images.barcodes import Barcode, read_barcodes
 from app.images.fingerprint import fingerprint
 from app.images.header import Header
 from app.images.prepare import Box, BoxesIn, Picture, Preparer
@@ -16,6 +17,7 @@ from app.metrics import Metrics
 from app.model.encoder import Encoder
 from app.model.engines import Floats
 from app.serving.batching import Batcher, RequestPrompts
+from app.serving.chunks import chunks, gather_in_chunks
 from app.serving.decoders import DEADLINE_S, Decoders
 from app.tracing import span
 
@@ -25,12 +27,13 @@ QUICK = 3_000_000  # the cost up to which a picture is decoded beside others: so
 BYTES_A_PIXEL = 8  # bytes of a file whose header takes as long to read as a pixel to decode
 MAX_COST = 4  # pictures of the largest size that may be in progress; more are refused
 CROPS_COST = 4  # times the cost of a picture that crops of it take, unless it is a giant, which is reduced first
+BARCODES_COST = 2  # times the cost of a picture that it takes with its barcodes
 AT_ONCE = 8  # pictures of one request: enough to keep the model busy, and it does not fill the queue
 CROPS_AT_ONCE = 16  # of one picture, which is decoded already
 PROMPTS_KEPT = 10_000  # embeddings of requests' prompts in memory: 20 MB at 512 numbers each
 
 A = TypeVar("A")
-B = TypeVar("B")
+P = ParamSpec("P")
 
 
 class Pipeline:
@@ -77,7 +80,21 @@ class Pipeline:
         Raises InvalidImage, UnsupportedImage, ImageTooLarge, Overloaded or Draining.
         """
         with self._place():
-            return await self._encode(await self._decode(picture, self._preparer.pixels))
+            return await self._encode(await self._decode(picture, self._timed("decode", self._preparer.pixels)))
+
+    async def vector_and_barcodes(self, picture: Picture) -> tuple[Floats, list[Barcode]]:
+        """The embedding (D,) of a picture and the barcodes in it, from one decode; raises as `vector` does.
+
+        Raises InvalidRequest where this service cannot read barcodes.
+        """
+
+        def make(header: Header) -> tuple[Floats, list[Barcode]]:
+            pixels, grey, size = self._timed("decode", self._preparer.pixels_and_grey)(header)
+            return pixels, self._timed("barcodes", read_barcodes)(grey, size)
+
+        with self._place():
+            pixels, codes = await self._decode(picture, make, BARCODES_COST)
+            return await self._encode(pixels), codes
 
     async def for_entry(self, picture: Picture, *, thumbnail: bool) -> tuple[Floats, str, bytes | None]:
         """What an entry keeps of a picture: its embedding (D,), its perceptual hash, and perhaps a small JPEG of it.
@@ -93,7 +110,7 @@ class Pipeline:
             return pixels, fingerprint(pixels), None
 
         with self._place():
-            pixels, hashed, small = await self._decode(picture, make)
+            pixels, hashed, small = await self._decode(picture, self._timed("decode", make))
             return await self._encode(pixels), hashed, small
 
     async def vectors(self, pictures: Sequence[bytes | str]) -> list[Floats]:
@@ -102,11 +119,11 @@ class Pipeline:
         The headers of all are read before the first is decoded: what is too much together is refused at once.
         """
         headers: list[Header] = []
-        for some in _chunks(AT_ONCE, pictures):
+        for some in chunks(AT_ONCE, pictures):
             work = partial(list[Header], map(self._preparer.read_header, some))
             headers += await self._decoders.run(work, sum(map(_reading_cost, some)))
             self._check(sum(header.cost for header in headers))
-        return await _gather_in_chunks(min(AT_ONCE, self.max_queue), self.vector, headers)
+        return await gather_in_chunks(min(AT_ONCE, self.max_queue), self.vector, headers)
 
     async def crops(self, picture: Picture, boxes_in: BoxesIn) -> tuple[Sequence[Box], list[Floats]]:
         """A picture, decoded once, cut into the boxes that `boxes_in` names for its width and height.
@@ -116,10 +133,10 @@ class Pipeline:
         """
         with self._place():
             cut = partial(self._preparer.crops, boxes_in=boxes_in)
-            boxes, pixels = await self._decode(picture, cut, CROPS_COST)
+            boxes, pixels = await self._decode(picture, self._timed("decode", cut), CROPS_COST)
             with span("encode"):
                 at_once = min(CROPS_AT_ONCE, self.max_queue)
-                return boxes, await _gather_in_chunks(at_once, self._batcher.vector, pixels)
+                return boxes, await gather_in_chunks(at_once, self._batcher.vector, pixels)
 
     async def texts(self, texts: Sequence[str]) -> Floats:
         """The embeddings (N, D) of N >= 1 texts, word for word; raises Overloaded."""
@@ -146,28 +163,33 @@ class Pipeline:
             self.in_hand -= 1
 
     async def _decode(self, picture: Picture, make: Callable[[Header], A], weight: int = 1) -> A:
-        """What `make` makes of a picture, whose crops cost `weight` times as much as itself."""
+        """What `make` makes of a picture, which costs `weight` times as much as decoding alone."""
 
         def begin() -> A | Header:
             header = self._preparer.read_header(picture)
             later = header.is_giant or _cost(header, weight) > AT_ONCE_COST
-            return header if later else self._timed(make, header)
+            return header if later else make(header)
 
         with span("decode"):
             made = await self._decoders.run(begin, _reading_cost(picture))
             if not isinstance(made, Header):
                 return made
-            cost, work = _cost(made, weight), partial(self._timed, make, made)
+            cost, work = _cost(made, weight), partial(make, made)
             if cost <= QUICK and not made.is_giant:
                 return await self._decoders.run(work, cost)
             with self._large(cost):
                 return await self._large_decoder.run(work, cost)
 
-    def _timed(self, make: Callable[[Header], A], header: Header) -> A:
-        start = time.perf_counter()
-        made = make(header)
-        self._metrics.stage("decode", time.perf_counter() - start)
-        return made
+    def _timed(self, stage: str, work: Callable[P, A]) -> Callable[P, A]:
+        """The work, whose seconds are observed as a stage."""
+
+        def timed(*args: P.args, **kwargs: P.kwargs) -> A:
+            start = time.perf_counter()
+            made = work(*args, **kwargs)
+            self._metrics.stage(stage, time.perf_counter() - start)
+            return made
+
+        return timed
 
     @contextmanager
     def _large(self, cost: int) -> Iterator[None]:
@@ -236,13 +258,3 @@ def _reading_cost(picture: Picture) -> float:
 
 def _cost(header: Header, weight: int) -> int:
     return header.cost * (1 if header.is_giant else weight)
-
-
-def _chunks(size: int, some: Sequence[A]) -> Iterator[Sequence[A]]:
-    for start in range(0, len(some), size):
-        yield some[start : start + size]
-
-
-async def _gather_in_chunks(size: int, work: Callable[[A], Awaitable[B]], some: Sequence[A]) -> list[B]:
-    """What `work` makes of each, `size` at a time."""
-    return [made for chunk in _chunks(size, some) for made in await asyncio.gather(*map(work, chunk))]

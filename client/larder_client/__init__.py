@@ -8,6 +8,7 @@
 
 from larder_client.answers import (
     Alike,
+    Barcode,
     Change,
     Changes,
     Classification,
@@ -35,6 +36,8 @@ from larder_client.answers import (
     Review,
     TakenFor,
     TaughtItem,
+    TiedBarcode,
+    TiedBarcodes,
     Unsure,
 )
 from larder_client.async_client import AsyncLarder
@@ -62,6 +65,7 @@ __version__ = "0.2.0"
 __all__ = [
     "Alike",
     "AsyncLarder",
+    "Barcode",
     "Busy",
     "Change",
     "Changes",
@@ -101,6 +105,8 @@ __all__ = [
     "Review",
     "TakenFor",
     "TaughtItem",
+    "TiedBarcode",
+    "TiedBarcodes",
     "TimedOut",
     "Unauthorized",
     "Unreachable",

@@ -53,6 +53,34 @@ class Changes(list[Change]):
 
 
 @dataclass(frozen=True)
+class Barcode:
+    """A barcode in a picture, and the item that it is tied to."""
+
+    code: str
+    format: str
+    """`ean_13`, `ean_8`, `upc_a`, `upc_e` or `qr_code`."""
+    box: list[int]
+    """Left, top, right, bottom in pixels."""
+    item: str | None
+
+
+@dataclass(frozen=True)
+class TiedBarcode:
+    """A code that is tied to an item."""
+
+    code: str
+    item: str
+
+
+class TiedBarcodes(list[TiedBarcode]):
+    """A page of the codes; `cursor` asks for the next page, None at the end."""
+
+    def __init__(self, codes: Iterable[TiedBarcode] = (), cursor: str | None = None) -> None:
+        super().__init__(codes)
+        self.cursor = cursor
+
+
+@dataclass(frozen=True)
 class Frames:
     """How well the frames of one thing agree."""
 
@@ -117,6 +145,8 @@ class Correction:
     pictures_kept: int
     taught: list[Example] | None
     """The new examples, if the item was taught."""
+    tied: str | None = None
+    """The barcode that was tied to the item, where that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -261,6 +291,12 @@ class Recognition(Seen):
     """By which feedback names this answer, and by which the service's log has it."""
     frames: Frames | None = None
     """Only for several frames."""
+    barcodes: list[Barcode] | None = None
+    """Only where they were asked for, as the next two."""
+    evidence: str | None = None
+    """What decided on `item`: `barcode` or `picture`."""
+    disagreement: str | None = None
+    """How barcodes and picture, or several barcodes, disagree; nothing is counted then."""
 
 
 @dataclass(frozen=True)
@@ -418,6 +454,11 @@ def changes(data: dict[str, Any]) -> Changes:
     return Changes((read(Change, each) for each in data["entries"]), data["cursor"])
 
 
+def tied_barcodes(data: dict[str, Any]) -> TiedBarcodes:
+    """The answer of `GET /barcodes`."""
+    return TiedBarcodes((read(TiedBarcode, each) for each in data["barcodes"]), data["cursor"])
+
+
 def hits(data: dict[str, Any]) -> Hits:
     """The answer of `POST /contents/search`."""
     return Hits((read(Hit, each) for each in data["hits"]), data.get("cursor"))
@@ -434,8 +475,12 @@ def duplicate_job(data: dict[str, Any]) -> DuplicateJob:
 
 def recognition(data: dict[str, Any]) -> Recognition:
     """The answer of `POST /process-image`."""
-    frames = data.get("frames")
-    return _counted(Recognition, data | {"frames": None if frames is None else read(Frames, frames)})
+    frames, codes = data.get("frames"), data.get("barcodes")
+    inner = {
+        "frames": None if frames is None else read(Frames, frames),
+        "barcodes": None if codes is None else [read(Barcode, each) for each in codes],
+    }
+    return _counted(Recognition, data | inner)
 
 
 def regions(data: dict[str, Any]) -> list[Region]:

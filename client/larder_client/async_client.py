@@ -72,6 +72,10 @@ class AsyncLarder:
     delete = _method(calls.delete)
     journal = _method(calls.journal)
     undo = _method(calls.undo)
+    barcodes = _method(calls.barcodes)
+    barcode = _method(calls.barcode)
+    tie_barcode = _method(calls.tie_barcode)
+    untie_barcode = _method(calls.untie_barcode)
 
     teach = _method(teaching_calls.teach)
     taught = _method(teaching_calls.taught)

@@ -6,7 +6,19 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import quote, urlencode
 
-from larder_client.answers import Change, Changes, Health, Item, Label, RemovedItem, changes, read
+from larder_client.answers import (
+    Change,
+    Changes,
+    Health,
+    Item,
+    Label,
+    RemovedItem,
+    TiedBarcode,
+    TiedBarcodes,
+    changes,
+    read,
+    tied_barcodes,
+)
 from larder_client.errors import InvalidRequest
 from larder_client.pictures import Picture, as_file
 from larder_client.vectors import Vectors, vectors
@@ -101,6 +113,27 @@ def undo(id: str) -> Call[Change]:
     Raises Conflict where it was undone before, or the count now does not allow it.
     """
     return Call("POST", f"/journal/{part(id)}/undo", lambda data: read(Change, data), key=new_key())
+
+
+def barcodes(*, cursor: str | None = None, limit: int = 1000) -> Call[TiedBarcodes]:
+    """The codes that are tied to items, by code, page by page (`GET /barcodes`)."""
+    query = {"limit": limit} | ({} if cursor is None else {"cursor": cursor})
+    return Call("GET", f"/barcodes?{urlencode(query)}", tied_barcodes)
+
+
+def barcode(code: str) -> Call[TiedBarcode]:
+    """The item of a code (`GET /barcodes/{code}`)."""
+    return Call("GET", f"/barcodes/{part(code)}", lambda data: read(TiedBarcode, data))
+
+
+def tie_barcode(code: str, item: str) -> Call[TiedBarcode]:
+    """Tie an EAN, a UPC or a QR code's text to an item (`PUT /barcodes/{code}`)."""
+    return Call("PUT", f"/barcodes/{part(code)}", lambda data: read(TiedBarcode, data), {"item": item})
+
+
+def untie_barcode(code: str) -> Call[None]:
+    """Untie a code; its item stays (`DELETE /barcodes/{code}`)."""
+    return Call("DELETE", f"/barcodes/{part(code)}", lambda _: None, gone=lambda: None)
 
 
 def _embed(inputs: list[str] | list[bytes], modality: Literal["text", "image"]) -> Call[Vectors]:

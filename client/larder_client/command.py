@@ -29,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     recognise = commands.add_parser("recognise", help="say what pictures show")
     recognise.add_argument("pictures", nargs="+", metavar="PICTURE")
+    recognise.add_argument("--barcodes", action="store_true", help="read barcodes too: a known one decides")
     change = recognise.add_mutually_exclusive_group()
     change.add_argument("--add", type=int, metavar="N", help="add N to the pantry when the answer is confident")
     change.add_argument("--remove", type=int, metavar="N", help="remove N from the pantry likewise")
@@ -167,7 +168,7 @@ def recognise(larder: Larder, options: argparse.Namespace) -> int:
     change = {"update": "remove", "quantity": options.remove} if options.remove is not None else change
     for path in options.pictures:
         try:
-            found = larder.recognise(path, **change)
+            found = larder.recognise(path, barcodes=options.barcodes, **change)
             show(found, f"{path}: {sentence(found, asked=bool(change))}", options.json, picture=path)
         except (LarderError, OSError) as error:
             failed = 1
@@ -188,7 +189,10 @@ def sentence(found: Recognition, *, asked: bool = False) -> str:
     counted = f"; not counted{refused}" if asked else ""
     if found.pantry:
         counted = f"; {found.pantry.count} of it now"
-    return f"{found.item}, {floored(found.top_k_scores[0])}{sure}{doubt}{counted}"
+    seen = f"{floored(found.top_k_scores[0])}{sure}{doubt}"
+    how = "by its barcode" if found.evidence == "barcode" else seen
+    disagreement = f"; {found.disagreement}" if found.disagreement and not asked else ""
+    return f"{found.item}, {how}{counted}{disagreement}"
 
 
 def changed(change: Change) -> str:

@@ -19,12 +19,15 @@ def recognise(
     update: Update | None = None,
     quantity: int = 1,
     shrink: bool = True,
+    barcodes: bool = False,
 ) -> Call[Recognition]:
     """What a picture shows among the live labels (`POST /process-image`).
 
-    `update` has the pantry's count changed when that is sure.
+    `update` has the pantry's count changed when that is sure. `barcodes` has EAN, UPC and QR codes read too, of which
+    one that is tied to an item decides; the picture is sent as large as it is then.
     """
-    body = as_field(picture, shrink) | {"top_k": top_k, "threshold": threshold}
+    body = as_field(picture, shrink and not barcodes) | {"top_k": top_k, "threshold": threshold}
+    body |= {"barcodes": True} if barcodes else {}
     return _process(recognition, body, update, quantity)
 
 

@@ -28,12 +28,14 @@ def forget(name: str, id: str | None = None) -> Call[int]:
     return Call("DELETE", _path(name) + one, lambda data: int(data["deleted"]), gone=gone)
 
 
-def feedback(request_id: str, item: str, teach: bool = False) -> Call[Correction]:
+def feedback(request_id: str, item: str, teach: bool = False, tie_barcode: bool = False) -> Call[Correction]:
     """Say what an answer to a picture or to frames should have been (`POST /feedback`).
 
-    With `teach` the item is taught by what was shown. Raises NotFound for an answer that is no longer remembered.
+    With `teach` the item is taught by what was shown, with `tie_barcode` the one barcode in it is tied to the item.
+    Raises NotFound for an answer that is no longer remembered.
     """
-    return Call("POST", "/feedback", correction, {"request_id": request_id, "item": item, "teach": teach})
+    body = {"request_id": request_id, "item": item, "teach": teach}
+    return Call("POST", "/feedback", correction, body | ({"tie_barcode": True} if tie_barcode else {}))
 
 
 def review(limit: int = 20) -> Call[Review]:

@@ -23,10 +23,12 @@ from larder_client import (
     Larder,
     NotFound,
     Query,
+    TiedBarcode,
     Unauthorized,
 )
-from larder_client.command import main
+from larder_client.command import main, sentence
 
+from harness.packages import RICE, package, symbol
 from harness.server import Server
 from tests.bundles import write_bundle
 from tests.conftest import wait_until
@@ -280,6 +282,27 @@ def test_the_report_on_the_examples(url, larder, capsys):
     assert f"{report.right} of {report.judged} examples are recognised by the others" in told
     for item in ("quince", "sky"):
         larder.delete(item)
+
+
+def test_a_barcode_is_tied_and_decides(larder):
+    """By hand and by feedback; the answer has what was read, and by which evidence it is what it is."""
+    picture = package(symbol(RICE), colour=(120, 120, 120))
+    plain = larder.recognise(picture, threshold=0.99)
+    assert (plain.barcodes, plain.evidence, plain.disagreement) == (None, None, None)
+    unknown = larder.recognise(picture, threshold=0.99, barcodes=True)
+    assert ([(each.code, each.item) for each in unknown.barcodes], unknown.evidence) == ([(RICE, None)], "picture")
+    assert larder.feedback(unknown.request_id, "rice", tie_barcode=True).tied == RICE
+    found = larder.recognise(picture, threshold=0.99, barcodes=True, update="add")
+    assert (found.item, found.evidence, found.barcodes[0].item) == ("rice", "barcode", "rice")
+    larder.undo(larder.journal("rice", limit=1)[0].id)
+    assert sentence(found) == "rice, by its barcode; 1 of it now"
+    assert larder.tie_barcode("036000291452", "paper towels") == TiedBarcode("0036000291452", "paper towels")
+    page = larder.barcodes(limit=1)
+    assert [*page, *larder.barcodes(cursor=page.cursor)] == [larder.barcode("036000291452"), TiedBarcode(RICE, "rice")]
+    for code in ("036000291452", RICE):
+        larder.untie_barcode(code)
+    with pytest.raises(NotFound):
+        larder.untie_barcode(RICE)
 
 
 def test_health_labels_and_metrics(larder):

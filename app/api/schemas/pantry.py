@@ -181,6 +181,11 @@ class Feedback(Request):
     request_id: str = Field(description="the answer's header `X-Request-ID`")
     item: str
     teach: bool = Field(False, description="whether to teach the item by the images of the answer")
+    tie_barcode: bool = Field(
+        False,
+        description="whether to tie the barcode of the image to the item: its only EAN or UPC, or without one its only "
+        "QR code, where none of its codes is tied yet; the answer has to be one with `barcodes`",
+    )
 
 
 class FeedbackAnswer(BaseModel):
@@ -192,3 +197,6 @@ class FeedbackAnswer(BaseModel):
     right: bool = Field(description="whether the answer was right")
     pictures_kept: int = Field(description="how many images were stored; 0 without LARDER_KEEP_PICTURES")
     taught: list[ExampleEntry] | None = Field(description="the new examples, with `teach`; otherwise null")
+    tied: str | None = Field(
+        None, exclude_if=lambda tied: tied is None, description="the barcode that was tied; only with `tie_barcode`"
+    )

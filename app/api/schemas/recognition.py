@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
+from app.api.schemas.barcodes import BarcodeFound
 from app.api.schemas.base import Box, Picture, PictureByUrl, Request, TakesPictures, TextMap, Texts, needs_one_of
 from app.api.schemas.pantry import ItemCount, PantryUpdate
 
@@ -13,7 +14,10 @@ def _is_none(value: object) -> bool:
 
 
 _PANTRY_ITEM = "the pantry's name of the item; only where it differs from `item`, such as a synonym"
-_REFUSED = "why the pantry was not updated: not confident, not known, or no name for an item; only with `pantry_update`"
+_REFUSED = (
+    "why the pantry was not updated: not confident, not known, no name for an item, or barcodes that disagree; only "
+    "with `pantry_update`"
+)
 
 
 class ProcessImage(Request, TakesPictures, PictureByUrl):
@@ -44,6 +48,10 @@ class ProcessImage(Request, TakesPictures, PictureByUrl):
         description="`auto`: classify overlapping tiles of the image and merge them by non-maximum suppression; "
         "`items` lists what they show",
     )
+    barcodes: bool = Field(
+        False,
+        description="whether to read barcodes in the image too; one image, without `regions` and `tiles`",
+    )
 
     _some_source = model_validator(mode="before")(needs_one_of("image_data", "image_url", "images"))
 
@@ -53,6 +61,8 @@ class ProcessImage(Request, TakesPictures, PictureByUrl):
             raise ValueError("send image_data, image_url or images, not several of them")
         if bool(self.images) + bool(self.regions) + bool(self.tiles) > 1:
             raise ValueError("send one of images, regions and tiles")
+        if self.barcodes and (self.images or self.regions or self.tiles):
+            raise ValueError("barcodes are read in one image, without images, regions and tiles")
         return self
 
 
@@ -151,6 +161,15 @@ class ProcessImageAnswer(Seen):
     frames: FramesAnswer | None = Field(None, exclude_if=_is_none, description="only with `images`")
     regions: list[RegionAnswer] | None = Field(None, exclude_if=_is_none, description="only with `regions`")
     items: list[FoundItem] | None = Field(None, exclude_if=_is_none, description="only with `tiles`")
+    barcodes: list[BarcodeFound] | None = Field(None, exclude_if=_is_none, description="only with `barcodes`")
+    evidence: Literal["barcode", "picture"] | None = Field(
+        None, exclude_if=_is_none, description="what decided on `item`; the other fields are of the picture all the "
+        "same; only with `barcodes`"
+    )  # fmt: skip
+    disagreement: str | None = Field(
+        None, exclude_if=_is_none, description="how barcodes and picture, or several barcodes, disagree; nothing is "
+        "counted then; only with `barcodes`"
+    )  # fmt: skip
 
 
 def _list_or_map(value: object) -> str:

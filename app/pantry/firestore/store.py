@@ -6,10 +6,13 @@ from typing import Any
 from app.errors import StoreUnavailable
 from app.log import get_logger
 from app.pantry import Item, Key, Status
+from app.pantry.barcodes import check_room_for_barcode, not_tied
 from app.pantry.changes import Change, not_there
 from app.pantry.examples import Example
+from app.pantry.firestore.barcodes import BarcodeEntry, Barcodes, document_id, written
 from app.pantry.firestore.connection import Connection
 from app.pantry.firestore.credentials import credentials_of
+from app.pantry.firestore.documents import version_of
 from app.pantry.firestore.examples import Examples
 from app.pantry.firestore.journal import Journal
 from app.pantry.firestore.listener import Listener as CollectionListener
@@ -48,14 +51,15 @@ class FirestorePantry:
 
         Without any credentials, given or the platform's own, it raises StoreUnavailable in any case.
         """
+        self._collection = collection
         self._connection = Connection(project, emulator, credentials)
         self._memory = Memory(_report)
         self._examples = Examples(_report)
+        self._barcodes = Barcodes(_report)
         self._listener = CollectionListener(self._connection, collection, self._memory)
-        self._listeners = (
-            self._listener,
-            CollectionListener(self._connection, f"{collection}_examples", self._examples),
-        )
+        of_examples = CollectionListener(self._connection, f"{collection}_examples", self._examples)
+        of_barcodes = CollectionListener(self._connection, f"{collection}_barcodes", self._barcodes)
+        self._listeners = (self._listener, of_examples, of_barcodes)
         self._journal = Journal(self._connection, collection)
         self._writer = Writer(self._connection, collection, self._memory, self._examples, self._journal)
         self.listeners: list[Listener] = []
@@ -127,6 +131,31 @@ class FirestorePantry:
     def forget(self, item: str, ids: Sequence[str] | None = None) -> int:
         """Remove examples of an item; raises NotFound."""
         return self._writer.forget(item, ids)
+
+    def barcodes(self, cursor: str = "", limit: int = 1000) -> tuple[dict[str, str], str | None]:
+        """Codes and the items they are tied to, by code, as of the last snapshot, and the cursor of the next page."""
+        return self._barcodes.page(cursor, limit)
+
+    def items_of(self, codes: Sequence[str]) -> dict[str, str]:
+        """Those of the codes that are tied to items, with these, as of the last snapshot."""
+        return self._barcodes.items_of(codes)
+
+    def tie(self, code: str, item: str) -> None:
+        """Tie a code to an item; raises InvalidRequest or StoreUnavailable."""
+        if not self._barcodes.items_of([code]):
+            check_room_for_barcode(len(self._barcodes))
+        name = self._connection.document(f"{self._collection}_barcodes", document_id(code))
+        response = self._writer.commit([{"update": {"name": name, "fields": written(code, item)}}])
+        version = version_of(response.write_results[0].update_time)
+        self._barcodes.apply_write(document_id(code), BarcodeEntry(code, item, version), version)
+
+    def untie(self, code: str) -> None:
+        """Forget a code; raises NotFound or StoreUnavailable."""
+        if not self._barcodes.items_of([code]):
+            raise not_tied(code)
+        name = self._connection.document(f"{self._collection}_barcodes", document_id(code))
+        response = self._writer.commit([{"delete": name}])
+        self._barcodes.apply_write(document_id(code), None, version_of(response.commit_time))
 
     def stamp(self) -> Hashable:
         """Grows when an item or an example is added or removed."""

@@ -115,8 +115,7 @@ class Writer:
             check_room_for_item(item, len(self._memory))
         writes = [{"update": {"name": self._example(each.id), "fields": written(each)}} for each in new]
         writes.append(_transform(self._connection.document(self._collection, document_id), increment=0))
-        with self._deadline() as deadline:
-            response = self._commit(writes, deadline)
+        response = self.commit(writes)
         *taught, put = response.write_results
         for each, result in zip(new, taught, strict=True):
             version = version_of(result.update_time)
@@ -127,8 +126,7 @@ class Writer:
     def forget(self, item: str, ids: Sequence[str] | None) -> int:
         """Remove examples; raises NotFound or StoreUnavailable."""
         gone = chosen(item, self._examples.ids(item), ids)
-        with self._deadline() as deadline:
-            response = self._commit([{"delete": self._example(each)} for each in gone], deadline)
+        response = self.commit([{"delete": self._example(each)} for each in gone])
         self._forgot(gone, version_of(response.commit_time))
         return len(gone)
 
@@ -183,13 +181,14 @@ class Writer:
         unchanged = {"update_time": found.update_time} if found else {"exists": False}
         return ({"delete": name} if count is None else _put(name, count)) | {"current_document": unchanged}
 
-    def _commit(self, writes: list[Write], deadline: float) -> Any:
-        """Make a call, and repeat it while Firestore reports contention on the documents."""
-        while True:
-            try:
-                return self._connection.commit(writes, deadline)
-            except exceptions.Aborted as error:
-                _pause(deadline, error)
+    def commit(self, writes: list[Write]) -> Any:
+        """Make a call, repeated while Firestore reports contention on the documents; raises StoreUnavailable."""
+        with self._deadline() as deadline:
+            while True:
+                try:
+                    return self._connection.commit(writes, deadline)
+                except exceptions.Aborted as error:
+                    _pause(deadline, error)
 
     def _example_deletes(self, change: Change) -> list[Write]:
         """The writes that delete an item's examples with it."""

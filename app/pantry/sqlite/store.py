@@ -10,7 +10,7 @@ from app.pantry import MAX_ITEMS, Item, Key, Status
 from app.pantry.changes import Change, check_room_for_item, not_there, undone
 from app.pantry.examples import Example, check_room, chosen, from_bytes, not_kept_yet, to_bytes
 from app.pantry.journal import JOURNAL_KEPT, JournalEntry, Listener, tell
-from app.pantry.sqlite import items, journal, keys
+from app.pantry.sqlite import barcodes, items, journal, keys
 from app.pantry.sqlite.upgrade import upgrade
 from app.sqlite_file import TIMEOUT_S, SQLiteFile
 
@@ -56,7 +56,7 @@ class SQLitePantry:
         journal_kept: int = JOURNAL_KEPT,
     ) -> None:
         """Open the file, created if missing; raises StoreUnavailable."""
-        schema = _SCHEMA + journal.SCHEMA
+        schema = _SCHEMA + journal.SCHEMA + barcodes.SCHEMA
         self._file = SQLiteFile("the pantry", path, schema, max_bytes=max_bytes, timeout_s=timeout_s)
         self.listeners: list[Listener] = []
         self._journal_kept = journal_kept
@@ -160,6 +160,26 @@ class SQLitePantry:
             gone = chosen(item, _example_ids(writer, item), ids)
             writer.executemany("DELETE FROM examples WHERE id = ?", [(id,) for id in gone])
         return len(gone)
+
+    def barcodes(self, cursor: str = "", limit: int = 1000) -> tuple[dict[str, str], str | None]:
+        """Codes and the items they are tied to, by code, and the cursor of the next page."""
+        with self._file.reader() as reader:
+            return barcodes.page(reader, cursor, limit)
+
+    def items_of(self, codes: Sequence[str]) -> dict[str, str]:
+        """Those of the codes that are tied to items, with these."""
+        with self._file.reader() as reader:
+            return barcodes.items_of(reader, codes)
+
+    def tie(self, code: str, item: str) -> None:
+        """Tie a code to an item; raises InvalidRequest."""
+        with self._file.transaction() as writer:
+            barcodes.tie(writer, code, item)
+
+    def untie(self, code: str) -> None:
+        """Forget a code; raises NotFound."""
+        with self._file.transaction() as writer:
+            barcodes.untie(writer, code)
 
     def stamp(self) -> Hashable:
         """The revision of names and examples, which triggers keep in the file."""
