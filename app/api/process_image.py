@@ -192,7 +192,7 @@ async def _answer(
     """Keep the answer for `POST /feedback`; update the pantry where it is sure, and review it where it is not."""
     service, label = request.service, weighed.label or recognition.label
     kept = pictures if service.settings.keep_pictures else ()
-    answer = service.answers.remember(request.request_id, Answer(label.name, vectors, kept, weighed.unknown_code))
+    answer = service.answers.remember(request.request_id, Answer(label.name, vectors, kept, code=weighed.unknown_code))
     if not weighed.label and (not recognition.ranking.confident or recognition.known is False):
         service.review.store.add(request.request_id, answer)
     sure = not doubt(recognition, weighed)

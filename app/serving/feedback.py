@@ -32,10 +32,10 @@ class Answer:
     item: str
     vectors: Sequence[Floats]
     pictures: Sequence[str | bytes] = ()
-    code: str | None = None
-    """The barcode that feedback may tie to the right item."""
     id: str = ""
     """Given by `Answers.remember`: no other answer has it, even where callers choose their request ids."""
+    code: str | None = None
+    """The barcode that feedback may tie to the right item."""
 
     def shows_the_same_as(self, other: "Answer") -> bool:
         """Return whether both are about the same pictures: a request that was sent again."""
