@@ -48,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     for value in ("known-margin", "label-cosine"):
         calibrate.add_argument(f"--{value}", type=float, metavar="X", help=f"write this {value} instead of fitting one")
     add_things(add("things", "measure names and `known` on photographs of everyday things"))
+    add_strangers(add("strangers", "measure whether photographs come out as items that were taught and are not shown"))
     add_likeness(add("likeness", "fit how pictures are compared with examples, and write it into the bundle"))
     add_several(add("several", "measure several frames of one thing, and shelves of several things"))
     add_review(add("review", "measure the order of the review queue: accuracy by the number of labels given"))
@@ -166,6 +167,12 @@ def add_things(command: argparse.ArgumentParser) -> None:
     command.add_argument("--half", choices=["first", "second"], help="half of the pictures (default: all)")
     add_files(command, classes=LABELS / "pantry.txt", wordnet=Path("/usr/share/wordnet"))
     add_prompts(command)
+
+
+def add_strangers(command: argparse.ArgumentParser) -> None:
+    """Options of `strangers`: those of `things`, and how often."""
+    add_things(command)
+    command.add_argument("--draws", type=int, default=100, metavar="N", help="of four items each (%(default)s)")
 
 
 def add_unseen(command: argparse.ArgumentParser) -> None:

@@ -20,6 +20,7 @@ from app.model.engines import Floats
 
 KAPPA = 15.0  # concentration of the kernels: the larger, the more the nearest example alone counts
 KNOWN_BY_EXAMPLES = 0.9  # similarity above which a match with the examples is enough to count as known
+LACKING = 0.6  # of what examples lack to make a picture known: what a name has to make up for
 LEAD = 1.2  # times the estimated scale: an example is nearer to itself than new images of its label are to it
 SCALE_SAMPLE = 256  # examples that the scale is estimated from at most
 LEFT_OUT_AT_ONCE = 32  # examples of a label: with its 255 others each they take 17 MB
@@ -146,6 +147,19 @@ class FewShotIndex:
         """Whether a picture (D,) is so similar to the examples of a label that it surely shows it."""
         threshold = self.alignment.known if self.alignment else KNOWN_BY_EXAMPLES
         return bool(self._density(self.aligned(picture)).max() > threshold)
+
+    def names_as_evidence(self, cosines: Floats, picture: Floats) -> Floats:
+        """The cosines (N,) of a picture (D,) with all labels' names, as far as they say that it is known.
+
+        A taught label's name says less the less the picture resembles its examples: "cloth" alone fits most garments.
+        Without an alignment, where similarities with examples have no fitted scale, all count in full.
+        """
+        if self.alignment is None:
+            return cosines
+        lowered = cosines.copy()
+        similarities = self._density(self.aligned(picture))  # (K,)
+        lowered[self.indices] -= LACKING * np.maximum(self.alignment.known - similarities, 0)
+        return lowered
 
     def aligned(self, pictures: Floats) -> Floats:
         """Pictures (..., D) in the aligned space (..., E)."""

@@ -29,7 +29,7 @@ class Ranking:
     """The probabilities of the best k, renormalised to sum to 1."""
     confident: bool
     best_named: float
-    """The best cosine with a label's names; those of `cosines` may be by examples."""
+    """The best cosine with a label's names, lowered where its examples disagree: what `known` is judged by."""
     evidence: float = 0.0
     """The log of the sum of exp(logit_scale x cosine) over the labels' names: what the softmax divides by."""
     categories: Sequence[tuple[float, bool]] = ()
@@ -81,6 +81,7 @@ def rank(
     """
     named = prototypes @ picture  # (N, D) @ (D,) -> (N,)
     cosines = few_shot.adjusted_similarities(named, picture) if few_shot else named
+    names = few_shot.names_as_evidence(named, picture) if few_shot else named
     probabilities = softmax(np.float32(logit_scale) * cosines)  # (N,)
     order = best_indices(cosines, max(top_k, 2))
     best = order[:top_k]
@@ -92,7 +93,7 @@ def rank(
         probabilities=probabilities[best].tolist(),
         scores=(probabilities[best] / probabilities[best].sum()).tolist(),
         confident=len(prototypes) > 1 and bool(rivals[0] / rivals.sum() > threshold),
-        best_named=float(named.max()),
+        best_named=float(names.max()),
         categories=[_category(level, logit_scale * cosines, best[0], top_k, threshold) for level in levels],
         evidence=float(log_sum_exp(np.float32(logit_scale) * named)),
         calibrated_probability=None if calibrated is None else float(calibrated),

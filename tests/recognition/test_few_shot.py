@@ -11,6 +11,7 @@ from app.model.encoder import unit
 from app.recognition.few_shot import (
     KAPPA,
     KNOWN_BY_EXAMPLES,
+    LACKING,
     LEAD,
     ImageAlignment,
     apply_affine,
@@ -162,6 +163,26 @@ def test_what_no_text_fits_is_known_by_examples_alone_when_it_is_very_near():
     answer = known(thing + 0.6 * background, [(1, thing)])
     assert (answer.item, answer.known) == ("frog", False)
     assert known(label, [(1, thing)]).item == "tea"
+
+
+def test_a_taught_name_says_less_where_the_examples_disagree():
+    """The name "cloth" fits a coat, too, which is far from the examples: there it counts for less.
+
+    It counts in full for pictures like the examples, for labels without any, and without an alignment.
+    """
+    cloth, coat, towel = np.eye(SIZE, dtype=np.float32)[:3]
+    prototypes = np.stack([unit(cloth + coat + towel), -cloth])
+    same = ImageAlignment(None, None, margins=(0.0,), means=True, known=0.8)
+    cosines = prototypes @ coat
+    index = fit_few_shot([(0, towel)], prototypes, same)
+    assert index.names_as_evidence(cosines, coat).tolist() == pytest.approx([cosines[0] - 0.8 * LACKING, cosines[1]])
+    assert index.names_as_evidence(prototypes @ towel, towel).tolist() == (prototypes @ towel).tolist()
+    unaligned = fit_few_shot([(0, towel)], prototypes, None)
+    assert unaligned.names_as_evidence(cosines, coat).tolist() == cosines.tolist()
+    for few_shot, known in ((None, True), (index, False)):
+        label_set = LabelSet((Label("cloth"), Label("tea")), prototypes, "1", few_shot, rivals=-towel[None])
+        recogniser = Recogniser(label_set, 10.0, known_margin=0.2)
+        assert recogniser.recognise(coat, top_k=1, threshold=0.8).known is known
 
 
 def test_vectors_are_mapped_to_unit_vectors(alignment):
