@@ -153,10 +153,9 @@ def searches(path: Path, model: VectorModel, count: int, queries: dict[str, Floa
         opened = time.process_time() - begun
         if store._index._merging:
             store._index._merging.join()
-        index = store._index.view.segment.index  # type: ignore[union-attr]  # there are enough for a segment
-        built, lists = time.process_time() - begun - opened, f"{index.nprobe} of {index.nlist} lists first"
+        built, lists = time.process_time() - begun - opened, "codes of all, then the best exactly"
         print(
-            f"{count:,} entries of {model.size} numbers: opened in {opened:.1f} s, lists made in {built:.1f} s,",
+            f"{count:,} entries of {model.size} numbers: opened in {opened:.1f} s, codes made in {built:.1f} s,",
             end=" ",
         )
         print(f"{lists}, {resident() - before:.0f} MiB", flush=True)

@@ -15,16 +15,15 @@ if TYPE_CHECKING:
     from app.contents.segment import Alive, Segment
 
 MAX_TOMBSTONE_RATIO = 0.25  # of a segment; with more it is rebuilt
-RETRAIN_GROWTH = 2  # lists are rebuilt when there are more than this many times the vectors they were made for
+RETRAIN_GROWTH = 4  # codes are made anew when there are more than this many times the vectors they were made for
 
 
 @dataclass(frozen=True)
 class IndexOptions:
-    """How many vectors the tail takes, how many are searched exactly, and how far beyond them the lists are probed."""
+    """How many vectors the tail takes, and how many a segment has before it gets codes."""
 
     tail: int = 8192  # compared one by one in half a millisecond
-    exact_up_to: int = 20_000  # one list of this size is read in some 2 ms
-    deviations: float = 4.25  # see segment.py
+    exact_up_to: int = 20_000  # compared one by one in some 2 ms
 
 
 class Tail:
@@ -200,7 +199,7 @@ class VectorIndex:
         if segment and not self._stale(view, len(numbers)):
             kept[: len(segment)] = True
             return segment.extended(numbers[tail_alive], vectors[tail_alive]), kept
-        from app.contents.segment import flat, inverted_file
+        from app.contents.segment import coded, flat
 
         def chunks() -> Iterator[Floats]:
             start = 0
@@ -210,5 +209,5 @@ class VectorIndex:
 
         every = view.numbers()
         if len(every) > self._options.exact_up_to:
-            return inverted_file(every, chunks, self._options.deviations), kept
+            return coded(every, chunks, self._size), kept
         return flat(every, chunks(), self._size) if len(every) else None, kept

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from app.contents.index import IndexOptions, VectorIndex
+from app.contents.segment import Codes
 from app.model.encoder import unit
 from harness.vectors import drawn_vectors
 from tests.conftest import wait_until
@@ -50,7 +51,7 @@ def test_random_changes_against_every_vector(index):
         everything, _ = index.view.search(query, 5000)
         assert sorted(everything) == sorted(kept)
     settle(index)
-    assert index.view.segment.index.nlist > 1
+    assert index.view.segment.codes
     assert len(index.view.segment) + len(index.view.tail) < number  # what was removed has been cleared away
 
 
@@ -81,7 +82,7 @@ def test_it_begins_with_what_there_is(index):
     index.load(np.arange(5, 1005), iter(np.split(vectors, 10)))
     assert index.view.search(vectors[500], 1)[0] == [505]
     settle(index)
-    assert index.view.segment.index.nlist > 1
+    assert index.view.segment.codes
     assert index.view.search(vectors[500], 1)[0] == [505]
 
 
@@ -132,11 +133,11 @@ def clustered():
 
 
 def filled(vectors):
-    """An index whose lists are made."""
+    """An index whose codes are made."""
     index = VectorIndex(vectors.shape[1])
     index.load(np.arange(len(vectors)), [vectors])
     settle(index)
-    assert index.view.segment.index.nlist > 1
+    assert index.view.segment.codes
     return index
 
 
@@ -145,14 +146,14 @@ def test_the_neighbours_of_a_deleted_region_are_found(clustered, regions, delete
     """With the nearest 300 or 2,000 vectors of some queries deleted, the next ten are found, and others' as before."""
     vectors, centres = clustered
     index, alive = filled(vectors), np.ones(len(vectors), bool)
-    lists = index.view.segment
+    segment = index.view.segment
     for query in centres[:regions]:
         scores = vectors @ query
         scores[~alive] = -9
         gone = np.argsort(-scores)[:deleted]
         index.change([], gone)
         alive[gone] = False
-    assert index.view.segment is lists
+    assert index.view.segment is segment
     assert recall(index, vectors, centres[:regions], alive) >= 0.99
     assert recall(index, vectors, centres[50:], alive) >= 0.99
     assert len(index.view.search(centres[0], 1000)[0]) == 1000
@@ -172,7 +173,7 @@ def test_a_region_that_is_thinned_out_is_searched_further(clustered, share):
 
 
 def test_queries_from_elsewhere_find_their_neighbours(clustered):
-    """Texts lie apart from pictures: a query far from all vectors probes as many lists as it takes."""
+    """Texts lie apart from pictures: a query far from all vectors compares with as many as it takes."""
     vectors, centres = clustered
     index, rng = filled(vectors), np.random.default_rng(2)
     elsewhere = unit(rng.normal(size=64).astype(np.float32))
@@ -195,16 +196,30 @@ def test_tombstones_are_counted_once(index):
 
 
 @pytest.mark.parametrize(("structure", "share"), [("clusters", 0.5), ("none", 1)])
-def test_it_looks_into_as_many_lists_as_it_takes(structure, share):
-    """Of vectors in clusters a few lists hold the neighbours; of vectors without structure, all of them do."""
-    vectors = drawn_vectors(6300, 64) if structure == "clusters" else drawn(np.random.default_rng(0), 6300, 64)
+def test_codes_rank_what_is_compared(structure, share, monkeypatch):
+    """With vectors in clusters a part is compared exactly; without structure, as many as it takes."""
+    vectors = drawn_vectors(20_300, 64) if structure == "clusters" else drawn(np.random.default_rng(0), 20_300, 64)
     index = VectorIndex(64, SMALL)
-    index.load(np.arange(6100), [vectors[:6100]])
+    index.load(np.arange(20_100), [vectors[:20_100]])
     settle(index)
-    lists = index.view.segment.index
-    assert lists.nlist > 100
-    assert lists.nprobe <= share * lists.nlist
-    assert recall(index, vectors[:6100], vectors[6100:]) >= 0.99
+    ranked = []
+    best = Codes.best
+    monkeypatch.setattr(Codes, "best", lambda codes, query, count: ranked.append(count) or best(codes, query, count))
+    assert recall(index, vectors[:20_100], vectors[20_100:]) >= 0.99
+    assert np.median(ranked) <= share * 20_100
+    index.close()
+
+
+@pytest.mark.parametrize("size", [1, 6, 63])
+def test_any_number_of_dimensions_has_codes(size):
+    """Those that four does not divide, too."""
+    vectors = drawn(np.random.default_rng(0), 3000, size)
+    index = VectorIndex(size, SMALL)
+    index.load(np.arange(3000), [vectors])
+    settle(index)
+    assert index.view.segment.codes
+    _, scores = index.view.search(vectors[5], 10)
+    assert np.allclose(scores, exact(dict(enumerate(vectors)), vectors[5], 10)[1], atol=2e-3)
     index.close()
 
 
