@@ -18,8 +18,8 @@ from app.model.engines import Floats
 CHUNK = 50_000  # vectors
 TRAINED_ON = 20_000  # vectors
 NUMBERS_PER_CODE = 4  # which become 4 bits
-COMPARED = 1024  # vectors that a search compares exactly, at least, and then as many again
-RANKED = 2048  # vectors that are ranked by their codes, at least
+RANKED = 1024  # vectors that a search looks at in the order of their codes, at least
+BLOCK = 512  # of these are compared exactly at a time
 DEVIATIONS = 3.5  # by which a vector's score may exceed what its code makes of it before a search would miss it
 
 
@@ -125,22 +125,22 @@ class Segment:
     def _ranked(self, codes: Codes, query: Floats, k: int, alive: Alive) -> tuple[Numbers, Floats]:
         """Rank all by their codes, then compare the best that are alive until the k-th exceeds what the rest may have.
 
-        How far scores exceed those of the codes is seen in the half of what was compared that ranks lowest.
+        How far scores exceed those of the codes is seen in what was compared last.
         """
-        compared, ranked = max(COMPARED, 4 * k), max(RANKED, 8 * k)
-        while compared < alive.total:
-            positions, coded = codes.best(query, min(ranked, len(self)))
+        block, ranked = max(BLOCK, 4 * k), max(RANKED, 8 * k)
+        while ranked < len(self):
+            positions, coded = codes.best(query, ranked)
             living = alive.at(positions)
-            positions, coded = positions[living][:compared], coded[living][:compared]
-            if len(positions) < compared:  # the others are deleted
-                ranked *= 4
-                continue
-            scores = self.index.reconstruct_batch(positions) @ query
-            best = np.argsort(-scores, kind="stable")[:k]
-            beyond = (scores - coded)[compared // 2 :]
-            if scores[best[-1]] >= coded[-1] + beyond.mean() + DEVIATIONS * beyond.std():
-                return self.numbers[positions[best]], scores[best]
-            compared, ranked = 4 * compared, 4 * ranked
+            positions, coded = positions[living], coded[living]
+            scores = np.empty(len(positions), np.float32)
+            for start in range(0, len(positions) - block + 1, block):
+                some = slice(start, start + block)
+                scores[some] = self.index.reconstruct_batch(positions[some]) @ query
+                best = np.argsort(-scores[: some.stop], kind="stable")[:k]
+                beyond = scores[some] - coded[some]
+                if scores[best[-1]] >= coded[some][-1] + beyond.mean() + DEVIATIONS * beyond.std():
+                    return self.numbers[positions[best]], scores[best]
+            ranked *= 4  # too many of these are deleted, or too much alike
         return self._scan(query, k, alive.bits)
 
     def _scan(self, query: Floats, k: int, bits: Bits) -> tuple[Numbers, Floats]:
