@@ -8,7 +8,7 @@ fitted on `val`: for each number of examples the largest at which the other clas
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +18,11 @@ from app.evaluation.heads import SHOTS, Vectors
 from app.evaluation.left_out import Split, draw_split, write_split
 from app.model.encoder import unit
 from app.model.engines import Floats
-from app.recognition.few_shot import ImageAlignment, fit_few_shot
+from app.recognition.few_shot import ImageAlignment, apply_affine, fit_few_shot
 
 DRAWS = 3  # of the pictures that teach
 KEPT_BACK = max(SHOTS)  # pictures of a class that teach at most; the rest of its training pictures tests too
-LOSS = 0.008  # share of the other classes' pictures of `val` that one taught label may take
+LOSS = 0.01  # share of the other classes' pictures of `val` that one taught label may take
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class Views:
     val: Vectors
     test: Vectors
     split: Split
+    alignment: ImageAlignment
 
 
 def run(options: argparse.Namespace, _data: Path) -> int:
@@ -99,6 +100,7 @@ def encode(folder: Path, data: Path, test: str) -> Views:
     from app.training.tower.features import EVERYDAY, Eyes
     from app.training.words.__main__ import make_space
     from app.training.words.kinds import read_kinds
+    from app.training.words.space import taught
     from app.training.words.wordnet import FOLDER, read_wordnet
 
     split, path = Split.load(folder), folder / "features.npz"
@@ -124,7 +126,7 @@ def encode(folder: Path, data: Path, test: str) -> Views:
             name: Vectors(space.pictures(kept_file[f"all_{name}"]), kept_file[f"all_{name}_labels"])
             for name in ("train", "val", test)
         }
-    return Views(prototypes, views["train"], views["val"], views[test], split)
+    return Views(prototypes, views["train"], views["val"], views[test], split, taught())
 
 
 def measure(seed: int, views: Views) -> Measured:
@@ -141,12 +143,14 @@ def fit_margin(views: Views, shots: int) -> float:
     cosines = views.val.vectors @ views.prototypes.T  # (P, C)
     old = np.isin(views.val.labels, views.split.kept)
     right = old & (cosines.argmax(axis=1) == views.val.labels)
-    best = cosines[right].max(axis=1)
+    pictures = apply_affine(views.val.vectors[right], views.alignment.images)
+    best = (pictures @ apply_affine(views.prototypes, views.alignment.texts).T).max(axis=1)
     leads = []
     for one in views.split.left_out:
         for draw in range(DRAWS):
             chosen, _ = drawn(views, one, shots, draw)
-            leads.append(views.val.vectors[right] @ unit(views.train.vectors[chosen].sum(axis=0)) - best)
+            examples = apply_affine(views.train.vectors[chosen], views.alignment.images)
+            leads.append(pictures @ unit(examples.sum(axis=0)) - best)
     return float(-np.quantile(np.concatenate(leads), 1 - LOSS * old.sum() / right.sum()))
 
 
@@ -159,7 +163,7 @@ def drawn(views: Views, one: int, shots: int, draw: int) -> tuple[Numbers, Numbe
 def share(views: Views, one: int, shots: int, draw: int, margin: float) -> Shares:
     """Teach a class by `shots` pictures and see; the names of all kept classes are labels."""
     chosen, rest = drawn(views, one, shots, draw)
-    alignment = ImageAlignment(None, None, margins=(margin,), means=True)
+    alignment = replace(views.alignment, margins=(margin,))
     index = fit_few_shot([(one, vector) for vector in views.train.vectors[chosen]], views.prototypes, alignment)
 
     def right(pictures: Floats, labels: Numbers) -> float:
@@ -167,7 +171,7 @@ def share(views: Views, one: int, shots: int, draw: int, margin: float) -> Share
             return np.nan
         cosines = pictures @ views.prototypes.T  # (P, N)
         if index:
-            cosines = np.stack([index.adjusted_similarities(*each) for each in zip(cosines, pictures, strict=True)])
+            cosines = index.adjusted_similarities(cosines, pictures)
         return float((cosines.argmax(axis=1) == labels).mean())
 
     new, old = views.test.labels == one, np.isin(views.test.labels, views.split.kept)

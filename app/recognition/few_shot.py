@@ -32,7 +32,7 @@ class ImageAlignment:
     """How one model's images and prototypes are compared, fitted on labelled images."""
 
     images: Floats | None
-    """Affine map (D + 1, E) for image embeddings; the last row is the offset. None is the identity."""
+    """Affine map (D + 1, E) for image embeddings, the last row is the offset; or factors (D,). None is the identity."""
     texts: Floats | None
     """The same for prototypes."""
     margins: tuple[float, ...]
@@ -186,8 +186,10 @@ def bounded_lead(best: np.float32 | Floats, lead: Floats) -> Floats:
 
 
 def apply_affine(vectors: Floats, affine: Floats | None) -> Floats:
-    """Map unit vectors (..., D) by an affine map (D + 1, E) to unit vectors (..., E); None leaves them as they are."""
-    return vectors if affine is None else unit(vectors @ affine[:-1] + affine[-1])
+    """Map unit vectors (..., D) to unit vectors: by an affine map (D + 1, E), by factors (D,), or None: as they are."""
+    if affine is None:
+        return vectors
+    return unit(vectors * affine if affine.ndim == 1 else vectors @ affine[:-1] + affine[-1])
 
 
 def fit_few_shot(

@@ -12,8 +12,10 @@ from app.evaluation.heads import Vectors
 from app.evaluation.left_out import Split, draw_split, write_split
 from app.evaluation.unseen import LOSS, Views, fit_margin, measure, share, table
 from app.model.encoder import unit
+from app.recognition.few_shot import ImageAlignment
 
 CLASSES = 6
+AS_THEY_ARE = ImageAlignment(None, None, margins=(0,), means=True)
 
 
 @pytest.fixture
@@ -66,7 +68,7 @@ def test_what_is_taught_is_measured():
         return Vectors(unit(directions[labels] + rng.normal(0, 0.1, (len(labels), 8)).astype(np.float32)), labels)
 
     prototypes = directions[:5] * np.float32([1, 1, 1, 0, 0])[:, None]
-    found = measure(0, Views(prototypes, pictures(20), pictures(10), pictures(10), split))
+    found = measure(0, Views(prototypes, pictures(20), pictures(10), pictures(10), split, AS_THEY_ARE))
     assert (found.nothing.unseen, found.nothing.seen) == (0, 1)
     assert [each.shots for each in found.alone] == [1, 2, 5, 10, 16]
     assert all((each.unseen, each.same_shop) == (1, 1) for each in found.alone)
@@ -90,6 +92,7 @@ def test_the_margin_takes_as_much_as_it_may():
         pictures(500, 0.2),
         pictures(500, 0.2),
         split,
+        AS_THEY_ARE,
     )
     margin = fit_margin(views, 5)
 

@@ -208,3 +208,10 @@ def test_a_lead_stays_a_cosine_and_keeps_its_order(best, leads):
     behind = leads <= 0
     assert np.allclose(cosines[behind], best + leads[behind], atol=1e-6)
     assert (cosines[~behind] >= np.float32(best)).all()
+
+
+def test_factors_weigh_numbers_before_the_length_is_made_1():
+    """A map of factors alone, saved and read, is what a diagonal matrix without an offset would be."""
+    factors, shown = np.float32([2, 1, 0, 1, 0.5, 1, 1, 3]), vectors(5)
+    diagonal = np.vstack([np.diag(factors), np.zeros(SIZE, np.float32)])
+    assert apply_affine(shown, factors) == pytest.approx(apply_affine(shown, diagonal), abs=1e-6)

@@ -14,14 +14,13 @@ from app.model.bundle import PROBE_PROMPT, Proof, make_proof, open_bundle, probe
 from app.model.encoder import Encoder
 from app.model.engines.onnxruntime import OnnxRuntimeEngine
 from app.recognition.calibration import fit_temperature
-from app.recognition.few_shot import ImageAlignment
 from app.recognition.labels import parse_labels
 from app.recognition.vocabulary import encode, read_prompts
 from app.text import clean
 from app.training.tower.export import Served, write_visual
 from app.training.tower.features import image_form, tower
 from app.training.tower.options import TowerOptions
-from app.training.words.space import Head, Space
+from app.training.words.space import Head, Space, taught
 
 ORIGIN = "tuned from pretrained EfficientNet-Lite2 and MiniLM by `make train`: see MODEL_CARD.md"
 LICENCE = (
@@ -33,8 +32,6 @@ SCOPE = (
     "it knows groceries, and everyday things by their English names; brands of other countries, drawings and other "
     "languages it does not."
 )
-MARGINS = (0.1, 0.09, 0.085, 0.082, 0.08, 0.079)  # for 1, 2, ... examples: docs/decisions/0018-teaching.md
-KNOWN = 0.75
 START = 20.0  # a scale of the right order, from which the temperature is fitted
 
 
@@ -48,7 +45,7 @@ def write_bundle(run: Path, texts: Path, labels: Path, card: Path, out: Path) ->
     out.mkdir(parents=True, exist_ok=True)
     write_visual(served, form.size, out / "visual.onnx")
     shutil.copytree(texts / "bundle", out, dirs_exist_ok=True)
-    ImageAlignment(None, None, margins=MARGINS, means=True, known=KNOWN).save(out / "likeness.npz")
+    taught().save(out / "likeness.npz")
     if card != out / "MODEL_CARD.md":
         shutil.copyfile(card, out / "MODEL_CARD.md")
     proof = proof_of(served, form.size, out)

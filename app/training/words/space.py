@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from app.model.encoder import unit
 from app.model.engines import Floats
+from app.recognition.few_shot import ImageAlignment
 from app.recognition.zero_shot import softmax
 
 LOOKS, GOODS, KINDS = 256, 128, 128  # dimensions of the parts
@@ -29,6 +30,9 @@ SHRINK = 1.0  # of the covariance within groceries towards a sphere
 FADED = 0.5  # how much shorter the looks of groceries' names are: goods tell these apart better
 SHARP = 2.0  # times ImageNet's logits, which were trained with smoothed labels and are never sure
 TRUST, FEW = 2.5, 3.0  # of evidence, beside goods of length 1; pictures below which a class has little
+TAUGHT = ((3.0, 1.0, 0.3), (12.0, 1.0, 0.3))  # times the shares, of pictures and of names beside taught examples
+MARGINS = (0.125, 0.1, 0.09, 0.082, 0.078, 0.076)  # for 1, 2, ... examples: docs/decisions/0018-teaching.md
+KNOWN = 0.72
 SCALE, THRESHOLD = 25.0, 0.8  # the logit of a grocery: SCALE x (its cosines of looks and of goods - THRESHOLD)
 
 
@@ -85,6 +89,12 @@ class Space:
         looks *= 1 - FADED * grocery.sum(1, keepdims=True)
         parts = (looks, goods, unit(shares @ self.kinds))
         return unit(np.concatenate([share**0.5 * part for share, part in zip(SHARES, parts, strict=True)], axis=1))
+
+
+def taught() -> ImageAlignment:
+    """How examples compete with names: looks count for more, since goods tell apart what the tail was tuned on."""
+    images, texts = (np.repeat(np.sqrt(each), (LOOKS, GOODS, KINDS)).astype(np.float32) for each in TAUGHT)
+    return ImageAlignment(images, texts, MARGINS, means=True, known=KNOWN)
 
 
 class Head(nn.Module):

@@ -190,3 +190,11 @@ def test_the_exported_tower_lands_texts_where_they_were_put(tmp_path: Path):
     together = run(["dog", "cat", "chair", "banana", "puppy"])
     assert together.argmax(1).tolist() == [0, 1, 2, 3, 0]
     assert np.abs(together[2] - run(["chair"])[0]).max() < 1e-4
+
+
+def test_what_is_taught_is_weighed_part_by_part(space: Space):
+    """The factors are as many as the numbers of an embedding, and goods count for less than looks."""
+    alignment = space_module.taught()
+    assert alignment.images.shape == alignment.texts.shape == (5 + 3 + 4,)
+    assert alignment.images[0] > alignment.images[5] > alignment.images[8]
+    assert list(alignment.margins) == sorted(alignment.margins, reverse=True)
