@@ -18,9 +18,9 @@ from app.model.engines import Floats
 CHUNK = 50_000  # vectors
 TRAINED_ON = 20_000  # vectors
 NUMBERS_PER_CODE = 4  # which become 4 bits
-RANKED = 1024  # vectors that a search looks at in the order of their codes, at least
-BLOCK = 512  # of these are compared exactly at a time
-DEVIATIONS = 3.5  # by which a vector's score may exceed what its code makes of it before a search would miss it
+BLOCK = 512  # vectors that are compared exactly at a time, at least
+ONE_IN = 1000  # vectors of a segment, if that is more
+DEVIATIONS = 4.0  # by which a vector's score may exceed what its code makes of it before a search would miss it
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,8 @@ class Segment:
 
         How far scores exceed those of the codes is seen in what was compared last.
         """
-        block, ranked = max(BLOCK, 4 * k), max(RANKED, 8 * k)
+        block = max(BLOCK, len(self) // ONE_IN, 4 * k)
+        ranked = 2 * block
         while ranked < len(self):
             positions, coded = codes.best(query, ranked)
             living = alive.at(positions)
