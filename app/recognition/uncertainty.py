@@ -30,6 +30,7 @@ def by_uncertainty(pictures: Sequence[Floats], recogniser: Recogniser, top_k: in
     """Recognise pictures (D,) again, and order them by the entropy of the answer, the largest first.
 
     Those that are confident and known by now are left out: what was taught in the meantime has settled them.
+    docs/decisions/0038-review.md has what entropy was compared with.
     """
     recognitions = [recogniser.recognise(picture, top_k=top_k, threshold=THRESHOLD) for picture in pictures]
     unsure = [place for place, each in enumerate(recognitions) if not each.ranking.confident or each.known is False]

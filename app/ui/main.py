@@ -26,8 +26,11 @@ def main() -> None:
         continuous,
         data_set,
         duplicates,
+        journal,
         pantry,
         recognise,
+        report,
+        review,
         search,
         service,
         teach,
@@ -38,7 +41,10 @@ def main() -> None:
         st.Page(recognise.page, title="Recognise", default=True),
         st.Page(continuous.page, title="Continuous", url_path="continuous"),
         st.Page(pantry.page, title="Pantry", url_path="pantry"),
+        st.Page(journal.page, title="Journal", url_path="journal"),
         st.Page(teach.page, title="Teach", url_path="teach"),
+        st.Page(review.page, title="Review", url_path="review"),
+        st.Page(report.page, title="Report", url_path="report"),
         st.Page(search.page, title="Search", url_path="search"),
         st.Page(duplicates.page, title="Duplicates", url_path="duplicates"),
         st.Page(classify.page, title="Classify", url_path="classify"),
@@ -46,6 +52,7 @@ def main() -> None:
         st.Page(data_set.page, title="Data set", url_path="data-set"),
         st.Page(compare.page, title="Compare", url_path="compare"),
     ]
+    st.session_state.pages = {each.title: each for each in pages}  # for links between them
     page = st.navigation(pages, position="top")
     st.set_page_config(page_title=f"{page.title} · Larder", page_icon=str(root / "samples/banana.jpg"), layout="wide")
     st.html(STYLE)

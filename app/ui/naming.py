@@ -10,11 +10,9 @@ from app.ui.connection import larder
 
 def choose_item(label: str, key: str | None = None) -> str:
     """The item that was chosen or typed; empty as long as there is none. `key` tells equal labels apart."""
-    with suppress(LarderError):  # a service that is away is said elsewhere, and what was chosen stays
-        st.session_state.labels = sorted(each.label for each in larder().labels())
     item = st.selectbox(
         label,
-        st.session_state.get("labels", []),
+        labels(),
         index=None,
         key=key or label,  # what was chosen stays when there are new labels
         placeholder="Choose one, or type a new one",
@@ -22,6 +20,14 @@ def choose_item(label: str, key: str | None = None) -> str:
         filter_mode="contains",
     )
     return (item or "").strip()
+
+
+def labels() -> list[str]:
+    """The labels of the service, sorted; those of the last time where it is away, which is said elsewhere."""
+    with suppress(LarderError):
+        st.session_state.labels = sorted(each.label for each in larder().labels())
+    known: list[str] = st.session_state.get("labels", [])
+    return known
 
 
 def is_name(item: str) -> bool:

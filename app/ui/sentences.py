@@ -1,9 +1,10 @@
-"""Error messages for people: what happened and what to do."""
+"""Words for people: errors, what happened and what to do; moments and ids."""
 
 import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta, timezone
 
 import streamlit as st
 from larder_client import (
@@ -63,6 +64,17 @@ def _look_again(since: float) -> None:
         with suppress(LarderError):
             ready()
             st.rerun()
+
+
+def when(moment: str) -> str:
+    """A moment by the clock of who looks at the page."""
+    behind = st.context.timezone_offset or 0  # minutes
+    return f"{datetime.fromisoformat(moment).astimezone(timezone(-timedelta(minutes=behind))):%d %b %Y, %H:%M}"
+
+
+def short(id: str) -> str:
+    """As much of an id as tells it from the others beside it."""
+    return id[:8]
 
 
 def plain(text: str) -> str:

@@ -38,7 +38,7 @@ class Site:
 
     def start(self) -> None:
         """Start the service; returns when it is ready."""
-        self._service = Server(port=self._port, data=self._data, drain=0, log_level="error")
+        self._service = Server(port=self._port, data=self._data, keep_pictures=True, drain=0, log_level="error")
         self._service.ready()
 
     def stop(self) -> None:

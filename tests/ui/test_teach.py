@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.ui.screens.teach import when
+from app.ui.sentences import when
 from tests.conftest import wait_until
 from tests.nectar import nectar
 from tests.ui.conftest import SOURCE, button, files, named, said, sample, type_into, whole

@@ -1,15 +1,14 @@
 """The page Teach: few-shot examples of an item."""
 
-from datetime import datetime, timedelta, timezone
-
 import streamlit as st
 from larder_client import Example, NotFound
 
 from app.ui.asking import named_errors
 from app.ui.connection import larder, ready
+from app.ui.links import link
 from app.ui.naming import choose_item, is_name
 from app.ui.picking import Picked, choose_source, few_enough, pictures_from, show
-from app.ui.sentences import plain, said
+from app.ui.sentences import plain, said, short, when
 
 MOST = 32  # pictures at once
 
@@ -75,6 +74,7 @@ def taught(item: str) -> None:
     }
     st.table(table, hide_index=True, border="horizontal", alt="The examples of the item")
     forget(item, [each.id for each in examples])
+    link("Report", "How good is what was taught?", ":material/fact_check:")
 
 
 def forget(item: str, ids: list[str]) -> None:
@@ -89,12 +89,6 @@ def forget(item: str, ids: list[str]) -> None:
         st.rerun()
 
 
-def when(moment: str) -> str:
-    """A moment by the clock of who looks at the page."""
-    behind = st.context.timezone_offset or 0  # minutes
-    return f"{datetime.fromisoformat(moment).astimezone(timezone(-timedelta(minutes=behind))):%d %b %Y, %H:%M}"
-
-
 def remark(example: Example) -> str:
     """What speaks against an example; empty where nothing does."""
     if not example.used:
@@ -105,11 +99,6 @@ def remark(example: Example) -> str:
     if example.contradicts:
         remarks.append(f"looks like {plain(example.contradicts)}")
     return ", ".join(remarks)
-
-
-def short(id: str) -> str:
-    """As much of an example's id as tells it from the others of its item."""
-    return id[:8]
 
 
 def page() -> None:
