@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +87,7 @@ class ReviewQueue:
 
     def add(self, request: str, answer: Answer) -> None:
         """Take an answer that was not sure; `request` names it where the answer has no id."""
-        named = answer if answer.id else Answer(answer.item, answer.vectors, answer.pictures, _new_id(request))
+        named = answer if answer.id else replace(answer, id=_new_id(request))
         with self._adding:
             self._new.append((time.time(), named))
             while sum(each.bytes for _, each in self._new) > MOST_BYTES:
