@@ -132,7 +132,11 @@ class Deadline:
         remaining = max(0.0, self._at - asyncio.get_running_loop().time())
         return remaining if remaining < math.inf else None
 
-    async def run(self, work: Awaitable[T], disconnect: Callable[[], Awaitable[object]] = asyncio.Future) -> T | None:
+    def timeout(self) -> asyncio.Timeout:
+        """Return a context that ends with TimeoutError at the deadline; unlike `run` it takes no task."""
+        return asyncio.timeout(self._remaining)
+
+    async def run(self, work: Awaitable[T], disconnect: Callable[[], Awaitable[object]]) -> T | None:
         """Return the result of `work`, or None when `disconnect` returns first; then `work` is cancelled.
 
         Raise DeadlineExceeded, and whatever `work` raises.
@@ -179,8 +183,9 @@ class BodyMiddleware:
         """Return the body, None when the client left. Raise ImageTooLarge or RequestTimeout."""
         chunks: list[bytes] = []
         try:
-            complete = await deadline.run(self._fill(chunks, scope, receive))
-        except DeadlineExceeded as error:
+            async with deadline.timeout():
+                complete = await self._fill(chunks, scope, receive)
+        except TimeoutError as error:
             size = sum(map(len, chunks))
             found = f"{size:,} bytes of the body arrived within {deadline.seconds:g} s, not the whole body"
             raise RequestTimeout(f"{found}; nothing was carried out") from error
