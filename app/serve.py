@@ -4,6 +4,7 @@ import asyncio
 import gc
 import signal
 import socket
+from contextlib import suppress
 from functools import partial
 from types import FrameType
 from typing import cast
@@ -12,22 +13,32 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.connection import Connection, Limits
-from app.errors import SettingsError
+from app.errors import LarderError, SettingsError
+from app.serving.pipeline import Pipeline
 from app.settings import Settings
 
+WARM_BATCHES = range(2, 9)  # the start has tried a batch of 1; sixteen clients make batches of 8
+WARM_INTERVAL_S = 0.5  # a process that is asked at once, and ends, shall not pay for it
 KEEP_ALIVE = 75  # seconds; load balancers close idle connections sooner, so none closes under a request of theirs
 
 
 class DrainingServer(uvicorn.Server):
     """On SIGTERM, answer 503 `draining` for `drain` seconds, then finish the requests in progress and exit.
 
-    A second signal exits at once.
+    A second signal exits at once. Once it listens, it has the common batch sizes encoded while nobody asks.
     """
 
     def __init__(self, config: uvicorn.Config, app: FastAPI, drain: float) -> None:
         super().__init__(config)
         self._app = app
         self._drain = drain
+        self._warming: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then warm up."""
+        await super().startup(sockets)
+        if service := getattr(self._app.state, "service", None):
+            self._warming = asyncio.create_task(warm_up(service.pipeline))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
         """Handle SIGINT and SIGTERM; uvicorn's own handler raises the signal again, this one exits with 0."""
@@ -45,6 +56,19 @@ class DrainingServer(uvicorn.Server):
 
     def _stop(self) -> None:
         self.should_exit = True
+
+
+async def warm_up(pipeline: Pipeline, interval_s: float = WARM_INTERVAL_S) -> None:
+    """Encode a batch of each common size while no picture is in hand.
+
+    The first call of a size takes up to 300 ms longer, in which OpenVINO makes its kernels for that shape.
+    """
+    with suppress(LarderError):  # the service is being stopped
+        for batch in WARM_BATCHES:
+            await asyncio.sleep(interval_s)
+            while pipeline.in_hand:
+                await asyncio.sleep(interval_s)
+            await pipeline.warm_up(batch)
 
 
 def check_address(host: str, port: int) -> None:

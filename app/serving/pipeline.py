@@ -152,6 +152,10 @@ class Pipeline:
             async with asyncio.timeout(within):
                 await self._batcher.vector(self._preparer.blank)
 
+    async def warm_up(self, batch: int) -> None:
+        """Encode so many blank pictures in one batch; raises as `vector` does."""
+        await asyncio.gather(*(self._batcher.vector(self._preparer.blank) for _ in range(batch)))
+
     @contextmanager
     def _place(self) -> Iterator[None]:
         if self.in_hand >= self.max_queue:
