@@ -4,6 +4,8 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 
 from app import __version__
@@ -199,14 +201,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def serve() -> int:
-    """Start the service."""
-    from app.main import create_app
-    from app.serve import check_address, serve
-    from app.settings import read_settings
+    """Start the service: the web framework is imported while the engine compiles the model."""
+    from app.allocator import bound_memory
+    from app.components import open_model
+    from app.log import configure
+    from app.settings import check_address, read_settings
 
     settings = read_settings()
     check_address(settings.host, settings.port)
-    serve(create_app(settings), settings)
+    configure(settings.log_level)
+    bound_memory()
+    with ThreadPoolExecutor(1) as pool:
+        importing = pool.submit(import_module, "app.main")
+        model = open_model(settings)
+        importing.result()
+    from app.main import create_app
+    from app.serve import serve
+
+    serve(create_app(settings, model), settings)
     return 0
 
 

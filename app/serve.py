@@ -13,7 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.connection import Connection, Limits
-from app.errors import LarderError, SettingsError
+from app.errors import LarderError
 from app.serving.pipeline import Pipeline
 from app.settings import Settings
 
@@ -69,18 +69,6 @@ async def warm_up(pipeline: Pipeline, interval_s: float = WARM_INTERVAL_S) -> No
             while pipeline.in_hand:
                 await asyncio.sleep(interval_s)
             await pipeline.warm_up(batch)
-
-
-def check_address(host: str, port: int) -> None:
-    """Raise SettingsError if the service cannot listen on the address, before anything is loaded."""
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        socket.create_server(address, family=family).close()
-    except OSError as error:
-        raise SettingsError(
-            f"LARDER_HOST, LARDER_PORT: {host}:{port} was found, which cannot be listened on: {error.strerror}; "
-            "LARDER_PORT=8001, for instance, takes another port"
-        ) from error
 
 
 def serve(app: FastAPI, settings: Settings) -> None:

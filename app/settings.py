@@ -9,6 +9,7 @@ import json
 import math
 import os
 import re
+import socket
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -308,3 +309,15 @@ def read_settings() -> Settings:
         if first["type"] == "string_pattern_mismatch":
             allowed = f"{Settings.model_fields[str(first['loc'][0])].description} is allowed"
         raise SettingsError(f"{name}: {found} was found; {allowed[0].lower()}{allowed[1:]}") from error
+
+
+def check_address(host: str, port: int) -> None:
+    """Raise SettingsError if the service cannot listen on the address, before anything is loaded."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        socket.create_server(address, family=family).close()
+    except OSError as error:
+        raise SettingsError(
+            f"LARDER_HOST, LARDER_PORT: {host}:{port} was found, which cannot be listened on: {error.strerror}; "
+            "LARDER_PORT=8001, for instance, takes another port"
+        ) from error
