@@ -26,6 +26,7 @@ def commands(options: argparse.Namespace) -> list[tuple[str, ...]]:
         ("service", *VIT, "--naive"),
         ("service", *SMALL),
         ("media_types", *SMALL),
+        ("preprocessing", *SMALL, "--data", str(options.data)),
         ("large_pictures", *VIT),
         ("engine", *VIT),
         *peers,

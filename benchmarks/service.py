@@ -3,7 +3,8 @@
     python -m benchmarks.service --model ViT-B-32-none [--rounds 3] [--naive]
 
 One client and sixteen that wait for their answers, then an open loop at three quarters of what those got, its times
-counted from the intended starts. The bare model runs between, in turns. Client and service share the processors.
+counted from the intended starts. The bare model runs between, in turns. Client and service share the processors. HTTP,
+JSON and ranking are what one client's request takes of the event loop's thread, in processor time.
 """
 
 import argparse
@@ -29,6 +30,11 @@ from harness.server import Server
 
 BATCHES = (1, 2, 4, 8, 16)
 SECONDS = 4.0  # of each measurement
+MOST_MORE_MS = 3  # than the bare tower, for one client
+MOST_LOOP_MS = 0.6
+FIRST_S = 30.0  # after the start
+MOST_FIRST_MS = 150
+LEAST_RATE = {"larder-small": 0.6}  # of the bare tower, sixteen clients; others 0.8
 
 
 def processor() -> str:
@@ -50,12 +56,19 @@ def raw(engine: Engine, size: int, batch: int) -> float:
     return statistics.median(taken)
 
 
+def loop_time(server: Server) -> float:
+    """The processor time, in ms, that the event loop's thread has had; it is the process's first one."""
+    times = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/schedstat").read_text()
+    return int(times.split()[0]) / 1e6
+
+
 @dataclass(frozen=True)
 class Turn:
-    """The bare model, one client, sixteen, the open loop."""
+    """The bare model, the event loop's time for a request, one client, sixteen, the open loop."""
 
     raw_ms: float
     raw_rate: float
+    loop_ms: float
     one: Summary
     many: Summary
     steady: Summary
@@ -66,11 +79,13 @@ def turn(engine: Engine, size: int, server: Server, requests: Sequence[bytes]) -
     """Each once, one after another."""
     times = {batch: raw(engine, size, batch) for batch in BATCHES}
     rate = max(1000 * batch / ms for batch, ms in times.items())
-    one = summary(closed_loop(server.port, requests, 1, round(SECONDS * 600 / times[1])))
+    count, before = round(SECONDS * 600 / times[1]), loop_time(server)
+    one = summary(closed_loop(server.port, requests, 1, count))
+    loop_ms = (loop_time(server) - before) / count
     many = summary(closed_loop(server.port, requests, 16, round(SECONDS * rate * 0.8)))
     answers = open_loop(server.port, requests, 0.75 * many.rate, SECONDS)
     refused = sum(each.status != 200 for each in answers)
-    return Turn(times[1], rate, one, many, summary(answers), refused)
+    return Turn(times[1], rate, loop_ms, one, many, summary(answers), refused)
 
 
 def report(model: str, turns: Sequence[Turn]) -> tuple[list[str], list[rows.Row]]:
@@ -81,22 +96,43 @@ def report(model: str, turns: Sequence[Turn]) -> tuple[list[str], list[rows.Row]
 
     raw_ms = statistics.median(each.raw_ms for each in turns)
     raw_rate = statistics.median(each.raw_rate for each in turns)
+    loop_ms = statistics.median(each.loop_ms for each in turns)
     rate, p50 = statistics.median(each.many.rate for each in turns), ms(lambda each: each.one.p50)
+    least = LEAST_RATE.get(model, 0.8)
     lines = [
         f"one client       {p50:8.2f} ms p50, {ms(lambda each: each.one.p99):.2f} p99",
-        f"  the bare model {raw_ms:8.2f} ms; {p50 - raw_ms:.2f} ms more (at most 4)",
+        f"  the bare model {raw_ms:8.2f} ms; {p50 - raw_ms:.2f} ms more (at most {MOST_MORE_MS})",
+        f"  the event loop {loop_ms:8.2f} ms of a processor for each request (at most {MOST_LOOP_MS})",
         f"16 clients       {rate:8.1f} a second; {ms(lambda each: each.many.p50):.1f} ms p50, "
         f"{ms(lambda each: each.many.p99):.1f} p99",
-        f"  the bare model {raw_rate:8.1f} a second; {rate / raw_rate:.2f} of it (at least 0.90)",
+        f"  the bare model {raw_rate:8.1f} a second; {rate / raw_rate:.2f} of it (at least {least})",
         f"open loop, 3/4   {ms(lambda each: each.steady.p50):8.2f} ms p50, {ms(lambda each: each.steady.p99):.1f} p99; "
         f"{sum(each.refused for each in turns)} refused",
     ]
     one = (f"{p50:.1f} ms, p99 {ms(lambda each: each.one.p99):.1f}", f"bare tower {raw_ms:.1f} ms")
     many = (f"{rate:.0f} a second, p99 {ms(lambda each: each.many.p99):.0f} ms", f"bare tower {raw_rate:.0f}")
     return lines, [
-        rows.Row(f"{model}, one client, p50", "bare tower + 4 ms", *one, p50 <= raw_ms + 4),
-        rows.Row(f"{model}, 16 clients", ">= 0.90 of the bare tower", *many, rate >= 0.9 * raw_rate),
+        rows.Row(f"{model}, one client, p50", f"bare tower + {MOST_MORE_MS} ms", *one, p50 <= raw_ms + MOST_MORE_MS),
+        rows.Row(
+            f"{model}, HTTP, JSON, ranking: the event loop",
+            f"<= {MOST_LOOP_MS} ms of a processor",
+            f"{loop_ms:.2f} ms",
+            f"a request takes {p50:.1f} ms",
+            loop_ms <= MOST_LOOP_MS,
+        ),
+        rows.Row(f"{model}, 16 clients", f">= {least} of the bare tower", *many, rate >= least * raw_rate),
     ]
+
+
+def first_answers(server: Server, requests: Sequence[bytes], rate: float) -> rows.Row:
+    """The slowest answer of a service that has just become ready, at so many requests a second."""
+    slowest = 1000 * max(each.seconds for each in open_loop(server.port, requests, rate, FIRST_S))
+    print(
+        f"the first {FIRST_S:.0f} s   {slowest:8.1f} ms at most, {rate:.0f} a second (at most {MOST_FIRST_MS})",
+        flush=True,
+    )
+    what, wanted = f"slowest answer in the first {FIRST_S:.0f} s", f"<= {MOST_FIRST_MS} ms"
+    return rows.Row(what, wanted, f"{slowest:.0f} ms", f"{rate:.0f} a second", slowest <= MOST_FIRST_MS)
 
 
 def naive(requests: Sequence[bytes], folder: Path, count: int) -> float:
@@ -123,17 +159,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         engine = open_engine("auto", bundle, available_processors(), folder)
+        batch_of_8 = raw(engine, bundle.config.image_size, 8)
         (folder / "labels.txt").write_text("\n".join(labels(options.labels)))
         with Server(
             model=options.model, labels=folder / "labels.txt", data=folder, pantry="none", log_level="warning"
         ) as server:
             server.ready(900)
+            expected = LEAST_RATE.get(options.model, 0.8) * 8000 / batch_of_8  # answers a second
+            first = first_answers(server, requests, 0.75 * expected)
             closed_loop(server.port, requests, 16, 100)
             turns = [turn(engine, bundle.config.image_size, server, requests) for _ in range(options.rounds)]
     print(f"{options.model} on {engine.name}, {options.labels} labels, 348 x 348 JPEG; {processor()}")
     lines, found = report(options.model, turns)
     print("\n".join(lines), flush=True)
-    rows.hand_in(options.rows, found)
+    rows.hand_in(options.rows, [*found, first])
     if options.naive:
         with tempfile.TemporaryDirectory() as name:
             slow = naive(requests, Path(name), 40)
