@@ -10,7 +10,6 @@ from typing import Any
 
 from PIL import Image
 
-cykooz: Any
 try:
     import cykooz_resizer as cykooz
 except ImportError:  # no wheel for this platform
