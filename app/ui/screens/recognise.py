@@ -143,7 +143,7 @@ def page() -> None:
         kind = st.segmented_control("What it shows", list(KINDS), default=ONE_THING, required=True)
         source = choose_source()
     pictures = pictures_from(source, FRAMES)
-    hint(source, pictures, f"{KINDS[kind]} It goes to the service and is not kept.")
+    hint(source, pictures, f"{KINDS[kind]} It goes to the service, which keeps no pictures unless it is set to.")
     ready()
     if not pictures or not few_enough(pictures, FRAMES):
         return
