@@ -11,6 +11,7 @@ import random
 import ssl
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import httpcore2
@@ -28,6 +29,7 @@ from app.settings import Settings
 TIMEOUT_S = 10.0  # of one try, from resolving the name to the status
 RETRIED_S = 600.0  # an event, from its first try
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0  # between tries, doubled each time
+BODY_BYTES, BODY_S = 65_536, 1.0  # of an answer's body that are read
 GONE = 410
 _SECRET_BYTES = range(24, 65)  # by the specification
 
@@ -52,7 +54,11 @@ class Webhook:
         self._sign = Signer(secret).sign
         self._metrics = metrics
         self._timeout_s, self._retried_s, self._first_wait_s = timeout_s, retried_s, first_wait_s
-        self._tls = ssl.create_default_context() if target.scheme == "https" else None
+        self._pool = httpcore2.AsyncConnectionPool(
+            ssl_context=ssl.create_default_context() if target.scheme == "https" else None,
+            keepalive_expiry=30,
+            network_backend=CheckedBackend(self._addresses),
+        )
         self._problem: str | None = None
         self._resolver = ThreadPoolExecutor(1, thread_name_prefix=name)  # names that do not resolve hold up no other
 
@@ -78,6 +84,7 @@ class Webhook:
             if hub.closed and (left := hub.latest - seen):
                 log.warning("webhook events lost", webhook=self._name, lost=left, reason="the service ends")
                 self._metrics.delivered(self._name, "lost", left)
+            await self._pool.aclose()
             self._resolver.shutdown(wait=False, cancel_futures=True)
 
     async def _deliver(self, event: Event, hub: Hub) -> int:
@@ -118,7 +125,7 @@ class Webhook:
             return 0, f"{type(error).__name__}: {error}"
 
     async def _post(self, event: Event) -> int:
-        """Post an event and return the status; redirects are not followed, and no body is read."""
+        """Post an event and return the status; redirects are not followed."""
         now, body, target = datetime.now(UTC), event.json, self._target
         headers = {
             "Content-Type": "application/json",
@@ -128,12 +135,16 @@ class Webhook:
             "webhook-signature": self._sign(event.id, now, body),
         }
         url = httpcore2.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path)
-        async with (
-            httpcore2.AsyncConnectionPool(
-                ssl_context=self._tls, network_backend=CheckedBackend(self._addresses)
-            ) as pool,
-            pool.stream("POST", url, headers=list(headers.items()), content=body.encode()) as response,
-        ):
+        request = self._pool.stream("POST", url, headers=list(headers.items()), content=body.encode())
+        async with request as response:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(
+                    BODY_S
+                ):  # of the answer: one that was read leaves the connection for the next
+                    read = 0
+                    async for chunk in response.aiter_stream():
+                        if (read := read + len(chunk)) > BODY_BYTES:
+                            break
             return int(response.status)
 
     async def _addresses(self) -> list[Address]:

@@ -26,7 +26,7 @@ SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 
 
 class Receiver:
-    """Answers each post as the next step says, the last one for ever: a status, `hang`, `drop` or `drip`."""
+    """Answers each post as the next step says, the last one for ever: a status, `hang`, `drop`, `drip` or `endless`."""
 
     def __init__(self, *steps):
         self.posts = []
@@ -41,8 +41,8 @@ class Receiver:
                     posts.append({"path": self.path, "body": body, "headers": dict(self.headers)})
                 if step == "hang":
                     ended.wait()
-                elif step == "drip":
-                    self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+                elif step in ("drip", "endless"):
+                    self.wfile.write(b"HTTP/1.1 200 OK\r\n" + (b"X-Long: " if step == "drip" else b"\r\n"))
                     while not ended.wait(0.01):
                         try:
                             self.wfile.write(b"x")
@@ -152,6 +152,15 @@ def test_what_is_not_taken_comes_again(receive, trouble):
     assert numbers[-1] == 2
     assert (sending.count("failed"), sending.count("lost")) == (len(numbers) - 2, 0)
     assert {each["path"] for each in receiver.posts} == {"/hook?token=t0ken"}
+
+
+def test_an_answer_without_end_is_an_answer(receive):
+    """Its status counts, and the next event does not wait for the rest."""
+    receiver = receive("endless")
+    with Sending(receiver.url) as sending:
+        sending.publish(2)
+        wait_until(lambda: sending.count("delivered") == 2)
+    assert len(receiver.posts) == 2
 
 
 def test_an_event_is_given_up_after_a_while(receive, capsys):
