@@ -1,6 +1,6 @@
 # Larder. `make` lists the targets; every one sets up what it needs in .venv first.
 .DEFAULT_GOAL := help
-.PHONY: help run ui test test-all coverage check audit snapshot bench chaos rolling train train-cifar baseline evaluate search model \
+.PHONY: help run ui test test-all coverage check audit snapshot data bench chaos rolling train train-cifar baseline evaluate search model \
   screenshots hashes image image-check plan deploy destroy clean
 
 PYTHON ?= python3
@@ -61,6 +61,9 @@ chaos: .venv/dev models/ViT-B-32-none/config.json ## hostile inputs, overload, k
 
 rolling: .venv/dev ## replace services behind nginx while 10,000 requests are asked: none may fail
 	$(BIN)/python -m benchmarks.rolling
+
+data: .venv/model ## fetch the public data sets into DATA, for train, baseline, evaluate, search and bench
+	$(BIN)/python -m app.training.fetch $(DATA)
 
 train: .venv/model ## make larder-small from pretrained parts and the pictures in DATA; needs WordNet (apt: wordnet-base)
 	$(BIN)/python -m app.training.tower train $(DATA) --keep data/training/tower

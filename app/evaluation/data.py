@@ -168,7 +168,9 @@ def _folder(path: Path, classes: Sequence[Label]) -> Pictures:
 
 def _class_folders(path: Path) -> list[Path]:
     if not path.is_dir():
-        raise EvaluationError(f"{path} is neither a parquet file nor a folder")
+        raise EvaluationError(
+            f"{path} is neither a parquet file nor a folder; `make data` fetches the public data sets"
+        )
     return sorted(folder for folder in path.iterdir() if folder.is_dir())
 
 
