@@ -39,6 +39,13 @@ def test_rows_are_added_and_undone(filled, picture):
     expect(page.get_by_role("button", name="Add banana")).to_be_visible()
 
 
+def test_what_is_set_aside_leads_to_the_review_queue(filled):
+    """A link beneath it."""
+    page = filled(1200)
+    page.get_by_role("link", name="Label them later").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Review")
+
+
 def test_a_phone_shows_the_rows(filled, picture):
     """Nothing is wider than 360 pixels, and axe has nothing to say."""
     page = filled(360)

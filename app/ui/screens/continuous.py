@@ -4,6 +4,7 @@ import streamlit as st
 
 from app.ui.bars import percent
 from app.ui.connection import ready
+from app.ui.links import link
 from app.ui.naming import choose_item, is_name
 from app.ui.picking import KINDS, Picked
 from app.ui.rows import SIDE, Row, answer, rows
@@ -109,6 +110,8 @@ def page() -> None:
     aside = [row for row in rows() if not row.item and not row.sure]
     listing("Answers", [row for row in rows() if row not in aside])
     listing("Set aside", aside)
+    if aside:
+        link("Review", "Label them later: the service has a queue of them", ":material/rate_review:")
     if not rows():
         st.info("Take a photo, or choose files: the answers come below.", icon=":material/add_photo_alternate:")
     elif st.button("Clear the list", icon=":material/clear_all:"):
