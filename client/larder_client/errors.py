@@ -12,6 +12,7 @@ LarderError
     ├── UnsupportedImage a format that is not accepted
     ├── ImageTooLarge    too many bytes or pixels
     ├── NotFound         no such item, entry, model or path
+    ├── Conflict         the change cannot be undone: it was undone before, or the count does not allow it
     └── Unauthorized     a key is needed and was wrong or missing
 """
 
