@@ -27,8 +27,13 @@ WHAT = "the pages in a browser"
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """One site for all tests."""
+    yield from new_site(tmp_path_factory.mktemp("site"))
+
+
+def new_site(folder: Path) -> Iterator[Site]:
+    """A site with its files in this folder, until it is taken no further."""
     there(find_nginx(), WHAT, NO_NGINX)
-    with closing(Site(tmp_path_factory.mktemp("site"))) as site:
+    with closing(Site(folder)) as site:
         yield site
 
 

@@ -7,10 +7,17 @@ from larder_client import Larder
 from playwright.sync_api import expect
 
 from harness.server import ROOT
+from tests.browser.conftest import new_site
 from tests.browser.test_access import WIDER, faults, in_the_end, tab_to
 from tests.nectar import nectar
 
 SAMPLES = sorted((ROOT / "samples").glob("*.jpg"))
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """A site of this module's own: other tests leave things to review."""
+    yield from new_site(tmp_path_factory.mktemp("review"))
 
 
 @pytest.fixture

@@ -1,7 +1,18 @@
 """The pages Review, Report and Journal where there is little to show."""
 
+import pytest
+
+from harness.server import Server
 from tests.nectar import nectar
 from tests.ui.conftest import button, named, said
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    """A service of this module's own: other tests leave things to review."""
+    with Server(data=tmp_path_factory.mktemp("review"), drain=0, log_level="error") as server:
+        server.ready()
+        yield f"http://127.0.0.1:{server.port}"
 
 
 def test_without_pictures_words_and_scores_are_shown(larder, open_page):
