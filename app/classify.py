@@ -56,7 +56,8 @@ def recogniser_for(settings: Settings, model: Model, labels: str | None) -> Reco
     parsed = parse_labels(labels.replace(",", "\n"), settings.max_label_length)
     if not parsed:
         raise InvalidLabels("--labels: no label was found; give them as a,b,c")
-    fixed = label_set(parsed, read_templates(settings.templates), model.encoder, open_background(settings, model))
+    background = open_background(settings, model) if model.tells_known else None
+    fixed = label_set(parsed, read_templates(settings.templates), model.encoder, background)
     return open_recogniser(settings, model, fixed)
 
 

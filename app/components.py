@@ -59,7 +59,13 @@ class Model:
     background: Background | None = None
     """What the bundle brings of it; the settings' prompts come on top."""
     labels: Path | None = None
-    """The bundle's label file, which serves where the settings name none."""
+    """The label file of a bundle that knows no other labels; it serves where the settings name none."""
+
+    @property
+    def tells_known(self) -> bool:
+        """Whether it can say that a picture shows none of the labels: by a fitted margin, or by nouns that it knows."""
+        calibration = self.config.calibration
+        return self.labels is None or (calibration is not None and calibration.known_margin is not None)
 
     @property
     def name(self) -> str:
@@ -176,7 +182,7 @@ def open_vocabulary(settings: Settings, model: Model, store: PantryStore, backgr
         model.checksum,
         model.alignment,
         text_limits(settings, model).fits,
-        background,
+        background if model.tells_known else None,
     )
     with naming("LARDER_LABELS"):
         vocabulary.read_file()
@@ -205,7 +211,8 @@ def open_classifier(model: Model, background: Background) -> Classifier:
 def open_background(settings: Settings, model: Model) -> Background:
     """What pictures may show instead of the labels: the prompts of the settings' file, beside what the bundle brings.
 
-    Where no margin of `known` was fitted, the nouns of the settings' file come on top. All are encoded here.
+    Where no margin of `known` was fitted, the nouns of the settings' file come on top, if the model knows any. All are
+    encoded here.
     """
     with naming("LARDER_BACKGROUND"):
         prompts = read_prompts(settings.background)
@@ -214,7 +221,8 @@ def open_background(settings: Settings, model: Model) -> Background:
         embeddings = model.encoder.prompts(prompts)
         return model.background.with_prompts(embeddings) if model.background else Background(embeddings)
     with naming("LARDER_NOUNS"):
-        return background_of_words(model.encoder, prompts, read_prompts(settings.nouns))
+        nouns = read_prompts(settings.nouns) if model.tells_known else []
+        return background_of_words(model.encoder, prompts, nouns)
 
 
 def open_followers(settings: Settings, pantry: PantryStore, metrics: Metrics) -> list[Follower]:

@@ -94,7 +94,8 @@ class Seen(BaseModel):
     )  # fmt: skip
     known: bool | None = Field(
         description="whether the image shows any of the labels at all (open-set recognition): by a margin fitted on "
-        "pictures, else by whether the labels take more than half of a softmax over them and everyday nouns"
+        "pictures, else by whether the labels take more than half of a softmax over them and everyday nouns; null "
+        "where the model cannot tell, since it knows no words but its own labels"
     )
     top_k_probabilities: list[float] = Field(description="their probabilities: softmax over all labels")
     top_k_cosines: list[float] = Field(description="their cosine similarities to the image")
