@@ -26,7 +26,8 @@ from larder_client import (
     TiedBarcode,
     Unauthorized,
 )
-from larder_client.command import main, sentence
+from larder_client.command import main
+from larder_client.lines import sentence
 
 from harness.packages import RICE, package, symbol
 from harness.server import Server
