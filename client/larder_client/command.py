@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 from larder_client.answers import Hit
 from larder_client.client import Larder
-from larder_client.errors import LarderError
-from larder_client.lines import changed, happening, judgement, sentence, unsure
+from larder_client.errors import LarderError, Unauthorized
+from larder_client.lines import changed, happening, judgement, match, sentence, unsure
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     undo = commands.add_parser("undo", help="undo a change of the journal")
     undo.add_argument("id", help="the change, as `larder journal` lists it")
     events = commands.add_parser("events", help="print what happens, until it is interrupted")
-    events.add_argument("kinds", nargs="*", choices=("change", "recognition"), metavar="KIND", help="only these kinds")
+    events.add_argument("kinds", nargs="*", metavar="KIND", help="only these kinds: change, recognition")
     review = commands.add_parser("review", help="list what was not recognised for sure, or say what one of it shows")
     review.add_argument("id", nargs="?", metavar="ID", help="an entry of the list")
     review.add_argument("item", nargs="?", metavar="ITEM", help="what it shows, which teaches the item")
@@ -85,6 +85,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with Larder(options.url, options.key) as larder:
             return run(larder, options)
+    except BrokenPipeError:  # the reader, such as `head`, has enough; what is left in the buffer goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141  # 128 + SIGPIPE, as shells report it
     except (LarderError, OSError) as error:
         print(f"larder: {error}", file=sys.stderr)
         return 2
@@ -98,11 +101,12 @@ def run(larder: Larder, options: argparse.Namespace) -> int:
         return command(larder, options)
     if options.command == "search":
         hits = search(larder, options)
-        show_all(hits, lambda hit: f"{hit.score:.3f}  {hit.id}", options.json, "no entry was found")
+        show_all(hits, match, options.json, "no entry was found")
     elif options.command == "pantry":
         show_all(larder.items(), lambda each: f"{each.count:6}  {each.item}", options.json, "the pantry has no items")
     elif options.command == "journal":
-        show_all(larder.journal(options.item, limit=options.n), changed, options.json, "the journal has no such change")
+        nothing = f"the journal has no change of {options.item}" if options.item else "the journal has no change yet"
+        show_all(larder.journal(options.item, limit=options.n), changed, options.json, nothing)
     elif options.command == "undo":
         show_all([larder.undo(options.id)], changed, options.json)
     elif options.command == "review":
@@ -163,17 +167,20 @@ def review(larder: Larder, options: argparse.Namespace) -> int:
 
 
 def recognise(larder: Larder, options: argparse.Namespace) -> int:
-    """Print one line per picture; an error with one does not stop the others."""
+    """Print one line per picture; an error with one does not stop the others, unless the key is wrong."""
     failed = 0
     change: dict[str, Any] = {"update": "add", "quantity": options.add} if options.add is not None else {}
     change = {"update": "remove", "quantity": options.remove} if options.remove is not None else change
     for path in options.pictures:
         try:
             found = larder.recognise(path, barcodes=options.barcodes, **change)
-            show(found, f"{path}: {sentence(found, asked=bool(change))}", options.json, picture=path)
+        except Unauthorized:
+            raise
         except (LarderError, OSError) as error:
             failed = 1
             print(f"larder: {path}: {error}", file=sys.stderr)
+        else:
+            show(found, f"{path}: {sentence(found, asked=bool(change))}", options.json, picture=path)
     return failed
 
 
@@ -181,7 +188,6 @@ def follow(larder: Larder, options: argparse.Namespace) -> int:
     """Print one line per event, until the service is away for too long."""
     for event in larder.events(options.kinds):
         show(event, happening(event), options.json)
-        sys.stdout.flush()
     return 0
 
 
@@ -194,8 +200,8 @@ def show_all(answers: Sequence[T], line: Callable[[T], str], as_json: bool, noth
 
 
 def show(answer: Any, line: str, as_json: bool, **more: str) -> None:
-    """Print an answer as a line for people or as JSON."""
-    print(json.dumps(more | dataclasses.asdict(answer), ensure_ascii=False) if as_json else line)
+    """Print an answer as a line for people or as JSON, at once."""
+    print(json.dumps(more | dataclasses.asdict(answer), ensure_ascii=False) if as_json else line, flush=True)
 
 
 if __name__ == "__main__":

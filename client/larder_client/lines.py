@@ -1,6 +1,6 @@
 """Answers as the command prints them for people."""
 
-from larder_client.answers import Change, Event, ExamplesReport, Recognition, Unsure, read
+from larder_client.answers import Change, Event, ExamplesReport, Hit, Recognition, Unsure, read
 
 
 def sentence(found: Recognition, *, asked: bool = False) -> str:
@@ -20,6 +20,16 @@ def sentence(found: Recognition, *, asked: bool = False) -> str:
     how = "by its barcode" if found.evidence == "barcode" else seen
     disagreement = f"; {found.disagreement}" if found.disagreement and not asked else ""
     return f"{found.item}, {how}{counted}{disagreement}"
+
+
+def match(hit: Hit) -> str:
+    """Format a search hit for people, with the name or path of its file where the metadata has one.
+
+    >>> match(Hit("default/6da7b6a9c57f", "image", 0.2251, {"file": "bottle.jpg"}))
+    '0.225  default/6da7b6a9c57f  bottle.jpg'
+    """
+    file = hit.metadata.get("file") or hit.metadata.get("path")
+    return f"{hit.score:.3f}  {hit.id}" + (f"  {file}" if file else "")
 
 
 def changed(change: Change) -> str:
@@ -55,6 +65,8 @@ def unsure(entry: Unsure) -> str:
 def judgement(found: ExamplesReport) -> str:
     """Format the report on the examples for people."""
     lines = [f"{found.right} of {found.judged} examples are recognised by the others"]
+    if not found.judged:
+        lines = ["nothing to judge yet: teach an item two examples or more, so that each can be judged by the others"]
     lines += [
         f"{'-' if each.right is None else each.right:>6} of {each.examples:3}  {each.item}"
         for each in found.items

@@ -4,6 +4,7 @@ import ast
 import asyncio
 import inspect
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -381,8 +382,8 @@ def test_a_service_that_drains_is_an_answer_to_health_alone(start):
         answer(calls.items(), client.get("/"))
 
 
-def test_a_wrong_key(tmp_path):
-    """A missing key is Unauthorized, the right one is let through."""
+def test_a_wrong_key(tmp_path, capsys):
+    """A missing key is Unauthorized, the right one is let through; the command stops at the first refusal."""
     write_bundle(tmp_path / "tiny")
     (tmp_path / "labels.txt").write_text("red\nblue\n")
     files = {"model": tmp_path / "tiny", "labels": tmp_path / "labels.txt", "data": tmp_path, "api_keys": "right"}
@@ -393,6 +394,40 @@ def test_a_wrong_key(tmp_path):
             with pytest.raises(Unauthorized):
                 none.labels()
             assert len(right.labels()) == 2
+        photo = tmp_path / "red.png"
+        photo.write_bytes(as_bytes(picture("red")))
+        assert main(["--url", address, "--key", "wrong", "recognise", *[str(photo)] * 16]) == 2
+    told = capsys.readouterr()
+    assert (told.out, told.err.count("larder: ")) == ("", 1)
+
+
+def test_the_command_on_a_new_service(tmp_path, capsys):
+    """What is empty says so, and how to change that."""
+    write_bundle(tmp_path / "tiny")
+    (tmp_path / "labels.txt").write_text("red\nblue\n")
+    files = {"model": tmp_path / "tiny", "labels": tmp_path / "labels.txt", "data": tmp_path / "data"}
+    with Server(**files) as server:
+        server.ready()
+        address = f"http://127.0.0.1:{server.port}"
+        assert main(["--url", address, "journal"]) == 0
+        assert capsys.readouterr().err.endswith("larder: the journal has no change yet\n")
+        assert main(["--url", address, "report"]) == 0
+        assert "teach an item two examples or more" in capsys.readouterr().out
+        assert main(["--url", address, "events", "weather"]) == 2
+        assert "should be 'change' or 'recognition'" in capsys.readouterr().err
+
+
+def test_the_command_ends_quietly_when_its_reader_has_enough(url, larder):
+    """As `larder pantry | head -1`: no message, and the status of a program that SIGPIPE ended."""
+    larder.add("oats")
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "larder_client.command", "--url", url, "pantry"]
+    environment = os.environ | {"PYTHONPATH": str(CLIENT)}
+    with os.fdopen(writing) as closed:
+        ended = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    assert (ended.returncode, ended.stderr) == (141, "")
+    larder.delete("oats")
 
 
 def test_the_command(url, tmp_path, capsys):
@@ -417,7 +452,7 @@ def test_the_command(url, tmp_path, capsys):
     assert main(["--url", url, "undo", line.split()[0]]) == 2
     assert "was undone before" in capsys.readouterr().err
     assert main(["--url", url, "journal", "nothing of the kind"]) == 0
-    assert "no such change" in capsys.readouterr().err
+    assert "the journal has no change of nothing of the kind\n" in capsys.readouterr().err
     assert main(["--url", url, "search", "red"]) == 0
     assert capsys.readouterr().out.endswith("  photo\n")
     assert main(["--url", url, "search", "--picture", str(tmp_path / "red.png"), "-k", "1"]) == 0
@@ -431,6 +466,7 @@ def test_the_command(url, tmp_path, capsys):
 def test_the_command_reviews(url, capsys):
     """`larder review` lists, labels and dismisses; half an order is an error."""
     with Larder(url) as larder:
+        larder.set_count("anything", 1)
         for each in larder.review(100):
             larder.label(each.id, "anything")
         larder.delete("anything")
@@ -488,13 +524,16 @@ def test_the_command_searches_by_the_picture_at_a_path(url, tmp_path, capsys):
     path.write_bytes(as_bytes(picture("red")))
     with Larder(url) as larder:
         larder.put_picture("by path/red", path, collection="by path")
-        larder.put_picture("by path/blue", as_bytes(picture("blue")), collection="by path")
+        larder.put_picture(
+            "by path/blue", as_bytes(picture("blue")), metadata={"file": "sea.jpg"}, collection="by path"
+        )
     found = []
     for words in ([str(path)], ["--picture", str(path)]):
         assert main(["--url", url, "search", *words, "--collection", "by path"]) == 0
         found.append(capsys.readouterr().out)
     assert found[0] == found[1]
     assert found[0].startswith("1.000  by path/red\n")
+    assert found[0].endswith("  by path/blue  sea.jpg\n")
     assert main(["--url", url, "search", "red " * 500, "--collection", "by path"]) == 0
 
 

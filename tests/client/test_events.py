@@ -13,6 +13,7 @@ from pathlib import Path
 import larder_client
 import pytest
 from larder_client import AsyncLarder, Failed, InvalidRequest, Larder, Unreachable
+from larder_client.command import parser
 
 from harness.server import Server
 from tests.bundles import write_bundle
@@ -141,6 +142,12 @@ def test_a_restart_of_the_service_is_told(service):
         listening.join(120)
     assert [event.type for event in heard] in (["change", "reset", "change"], ["change", "reset"] + 2 * ["change"])
     assert (heard[0].data["item"], heard[0].data["before"], heard[0].data["after"]) == ("rice", None, 2)
+
+
+def test_the_command_takes_any_number_of_kinds():
+    """None means all of them."""
+    assert parser().parse_args(["events"]).kinds == []
+    assert parser().parse_args(["events", "change", "recognition"]).kinds == ["change", "recognition"]
 
 
 def test_the_command_prints_what_happens(service):
