@@ -6,8 +6,10 @@ import streamlit as st
 from larder_client import Item, NotFound
 
 from app.ui.connection import larder
+from app.ui.links import link
 from app.ui.naming import is_name
 from app.ui.sentences import plain, said
+from app.ui.undoing import change_of, undo_button
 
 
 def add(item: str, quantity: int) -> None:
@@ -17,6 +19,7 @@ def add(item: str, quantity: int) -> None:
     with said():
         now = larder().add(item, quantity)
         st.success(f"Added {quantity}: the pantry has {now.count} of {plain(now.item)} now.", icon=":material/add:")
+        _offer_undo(now, "add")
 
 
 def take_out(item: str, quantity: int) -> None:
@@ -26,6 +29,12 @@ def take_out(item: str, quantity: int) -> None:
         st.success(
             f"Took out {now.removed}: the pantry has {now.count} of {plain(now.item)} now.", icon=":material/remove:"
         )
+        _offer_undo(now, "remove")
+
+
+def _offer_undo(now: Item, action: str) -> None:
+    if change := change_of(now, action):
+        undo_button(change)
 
 
 def delete(item: str) -> None:
@@ -47,6 +56,7 @@ def change_all(quantities: Mapping[str, int], put_in: bool) -> None:
                 done, icon = ("Added", ":material/add:") if put_in else ("Took out", ":material/remove:")
                 now = ", ".join(f"{each.count} of {plain(each.item)}" for each in after)
                 st.success(f"{done}: the pantry has {now} now.", icon=icon)
+                link("Journal", "The journal undoes each of these changes", ":material/undo:")
 
 
 def _left(item: str, quantity: int) -> Item:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import streamlit as st
 
-# wide enough for a gallery, and lines can be read; small print as dark as WCAG asks
+# wide enough for a gallery, and lines can be read; small print as dark as WCAG asks; a phone shows picture and answer
 STYLE = """<style>
 .stMainBlockContainer {max-width: 72rem; padding-top: 4.5rem}
 [data-testid="stCaptionContainer"] {color: #51605a; opacity: 1}
+@media (max-width: 640px) {.st-key-shown img {max-height: 20vh; object-fit: contain}}
 </style>"""
 
 

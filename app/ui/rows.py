@@ -9,6 +9,7 @@ from larder_client import LarderError, Recognition
 from app.ui.connection import larder
 from app.ui.picking import Picked, preview
 from app.ui.sentences import sentence
+from app.ui.undoing import change_of
 
 MOST = 200  # rows; older ones go
 SIDE = 96  # pixels of a row's picture
@@ -53,8 +54,7 @@ class Row:
             item = larder().feedback(self.found.request_id, item).item  # as the pantry spells it
         now = larder().add(item)
         self.item, self.count = now.item, now.count
-        changes = larder().journal(now.item, limit=10)
-        self.change = next((each.id for each in changes if (each.action, each.after) == ("add", now.count)), "")
+        self.change = change_of(now, "add")
         if wrong or not self.sure:
             taught = larder().feedback(self.found.request_id, item, teach=True).taught or []
             self.taught = [each.id for each in taught]

@@ -4,6 +4,7 @@ import time
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import expect
 
 from harness.server import ROOT
@@ -72,6 +73,16 @@ def test_a_phone_shows_the_answer(open_page, picture):
     assert in_the_end(lambda: page.evaluate(WIDER)) == []
     picture(page, "phone")
     assert faults(page) == []
+
+
+def test_a_phone_shows_the_verdict_below_an_upright_photograph(open_page, tmp_path):
+    """Both are on the first screen, without scrolling."""
+    page = settled(open_page(width=390, height=844), "")
+    file = tmp_path / "photo.jpg"
+    Image.open(ROOT / "samples/carrots.jpg").resize((600, 900)).save(file)
+    page.locator("input[type=file]").set_input_files(file)
+    verdict = page.get_by_text("Confident: carrots")
+    expect(verdict).to_be_in_viewport(ratio=1)
 
 
 def tab_to(page, wanted):

@@ -25,6 +25,9 @@ def test_items_are_added_taken_out_and_deleted(larder, open_page):
     assert "the pantry has 3 of tea now" in said(page)
     listed = page.table[0].value
     assert listed[listed["Item"] == "tea"]["Count"].tolist() == [3]
+    page = button(page, "Undo")
+    assert "Undone: **tea** undone: 3 → 0." in said(page)
+    page = put_in(page, "tea", 3)
     named(page.selectbox, "Item of the pantry").select("tea")
     named(page.number_input, "How many of it").set_value(5)
     page = button(page, "Take out")

@@ -89,6 +89,20 @@ def test_nothing_is_counted_before_a_button_is_pressed(larder, open_page):
     assert "The service declined" in said(button(page, "Take out"))
 
 
+def test_what_was_counted_is_undone_beside_it(larder, open_page):
+    """The button undoes the change that was reported, once; one that cannot be undone any more is said so."""
+    larder.set_count("banana", 4)
+    page = several(open_page("recognise"), sample("banana"))
+    page = button(button(page, "Add to the pantry"), "Undo")
+    assert "Undone: **banana** undone: 5 → 4." in said(page)
+    assert larder.item("banana").count == 4
+    assert not any(each.label == "Undo" for each in page.button)
+    page = button(page, "Add to the pantry")
+    larder.set_count("banana", 0)
+    assert "The service declined" in said(button(page, "Undo"))
+    larder.delete("banana")
+
+
 def test_samples_can_be_looked_at_without_a_camera(larder, open_page):
     """A drawn picture is chosen by its name."""
     page = open_page("recognise")

@@ -22,7 +22,7 @@ def test_without_pictures_words_and_scores_are_shown(larder, open_page):
     (entry,) = larder.review()
     page = open_page("review")
     assert not page.image
-    assert any("No picture is kept" in each.value for each in page.caption)
+    assert any("`LARDER_KEEP_PICTURES=true`" in each.value for each in page.caption)
     assert "1 thing is waiting" in page.markdown[0].value
     guesses = [each.label for each in page.button if each.label != "Dismiss"]
     assert [each.rpartition(" ")[0].rpartition(" ")[0] for each in guesses] == entry.top_k_items[:3]
@@ -63,3 +63,8 @@ def test_the_journal_goes_on_to_older_changes(larder, open_page):
     page = button(page, "Newest")
     assert page.markdown[0].value == "**rice** set: 21 → 22"
     larder.delete("rice")
+    larder.delete(larder.add("kiwi").item)
+    assert [each.value for each in open_page("journal").markdown][:2] == [
+        "**kiwi** deleted: 1 → 0",
+        "**kiwi** put in: 0 → 1, new",
+    ]

@@ -71,6 +71,9 @@ def test_a_question_is_weighted_and_bounded(larder, open_page):
     hits = larder.search(queries=queries, collection="weighted")
     cosines = [each.value for each in page.markdown if each.value.startswith("Cosine")]
     assert cosines == [f"Cosine **{hit.score:.3f}**" for hit in hits]
+    named(page.slider, "Cosine at least").set_value(0.0).run()
+    cosines = [each.value for each in page.markdown if each.value.startswith("Cosine")]
+    assert cosines == [f"Cosine **{hit.score:.3f}**" for hit in hits if hit.score >= 0]
     named(page.slider, "Cosine at least").set_value(1.0).run()
     assert "Ask for a smaller cosine" in said(page)
 

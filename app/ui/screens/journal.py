@@ -1,19 +1,13 @@
 """The page Journal: what changed the pantry, and a way to undo it."""
 
 import streamlit as st
-from larder_client import Change, Conflict
+from larder_client import Change
 
 from app.ui.connection import larder, ready
-from app.ui.sentences import plain, said, sentence, when
+from app.ui.sentences import plain, said, when
+from app.ui.undoing import remarks, sentence_of, undo_button
 
 AT_ONCE = 20  # changes on one page
-DID = {"add": "put in", "remove": "taken out", "put": "set", "delete": "deleted", "undo": "undone"}
-
-
-def sentence_of(change: Change) -> str:
-    """What was done, in a line; Markdown."""
-    before, after = ("nothing" if count is None else str(count) for count in (change.before, change.after))
-    return f"**{plain(change.item)}** {DID[change.action]}: {before} → {after}"
 
 
 def circumstances(change: Change) -> str:
@@ -26,34 +20,14 @@ def circumstances(change: Change) -> str:
     return " · ".join(facts)
 
 
-def undo(change: Change) -> None:
-    """Undo a change, and show the journal with the change that did so."""
-    try:
-        made = larder().undo(change.id)
-        st.session_state.undone = f"Undone: {sentence_of(made)}."
-    except Conflict as error:
-        st.session_state.refused = sentence(error)
-    st.rerun()
-
-
 def row(change: Change) -> None:
     """A change and its button."""
     with st.container(border=True, horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         with st.container(width="content", gap=None):
             st.markdown(sentence_of(change))
             st.caption(circumstances(change))
-        if not change.undone_by and st.button(
-            "Undo", key=f"undo {change.id}", icon=":material/undo:", help=f"Undo the change of {plain(change.item)}"
-        ):
-            undo(change)
-
-
-def remarks() -> None:
-    """Report the last undo."""
-    if done := st.session_state.pop("undone", None):
-        st.success(done, icon=":material/undo:")
-    if why := st.session_state.pop("refused", None):
-        st.warning(why, icon=":material/warning:")
+        if not change.undone_by:
+            undo_button(change.id, f"Undo the change of {plain(change.item)}")
 
 
 def turn(cursor: str | None) -> None:

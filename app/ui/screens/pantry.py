@@ -7,6 +7,7 @@ from app.ui import counts
 from app.ui.connection import larder, ready
 from app.ui.pantry_file import read_items, write_items
 from app.ui.sentences import plain
+from app.ui.undoing import remarks
 
 
 def put_in() -> None:
@@ -87,6 +88,7 @@ def page() -> None:
     ready()
     left, right = st.columns([3, 2], gap="large")
     with right:
+        remarks()
         put_in()
         take_out()
         bring_in()

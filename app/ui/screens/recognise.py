@@ -13,6 +13,7 @@ from app.ui.naming import choose_item, is_name
 from app.ui.picking import Picked, choose_source, few_enough, hint, pictures_from, show
 from app.ui.sentences import plain, said
 from app.ui.shelf import shelf
+from app.ui.undoing import remarks
 
 FRAMES = 16  # pictures of one thing
 ONE_THING = "One thing"
@@ -64,6 +65,7 @@ def counting(item: str) -> None:
         counts.add(name, quantity)
     if take:
         counts.take_out(name, quantity)
+    remarks()
 
 
 def agreement(frames: Frames) -> None:
@@ -98,7 +100,8 @@ def one_thing(pictures: list[Picked]) -> None:
         if found.frames:
             gallery(pictures, found.frames.used)
         else:
-            show(pictures[0])
+            with st.container(key="shown"):  # app/ui/main.py bounds its height on a phone
+                show(pictures[0])
     with above:
         verdict(found)
         if found.frames:

@@ -71,7 +71,10 @@ def show(entry: Unsure, number: int) -> None:
         except LarderError:
             st.caption("The picture is gone.")
     else:
-        st.caption(":material/hide_image: No picture is kept of it: words and scores alone.")
+        st.caption(
+            ":material/hide_image: No picture is kept of it. A service that runs with `LARDER_KEEP_PICTURES=true` "
+            "keeps the pictures that it is not sure of, and shows them here."
+        )
     facts = [when(entry.at)]
     if entry.known is False:
         facts.append("none of the labels fits")

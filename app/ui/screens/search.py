@@ -48,7 +48,7 @@ def narrow() -> dict[str, Any]:
         "only": TYPES[kinds.selectbox("Find", TYPES)],
         "collection": where.text_input("In the collection", placeholder="all of them", max_chars=200).strip() or None,
         "k": most.slider("At most", 1, 50, 10),
-        "min_score": least.slider("Cosine at least", 0.0, 1.0, 0.0, 0.05) or None,
+        "min_score": least.slider("Cosine at least", -1.0, 1.0, -1.0, 0.05, help="-1 leaves out nothing"),
     }
 
 
@@ -137,9 +137,7 @@ def digest(data: bytes) -> str:
 
 def page() -> None:
     """Find entries, and add some."""
-    st.caption(
-        "Find what is kept by describing it, or by showing something like it. Texts and pictures lie in one space."
-    )
+    st.caption("Find what is kept. Describe it in words, or show a similar picture.")
     ready()
     find, keep = st.tabs(["Find", "Add"])
     with keep, said():

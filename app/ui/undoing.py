@@ -1,0 +1,41 @@
+"""Changes of the pantry in words, and a way to undo each."""
+
+import streamlit as st
+from larder_client import Change, Item, LarderError
+
+from app.ui.connection import larder
+from app.ui.sentences import plain, sentence
+
+DID = {"add": "put in", "remove": "taken out", "put": "set", "delete": "deleted", "undo": "undone"}
+
+
+def sentence_of(change: Change) -> str:
+    """What was done, in a line; Markdown."""
+    new = ", new" if change.before is None else ""
+    return f"**{plain(change.item)}** {DID[change.action]}: {change.before or 0} → {change.after or 0}{new}"
+
+
+def change_of(now: Item, action: str) -> str:
+    """The journal's id of the change that led to this count; empty where later ones hide it. Raises LarderError."""
+    changes = larder().journal(now.item, limit=10)
+    return next((each.id for each in changes if (each.action, each.after) == (action, now.count)), "")
+
+
+def undo_button(change: str, tip: str | None = None) -> None:
+    """A button that undoes a change; the page's `remarks` then report it."""
+    st.button("Undo", key=f"undo {change}", icon=":material/undo:", help=tip, on_click=_undo, args=(change,))
+
+
+def _undo(change: str) -> None:
+    try:
+        st.session_state.undone = f"Undone: {sentence_of(larder().undo(change))}."
+    except LarderError as error:
+        st.session_state.refused = sentence(error)
+
+
+def remarks() -> None:
+    """Report the last undo."""
+    if done := st.session_state.pop("undone", None):
+        st.success(done, icon=":material/undo:")
+    if why := st.session_state.pop("refused", None):
+        st.warning(why, icon=":material/warning:")
