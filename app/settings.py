@@ -115,7 +115,9 @@ class Settings(BaseSettings):
     )
     port: int = Field(default=8000, ge=0, le=65535, description="the port to listen on; 0 takes a free one")
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
-        default=(), description="comma-separated keys, each `KEY` or `NAME:KEY`; empty: open to all"
+        default=(),
+        description="comma-separated keys, each `KEY` or `NAME:KEY`, where the key after the name has "
+        "at least 16 characters (`NAME:` with less is a key as a whole); empty: open to all",
     )
     api_keys_file: Path | None = Field(
         default=None,

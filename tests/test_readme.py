@@ -7,6 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from larder_client import Larder
+from larder_client.command import main
 
 from app.settings import Settings
 from harness.server import Server
@@ -83,6 +85,18 @@ def test_its_requests_are_answered_as_printed(server):
         words = shlex.split(command.replace(":8000", f":{server.port}"))
         answer = subprocess.run([*words, "--silent"], cwd=ROOT, capture_output=True, check=True, timeout=60)
         assert_alike(json.loads(answer.stdout), json.loads(printed))
+
+
+def test_its_shell_command_counts(server, tmp_path, monkeypatch):
+    """The line for the command `larder` adds one of what the photo shows."""
+    [line] = re.findall(r"^```\nlarder (.*)\n```", README, re.MULTILINE)
+    (tmp_path / "photo.jpg").write_bytes((ROOT / "samples/lime.jpg").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    address = f"http://127.0.0.1:{server.port}"
+    monkeypatch.setenv("LARDER_URL", address)
+    assert main(shlex.split(line)) == 0
+    with Larder(address) as larder:
+        assert larder.item("lime").count == 1
 
 
 def curl_commands(page: str) -> list[str]:

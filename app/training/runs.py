@@ -145,7 +145,7 @@ class Journal:
             scores = self.score()
             self.note(scores=scores)
             draw_curves(self.metrics, self.folder / "curves.png")
-            line = f"epoch {epoch}: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
+            line = f"epoch {epoch}, held out: " + ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
         if time.monotonic() - self.kept >= self.every:
             self.keep()
         return line
