@@ -19,7 +19,7 @@ CHUNK = 50_000  # vectors
 TRAINED_ON = 20_000  # vectors
 NUMBERS_PER_CODE = 4  # which become 4 bits
 BLOCK = 512  # vectors that are compared exactly at a time, at least
-ONE_IN = 1000  # vectors of a segment, if that is more
+ONE_IN = 500  # vectors of a segment, if that is more
 DEVIATIONS = 4.0  # by which a vector's score may exceed what its code makes of it before a search would miss it
 
 
