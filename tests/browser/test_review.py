@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 from harness.server import ROOT
 from tests.browser.conftest import new_site
 from tests.browser.test_access import WIDER, faults, in_the_end, tab_to
+from tests.conftest import wait_until
 from tests.nectar import nectar
 
 SAMPLES = sorted((ROOT / "samples").glob("*.jpg"))
@@ -32,10 +33,14 @@ def larder(site):
 
 
 def unsure(larder: Larder, *seeds: int) -> None:
-    """Have cartons recognised that the service does not know."""
-    for seed in seeds:
+    """Have cartons recognised that the service does not know; what another test taught is forgotten soon."""
+
+    def is_unsure(seed: int) -> bool:
         found = larder.recognise(nectar(seed))
-        assert not found.confident or found.known is False
+        return not found.confident or found.known is False
+
+    for seed in seeds:
+        wait_until(lambda seed=seed: is_unsure(seed))
 
 
 def test_one_click_labels_a_picture_that_is_then_recognised(larder, open_page, picture):

@@ -3,6 +3,7 @@
 import pytest
 
 from harness.server import Server
+from tests.conftest import wait_until
 from tests.nectar import nectar
 from tests.ui.conftest import button, named, said
 
@@ -34,7 +35,7 @@ def test_without_pictures_words_and_scores_are_shown(larder, open_page):
 
 def test_a_name_that_cannot_be_is_a_sentence(larder, open_page):
     """And the entry stays."""
-    larder.recognise(nectar(2))
+    wait_until(lambda: larder.recognise(nectar(2)) and larder.review().total == 1)  # what was taught is forgotten soon
     page = open_page("review")
     box = named(page.selectbox, "Another name for picture 1")
     box.options.append("salt/pepper")
