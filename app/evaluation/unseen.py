@@ -97,7 +97,7 @@ def train(folder: Path, seed: int, steps: int) -> None:
 
 def encode(folder: Path, data: Path, test: str) -> Views:
     """The vectors of a split's tower, in a space that was fitted without the classes left out."""
-    from app.training.tower.features import EVERYDAY, Eyes
+    from app.training.tower.features import EVERYDAY, FeatureExtractor
     from app.training.words.__main__ import make_space
     from app.training.words.kinds import read_kinds
     from app.training.words.space import taught
@@ -105,8 +105,8 @@ def encode(folder: Path, data: Path, test: str) -> Views:
 
     split, path = Split.load(folder), folder / "features.npz"
     if not path.exists():
-        eyes = Eyes("lite2", folder / "checkpoint.pt")
-        files = {name: eyes.read(data / f"grocery/{name}.parquet") for name in ("train", "val", "test_sample")}
+        extractor = FeatureExtractor("lite2", folder / "checkpoint.pt")
+        files = {name: extractor.read(data / f"grocery/{name}.parquet") for name in ("train", "val", "test_sample")}
         seen: dict[str, np.ndarray] = {f"all_{name}": each.features for name, each in files.items()}
         seen |= {f"all_{name}_labels": each.labels for name, each in files.items()}
         kept = np.isin(files["train"].labels, split.kept)
@@ -114,7 +114,7 @@ def encode(folder: Path, data: Path, test: str) -> Views:
             "train": files["train"].features[kept],
             "train_labels": np.searchsorted(split.kept, files["train"].labels[kept]),
         }
-        seen["everyday"] = eyes.read(data / "cifar10/train.parquet", EVERYDAY).features
+        seen["everyday"] = extractor.read(data / "cifar10/train.parquet", EVERYDAY).features
         np.savez(path, **seen)  # type: ignore[arg-type]  # no name is "allow_pickle"
     space = make_space(path, read_kinds(read_wordnet(FOLDER), folder / "data/grocery/classes.csv"))
     things, groceries = len(space.classifier), len(split.kept)

@@ -1,4 +1,4 @@
-"""What both tails see in pictures, computed as the service computes it."""
+"""Features of pictures from both tails, computed as the service computes them."""
 
 import copy
 import tempfile
@@ -51,7 +51,7 @@ class Labelled:
     labels: np.ndarray
 
 
-class Eyes:
+class FeatureExtractor:
     """Pictures to features (N, F): the untouched tail's, then the tuned tail's."""
 
     def __init__(self, name: str, checkpoint: Path) -> None:
@@ -61,7 +61,7 @@ class Eyes:
             write_visual(tower(name, checkpoint, nn.Identity()), SIZES[name], path)
             self.network = ov.Core().compile_model(str(path), "CPU", {"PERFORMANCE_HINT": "LATENCY"})
 
-    def look(self, files: Sequence[bytes]) -> Floats:
+    def extract(self, files: Sequence[bytes]) -> Floats:
         """Features of picture files."""
         return np.concatenate([self._batch(files[start : start + BATCH]) for start in range(0, len(files), BATCH)])
 
@@ -73,7 +73,7 @@ class Eyes:
         """Features of a parquet file's pictures (`image`, `label`)."""
         table = pq.read_table(path, columns=["image", "label"])
         files = table.column("image").combine_chunks().field("bytes").to_pylist()[rows]
-        return Labelled(self.look(files), table.column("label").to_numpy()[rows])
+        return Labelled(self.extract(files), table.column("label").to_numpy()[rows])
 
 
 EVERYDAY = slice(0, None, 25)  # rows of CIFAR-10's training pictures
@@ -81,10 +81,10 @@ EVERYDAY = slice(0, None, 25)  # rows of CIFAR-10's training pictures
 
 def write_features(name: str, folder: Path, data: Path) -> None:
     """Write `features.npz` of a finished run: what it sees in train, val and everyday pictures."""
-    eyes = Eyes(name, folder / "checkpoint.pt")
+    extractor = FeatureExtractor(name, folder / "checkpoint.pt")
     files = {"train": "grocery/train", "val": "grocery/val", "everyday": "cifar10/train"}
     seen = {
-        split: eyes.read(data / f"{file}.parquet", EVERYDAY if split == "everyday" else slice(None))
+        split: extractor.read(data / f"{file}.parquet", EVERYDAY if split == "everyday" else slice(None))
         for split, file in files.items()
     }
     features = {split: each.features.astype(np.float16) for split, each in seen.items()}
