@@ -35,7 +35,10 @@ MOBILE = {
 def small_fastvit() -> None:
     """Timm knows tiny_fastvit: the picture tower of MobileCLIP, small."""
     import_open_clip()  # first: it makes torchvision fit
-    from timm.models import fastvit, register_model
+    from timm.models import fastvit, is_model, register_model
+
+    if is_model("tiny_fastvit"):  # this module is entered again where tests are shared out among processes
+        return
 
     def tiny_fastvit(pretrained: bool = False, **options: object) -> torch.nn.Module:
         sizes = {"layers": (1, 1, 1, 1), "embed_dims": (16, 32, 64, 128), "mlp_ratios": (2, 2, 2, 2)}
