@@ -18,7 +18,7 @@ from app.serving.pipeline import Pipeline
 from app.settings import Settings
 
 WARM_BATCHES = range(2, 9)  # the start has tried a batch of 1; sixteen clients make batches of 8
-WARM_INTERVAL_S = 0.5  # a process that is asked at once, and ends, shall not pay for it
+WARM_INTERVAL_S = 0.5  # a process that is asked at once, and ends, does not pay for it
 KEEP_ALIVE = 75  # seconds; load balancers close idle connections sooner, so none closes under a request of theirs
 
 

@@ -45,7 +45,7 @@ async def events(
     """Follow the changes of the pantry and the sure recognitions that this process makes, as server-sent events.
 
     With `Last-Event-ID` the events since then come first. Where some of them are not kept any more, an event `reset`
-    says so before those that are: ask for the pantry anew. Lines that begin with a colon are heartbeats.
+    says so before those that are: ask for the pantry again. Lines that begin with a colon are heartbeats.
     """
     chunks = stream(service.events, last_event_id, kind, lambda: service.draining)
     return EventSourceResponse(chunks, headers={"X-Accel-Buffering": "no"})  # nginx would hold events back

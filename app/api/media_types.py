@@ -103,7 +103,7 @@ async def read_fields(request: Request, model: Model) -> Any:
 
 
 def _fast_json(body: bytes) -> Any:
-    """Parse JSON in a tenth of the time that `json.loads` takes; None for what FastAPI shall parse or refuse."""
+    """Parse JSON in a tenth of the time that `json.loads` takes; None leaves parsing, or refusing, to FastAPI."""
     try:
         return from_json(body)
     except ValueError:

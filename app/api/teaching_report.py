@@ -31,7 +31,7 @@ async def examples_report(service: ServiceDep) -> ExamplesReport:
     labels, scale = service.recogniser.label_set, service.recogniser.logit_scale
     stored = await service.pantry.read(lambda pantry: pantry.examples())
     used = [each for each in stored if is_used(each, service)]
-    key = (labels.version, *(each.id for each in used))  # who asks again gets the same job
+    key = (labels.version, *(each.id for each in used))  # a repeated request gets the same job
     job = service.jobs.start(lambda _: [report(used, labels, scale)], key)
     await asyncio.to_thread(job.ended.wait, WAIT_S)
     if job.problem:

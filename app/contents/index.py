@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from app.contents.segment import Alive, Segment
 
 MAX_TOMBSTONE_RATIO = 0.25  # of a segment; with more it is rebuilt
-RETRAIN_GROWTH = 4  # codes are made anew when there are more than this many times the vectors they were made for
+RETRAIN_GROWTH = 4  # codes are retrained once the segment has this many times the vectors that they were trained on
 
 
 @dataclass(frozen=True)

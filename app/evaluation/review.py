@@ -147,7 +147,7 @@ def table(found: dict[str, list[float]]) -> str:
     count = len(found[RANDOM])
     heads = "".join(f"{each * EVERY:>8}" for each in range(count))
     goals = [found[RANDOM][each] for each in range(1, count)]
-    lines = [f"{'accuracy after so many labels':<30}{heads}"]
+    lines = [f"{'accuracy after N labels':<30}{heads}"]
     lines += [f"{name:<30}" + "".join(f"{each:>8.1%}" for each in curve) for name, curve in found.items()]
     lines.append(f"{'labels until accuracy reaches':<30}" + "".join(f"{each:>8.1%}" for each in goals))
     lines += [f"{name:<30}" + "".join(f"{_until(curve, goal):>8}" for goal in goals) for name, curve in found.items()]

@@ -2,7 +2,7 @@
 
 https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery
 
-Each item is a sensor with a discovery message of its own. One message for the whole device would be sent anew, with all
+Each item is a sensor with a discovery message of its own. One message for the whole device would be sent again, with all
 items in it, whenever an item comes or goes.
 """
 

@@ -1,7 +1,7 @@
 """Tells an MQTT broker of the pantry's counts and of recognitions, and keeps it current.
 
 What the broker should keep is computed as a whole; what differs from what it was sent is published. So counts that
-another process has changed arrive, and a broker that comes back is told everything anew.
+another process has changed arrive, and a broker that comes back gets everything again.
 """
 
 import asyncio

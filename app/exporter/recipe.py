@@ -131,7 +131,7 @@ def _from_tag(open_clip: Any, name: str, tag: str) -> Recipe:
 
 
 def _common_form(open_clip: Any, name: str) -> dict[str, Any]:
-    """The preprocessing that all published weights of a model share; empty if they differ or there are none."""
+    """The preprocessing that all published weights of a model share; empty where they differ or are absent."""
     entries = [open_clip.get_pretrained_cfg(name, tag) for tag in open_clip.list_pretrained_tags_by_model(name)]
     forms = [{key: entry[key] for key in _FORM if key in entry} for entry in entries]
     return forms[0] if forms and all(form == forms[0] for form in forms) else {}

@@ -57,7 +57,7 @@ class _Code:
                 self._table[first :: 1 << length] = [(symbol, length)] * (1 << self._longest - length)
                 code += 1
         if code != 1 << self._longest or not used:
-            raise InvalidImage("the picture is damaged: a lossless WebP has a Huffman code that is none")
+            raise InvalidImage("the picture is damaged: a lossless WebP has an invalid Huffman code")
 
     def read(self, bits: _Bits) -> int:
         """The next symbol."""

@@ -153,7 +153,7 @@ class Pipeline:
                 await self._batcher.vector(self._preparer.blank)
 
     async def warm_up(self, batch: int) -> None:
-        """Encode so many blank pictures in one batch; raises as `vector` does."""
+        """Encode `batch` blank pictures at once; raises as `vector` does."""
         await asyncio.gather(*(self._batcher.vector(self._preparer.blank) for _ in range(batch)))
 
     @contextmanager

@@ -102,7 +102,7 @@ def page() -> None:
     st.caption(
         "One picture after another: each answer is a row, which one click adds to the pantry, corrects or undoes. What "
         "is unknown or unsure is set aside below. Alt+A adds the newest answer, if it was sure; Alt+Z undoes that. "
-        "The rows are kept until this page is loaded anew."
+        "The rows are kept until this page is reloaded."
     )
     ready()
     source = st.segmented_control("Where pictures come from", ["Camera", "Upload"], default="Camera", required=True)
