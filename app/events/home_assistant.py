@@ -2,8 +2,8 @@
 
 https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery
 
-Each item is a sensor with a discovery message of its own. One message for the whole device would be sent again, with all
-items in it, whenever an item comes or goes.
+Each item is a sensor with a discovery message of its own. One message for the whole device would be sent again, with
+all items in it, whenever an item comes or goes.
 """
 
 import hashlib
