@@ -1,4 +1,4 @@
-"""What passes between the stages of a bulk run: pictures, then their embeddings or why they have none."""
+"""The values that pass between the stages of a bulk run: pictures, then their embeddings or errors."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,29 +10,29 @@ from app.model.engines import Floats
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that has not been read yet; `read` raises LarderError or OSError, SourceError for all pictures."""
+    """A picture that is not read yet; `read` raises LarderError or OSError, SourceError if the whole source fails."""
 
     id: str
-    """Stable from run to run: the file's name below the source, with `:ROW` behind it in parquet."""
+    """Stable from run to run: the file's name relative to the source, followed by `:ROW` in parquet."""
     path: str
-    """What the source itself calls the picture."""
+    """The source's own name of the picture."""
     read: Callable[[], bytes]
     size: int = 0
-    """Bytes, as far as they are known before reading."""
+    """Size in bytes, as far as it is known before reading."""
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """A picture's unit vector (D,); or None, and the reason."""
+    """A picture's unit embedding (D,); or None and the reason."""
 
     id: str
     path: str
     vector: Floats | None
     reason: str = ""
     data: bytes = b""
-    """The picture itself, where it is to be kept."""
+    """The picture itself, if it is to be kept."""
     file: FileFacts | None = None
-    """What is known of its file."""
+    """Metadata of its file."""
     thumbnail: bytes | None = None
     """A small JPEG of it."""
     unread: bool = False
@@ -40,14 +40,14 @@ class Embedded:
 
 
 class Sink(Protocol):
-    """Where the embeddings go. What `put` took is durable when it returns."""
+    """The output of a run. What `put` stored is durable when it returns."""
 
     def done(self, ids: Collection[str]) -> set[str]:
-        """Return those of the ids that are there already."""
+        """Return those of the ids that are already stored."""
         ...
 
     def put(self, pictures: Sequence[Embedded]) -> Mapping[str, str]:
-        """Store pictures that have their vector; return by id why some of them were refused."""
+        """Store pictures with their embeddings; return the refused ones with the reason, by id."""
         ...
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
-"""One bulk run: pictures that are not done yet go through the stages into the sink, bad ones into a report.
+"""One bulk run: new pictures pass through the stages into the sink, failed ones into a report.
 
-What the sink has is done; what was bad before is tried again. So a run that was killed goes on with the same command,
-every good picture is in the output once, and the report of the run that ends names every bad one.
+What the sink has is done; failed pictures are tried again. So the same command resumes a killed run, the output has
+every good picture once, and the report of the run that ends names every failed one.
 """
 
 import argparse
@@ -30,12 +30,12 @@ from app.errors import InvalidRequest, NotFound, SourceError
 from app.s3 import SCHEME
 from app.settings import Settings
 
-PART_BYTES = 64 * 1024 * 1024  # of originals that are stored at once
-MAX_UNREAD = 20  # pictures in a row that the source fails to deliver: then it is the source that is bad
+PART_BYTES = 64 * 1024 * 1024  # of originals stored at once
+MAX_UNREAD = 20  # consecutive pictures that the source fails to deliver before the source itself counts as failed
 
 
 def run(settings: Settings, options: argparse.Namespace) -> int:
-    """Run `bulk classify` or `bulk index`; returns 1 when some pictures were bad, 0 otherwise.
+    """Run `bulk classify` or `bulk index`; returns 1 if some pictures failed, 0 otherwise.
 
     Raises InvalidRequest, InvalidLabels, SourceError, StartError or StoreUnavailable.
     """
@@ -67,9 +67,9 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def drain(embedded: Iterable[Embedded], sink: Sink, report: TextIO, part: int) -> tuple[int, int]:
-    """Store what has a vector, list the rest in the report; return how many of both there were.
+    """Store pictures with embeddings and list the others in the report; return the numbers of both.
 
-    Raises SourceError, with everything before it stored, when many pictures in a row could not be read.
+    Raises SourceError, with everything before it stored, if MAX_UNREAD consecutive pictures could not be read.
     """
     good = bad = 0
     for group in _groups(embedded, part):
@@ -84,7 +84,7 @@ def drain(embedded: Iterable[Embedded], sink: Sink, report: TextIO, part: int) -
 
 
 def _groups(embedded: Iterable[Embedded], part: int) -> Iterator[list[Embedded]]:
-    """Group pictures to be stored at once: at most `part`, and of some megabytes where originals are kept."""
+    """Group pictures to be stored at once: at most `part`, and PART_BYTES if originals are kept."""
     group: list[Embedded] = []
     size = unread = 0
     for each in embedded:
@@ -102,7 +102,7 @@ def _groups(embedded: Iterable[Embedded], part: int) -> Iterator[list[Embedded]]
 def _embed(
     settings: Settings, model: Model, options: argparse.Namespace, units: list[Unit], done: set[str]
 ) -> Iterator[Embedded]:
-    """On this machine, or on a cluster."""
+    """Embed on this machine or on a cluster."""
     entries = options.action == "index"
     if options.ray is None:
         return Worker(settings, model, options.source, done, entries).embed(units)
@@ -112,7 +112,7 @@ def _embed(
 
 
 def _answers(settings: Settings, model: Model, options: argparse.Namespace) -> tuple[Sink, Path]:
-    """A folder of answers, and where the bad pictures are listed."""
+    """Open a folder of answers; returns it and the path of the report."""
     recogniser = recogniser_for(settings, model, options.labels)
     made_with = {"source": options.source.rstrip("/"), "model": model.name, "checksum": model.checksum}
     if options.sidecar:
@@ -123,7 +123,7 @@ def _answers(settings: Settings, model: Model, options: argparse.Namespace) -> t
 
 
 def _index(settings: Settings, model: Model, options: argparse.Namespace) -> tuple[Sink, Path]:
-    """The contents of the settings, and where the bad pictures are listed."""
+    """Open the configured content store; returns it and the path of the report."""
     if settings.contents == "none":
         raise NotFound("there are no contents to put pictures into: LARDER_CONTENTS is none")
     settings.data.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Files by name, in a folder or below an s3:// prefix."""
+"""List and read files of a folder or an s3:// prefix."""
 
 import os
 from collections.abc import Iterator
@@ -11,13 +11,13 @@ from app.s3 import S3, SCHEME, Place, parse_place
 
 
 class Files(Protocol):
-    """Files in an order that stays the same. `read` and `open` raise OSError.
+    """Files in a stable order. `read` and `open` raise OSError.
 
-    A ConnectionError means that no file can be read.
+    ConnectionError means that no file can be read.
     """
 
     def list(self) -> Iterator[tuple[str, int]]:
-        """Yield name and bytes of all files but hidden ones; raises InvalidRequest when they cannot be listed."""
+        """Yield name and size of all files except hidden ones; raises InvalidRequest if they cannot be listed."""
         ...
 
     def read(self, name: str, most: int) -> bytes:
@@ -25,18 +25,18 @@ class Files(Protocol):
         ...
 
     def open(self, name: str) -> BinaryIO:
-        """Open a file to be read in parts."""
+        """Open a file for reading in chunks."""
         ...
 
 
 class LocalFiles:
-    """The files of a folder and its folders, or one file. Links to folders are not followed."""
+    """The files of a folder and its subfolders, or one file. Links to folders are not followed."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def list(self) -> Iterator[tuple[str, int]]:
-        """Go by folder, each folder's own files first."""
+        """List folder by folder, each folder's own files first."""
         if self._root.is_file():
             yield self._root.name, self._root.stat().st_size
             return
@@ -48,7 +48,7 @@ class LocalFiles:
                     yield path.relative_to(self._root).as_posix(), path.stat().st_size
 
     def read(self, name: str, most: int) -> bytes:
-        """Return a file's bytes; one that this user may not read is a bad picture, and says nothing of the others."""
+        """Return a file's bytes; missing permission for one file fails that picture alone."""
         path = self._path(name)
         check_size(path.stat().st_size, most)
         try:
@@ -64,14 +64,14 @@ class LocalFiles:
 
 
 class S3Files:
-    """The objects below a prefix."""
+    """The objects with a key prefix."""
 
     def __init__(self, s3: S3, place: Place) -> None:
         self._s3 = s3
         self._place = place
 
     def list(self) -> Iterator[tuple[str, int]]:
-        """Go in S3's own order."""
+        """List in S3's own order."""
         try:
             for name, size in self._s3.files(self._place):
                 if not any(part.startswith(".") for part in name.split("/")) and not name.endswith("/"):
@@ -89,7 +89,7 @@ class S3Files:
 def open_files(source: str) -> Files:
     """Open a folder, a file or an s3:// prefix.
 
-    Raises InvalidRequest when there is no such folder or file, SettingsError for a wrong URL.
+    Raises InvalidRequest if there is no such folder or file, SettingsError for a wrong URL.
     """
     if source.startswith(SCHEME):
         return S3Files(S3(), parse_place(source))

@@ -1,4 +1,4 @@
-"""Store embeddings as entries that can be searched."""
+"""Store embeddings as searchable entries."""
 
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,14 +11,14 @@ from app.model.engines import Floats
 from app.s3 import SCHEME
 
 _CONCURRENT_CALLS = 64  # a store commits concurrent calls in one transaction
-_SAME_PICTURE = 0.999  # cosine; the same file embedded on another engine or processor stays above it
+_SAME_PICTURE = 0.999  # cosine similarity; the same file embedded on another engine or processor stays above it
 
 
 class Index:
     """A sink that stores each picture under the id `COLLECTION/NAME`, with its path and source in the metadata.
 
-    An id belongs to the collection and the source that it was first stored from: another picture from elsewhere is
-    refused rather than put in its place.
+    An id belongs to the collection and source that first stored it: another picture from elsewhere is refused instead
+    of replacing it.
     """
 
     def __init__(self, store: ContentStore, collection: str, source: str) -> None:
@@ -33,7 +33,7 @@ class Index:
         return {id_ for id_, stored in zip(ids, self._pool.map(self._stored, ids), strict=True) if stored}
 
     def put(self, pictures: Sequence[Embedded]) -> dict[str, str]:
-        """Store pictures; return by id why some were refused. Raises StoreUnavailable."""
+        """Store pictures; return the refused ones with the reason, by id. Raises StoreUnavailable."""
         reasons = self._pool.map(self._put, pictures)
         return {each.id: reason for each, reason in zip(pictures, reasons, strict=True) if reason}
 
@@ -69,7 +69,7 @@ class Index:
         return ""
 
     def _remove_predecessor(self, picture: Embedded, vector: Floats) -> None:
-        """Remove the entry that earlier versions stored for this picture under its bare name."""
+        """Remove the entry that earlier versions stored for this picture under its name alone."""
         old = self._find(picture.id)
         if old and old.metadata == {"path": picture.path} and self._shows(old, vector):
             self._store.delete(old.id)
@@ -87,7 +87,7 @@ class Index:
         return entry.collection == self._collection and entry.metadata.get("source") == self._source
 
     def _shows(self, entry: Content, vector: Floats) -> bool:
-        """Whether an entry of this collection shows the picture that has this vector (D,)."""
+        """Return whether an entry of this collection shows the picture with this embedding (D,)."""
         if entry.collection != self._collection or entry.type != "image":
             return False
         return float(self._store.vectors([entry.id])[0] @ vector) > _SAME_PICTURE

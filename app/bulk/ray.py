@@ -1,7 +1,7 @@
-"""The work of a bulk run on a Ray cluster: an actor for as many processors as a worker uses, each with the model.
+"""A bulk run on a Ray cluster: one actor for as many cores as a worker uses, each with its own model.
 
-Only names go to the actors and only vectors come back: every node reads the source itself, and needs the same checkout
-and requirements, which the container image has.
+Only names are sent to the actors and only embeddings come back. Every node reads the source itself and needs the same
+checkout and requirements, as in the container image.
 """
 
 import importlib.util
@@ -20,13 +20,13 @@ from app.contents import FileFacts
 from app.errors import InvalidRequest
 from app.settings import Settings
 
-_FILES = 64  # picture files that an actor is given at once; of parquet it is given a row group
+_FILES = 64  # picture files given to an actor at once; of parquet one row group
 
 
 def embed(
     address: str, settings: Settings, source: str, units: Sequence[Unit], done: set[str], entries: bool
 ) -> Iterator[Embedded]:
-    """What `Worker.embed` gives, in any order; raises InvalidRequest when there is no Ray or no cluster."""
+    """Yield what `Worker.embed` does, in any order; raises InvalidRequest if Ray or the cluster is missing."""
     if importlib.util.find_spec("ray") is None:
         raise InvalidRequest("--ray needs Ray: pip install -r requirements-ray.txt")
     import ray
@@ -36,7 +36,7 @@ def embed(
     except (ConnectionError, ValueError) as error:
         raise InvalidRequest(f"there is no Ray cluster at {address}: {error}") from error
     context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = context.print_on_execution_start = False  # the command has a bar of its own
+    context.enable_progress_bars = context.print_on_execution_start = False  # the command has its own progress bar
     most = max(1, int(ray.cluster_resources()["CPU"]) // settings.threads)
     rows = ray.data.from_items([{"units": text} for text in _groups(units)]).map_batches(
         _Actor,
@@ -53,7 +53,7 @@ def embed(
 
 
 class _Actor:
-    """A Worker in a process of its own."""
+    """A Worker in its own process."""
 
     def __init__(self, settings: Settings, source: str, done: set[str], entries: bool) -> None:
         self._worker = Worker(settings, open_model(settings), source, done, entries)
@@ -68,7 +68,7 @@ class _Actor:
 
 
 def _groups(units: Sequence[Unit]) -> Iterator[str]:
-    """Picture files in groups, row groups by themselves, as JSON."""
+    """Group picture files, and row groups one by one, as JSON."""
     files = [unit for unit in units if unit.group is None]
     groups: list[Sequence[Unit]] = [files[start : start + _FILES] for start in range(0, len(files), _FILES)]
     groups += [[unit] for unit in units if unit.group is not None]

@@ -1,7 +1,7 @@
-"""Rows in a folder of shards, `part-00000.csv`, `.jsonl` or `.parquet`, each of which is written atomically.
+"""Write rows to a folder of shards, `part-00000.csv`, `.jsonl` or `.parquet`, each written atomically.
 
-`run.json` beside them says what the rows were made with, and a run that would make other rows is refused. `.lock` is
-held by the run that writes.
+`run.json` beside them records how the rows were made, and a run that would make other rows is refused. The writing run
+holds `.lock`.
 """
 
 import csv
@@ -19,14 +19,14 @@ from app.text import csv_cell, from_csv_cell
 Form = Literal["csv", "jsonl", "parquet"]
 Row = Mapping[str, Any]
 LOCK = ".lock"
-csv.field_size_limit(2**31 - 1)  # a cell may have a thousand labels
+csv.field_size_limit(2**31 - 1)  # a cell may contain a thousand labels
 
 
 class ShardWriter:
-    """The rows, each with an `id`, that runs have written to one folder; one run at a time has it open."""
+    """The rows, each with an `id`, of one folder; one run at a time has it open."""
 
     def __init__(self, folder: Path, form: Form, made_with: Mapping[str, Any]) -> None:
-        """Raises InvalidRequest for a folder that holds something else, is in use, or cannot be written."""
+        """Raises InvalidRequest if the folder has other files, is in use, or cannot be written."""
         if form == "parquet" and importlib.util.find_spec("pyarrow") is None:
             raise InvalidRequest("parquet needs pyarrow: pip install -r requirements-bulk.txt, or take --format csv")
         self._folder = folder
@@ -34,7 +34,7 @@ class ShardWriter:
         self._lock = self._open()
         try:
             self._check({"format": form} | dict(made_with))
-            for left_over in folder.glob("*.part"):  # of a run that was killed: nobody else has the lock
+            for left_over in folder.glob("*.part"):  # of a killed run: we hold the lock
                 left_over.unlink()
         except BaseException:
             self.close()
@@ -42,21 +42,21 @@ class ShardWriter:
         self._next = len(self._paths())
 
     def ids(self) -> set[str]:
-        """Return the ids of all rows; raises InvalidRequest for a shard that cannot be read."""
+        """Return the ids of all rows; raises InvalidRequest for an unreadable shard."""
         return {id_ for path in self._paths() for id_ in self._ids(path)}
 
     def write(self, rows: Sequence[Row]) -> None:
-        """Write one more shard; raises InvalidRequest when it cannot be written."""
+        """Write one more shard; raises InvalidRequest if it cannot be written."""
         with atomic_write(self._folder / f"part-{self._next:05}.{self._form}") as path:
             {"csv": _write_csv, "jsonl": _write_jsonl, "parquet": _write_parquet}[self._form](path, rows)
         self._next += 1
 
     def close(self) -> None:
-        """Let the next run have the folder."""
+        """Release the folder's lock."""
         self._lock.close()
 
     def _open(self) -> IO[str]:
-        """Make the folder and lock it; the lock ends with the process."""
+        """Create and lock the folder; the lock ends with the process."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             names = {path.name for path in self._folder.iterdir()}
@@ -76,7 +76,7 @@ class ShardWriter:
         return lock
 
     def _check(self, run: Mapping[str, Any]) -> None:
-        """Compare with the run that made the folder, or note this one."""
+        """Compare with the run that made the folder, or record this one."""
         path = self._folder / "run.json"
         try:
             before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
@@ -94,7 +94,7 @@ class ShardWriter:
         return sorted(self._folder.glob(f"part-*.{self._form}"))
 
     def _ids(self, path: Path) -> list[str]:
-        """Read the ids of a shard; only a line feed ends a line of JSON, for a text may have U+2028 in it."""
+        """Read the ids of a shard; only a line feed ends a line of JSON, because texts may contain U+2028."""
         try:
             if self._form == "jsonl":
                 lines = path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
@@ -108,12 +108,12 @@ class ShardWriter:
 
             ids: list[str] = pq.read_table(path, columns=["id"])["id"].to_pylist()
             return ids
-        except (OSError, ValueError, TypeError, LookupError, csv.Error) as error:  # pyarrow's errors are among these
+        except (OSError, ValueError, TypeError, LookupError, csv.Error) as error:  # includes pyarrow's errors
             raise InvalidRequest(f"{path} cannot be read ({error}): delete it, and its rows are made again") from error
 
 
 def _write_csv(path: Path, rows: Sequence[Row]) -> None:
-    """Write a heading and a line for each row; the byte order mark tells Excel that it is UTF-8."""
+    """Write a heading and one line per row; the byte order mark tells Excel that it is UTF-8."""
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(rows[0] if rows else [])
@@ -122,7 +122,7 @@ def _write_csv(path: Path, rows: Sequence[Row]) -> None:
 
 
 def _cell(value: Any) -> str:
-    """Return a cell's text: JSON of what is no text.
+    """Format a cell: text unchanged, other values as JSON.
 
     >>> [_cell(value) for value in ("a", None, True, 0.5, ["a", "ü"])]
     ['a', '', 'true', '0.5', '["a", "ü"]']

@@ -1,7 +1,7 @@
-"""Labels as keywords in XMP sidecars, which photo programs read: `photo.jpg.xmp` beside `photo.jpg`.
+"""Write labels as keywords into XMP sidecars, which photo programs read: `photo.jpg.xmp` beside `photo.jpg`.
 
-A label is written to dc:subject, and below the keyword Larder to Lightroom's and digiKam's hierarchies. By these the
-next run knows which keywords are its own; what else a sidecar has is kept. Pictures themselves are never written.
+A label is written to dc:subject, and below the keyword Larder to the hierarchies of Lightroom and digiKam, by which the
+next run recognises its own keywords. Everything else in a sidecar is kept. Pictures are never written.
 """
 
 import io
@@ -15,7 +15,7 @@ from app.bulk import Embedded
 from app.bulk.answers import Answers
 from app.errors import InvalidRequest
 
-OWN = "Larder"  # the keyword above all of ours
+OWN = "Larder"  # the root of all keywords written here
 SPACES = {
     "x": "adobe:ns:meta/",
     "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
@@ -23,9 +23,7 @@ SPACES = {
     "lr": "http://ns.adobe.com/lightroom/1.0/",
     "digiKam": "http://www.digikam.org/ns/1.0/",
 }
-PROPERTIES: tuple[
-    tuple[str, str, Callable[[str], str]], ...
-] = (  # with their RDF containers, and how they name a label
+PROPERTIES: tuple[tuple[str, str, Callable[[str], str]], ...] = (  # with their RDF containers and separators
     ("dc:subject", "rdf:Bag", str),
     ("lr:hierarchicalSubject", "rdf:Bag", lambda label: f"{OWN}|{label}"),
     ("digiKam:TagsList", "rdf:Seq", lambda label: f"{OWN}/{label.replace('/', '-')}"),
@@ -36,28 +34,28 @@ _END = b'\n<?xpacket end="w"?>\n'
 
 @dataclass(frozen=True)
 class Sidecars:
-    """A sink that writes the labels of at least a probability to sidecars, and everything to `answers`."""
+    """A sink that writes the labels above a probability to sidecars, and everything to `answers`."""
 
     answers: Answers
     root: Path
     threshold: float
 
     def done(self, ids: Collection[str]) -> set[str]:
-        """Return those of the ids that have their row, and so their sidecar."""
+        """Return those of the ids that have a row, and so a sidecar."""
         return self.answers.done(ids)
 
     def put(self, pictures: Sequence[Embedded]) -> Mapping[str, str]:
-        """Write sidecars, then the rows of those that have one; return by id why some were not written."""
+        """Write sidecars, then the rows of those that succeeded; return the reasons of the others, by id."""
         reasons = {each.id: reason for each in pictures if (reason := self._write(each))}
         written = [each for each in pictures if each.id not in reasons]
         return reasons | dict(self.answers.put(written) if written else {})
 
     def close(self) -> None:
-        """Let the next run have the folder."""
+        """Release the folder's lock."""
         self.answers.close()
 
     def _write(self, picture: Embedded) -> str:
-        """Write one sidecar; return why that was impossible, or an empty text."""
+        """Write one sidecar; return why that failed, or an empty text."""
         file = (self.root.parent if self.root.is_file() else self.root) / picture.id
         if not file.is_file() or picture.vector is None:
             return "a sidecar needs a picture file: rows of parquet have none"
@@ -74,7 +72,7 @@ class Sidecars:
 
 
 def with_keywords(before: bytes | None, labels: Sequence[str]) -> bytes:
-    """Return a sidecar with these labels in place of those that were written before; everything else is kept.
+    """Return a sidecar with these labels instead of those written before; everything else is kept.
 
     Raises InvalidRequest for a file that is not XMP.
     """
@@ -85,7 +83,7 @@ def with_keywords(before: bytes | None, labels: Sequence[str]) -> bytes:
         each.removeprefix(f"{OWN}|") for each in _items(tree, "lr:hierarchicalSubject") if each.startswith(f"{OWN}|")
     }
     others = set(_items(tree, "dc:subject")) - own
-    new = [label for label in labels if label not in others]  # a keyword of somebody else stays theirs
+    new = [label for label in labels if label not in others]  # a keyword that somebody else set stays theirs
     for name, kind, form in PROPERTIES:
         _replace(tree, name, kind, {form(label) for label in own}, [form(label) for label in new])
     written: bytes = ET.tostring(tree, encoding="utf-8")
@@ -93,13 +91,13 @@ def with_keywords(before: bytes | None, labels: Sequence[str]) -> bytes:
 
 
 def _parse(data: bytes) -> ET.Element:
-    """Parse a sidecar, and keep the prefixes of its namespaces and its comments."""
+    """Parse a sidecar with its namespace prefixes and comments."""
     try:
         if b"<!DOCTYPE" in data:
             raise ValueError("it has a document type")
         builder = ET.TreeBuilder(insert_comments=True, insert_pis=True)
-        tree = ET.fromstring(data, ET.XMLParser(target=builder))  # noqa: S314 - without a document type
-        for _, (prefix, space) in ET.iterparse(io.BytesIO(data), ["start-ns"]):  # noqa: S314 - the same
+        tree = ET.fromstring(data, ET.XMLParser(target=builder))  # noqa: S314 - no document type
+        for _, (prefix, space) in ET.iterparse(io.BytesIO(data), ["start-ns"]):  # noqa: S314 - no document type
             if prefix and not prefix.startswith("ns"):
                 ET.register_namespace(prefix, space)
     except (ET.ParseError, ValueError) as error:
@@ -120,7 +118,7 @@ def _items(tree: ET.Element, name: str) -> list[str]:
 
 
 def _replace(tree: ET.Element, name: str, kind: str, old: set[str], new: Sequence[str]) -> None:
-    """Take items out of the list of a property and append others; a list that has become empty is left out."""
+    """Remove items from the list of a property and append others; an empty list is removed."""
     found = tree.find(f".//{_tag(name)}/*")
     if found is None:
         if not new:
@@ -138,7 +136,7 @@ def _replace(tree: ET.Element, name: str, kind: str, old: set[str], new: Sequenc
 
 
 def _description(tree: ET.Element) -> ET.Element:
-    """Return the first description, made where there is none."""
+    """Return the first description, created if missing."""
     found = tree.find(f".//{_tag('rdf:Description')}")
     if found is not None:
         return found

@@ -1,7 +1,7 @@
-"""Find the pictures in files: a picture file is one, and so is each row of a parquet file as Hugging Face writes it.
+"""Find the pictures in files: picture files, and the rows of parquet files in Hugging Face's layout.
 
-Such a file has a column `image`, a struct of `bytes` and `path`. A file whose name says that it is something else, a
-text or a film, is passed over; any other file that is neither is a bad picture, not an error.
+Such a parquet file has a column `image`, a struct of `bytes` and `path`. A file with the name of another type, such as
+a text or a video, is skipped; any other file that is neither is a failed picture, not an error.
 """
 
 import importlib.util
@@ -17,24 +17,24 @@ from app.bulk import Picture
 from app.bulk.files import Files, check_size
 from app.errors import InvalidImage, InvalidRequest, SourceError
 
-_ROWS = 64  # of a parquet file in memory at once, fewer where they are large
+_ROWS = 64  # of a parquet file in memory at once, fewer if they are large
 _ROWS_BYTES = 16 * 1024 * 1024
-_BESIDE = {".xmp", ".aae", ".db", ".ini"}  # what photo programs, telephones and Windows put beside pictures
-_KINDS = MimeTypes().types_map[True]  # of Python's own list, whatever the machine has in /etc
+_BESIDE = {".xmp", ".aae", ".db", ".ini"}  # what photo programs, phones and Windows store beside pictures
+_KINDS = MimeTypes().types_map[True]  # Python's own list, independent of the machine's /etc
 _BUFFER = 4 * 1024 * 1024  # bytes; without it a row group's whole column is read at once
 
 
 @dataclass(frozen=True)
 class Unit:
-    """A picture file, or a row group of a parquet file, or a file that is broken."""
+    """A picture file, a row group of a parquet file, or a broken file."""
 
     name: str
     group: int | None = None
     first: int = 0
-    """The number of the group's first row in the file."""
+    """Index of the group's first row in the file."""
     rows: int = 1
     size: int = 0
-    """Bytes of the picture file, or of the row group's pictures."""
+    """Size of the picture file, or of the row group's pictures, in bytes."""
     problem: str = ""
 
     def ids(self) -> list[str]:
@@ -45,9 +45,9 @@ class Unit:
 
 
 def find_units(files: Files) -> tuple[list[Unit], int]:
-    """Find all units, in a stable order, and count the files whose names say that they are no pictures.
+    """Find all units in a stable order, and count the files whose names are not those of pictures.
 
-    Raises InvalidRequest for no unit, or where pyarrow is missing.
+    Raises InvalidRequest if there is no unit, or if pyarrow is missing.
     """
     units: list[Unit] = []
     others = 0
@@ -68,7 +68,7 @@ def find_units(files: Files) -> tuple[list[Unit], int]:
 
 
 def may_be_picture(name: str) -> bool:
-    """Whether a file's name leaves it open that it is a picture; its bytes decide then.
+    """Return whether a file may be a picture by its name; its bytes decide then.
 
     >>> [may_be_picture(name) for name in ("a.jpg", "scan", "a.tif", "Thumbs.db", "notes.txt", "a.jpg.xmp", "a.mov")]
     [True, True, True, False, False, False, False]
@@ -79,7 +79,7 @@ def may_be_picture(name: str) -> bool:
 
 
 def read_pictures(files: Files, unit: Unit, max_bytes: int) -> Iterator[Picture]:
-    """Yield the pictures of a unit; what is wrong with one is raised when it is read."""
+    """Yield the pictures of a unit; errors of one are raised when it is read."""
     if unit.problem:
         yield _bad(_text(unit.name), unit.problem)
     elif unit.group is None:
@@ -90,7 +90,7 @@ def read_pictures(files: Files, unit: Unit, max_bytes: int) -> Iterator[Picture]
 
 
 def _groups(files: Files, name: str) -> list[Unit]:
-    """The row groups of a parquet file."""
+    """Yield the row groups of a parquet file."""
     if importlib.util.find_spec("pyarrow") is None:
         raise InvalidRequest(f"{name} needs pyarrow: pip install -r requirements-bulk.txt")
     import pyarrow as pa
@@ -115,7 +115,7 @@ def _groups(files: Files, name: str) -> list[Unit]:
 
 
 def _rows(files: Files, unit: Unit, max_bytes: int) -> Iterator[Picture]:
-    """Yield the rows of one row group; when it breaks off, the rest of them are bad pictures."""
+    """Yield the rows of one row group; if reading breaks off, the remaining rows are failed pictures."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -133,10 +133,10 @@ def _rows(files: Files, unit: Unit, max_bytes: int) -> Iterator[Picture]:
 
 
 def _row(id_: str, row: Any, max_bytes: int) -> Picture:
-    """Return one row's picture; a row with anything but bytes and a path is a bad picture."""
+    """Return one row's picture; a row with anything but bytes and a path is a failed picture."""
     try:
         image = row.as_py() or {}
-    except ValueError as error:  # a path that is not UTF-8
+    except ValueError as error:  # the path is not UTF-8
         return _bad(id_, f"the row cannot be read: {error}")
     data, path = image.get("bytes"), image.get("path")
     if data is None:
@@ -147,7 +147,7 @@ def _row(id_: str, row: Any, max_bytes: int) -> Picture:
 
 
 def _text(name: str) -> str:
-    r"""Return a name as text; bytes that are not UTF-8, which old file systems have, are escaped.
+    r"""Return a name as text; escape bytes that are not UTF-8, as on old file systems.
 
     >>> _text("caf\udce9.jpg")
     'caf\\xe9.jpg'

@@ -1,4 +1,4 @@
-"""Embed pictures on this machine: while one batch is encoded, the next ones are read and decoded."""
+"""Embed pictures on this machine; reading, decoding and encoding overlap."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,13 +10,13 @@ from app.contents import FileFacts
 from app.errors import LarderError, SourceError
 from app.model.engines import Floats
 
-_BATCHES = 4  # in progress; more would only take memory
+_BATCHES = 4  # in progress; more would only use memory
 _BATCH_BYTES = 32 * 1024 * 1024  # of picture files; a batch of larger ones has fewer
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture's pixels (3, S, S) with what is to be kept of it; or why it has none."""
+    """A picture's pixels (3, S, S) with what an entry keeps of it; or an error."""
 
     pixels: Floats | None = None
     data: bytes = b""
@@ -34,10 +34,10 @@ def embed(
     threads: int,
     batch: int,
 ) -> Iterator[Embedded]:
-    """Yield every picture, in order, with its vector or with the reason why it has none; raises SourceError.
+    """Yield every picture in order with its embedding or its error; raises SourceError.
 
-    `decode` turns bytes into a preprocessed picture (3, S, S) and what is kept of it, in `threads` threads, `encode` up
-    to `batch` of those into unit vectors (N, D) in one.
+    `decode` turns bytes into a preprocessed picture (3, S, S) and the metadata to keep, in `threads` threads; `encode`
+    turns up to `batch` of those into unit embeddings (N, D), in one thread.
     """
     in_hand: deque[Future[list[Embedded]]] = deque()
     with ThreadPoolExecutor(threads, "decode") as decoding, ThreadPoolExecutor(1, "encode") as encoding:
@@ -52,7 +52,7 @@ def embed(
 
 
 def _batches(pictures: Iterable[Picture], most: int) -> Iterator[list[Picture]]:
-    """Group pictures to batches of at most `most`, and of some megabytes, so that memory is bounded."""
+    """Group pictures into batches of at most `most` pictures and _BATCH_BYTES, so that memory is bounded."""
     batch: list[Picture] = []
     for picture in pictures:
         batch.append(picture)
@@ -67,7 +67,7 @@ def _decode(picture: Picture, decode: Callable[[bytes], Decoded]) -> Decoded:
     try:
         data = picture.read()
     except SourceError:
-        raise  # the run's, not this picture's
+        raise  # an error of the run, not of this picture
     except OSError as error:
         return Decoded(reason=error.strerror or str(error), unread=True)
     except LarderError as error:
@@ -76,7 +76,7 @@ def _decode(picture: Picture, decode: Callable[[bytes], Decoded]) -> Decoded:
         return decode(data)
     except LarderError as error:
         return Decoded(reason=str(error))
-    except Exception as error:  # whatever a decoder raises for one picture, the others are read
+    except Exception as error:  # any decoder error fails one picture; the others are read
         return Decoded(reason=f"{type(error).__name__}: {error}")
 
 

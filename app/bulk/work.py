@@ -1,4 +1,4 @@
-"""What one process does of a bulk run: it reads, decodes and encodes the units that it is given."""
+"""The work of one process in a bulk run: read, decode and encode the given units."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -14,9 +14,9 @@ from app.settings import Settings
 
 
 class Worker:
-    """A source's pictures through a model, but for those that are `done`.
+    """Embeds the pictures of a source, except those that are `done`.
 
-    With `entries`, what an entry of the contents keeps of a picture comes along.
+    With `entries`, also returns what an entry of the contents keeps of a picture.
     """
 
     def __init__(self, settings: Settings, model: Model, source: str, done: set[str], entries: bool = False) -> None:
@@ -28,17 +28,17 @@ class Worker:
         self._preparer = open_preparer(settings, model)
 
     def embed(self, units: Iterable[Unit]) -> Iterator[Embedded]:
-        """Every picture of the units with its vector, or with the reason why it has none."""
+        """Yield every picture of the units with its embedding or its error."""
         settings, encode = self._settings, self._model.encoder.pictures
         sizes = {"threads": settings.threads, "batch": settings.max_batch}
         return embed(self._pictures(units), self.decode, encode, **sizes)
 
     def decode(self, data: bytes) -> Decoded:
-        """The bytes of a picture to the model's input (3, S, S); raises InvalidImage and its like."""
+        """Decode a picture's bytes to the model's input (3, S, S); raises InvalidImage and related errors."""
         header = self._preparer.read_header(data)
         if not self._entries:
             return Decoded(self._preparer.pixels(header))
-        size = header.picture.size  # before the decoder draws a smaller one
+        size = header.picture.size  # before the decoder reduces it
         pixels, thumbnail = self._preparer.pixels_and_thumbnail(header)
         facts = FileFacts(*size, len(data), time.time(), fingerprint(pixels))
         return Decoded(pixels, data if self._settings.keep_pictures else b"", file=facts, thumbnail=thumbnail)

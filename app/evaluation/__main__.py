@@ -1,4 +1,4 @@
-"""The commands: `python -m app.evaluation compare`, `baseline`, `calibrate`, `confidence`, `likeness` and others."""
+"""Command line of the evaluation: `python -m app.evaluation compare`, `baseline`, `calibrate` and others."""
 
 import argparse
 import importlib
@@ -11,26 +11,26 @@ from typing import Any
 from app.errors import LarderError
 from app.optional import need
 
-DATA = Path("data")  # where compiled models are kept
+DATA = Path("data")  # cache of compiled models
 LABELS = Path("labels")
 PICTURES = "parquet files (image, label), or folders with a subfolder for each class"
-MODULES = {"baseline": "cnn", "confidence": "calibrate"}  # of commands that do not have the name of theirs
+MODULES = {"baseline": "cnn", "confidence": "calibrate"}  # of commands whose module has another name
 CNN_OPTIONS = (
     ("architecture", "resnet18", "name of the network in timm"),
-    ("size", 128, "side of the pictures that it answers, in pixels"),
-    ("train-size", 96, "side of the pictures that it learns from, in pixels"),
+    ("size", 128, "picture size at evaluation, in pixels"),
+    ("train-size", 96, "picture size in training, in pixels"),
     ("epochs", 30, "passes over the training pictures"),
     ("crop", 0.35, "smallest share of a picture that a random crop keeps"),
-    ("batch", 64, "pictures in a step"),
+    ("batch", 64, "pictures per step"),
     ("learning-rate", 2e-3, "highest learning rate"),
     ("weight-decay", 0.05, "of AdamW"),
     ("smoothing", 0.1, "label smoothing"),
-    ("seed", 0, "of the random numbers"),
+    ("seed", 0, "seed of the random numbers"),
 )
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Build the argument parser."""
     top = argparse.ArgumentParser(prog="python -m app.evaluation", description="Measure models on labelled pictures.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     for value in ("known-margin", "label-cosine"):
         calibrate.add_argument(f"--{value}", type=float, metavar="X", help=f"write this {value} instead of fitting one")
     add_things(add("things", "measure names and `known` on photographs of everyday things"))
-    add_strangers(add("strangers", "measure whether photographs come out as items that were taught and are not shown"))
+    add_strangers(add("strangers", "measure false positives of taught items on photographs of other things"))
     add_likeness(add("likeness", "fit how pictures are compared with examples, and write it into the bundle"))
     add_several(add("several", "measure several frames of one thing, and shelves of several things"))
     add_review(add("review", "measure the order of the review queue: accuracy by the number of labels given"))
@@ -57,31 +57,31 @@ def parser() -> argparse.ArgumentParser:
 
 
 def add_files(command: argparse.ArgumentParser, **defaults: Path) -> None:
-    """Files with a default, which the help shows."""
+    """Add file options with defaults, which the help shows."""
     for name, default in defaults.items():
         command.add_argument(f"--{name}", type=Path, default=default, metavar="FILE", help=f"{name} file (%(default)s)")
 
 
 def add_prompts(command: argparse.ArgumentParser) -> None:
-    """Templates and background as the service has them, and the form of the output."""
+    """Add the templates and the background of the service, and the output format."""
     add_files(command, templates=LABELS / "templates.txt", background=LABELS / "background.txt")
     command.add_argument("--json", action="store_true", help="print JSON")
 
 
 def add_classes(command: argparse.ArgumentParser, required: bool = False) -> None:
-    """The class list."""
+    """Add the class list."""
     about = "class list in the order of the numbers: a label file, or CSV with label and name"
     command.add_argument("--classes", type=Path, required=required, metavar="FILE", help=about)
 
 
 def add_others(command: argparse.ArgumentParser) -> None:
-    """Pictures for `known`."""
+    """Add pictures for `known`."""
     about = "pictures that show none of the labels"
     command.add_argument("--others", type=Path, nargs="+", default=[], metavar="FILE", help=about)
 
 
 def add_splits(command: argparse.ArgumentParser) -> None:
-    """The labelled pictures of a comparison."""
+    """Add the labelled splits of a comparison."""
     for name, needed, about in (
         ("train", True, f"training pictures: {PICTURES}"),
         ("val", False, "pictures for choices (default: a tenth of --train, at most 2,000)"),
@@ -92,7 +92,7 @@ def add_splits(command: argparse.ArgumentParser) -> None:
 
 
 def add_compare(command: argparse.ArgumentParser) -> None:
-    """Options of `compare`."""
+    """Add the options of `compare`."""
     command.add_argument("--model", default="larder-small", metavar="BUNDLE", help="name or folder (%(default)s)")
     add_splits(command)
     command.add_argument("--cnn", type=Path, metavar="FILE", help="predictions that `baseline` saved")
@@ -105,7 +105,7 @@ def add_compare(command: argparse.ArgumentParser) -> None:
 
 
 def add_baseline(command: argparse.ArgumentParser) -> None:
-    """Options of `baseline`."""
+    """Add the options of `baseline`."""
     add_splits(command)
     command.add_argument("--out", type=Path, required=True, metavar="FILE", help="write the predictions here (.npz)")
     command.add_argument("--weights", type=Path, metavar="FILE", help="write the weights here")
@@ -121,7 +121,7 @@ def add_baseline(command: argparse.ArgumentParser) -> None:
 
 
 def add_confidence(command: argparse.ArgumentParser) -> None:
-    """Options of `calibrate` and `confidence`."""
+    """Add the options of `calibrate` and `confidence`."""
     command.add_argument("--data", type=Path, nargs="+", required=True, metavar="FILE", help=PICTURES)
     add_classes(command)
     add_others(command)
@@ -129,7 +129,7 @@ def add_confidence(command: argparse.ArgumentParser) -> None:
 
 
 def add_likeness(command: argparse.ArgumentParser) -> None:
-    """Options of `likeness`."""
+    """Add the options of `likeness`."""
     command.add_argument("--data", type=Path, nargs="+", required=True, metavar="FILE", help=PICTURES)
     add_classes(command)
     add_files(command, templates=LABELS / "templates.txt")
@@ -138,7 +138,7 @@ def add_likeness(command: argparse.ArgumentParser) -> None:
 
 
 def add_several(command: argparse.ArgumentParser) -> None:
-    """Options of `several`."""
+    """Add the options of `several`."""
     command.add_argument("--data", type=Path, nargs="+", required=True, metavar="FILE", help=PICTURES)
     add_classes(command, required=True)
     add_files(command, labels=LABELS / "pantry.txt")
@@ -149,20 +149,20 @@ def add_several(command: argparse.ArgumentParser) -> None:
 
 
 def add_review(command: argparse.ArgumentParser) -> None:
-    """Options of `review`."""
+    """Add the options of `review`."""
     command.add_argument("--data", type=Path, nargs="+", required=True, metavar="FILE", help=f"to label: {PICTURES}")
-    about = "pictures to measure with (default: the half of --data that is not labelled)"
+    about = "pictures to measure with (default: the unlabelled half of --data)"
     command.add_argument("--test", type=Path, nargs="+", default=[], metavar="FILE", help=about)
     add_classes(command, required=True)
     add_files(command, labels=LABELS / "pantry.txt")
     command.add_argument("--new", type=float, default=0.5, metavar="X", help="share of unknown classes (%(default)s)")
-    command.add_argument("--splits", type=int, default=8, metavar="N", help="random draws of these (%(default)s)")
+    command.add_argument("--splits", type=int, default=8, metavar="N", help="number of random splits (%(default)s)")
     command.add_argument("--most", type=int, default=60, metavar="N", help="labels to give (%(default)s)")
     add_prompts(command)
 
 
 def add_things(command: argparse.ArgumentParser) -> None:
-    """Options of `things`."""
+    """Add the options of `things`."""
     command.add_argument("--data", type=Path, required=True, metavar="FILE", help="parquet file: image, synset, name")
     command.add_argument("--half", choices=["first", "second"], help="half of the pictures (default: all)")
     add_files(command, classes=LABELS / "pantry.txt", wordnet=Path("/usr/share/wordnet"))
@@ -170,13 +170,13 @@ def add_things(command: argparse.ArgumentParser) -> None:
 
 
 def add_strangers(command: argparse.ArgumentParser) -> None:
-    """Options of `strangers`: those of `things`, and how often."""
+    """Add the options of `strangers`: those of `things` and the number of draws."""
     add_things(command)
     command.add_argument("--draws", type=int, default=100, metavar="N", help="of four items each (%(default)s)")
 
 
 def add_unseen(command: argparse.ArgumentParser) -> None:
-    """Options of `unseen`."""
+    """Add the options of `unseen`."""
     command.add_argument("data", type=Path, metavar="FOLDER", help="folder with grocery/ and cifar10/")
     keep = DATA / "unseen"
     command.add_argument("--keep", type=Path, default=keep, metavar="DIR", help="folder of the runs (%(default)s)")
@@ -192,7 +192,7 @@ def add_unseen(command: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status."""
+    """Run one command and return the exit status."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     options = parser().parse_args(words)
     options.typed = command_line(words)
@@ -207,7 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def command_line(words: Sequence[str]) -> str:
-    """The command as typed; of files outside of this folder the last two parts are kept."""
+    """Return the command as typed; of files outside of this folder keep the last two parts."""
     shown = [f"DATA/{'/'.join(Path(word).parts[-2:])}" if word.startswith(("/", "..")) else word for word in words]
     return "python -m app.evaluation " + shlex.join(shown)
 

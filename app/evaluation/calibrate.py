@@ -1,4 +1,4 @@
-"""The commands that judge a bundle's confidence: `calibrate` fits it on data, `confidence` takes it as it is."""
+"""The commands that measure a bundle's confidence: `calibrate` fits it to data, `confidence` uses it unchanged."""
 
 import argparse
 import json
@@ -32,7 +32,7 @@ NUMBERS = {
 
 
 def run(options: argparse.Namespace, data: Path) -> int:
-    """Either command; `data` is where compiled models are kept. Returns the exit status."""
+    """Run either command; `data` is the cache of compiled models. Returns the exit status."""
     writing = options.command == "calibrate"
     labels = read_classes(options.classes) if options.classes else folder_classes(options.data)
     labelled = read_pictures(options.data, labels)
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace, data: Path) -> int:
     if writing:
         chosen = {"known_margin": options.known_margin, "label_cosine": options.label_cosine}
         told = {name: value for name, value in chosen.items() if value is not None}
-        if not options.others:  # drawn pictures alone are no measure of what is not a label: words do better
+        if not options.others:  # drawn pictures alone do not measure out-of-distribution detection
             told.setdefault("known_margin", now.known_margin if now else None)
         calibration = fit(found).model_copy(update=told)
         update_config(model.bundle.folder, calibration=calibration)
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace, data: Path) -> int:
 
 
 def table(columns: dict[str, Confidence]) -> str:
-    """A line a figure, a column for each calibration."""
+    """Format one line per figure, with a column for each calibration."""
     every = list(columns.values())
     lines = [
         f"{every[0].pictures} labelled pictures, {every[0].labels} labels, top-1 {every[0].top_1:.1%}",

@@ -1,4 +1,4 @@
-"""The CNN that CLIP is measured against: trained on the pictures alone, its answers kept in a small file."""
+"""The CNN baseline for CLIP: trained on the pictures alone, its predictions stored in a small file."""
 
 import argparse
 import json
@@ -25,22 +25,22 @@ from app.images.header import ImageLimits
 from app.images.prepare import ImageForm, Preparer
 from app.model.engines import Floats
 
-SMALL = 64  # pixels: below that a stem that quarters the picture would leave nothing
+SMALL = 64  # pixels; smaller pictures need a stem that does not reduce them to a quarter
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, as for timm's weights
-FEWEST = 10  # steps in which the learning rate can rise and fall
-STORED = 1.25  # training pictures are kept at this multiple of their size, so that crops stay sharp
+FEWEST = 10  # steps that a learning rate schedule needs at least
+STORED = 1.25  # training pictures are stored at this multiple of their size, so that crops stay sharp
 
 
 @dataclass(frozen=True)
 class Options:
-    """What shapes a run; the same options give the same weights on one machine."""
+    """Hyperparameters of a run; the same options give the same weights on one machine."""
 
     architecture: str
     pretrained: bool
-    size: int  # pixels when it answers
-    train_size: int  # pixels when it learns: random crops look larger than whole pictures, and this undoes it
+    size: int  # pixels at evaluation
+    train_size: int  # pixels in training: random crops enlarge things, and a smaller size compensates for it
     epochs: int
-    crop: float  # the least share of a picture that is cut out of it to learn from
+    crop: float  # smallest share of a picture that a random crop keeps
     batch: int
     learning_rate: float
     weight_decay: float
@@ -50,7 +50,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Predictions:
-    """How a CNN was made, and its logits for the pictures of `val` and `test` (N, C); its weights are 45 MB."""
+    """How a CNN was made, and its logits (N, C) for the pictures of `val` and `test`; its weights are 45 MB."""
 
     architecture: str
     pretrained: bool
@@ -60,12 +60,12 @@ class Predictions:
     cpu_minutes: float
     command: str
     digest: str
-    """Of the pictures that were answered."""
+    """Digest of the pictures."""
     val: Floats
     test: Floats
 
     def facts(self) -> dict[str, Any]:
-        """All but the logits."""
+        """Return everything except the logits."""
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in ("val", "test")}
 
     def save(self, path: Path) -> None:
@@ -77,7 +77,7 @@ class Predictions:
 
     @classmethod
     def load(cls, path: Path, digest: str) -> "Predictions":
-        """What `save` wrote; raises EvaluationError when it cannot be read or answers other pictures."""
+        """Load what `save` wrote; raises EvaluationError if it is unreadable or belongs to other pictures."""
         try:
             with np.load(path) as file:
                 facts = json.loads(str(file["facts"]))
@@ -90,7 +90,7 @@ class Predictions:
 
 
 def run(options: argparse.Namespace, _data: Path) -> int:
-    """The command `baseline`: train the CNN and keep its predictions. Returns the exit status."""
+    """Train the CNN and save its predictions (the command `baseline`). Returns the exit status."""
     if options.threads:
         torch.set_num_threads(options.threads)
     splits = read_splits(options.train, options.val, options.test, options.classes)
@@ -111,7 +111,7 @@ def run(options: argparse.Namespace, _data: Path) -> int:
 
 
 def train_baseline(options: Options, splits: Splits, command: str) -> tuple[Predictions, dict[str, Tensor]]:
-    """One run from first weights to predictions, and the weights."""
+    """Train once from initialisation; returns the predictions and the weights."""
     torch.manual_seed(options.seed)
     random.seed(options.seed)  # timm's augmentation draws from it
     start = time.process_time()
@@ -135,7 +135,7 @@ def train_baseline(options: Options, splits: Splits, command: str) -> tuple[Pred
 
 
 def timm() -> Any:
-    """The module timm, imported where it is used: it takes seconds."""
+    """Import timm where it is used, because the import takes seconds."""
     declare_torchvision_operators()
     import timm as module
 
@@ -143,7 +143,7 @@ def timm() -> Any:
 
 
 def build(architecture: str, classes: int, size: int, pretrained: bool = False) -> tuple[nn.Module, bool]:
-    """The network, and whether its weights are ImageNet's; without a download it starts from scratch and says so."""
+    """Build the network; returns it and whether it is pretrained. A failed download is reported."""
     if architecture == "efficientnet_lite0":
         from app.training.tower.network import pretrained as network_of
 
@@ -160,14 +160,14 @@ def build(architecture: str, classes: int, size: int, pretrained: bool = False) 
 
 
 def _small(model: nn.Module, size: int) -> nn.Module:
-    """For tiny pictures a stem of one 3x3 convolution at full size, as is usual for CIFAR-10."""
+    """Use a stem of one 3x3 convolution at full resolution for tiny pictures, as is usual for CIFAR-10."""
     if size < SMALL and hasattr(model, "conv1"):
         model.conv1 = nn.Conv2d(3, model.conv1.out_channels, 3, padding=1, bias=False)  # type: ignore[union-attr, arg-type]
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 class Batches:
-    """The training pictures in random order, cropped, mirrored and recoloured differently in every epoch."""
+    """Yields the training pictures in random order, with other crops, flips and colours in every epoch."""
 
     def __init__(self, pictures: Pictures, options: Options) -> None:
         self.labels = torch.from_numpy(pictures.labels)
@@ -221,7 +221,7 @@ def _learn(model: nn.Module, batches: Batches, options: Options) -> None:
 
 @torch.no_grad()
 def answer(model: nn.Module, preparer: Preparer, pictures: Pictures, batch: int = 64) -> Floats:
-    """Logits (N, C) of pictures as the service prepares them."""
+    """Compute logits (N, C) of pictures prepared as the service does."""
     model.eval()
     parts = []
     for start in range(0, len(pictures.files), batch):

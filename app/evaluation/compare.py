@@ -1,4 +1,4 @@
-"""The command `compare`: every contestant answers the same test pictures."""
+"""The command `compare`: evaluate every classifier on the same test pictures."""
 
 import argparse
 from collections.abc import Sequence
@@ -20,12 +20,12 @@ from app.evaluation.speed import bundle_milliseconds, milliseconds, network_mill
 from app.recognition.calibration import accuracy
 from app.recognition.vocabulary import read_prompts
 
-SEEDS = 10  # draws of the few pictures
+SEEDS = 10  # random draws of the support examples
 
 
 @dataclass(frozen=True)
 class Shots:
-    """Top-1 with `shots` training pictures a class: mean, minimum and maximum over some draws."""
+    """Top-1 with `shots` training pictures per class: mean, minimum and maximum over the draws."""
 
     shots: int
     mean: float
@@ -35,7 +35,7 @@ class Shots:
 
 @dataclass(frozen=True)
 class Pair:
-    """How much more often the first of two contestants is right, and the standard error of that, picture by picture."""
+    """The difference in accuracy of two classifiers, and its paired standard error."""
 
     first: str
     second: str
@@ -45,7 +45,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All that the report shows."""
+    """Everything that the report shows."""
 
     title: str
     command: str
@@ -63,13 +63,13 @@ class Comparison:
     confidence: Confidence
 
     def contestant(self, name: str) -> Figures:
-        """The figures of one contestant; raises StopIteration where it did not take part."""
+        """Return the figures of one classifier; raises StopIteration if it was not evaluated."""
         return next(each for each in self.contestants if each.name == name)
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """The vectors of the three splits."""
+    """The embeddings of the three splits."""
 
     train: Vectors
     val: Vectors
@@ -77,7 +77,7 @@ class Encoded:
 
 
 def run(options: argparse.Namespace, data: Path) -> int:
-    """Compare, and write the report; `data` is where compiled models are kept. Returns the exit status."""
+    """Compare and write the report; `data` is the cache of compiled models. Returns the exit status."""
     from app.evaluation.report import as_json, figures, write_report
 
     splits = read_splits(options.train, options.val, options.test, options.classes)
@@ -100,10 +100,10 @@ def compare(
     others: dict[str, list[bytes]],
     kept: Predictions | None,
 ) -> tuple[Comparison, Numbers]:
-    """All figures, and the confusion table (C, C) of the served contestant.
+    """Compute all figures, and the confusion matrix (C, C) of the served classifier.
 
-    `prompts` are templates and background, `others` files of pictures that show no label, by where they are from, and
-    `kept` the CNN's answers.
+    `prompts` are templates and background, `others` files of pictures that show no label, by their source, and `kept`
+    the predictions of the CNN.
     """
     encoded, count = encode_splits(model, splits), len(splits.classes)
     names = [label.name for label in splits.classes]
@@ -131,7 +131,7 @@ def compare(
 
 
 def encode_splits(model: Measured, splits: Splits) -> Encoded:
-    """Every picture once."""
+    """Encode every picture once."""
 
     def vectors(part: Pictures, what: str) -> Vectors:
         return Vectors(model.vectors(part.files, what), part.labels)
@@ -140,7 +140,7 @@ def encode_splits(model: Measured, splits: Splits) -> Encoded:
 
 
 def clip_answers(model: Measured, splits: Splits, encoded: Encoded, templates: Sequence[str]) -> list[Answers]:
-    """What CLIP's vectors answer with each head."""
+    """Classify CLIP's embeddings with each head."""
     heads = [
         *text_heads(splits.classes, templates, model.encoder, model.config.logit_scale),
         linear_probe(encoded.train, encoded.val),
@@ -159,7 +159,7 @@ def clip_answers(model: Measured, splits: Splits, encoded: Encoded, templates: S
 
 
 def cnn_answers(kept: Predictions, classes: int) -> Answers:
-    """What the CNN answered; its speed is that of the same network with other weights, on this machine."""
+    """Return the CNN's predictions; its speed is measured here, on the same network with other weights."""
     network, _ = build(kept.architecture, classes, kept.size)
     took = network_milliseconds(network, kept.size)
     size = 4 * sum(weight.numel() for weight in network.parameters()) / 1e6
@@ -169,7 +169,7 @@ def cnn_answers(kept: Predictions, classes: int) -> Answers:
 
 
 def few_shots(train: Vectors, test: Vectors, classes: int, scale: float) -> list[Shots]:
-    """Prototypes of a few pictures a class, each number of them drawn several times."""
+    """Evaluate prototypes from a few pictures per class, with several draws for each number of them."""
     rows = []
     for shots in SHOTS:
         heads = [prototypes(train, shots, classes, scale, seed) for seed in range(SEEDS)]
@@ -179,7 +179,7 @@ def few_shots(train: Vectors, test: Vectors, classes: int, scale: float) -> list
 
 
 def pairs(answers: Sequence[Answers], labels: Numbers) -> list[Pair]:
-    """Every two contestants, picture by picture."""
+    """Compare every pair of classifiers, picture by picture."""
     right = {each.name: (each.test.argmax(axis=1) == labels).astype(float) for each in answers}
     return [
         Pair(a, b, float((right[a] - right[b]).mean()), float((right[a] - right[b]).std() / np.sqrt(len(labels))))
@@ -188,9 +188,9 @@ def pairs(answers: Sequence[Answers], labels: Numbers) -> list[Pair]:
 
 
 def confidence_of(model: Measured, spoken: Words, test: Vectors, others: dict[str, list[bytes]]) -> Confidence:
-    """The confidence of the bundle as it is served, on the test pictures and on pictures of other things.
+    """Measure the confidence of the bundle as served, on the test pictures and on pictures of other things.
 
-    Without a margin the service says nothing of other things, and nothing is said of them here.
+    Without a margin the service does not answer `known`, so the report leaves it out too.
     """
     calibration = model.config.calibration
     said = calibration is not None and calibration.known_margin is not None

@@ -1,4 +1,4 @@
-"""How far a bundle's confidence can be trusted: its probabilities, and `known`."""
+"""Measure a bundle's confidence: the calibration of its probabilities, and open-set recognition by `known`."""
 
 import io
 from collections.abc import Sequence
@@ -20,13 +20,13 @@ from app.recognition.zero_shot import softmax
 
 DRAWN = 300
 DRAWN_SIZE = 160  # pixels
-FIT_SEED, REPORT_SEED = 3_000_003, 4_000_004  # training draws with others
+FIT_SEED, REPORT_SEED = 3_000_003, 4_000_004  # different from those of the training
 DRAWN_NAME = "drawn noise, colours and patterns"
 
 
 @dataclass(frozen=True)
 class Words:
-    """What pictures are compared with: unit prototypes (L, D) of all labels, unit vectors (B, D) of its rivals."""
+    """The text side: unit prototypes (L, D) of all labels and unit embeddings (B, D) of the background prompts."""
 
     prototypes: Floats
     background: Floats
@@ -34,21 +34,21 @@ class Words:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What confidence is judged by."""
+    """The scores that confidence is measured on."""
 
     logits: Floats
-    """Of the labelled pictures (N, L), as the service has them: scale x cosine."""
+    """Logits (N, L) of the labelled pictures as served: scale x cosine similarity."""
     scale: float
     labels: Numbers
     leads: Floats
-    """By how much (N,) the best label's cosine exceeds the best background's."""
+    """Difference (N,) of the best label's and the best background prompt's cosine similarity."""
     others: dict[str, Floats]
-    """The same of pictures that show none of the labels, by where they are from."""
+    """The same for out-of-distribution pictures, by their source."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """How `known` tells the labelled pictures from others."""
+    """How well `known` separates labelled from out-of-distribution pictures."""
 
     others: str
     pictures: int
@@ -58,7 +58,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Confidence:
-    """Figures of a bundle with one calibration; None stands for what an uncalibrated bundle cannot have."""
+    """Figures of a bundle with one calibration; None if an uncalibrated bundle cannot have the figure."""
 
     pictures: int
     labels: int
@@ -66,7 +66,7 @@ class Confidence:
     temperature: float | None
     calibration_error: float
     negative_log_likelihood: float
-    """Mean negative logarithm of the right label's probability."""
+    """Mean negative log-probability of the right label."""
     known_margin: float | None
     true_positive_rate: float | None
     known: list[Known]
@@ -79,7 +79,7 @@ def words(model: Measured, labels: Sequence[Label], templates: Sequence[str], ba
 
 
 def drawn_pictures(seed: int) -> list[bytes]:
-    """Noise, plain colours, gradients, stripes and checks as PNG files."""
+    """Draw noise, plain colours, gradients, stripes and checks as PNG files."""
     rng = np.random.default_rng(seed)
     files = []
     for place in range(DRAWN):
@@ -90,7 +90,7 @@ def drawn_pictures(seed: int) -> list[bytes]:
 
 
 def gather(model: Measured, spoken: Words, labelled: Pictures, others: dict[str, list[bytes]]) -> Evidence:
-    """Encode the pictures and compare them with the words."""
+    """Encode the pictures and compute their scores."""
     vectors = model.vectors(labelled.files, "labelled pictures")
     return evidence(
         vectors,
@@ -102,14 +102,14 @@ def gather(model: Measured, spoken: Words, labelled: Pictures, others: dict[str,
 
 
 def evidence(vectors: Floats, labels: Numbers, spoken: Words, scale: float, others: dict[str, Floats]) -> Evidence:
-    """The same, of unit vectors (N, D)."""
+    """Compute the scores of unit embeddings (N, D)."""
     logits = np.float32(scale) * (vectors @ spoken.prototypes.T)
     leads = {name: _leads(some, spoken) for name, some in others.items()}
     return Evidence(logits, scale, labels, _leads(vectors, spoken), leads)
 
 
 def auroc(positive: Floats, negative: Floats) -> float:
-    """The area under the ROC curve of scores of the one kind (N,) against those of the other (M,)."""
+    """Return the area under the ROC curve of positive scores (N,) against negative scores (M,)."""
     kinds = np.repeat([1, 0], [len(positive), len(negative)])
     return float(roc_auc_score(kinds, np.concatenate([positive, negative])))
 
@@ -120,7 +120,7 @@ def _leads(vectors: Floats, spoken: Words) -> Floats:
 
 
 def fit(found: Evidence) -> Calibration:
-    """The temperature with the least cross-entropy, and the thresholds with the best mean of both hit rates."""
+    """Fit the temperature of least cross-entropy, and the thresholds of best balanced accuracy."""
     shown = found.labels[:, None] == np.arange(found.logits.shape[1])  # (N, L)
     return Calibration(
         temperature=fit_temperature(found.logits, found.labels),
@@ -130,7 +130,7 @@ def fit(found: Evidence) -> Calibration:
 
 
 def judge(found: Evidence, calibration: Calibration | None) -> Confidence:
-    """The figures that a calibration has on some evidence; without one, those of the plain softmax."""
+    """Compute the figures of a calibration on the evidence; None means the plain softmax."""
     temperature = calibration.temperature if calibration else None
     margin = calibration.known_margin if calibration else None
     probabilities = softmax(found.logits / np.float32(temperature or 1))

@@ -1,7 +1,7 @@
-"""Labelled pictures: parquet files, or folders with one folder a class.
+"""Labelled pictures: parquet files, or folders with a subfolder for each class.
 
-A parquet file has a row a picture: `image` (struct with `bytes`) and `label`, the number of a class. The class list has
-the classes in the order of their numbers: a label file as in `labels/`, or CSV with the columns `label` and `name`.
+A parquet file has one row per picture: `image` (struct with `bytes`) and `label`, the number of a class. The class list
+has the classes in the order of their numbers: a label file as in `labels/`, or CSV with the columns `label` and `name`.
 """
 
 import csv
@@ -19,8 +19,8 @@ from app.errors import EvaluationError
 from app.recognition.labels import Label, name_indices, parse_labels
 from app.text import normalise, read_text
 
-LONGEST = 200  # characters of a class's name
-HELD_SHARE, HELD_MOST, HELD_SEED = 0.1, 2000, 0  # as `app.training` holds out: what it never saw is never seen here
+LONGEST = 200  # characters of a class name
+HELD_SHARE, HELD_MOST, HELD_SEED = 0.1, 2000, 0  # as in `app.training`, so its held-out pictures stay unseen
 _ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"}
 
 Numbers = npt.NDArray[np.int64]
@@ -28,13 +28,13 @@ Numbers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Pictures:
-    """Picture files and the number of the class (N,) that each shows."""
+    """Picture files and their class numbers (N,)."""
 
     files: list[bytes]
     labels: Numbers
 
     def digest(self) -> str:
-        """Names these very pictures in this order."""
+        """Return a digest of these pictures in this order."""
         return hashlib.sha256(b"".join(hashlib.sha256(file).digest() for file in self.files)).hexdigest()[:16]
 
     def __getitem__(self, rows: slice | Numbers) -> "Pictures":
@@ -44,28 +44,28 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Splits:
-    """Pictures to learn from, to decide by and to report on, and what the classes are called."""
+    """The train, val and test pictures, and the class names."""
 
     train: Pictures
     val: Pictures
     test: Pictures
     labels: list[Label]
-    """The whole class list."""
+    """The complete class list."""
 
     def digest(self) -> str:
-        """Names the pictures that are answered."""
+        """Return a digest of the val and test pictures."""
         return self.val.digest() + self.test.digest()
 
     @property
     def classes(self) -> list[Label]:
-        """Those that the training pictures show: nobody is asked to choose among others."""
+        """Return the classes that occur in the training pictures; the classifiers choose among these."""
         return self.labels[: int(self.train.labels.max()) + 1]
 
 
 def read_splits(
     train: Sequence[Path], val: Sequence[Path], test: Sequence[Path], classes: Path | None = None
 ) -> Splits:
-    """Read the three splits; raises EvaluationError for what cannot be read or names a class that there is not."""
+    """Read the three splits; raises EvaluationError for unreadable files and unknown classes."""
     names = read_classes(classes) if classes else folder_classes(train)
     learn, report = read_pictures(train, names), read_pictures(test, names)
     if val:
@@ -80,7 +80,7 @@ def read_splits(
 
 
 def hold_out(pictures: Pictures) -> tuple[Pictures, Pictures]:
-    """Pictures to learn from, and a random few to decide by where none were given for that."""
+    """Split off a random val set if none was given."""
     count = len(pictures.files)
     held = min(HELD_MOST, max(1, round(count * HELD_SHARE)))
     rows = np.random.default_rng(HELD_SEED).permutation(count)
@@ -88,7 +88,7 @@ def hold_out(pictures: Pictures) -> tuple[Pictures, Pictures]:
 
 
 def read_classes(path: Path) -> list[Label]:
-    """The classes in the order of their numbers; raises EvaluationError."""
+    """Read the classes in the order of their numbers; raises EvaluationError."""
     try:
         text = read_text(path)
     except (OSError, UnicodeError) as error:
@@ -104,7 +104,7 @@ def read_classes(path: Path) -> list[Label]:
 
 
 def folder_classes(paths: Sequence[Path]) -> list[Label]:
-    """The classes of folders: the names of the folders in them, sorted; raises EvaluationError for parquet files."""
+    """Return the sorted subfolder names as classes; raises EvaluationError for parquet files."""
     files = [str(path) for path in paths if path.is_file()]
     if files:
         raise EvaluationError(f"{', '.join(files)}: a parquet file needs a class list, --classes FILE")
@@ -112,15 +112,15 @@ def folder_classes(paths: Sequence[Path]) -> list[Label]:
 
 
 def read_pictures(paths: Sequence[Path], classes: Sequence[Label]) -> Pictures:
-    """All labelled pictures of some parquet files and folders; raises EvaluationError."""
+    """Read all labelled pictures of parquet files and folders; raises EvaluationError."""
     parts = [_parquet(path, len(classes)) if path.is_file() else _folder(path, classes) for path in paths]
     if not sum(len(part.files) for part in parts):
-        raise EvaluationError(f"there are no pictures in {', '.join(map(str, paths))}")
+        raise EvaluationError(f"no pictures in {', '.join(map(str, paths))}")
     return Pictures([file for part in parts for file in part.files], np.concatenate([part.labels for part in parts]))
 
 
 def shown(path: Path | str) -> str:
-    """A path without the folders of this machine: its last two parts.
+    """Return the last two parts of a path, without the folders of this machine.
 
     >>> shown("/home/me/pictures/test.parquet")
     'pictures/test.parquet'
@@ -129,10 +129,10 @@ def shown(path: Path | str) -> str:
 
 
 def read_files(path: Path) -> list[bytes]:
-    """The pictures of a parquet file, or of a folder at any depth, without labels; raises EvaluationError."""
+    """Read the pictures of a parquet file, or of a folder at any depth, without labels; raises EvaluationError."""
     found = _column(path, "image") if path.is_file() else [file.read_bytes() for file in _pictures_in(path)]
     if not found:
-        raise EvaluationError(f"there are no pictures in {path}")
+        raise EvaluationError(f"no pictures in {path}")
     return found
 
 

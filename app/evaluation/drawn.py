@@ -1,4 +1,4 @@
-"""Drawn pictures that show nothing: noise, plain colours, gradients, stripes, checks."""
+"""Drawn pictures without content: noise, plain colours, gradients, stripes, checks."""
 
 import numpy as np
 
@@ -6,14 +6,14 @@ KINDS = ("noise", "plain colour", "colour gradient", "stripes", "checks")
 
 
 def draw(kind: int, size: int, rng: np.random.Generator) -> np.ndarray:
-    """One picture [3, size, size] uint8 of the numbered kind."""
+    """Draw one picture [3, size, size] uint8 of the numbered kind."""
     makers = (noise, plain_colour, gradient, stripes, checks)
     picture: np.ndarray = np.clip(makers[kind](size, rng), 0, 255).astype(np.uint8)
     return picture
 
 
 def colour(rng: np.random.Generator) -> np.ndarray:
-    """A random colour [3, 1, 1]."""
+    """Draw a random colour [3, 1, 1]."""
     return rng.uniform(0, 255, (3, 1, 1))
 
 
@@ -25,7 +25,7 @@ def enlarge(small: np.ndarray, size: int) -> np.ndarray:
 
 
 def noise(size: int, rng: np.random.Generator) -> np.ndarray:
-    """Grey or coloured noise of a random grain around a random colour."""
+    """Draw grey or coloured noise of a random grain around a random colour."""
     cells = max(4, size // int(rng.integers(1, 9)))
     channels = int(rng.choice((1, 3)))
     speckle = rng.normal(0, rng.uniform(20, 90), (channels, cells, cells))
@@ -36,12 +36,12 @@ def noise(size: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def plain_colour(size: int, rng: np.random.Generator) -> np.ndarray:
-    """One colour with a trace of noise."""
+    """Draw one colour with a trace of noise."""
     return colour(rng) + rng.normal(0, rng.uniform(0, 6), (3, size, size))
 
 
 def gradient(size: int, rng: np.random.Generator) -> np.ndarray:
-    """Two colours that run into each other along a line or from a centre."""
+    """Draw a gradient of two colours along a line or from a centre."""
     y, x = np.mgrid[0:size, 0:size] / size
     if rng.random() < 0.5:
         angle = rng.uniform(0, 2 * np.pi)
@@ -54,7 +54,7 @@ def gradient(size: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def stripes(size: int, rng: np.random.Generator) -> np.ndarray:
-    """Two colours in stripes of a random angle and width."""
+    """Draw stripes of two colours with a random angle and width."""
     y, x = np.mgrid[0:size, 0:size] / size
     angle = rng.uniform(0, np.pi)
     wave = np.sin((np.cos(angle) * x + np.sin(angle) * y) * rng.uniform(10, 120))
@@ -62,7 +62,7 @@ def stripes(size: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def checks(size: int, rng: np.random.Generator) -> np.ndarray:
-    """A grid of two or of many colours."""
+    """Draw a grid of two or of many colours."""
     cells = int(rng.integers(2, 14))
     if rng.random() < 0.5:
         return enlarge(rng.uniform(0, 255, (3, cells, cells)), size)

@@ -1,4 +1,4 @@
-"""The figures of one contestant: how often it is right, where it errs, how far its probabilities hold."""
+"""The metrics of one classifier: accuracy, confusions, calibration."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,12 @@ from app.recognition.calibration import accuracy, calibration_error, fit_tempera
 from app.recognition.zero_shot import softmax
 
 BINS = 10  # of the reliability diagram
-CONFUSED = 10  # pairs of classes that are named
+CONFUSED = 10  # class pairs listed
 
 
 @dataclass(frozen=True)
 class Bin:
-    """Answers of similar probability: their share of all, how sure they are on average, how many of them are right."""
+    """A bin of the reliability diagram: share of all answers, mean confidence, accuracy."""
 
     share: float
     sure: float
@@ -26,7 +26,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class Confused:
-    """How many pictures of one class were taken for another."""
+    """The number of pictures of one class that were classified as another."""
 
     shown: str
     answered: str
@@ -36,30 +36,30 @@ class Confused:
 
 @dataclass(frozen=True)
 class Figures:
-    """Shares are of 1; what is per class is in the order of the class list."""
+    """Metrics as shares of 1; per-class values in the order of the class list."""
 
     name: str
     made: str
     top_1: float
     top_5: float
     overconfidence: float
-    """Mean probability of the best class less the share that is right; below 0 it is underconfident."""
+    """Overconfidence: mean probability of the best class minus accuracy; below 0 it is underconfident."""
     calibration_error: float
     calibrated_error: float
-    """With the temperature that fits val."""
+    """With the temperature fitted on val."""
     temperature: float
     milliseconds: float
     megabytes: float
     per_class: list[float | None]
-    """Recall of each class; None where the test has no pictures of it."""
+    """Recall of each class; None if the test has no pictures of it."""
     confused: list[Confused]
     reliability: list[Bin]
-    """With that temperature."""
+    """Bins with that temperature."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Logits (N, C) of a contestant for the pictures of val and of test."""
+    """Logits (N, C) of a classifier for the pictures of val and of test."""
 
     name: str
     made: str
@@ -70,7 +70,7 @@ class Answers:
 
 
 def measure(answers: Answers, val: Numbers, test: Numbers, classes: list[str]) -> Figures:
-    """All figures of a contestant, given the right classes (N,)."""
+    """Compute all metrics of a classifier, given the true classes (N,)."""
     logits = answers.test
     temperature = fit_temperature(answers.val, val)
     raw, fitted = softmax(logits), softmax(logits / np.float32(temperature))
@@ -93,13 +93,13 @@ def measure(answers: Answers, val: Numbers, test: Numbers, classes: list[str]) -
 
 
 def recall(table: Numbers) -> list[float | None]:
-    """The recall of each class from a confusion matrix (C, C); None where a class has no pictures."""
+    """Compute the recall of each class from a confusion matrix (C, C); None if a class has no pictures."""
     shown = table.sum(axis=1)
     return [int(table[c, c]) / int(shown[c]) if shown[c] else None for c in range(len(table))]
 
 
 def most_confused(table: Numbers, classes: list[str]) -> list[Confused]:
-    """The pairs of classes that are most often confused, the most frequent first."""
+    """Return the most often confused class pairs, the most frequent first."""
     wrong = table * ~np.eye(len(table), dtype=bool)
     places = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSED]
     pairs = [divmod(int(place), len(table)) for place in places]
@@ -107,7 +107,7 @@ def most_confused(table: Numbers, classes: list[str]) -> list[Confused]:
 
 
 def reliability(probabilities: npt.NDArray[np.float64], labels: Numbers) -> list[Bin]:
-    """The answers by their probability, in bins of equal width; empty ones are left out."""
+    """Group the answers by probability into bins of equal width; empty ones are left out."""
     sure = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
     places = np.minimum((sure * BINS).astype(int), BINS - 1)

@@ -1,6 +1,6 @@
-"""Ways to tell classes from a picture's vector: by text, by a fitted linear map, by neighbours, by a few examples.
+"""Classification heads on image embeddings: text prompts, linear probe, nearest neighbours, few-shot prototypes.
 
-A head takes unit vectors (N, D) and gives logits (N, C). What it needs beside CLIP's picture tower is counted in bytes.
+A head maps unit embeddings (N, D) to logits (N, C). Its memory beside CLIP's picture tower is counted in bytes.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,15 +16,15 @@ from app.recognition.labels import Label
 from app.recognition.vocabulary import encode
 
 ONE, SERVED, PROBE, NEAREST, CNN = "zero-shot (one prompt)", "zero-shot (templates)", "linear probe", "k-nearest", "CNN"
-STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)  # of the linear probe: the smaller, the more it is held back
+STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)  # inverse regularisation (C) of the linear probe
 NEIGHBOURS = (1, 3, 5, 10, 20)
-SHARPNESS = 0.07  # how fast a neighbour's vote falls with its cosine; the temperature of DINO's k-NN
+SHARPNESS = 0.07  # temperature of a neighbour's vote on its cosine similarity, as in DINO's k-NN
 SHOTS = (1, 2, 5, 10, 16)
 
 
 @dataclass(frozen=True)
 class Head:
-    """A name, how it was made in a few words, and what it does."""
+    """A head's name, a short description, and the function."""
 
     name: str
     made: str
@@ -34,14 +34,14 @@ class Head:
 
 @dataclass(frozen=True)
 class Vectors:
-    """Unit vectors (N, D) of pictures and their classes (N,)."""
+    """Unit embeddings (N, D) of pictures and their classes (N,)."""
 
     vectors: Floats
     labels: Numbers
 
 
 def text_heads(classes: Sequence[Label], templates: Sequence[str], encoder: Encoder, scale: float) -> list[Head]:
-    """Zero-shot: each class's name in the first template, and all its names in all templates as the service does."""
+    """Zero-shot: each class by its name in the first template, and by all names in all templates as served."""
     one = encode([(label.name,) for label in classes], templates[:1], encoder)
     many = encode([label.names for label in classes], templates, encoder)
     names = sum(len(label.names) for label in classes)
@@ -52,7 +52,7 @@ def text_heads(classes: Sequence[Label], templates: Sequence[str], encoder: Enco
 
 
 def linear_probe(train: Vectors, val: Vectors) -> Head:
-    """Logistic regression on the training vectors; its strength is the one with the best accuracy on val."""
+    """Fit a logistic regression on the training embeddings; C is chosen by the accuracy on val."""
     from sklearn.linear_model import LogisticRegression
 
     every = [LogisticRegression(C=c, max_iter=300, tol=1e-3).fit(train.vectors, train.labels) for c in STRENGTHS]
@@ -67,14 +67,14 @@ def linear_probe(train: Vectors, val: Vectors) -> Head:
 
 
 def nearest(train: Vectors, val: Vectors, classes: int) -> Head:
-    """The nearest training pictures vote; how many is what is best on val."""
+    """Classify by the votes of the k nearest training pictures; k is chosen on val."""
     heads = {k: neighbours(train, k, classes) for k in NEIGHBOURS}
     k = max(NEIGHBOURS, key=lambda k: accuracy(heads[k](val.vectors), val.labels))
     return Head(NEAREST, f"{k} of {len(train.labels):,} training pictures", heads[k], train.vectors.nbytes)
 
 
 def neighbours(train: Vectors, k: int, classes: int) -> Callable[[Floats], Floats]:
-    """A function from vectors to the logarithm of the share (N, C) of the votes of the `k` nearest that a class has."""
+    """Return a function from embeddings to the log of each class's share (N, C) of the votes of the `k` nearest."""
     from sklearn.neighbors import KNeighborsClassifier
 
     def weights(distances: Floats) -> Floats:
@@ -92,7 +92,7 @@ def neighbours(train: Vectors, k: int, classes: int) -> Callable[[Floats], Float
 
 
 def prototypes(train: Vectors, shots: int, classes: int, scale: float, seed: int) -> Head:
-    """Each class is the mean of `shots` of its training pictures, drawn at random; fewer where it has not so many."""
+    """Use the mean of `shots` random training pictures as each class's prototype; of all if there are fewer."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(train.labels))
     chosen = [order[train.labels[order] == number][:shots] for number in range(classes)]

@@ -1,7 +1,7 @@
-"""Training data without some of its classes, so that these can be taught later as new products are.
+"""Training data without some of its classes, to be taught later as few-shot labels.
 
-A split is a folder that `app.training` reads as it reads the whole data: `data/` has the pictures of the classes that
-were kept, numbered anew, `labels/` a label file that begins with them. `split.json` says which classes were left out.
+A split is a folder that `app.training` reads like the complete data. `data/` has the pictures of the kept classes, with
+new numbers, and `labels/` a label file that begins with them. `split.json` names the classes that were left out.
 """
 
 import csv
@@ -20,19 +20,19 @@ from app.text import read_text
 
 @dataclass(frozen=True)
 class Split:
-    """Class numbers of the whole data."""
+    """Class numbers of the complete data."""
 
     kept: list[int]
     left_out: list[int]
 
     @classmethod
     def load(cls, folder: Path) -> "Split":
-        """Read what `write_split` wrote."""
+        """Load what `write_split` wrote."""
         return cls(**json.loads((folder / "split.json").read_text(encoding="utf-8")))
 
 
 def draw_split(seed: int, classes: int, leave: int) -> Split:
-    """Leave `leave` classes out at random; the same seed leaves the same ones out."""
+    """Choose `leave` classes at random; the same seed chooses the same ones."""
     left = sorted(np.random.default_rng(seed).permutation(classes)[:leave].tolist())
     return Split([number for number in range(classes) if number not in left], left)
 
@@ -51,14 +51,14 @@ def write_split(split: Split, data: Path, labels: Path, folder: Path) -> None:
 
 
 def pictures_of(table: pa.Table, kept: list[int]) -> pa.Table:
-    """The rows of the classes that were kept, with their new numbers."""
+    """Return the rows of the kept classes, with their new numbers."""
     chosen = table.filter(pc.is_in(table["label"], pa.array(kept)))
     numbers = pc.index_in(chosen["label"], pa.array(kept)).cast(pa.int64())
     return chosen.select(["image"]).append_column("label", numbers)
 
 
 def write_classes(source: Path, kept: list[int], target: Path) -> None:
-    """The rows of the class list that were kept; both kinds of numbers run from 0 again."""
+    """Return the class list's rows of the kept classes; both kinds of numbers run from 0 again."""
     with source.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if int(row["label"]) in kept]
     coarse = list(dict.fromkeys(row["coarse_label"] for row in rows))
@@ -70,7 +70,7 @@ def write_classes(source: Path, kept: list[int], target: Path) -> None:
 
 
 def write_labels(source: Path, split: Split, target: Path) -> None:
-    """The label files; in `pantry.txt` the classes that were kept come first, then those left out, then the rest."""
+    """Write the label files; `pantry.txt` begins with the kept classes, then those left out, then the rest."""
     shutil.copytree(source, target, dirs_exist_ok=True)
     path = target / "pantry.txt"
     lines = [line for line in read_text(path).splitlines() if line and not line.startswith("#")]

@@ -1,4 +1,4 @@
-"""The command that fits how a bundle's pictures are compared with examples, and writes it into the bundle."""
+"""The command `likeness`: fit the alignment for few-shot labels, and write it into the bundle."""
 
 import argparse
 from pathlib import Path
@@ -13,12 +13,12 @@ from app.model.engines import Floats
 from app.recognition.few_shot import ImageAlignment
 from app.recognition.vocabulary import encode, read_prompts
 
-EVEN = 0.3  # added to the variances within classes, in their mean: the more, the less directions are evened out
-RIDGE = 0.003  # holds the map of texts back, in the mean variance of the texts
+EVEN = 0.3  # shrinkage: added to the within-class variances, relative to their mean
+RIDGE = 0.003  # regularisation of the texts' map, relative to the texts' mean variance
 
 
 def run(options: argparse.Namespace, data: Path) -> int:
-    """Writes likeness.npz and its checksum; `data` is where compiled models are kept. Returns the exit status."""
+    """Write likeness.npz and its checksum; `data` is the cache of compiled models. Returns the exit status."""
     labels = read_classes(options.classes) if options.classes else folder_classes(options.data)
     pictures = read_pictures(options.data, labels)
     model = open_measured(options.bundle, data)
@@ -34,11 +34,11 @@ def run(options: argparse.Namespace, data: Path) -> int:
 
 
 def fit(vectors: Floats, labels: Numbers, prototypes: Floats, margin: float, scale: float = 1.0) -> ImageAlignment:
-    """The alignment for unit vectors (P, D) of pictures of classes (P,) whose texts have unit prototypes (C, D).
+    """Fit the alignment to unit embeddings (P, D) of pictures of classes (P,) and unit prototypes (C, D).
 
-    The pictures' map takes off the mean of the classes and evens out how much pictures of one class differ in each
-    direction: whitening with shrinkage, as in linear discriminant analysis. The texts' map is the ridge regression of
-    the classes' means, among pictures, on their prototypes. Classes without pictures are left out.
+    The pictures' map subtracts the mean of the classes and whitens the within-class covariance with shrinkage, as in
+    linear discriminant analysis. The texts' map is a ridge regression from prototypes to the mapped class means of the
+    pictures. Classes without pictures are left out.
     """
     shown, numbers = np.unique(labels, return_inverse=True)
     means = _means(vectors, numbers)  # (S, D)

@@ -1,4 +1,4 @@
-"""A bundle as the evaluation uses it: pictures and label names in, unit vectors out, as in the service."""
+"""A bundle as the evaluation uses it: pictures and label names in, unit embeddings out, as in the service."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +20,7 @@ from app.settings import available_processors
 
 BATCH = 64
 NOUNS = Path(__file__).parents[2] / "labels/nouns.txt"
-LIMITS = ImageLimits(max_bytes=100 * 1024 * 1024)  # one's own pictures are trusted more than a request's
+LIMITS = ImageLimits(max_bytes=100 * 1024 * 1024)  # local files are trusted more than a request's
 
 
 @dataclass(frozen=True)
@@ -30,26 +30,26 @@ class Measured:
     bundle: Bundle
     encoder: Encoder
     engine: str
-    """What the vectors come from."""
+    """Name of the inference engine, for reports."""
 
     @property
     def config(self) -> BundleConfig:
-        """The bundle's."""
+        """Return the bundle's configuration."""
         return self.bundle.config
 
     def background(self, prompts: Sequence[str]) -> Background:
-        """What pictures may show instead of the labels: the bundle's own and these prompts."""
+        """Return the background embeddings: the bundle's own and those of these prompts."""
         embeddings, path = self.encoder.prompts(prompts), self.bundle.background
         return Background.load(path).with_prompts(embeddings) if path else Background(embeddings)
 
     def background_in_use(self, prompts: Sequence[str]) -> Background:
-        """What the service takes: without a fitted margin of `known`, these prompts and everyday nouns."""
+        """Return the service's background: without a fitted margin of `known`, these prompts and everyday nouns."""
         if self.config.calibration and self.config.calibration.known_margin is not None:
             return self.background(prompts)
         return background_of_words(self.encoder, prompts, read_prompts(NOUNS))
 
     def vectors(self, files: Sequence[bytes], what: str) -> Floats:
-        """Unit vectors (N, D) of N picture files; raises what `Preparer.pixels` does."""
+        """Encode N picture files as unit embeddings (N, D); raises what `Preparer.pixels` does."""
         preparer = Preparer(self.config.image_form, LIMITS)
         with ThreadPoolExecutor(available_processors()) as pool:
             parts = [
@@ -60,7 +60,7 @@ class Measured:
 
 
 def open_measured(model: str, data: Path) -> Measured:
-    """The bundle named `model`, or in that folder; raises BundleError or EngineError."""
+    """Open the bundle with this name or folder; raises BundleError or EngineError."""
     bundle = open_bundle(find_bundle(model))
     chosen = open_engine("auto", bundle, available_processors(), data)
     encoder = Encoder(bundle.tokenize, chosen, bundle.config.embedding_size)

@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-# told apart by the colour-blind too: Okabe, Ito
+# a palette for colour-blind readers too: Okabe, Ito
 COLOURS = ("#0072b2", "#56b4e9", "#e69f00", "#009e73", "#d55e00", "#cc79a7")
 MARKS = "os^DvP"
-DASHES = ("-", "--", "-.", ":", "-", "--")  # so that lines over each other show
-RARE = 0.01  # of the answers: fewer say nothing, and their points jump
-FEW = 20  # classes whose confusion table has room for numbers
+DASHES = ("-", "--", "-.", ":", "-", "--")  # dash patterns, so that overlapping lines stay visible
+RARE = 0.01  # share of the answers below which a bin is too noisy to plot
+FEW = 20  # classes up to which a confusion matrix has room for numbers
 
 
 def draw_all(found: Comparison, table: Numbers, place: Path) -> list[Path]:
-    """Four files beside `place`, named after it; `table` is the confusion (C, C) of the served contestant."""
+    """Save four plots beside `place`, named after it; `table` is the served classifier's confusion matrix (C, C)."""
     figures = {
         "classes": by_class(found),
         "confusion": confusion(found, table),
@@ -35,14 +35,14 @@ def draw_all(found: Comparison, table: Numbers, place: Path) -> list[Path]:
 
 
 def by_class(found: Comparison) -> "Figure":
-    """A line a class that the test shows, the best on top, with a mark for each of the main contestants."""
+    """Plot one line per tested class, best first, with a marker for each main classifier."""
     chosen = [name for name in (SERVED, PROBE, CNN) if name in [each.name for each in found.contestants]]
     shares = np.array([[np.nan if s is None else s for s in found.contestant(name).per_class] for name in chosen])
     order = np.lexsort((shares.mean(axis=0), shares[0]))[: np.isfinite(shares[0]).sum()]  # NaN is sorted to the end
     lines = np.arange(len(order))
     figure, axes = _figure(8, 1.6 + 0.21 * len(order))
     axes.hlines(lines, shares.min(axis=0)[order], shares.max(axis=0)[order], color="#cccccc", zorder=1)
-    for place, name in enumerate(chosen):  # each mark smaller than the one before, so that equal ones show
+    for place, name in enumerate(chosen):  # decreasing marker size, so that equal values stay visible
         axes.plot(
             shares[place][order], lines, MARKS[place], color=COLOURS[2 * place], label=name, markersize=9 - 2.5 * place
         )
@@ -55,7 +55,7 @@ def by_class(found: Comparison) -> "Figure":
 
 
 def confusion(found: Comparison, table: Numbers) -> "Figure":
-    """What was answered (across) for what is shown (down), as shares of a row."""
+    """Plot the confusion matrix, predicted (across) against true class (down), as shares of a row."""
     count = len(found.classes)
     side = 2.6 + max(3.5, 0.165 * count)
     figure, axes = _figure(1.08 * side, side)
@@ -74,7 +74,7 @@ def confusion(found: Comparison, table: Numbers) -> "Figure":
 
 
 def reliability(found: Comparison) -> "Figure":
-    """How often answers of a probability are right, for each contestant with its temperature."""
+    """Plot a reliability diagram of each classifier with its temperature."""
     figure, axes = _figure(6.4, 6.0)
     axes.plot([0, 1], [0, 1], "--", color="#888888", linewidth=1, label="perfectly calibrated")
     for place, each in enumerate(found.contestants):
@@ -91,7 +91,7 @@ def reliability(found: Comparison) -> "Figure":
 
 
 def by_shots(found: Comparison) -> "Figure":
-    """Accuracy of prototypes by how many pictures they are made of, with the other contestants as lines."""
+    """Plot the accuracy of prototypes by the number of pictures, with the other classifiers as lines."""
     figure, axes = _figure(7, 4.8)
     shots = [row.shots for row in found.shots]
     axes.fill_between(
@@ -108,7 +108,7 @@ def by_shots(found: Comparison) -> "Figure":
 
 
 def by_examples(shots: Sequence[int], lines: Mapping[str, Sequence[float]], path: Path) -> Path:
-    """Shares of pictures that are recognised, over the number of examples; no examples is at the left."""
+    """Plot the recall over the number of support examples; zero examples at the left."""
     figure, axes = _figure(7, 5.6)
     for (name, shares), colour, mark in zip(lines.items(), COLOURS, MARKS, strict=False):
         axes.plot(range(len(shots)), shares, color=colour, marker=mark, label=name)
@@ -131,7 +131,7 @@ def _figure(width: float, height: float) -> tuple["Figure", "Axes"]:
 
 
 def _percent(axis: "Axis") -> None:
-    """Show shares as percentages."""
+    """Format an axis as percentages."""
     from matplotlib.ticker import PercentFormatter
 
     axis.set_major_formatter(PercentFormatter(1, decimals=0))

@@ -13,7 +13,7 @@ from app.evaluation.plots import draw_all
 from app.evaluation.speed import ROUNDS
 
 DIGITS = 5
-CLEAR = 2.0  # standard errors
+CLEAR = 2.0  # standard errors that make a difference clear
 
 HEAD = """# {title}
 
@@ -39,9 +39,9 @@ PLOTS = """## Plots
 
 
 def write_report(found: Comparison, table: Numbers, place: Path) -> list[Path]:
-    """`place`.json, `place`.md and the plots beside them; `table` is the confusion matrix of the served contestant.
+    """Write `place`.json, `place`.md and the plots; `table` is the confusion matrix of the served classifier.
 
-    `place`-notes.md, where somebody wrote one, is the page's section "What they say".
+    `place`-notes.md, if it exists, becomes the page's section "What they say".
     """
     place.parent.mkdir(parents=True, exist_ok=True)
     data, text, notes = (place.with_name(place.name + ending) for ending in (".json", ".md", "-notes.md"))
@@ -52,7 +52,7 @@ def write_report(found: Comparison, table: Numbers, place: Path) -> list[Path]:
 
 
 def as_json(found: Comparison) -> str:
-    """Every figure, numbers of a list on one line."""
+    """Serialise every figure as JSON, with the numbers of a list on one line."""
     return json.dumps(_rounded(asdict(found)), ensure_ascii=False, indent=1) + "\n"
 
 
@@ -65,7 +65,7 @@ def _rounded(value: object) -> object:
 
 
 def as_markdown(found: Comparison, name: str, notes: str) -> str:
-    """The page, for somebody who has not seen the code."""
+    """Render the Markdown page for readers who have not seen the code."""
     parts = [
         HEAD.format(**asdict(found) | {"contestants": len(found.contestants), "classes": len(found.classes)}),
         f"## What they say\n\n{notes}" if notes else "",
@@ -81,7 +81,7 @@ def as_markdown(found: Comparison, name: str, notes: str) -> str:
 
 
 def figures(found: Comparison) -> str:
-    """A line a contestant."""
+    """Render one row per classifier."""
     rows = [
         (
             each.name[0].upper() + each.name[1:],
@@ -111,7 +111,7 @@ def figures(found: Comparison) -> str:
 
 
 def differences(found: Comparison) -> str:
-    """A line for every two contestants."""
+    """Render one row per pair of classifiers."""
     rows = [
         (each.first, each.second, f"{100 * each.difference:+.1f}", f"{100 * each.error:.1f}", _verdict(each))
         for each in found.pairs
@@ -125,19 +125,19 @@ def _verdict(pair: Pair) -> str:
 
 
 def shots(found: Comparison) -> str:
-    """A line for each number of pictures."""
+    """Render one row per number of pictures."""
     rows = [(str(row.shots), _percent(row.mean), _percent(row.least), _percent(row.most)) for row in found.shots]
     return _table(("pictures a class", f"top-1, mean of {SEEDS} draws", "worst", "best"), rows, "rrrr")
 
 
 def confused(found: Comparison) -> str:
-    """The pairs of the served contestant."""
+    """Render the most confused class pairs of the served classifier."""
     rows = [(each.shown, each.answered, f"{each.count} of {each.of}") for each in found.contestant(SERVED).confused]
     return f"By {SERVED}:\n\n" + _table(("shown", "answered", "pictures"), rows, "llr")
 
 
 def confidence(of: Confidence) -> str:
-    """Calibration and `known` of the bundle as it is served."""
+    """Render the calibration and `known` of the bundle as served."""
     rows = [
         (each.others, f"{each.pictures:,}", f"{each.auroc:.4f}", _share(each.false_positive_rate)) for each in of.known
     ]
@@ -153,7 +153,7 @@ def confidence(of: Confidence) -> str:
 
 
 def by_class(found: Comparison) -> str:
-    """A line a class."""
+    """Render one row per class."""
     rows = [
         (name, *(_share(each.per_class[place]) for each in found.contestants))
         for place, name in enumerate(found.classes)
@@ -162,7 +162,7 @@ def by_class(found: Comparison) -> str:
 
 
 def _percent(share: float) -> str:
-    """0.1234 as 12.3 %."""
+    """Format 0.1234 as 12.3 %."""
     return f"{share:.1%}".replace("%", " %")
 
 

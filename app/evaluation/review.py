@@ -1,7 +1,7 @@
-"""The command `review`: how many labels it takes until a service with new things recognises them, by what comes first.
+"""The command `review`: measure how many labels the orders of the review queue need (active learning).
 
-Some classes are no labels until a picture of them is labelled. Pictures that are not recognised for sure form the
-queue; the first of an order is labelled, which teaches it, and the queue is recognised again.
+Some classes are unknown until a picture of them is labelled. Pictures without a confident answer form the queue; the
+first in the order is labelled, which teaches it, and the queue is recognised again.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def _margin(probabilities: Probabilities, _: np.random.Generator) -> Probabiliti
     return best[:, 0] - best[:, 1]
 
 
-ORDERS: dict[str, Order] = {  # what comes first has the least
+ORDERS: dict[str, Order] = {  # sort keys, ascending
     RANDOM: lambda probabilities, rng: rng.random(len(probabilities)),
     "least confidence": lambda probabilities, _: probabilities.max(axis=1),
     "margin": _margin,
@@ -44,7 +44,7 @@ ORDERS: dict[str, Order] = {  # what comes first has the least
 
 @dataclass(frozen=True)
 class Labelled:
-    """Embeddings (N, D) and the number of the class (N,) that each shows."""
+    """Embeddings (N, D) and their class numbers (N,)."""
 
     vectors: Floats
     labels: Numbers
@@ -52,7 +52,7 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Start:
-    """All classes as labels, how their pictures are compared, and a recogniser of them."""
+    """All classes as labels, the alignment for few-shot labels, and a recogniser of them."""
 
     labels: LabelSet
     alignment: ImageAlignment | None
@@ -85,7 +85,7 @@ def run(options: argparse.Namespace, data: Path) -> int:
 
 
 class _Draw:
-    """One draw of the classes that are new, and of the pictures to label and to measure with."""
+    """One random draw of the new classes, the pictures to label and the test pictures."""
 
     def __init__(self, start: Start, pool: Labelled, test: Labelled | None, new: float, seed: int) -> None:
         self._rng = np.random.default_rng(seed)
@@ -95,11 +95,11 @@ class _Draw:
         self._pool = Labelled(pool.vectors[kept], pool.labels[kept])
         self._test = test or Labelled(pool.vectors[rest], pool.labels[rest])
         count = len(start.labels.labels)
-        self._classes: list[int] = np.sort(self._rng.permutation(count)[round(new * count) :]).tolist()  # of labels
+        self._classes: list[int] = np.sort(self._rng.permutation(count)[round(new * count) :]).tolist()  # labels
         self._taught: list[tuple[int, Floats]] = []
 
     def curve(self, order: Order, most: int) -> list[float]:
-        """The accuracy after each EVERY labels, up to `most`."""
+        """Return the accuracy after every EVERY labels, up to `most`."""
         accuracies, left = [self._accuracy()], np.arange(len(self._pool.labels))
         for given in range(1, most + 1):
             queue = left[self._unsure(self._pool.vectors[left])]
@@ -119,7 +119,7 @@ class _Draw:
         self._taught.append((number, self._pool.vectors[row]))
 
     def _recogniser(self) -> Recogniser:
-        """The service's, with the labels and examples of this moment."""
+        """Build the service's recogniser with the current labels and examples."""
         every = self._start.labels
         prototypes = every.prototypes[self._classes]
         examples = [(self._classes.index(number), vector) for number, vector in self._taught]
@@ -143,7 +143,7 @@ class _Draw:
 
 
 def table(found: dict[str, list[float]]) -> str:
-    """The accuracies as lines, and how many labels each order needs for what random order reaches."""
+    """Format the accuracies, and the number of labels that each order needs to reach that of random order."""
     count = len(found[RANDOM])
     heads = "".join(f"{each * EVERY:>8}" for each in range(count))
     goals = [found[RANDOM][each] for each in range(1, count)]
@@ -155,7 +155,7 @@ def table(found: dict[str, list[float]]) -> str:
 
 
 def _until(curve: list[float], goal: float) -> str:
-    """The number of labels after which a curve has reached a goal, between its points by a straight line."""
+    """Return the number of labels at which a curve reaches a goal, linearly interpolated."""
     for place, accuracy in enumerate(curve):
         if accuracy >= goal:
             before = curve[place - 1] if place else accuracy

@@ -1,4 +1,4 @@
-"""The command `several`: frames of one thing against one picture, and what is found on shelves of several things."""
+"""The command `several`: several frames of one thing against one picture, and recognition of shelves."""
 
 import argparse
 import io
@@ -24,34 +24,34 @@ from app.recognition.zero_shot import Recogniser, Recognition
 from app.text import read_text
 
 SEED = 0
-DRAWS = 5  # of frames for each picture
-SIDE = 320  # pixels of a thing on a shelf, its margin included
+DRAWS = 5  # draws of frames for each picture
+SIDE = 320  # pixels of a thing on a shelf, including its margin
 LAYOUTS = ((2, 2), (3, 2), (4, 2), (3, 3))  # columns, rows
 LONGEST = 200
 
 
 @dataclass(frozen=True)
 class Several:
-    """Shares between 0 and 1."""
+    """Results as shares between 0 and 1."""
 
     pictures: int
     one_picture: float
     """Top-1 of one picture."""
     frames: int
     together: float
-    """Top-1 of so many frames."""
+    """Top-1 of `frames` frames together."""
     confidently: float
-    """The share of frames' answers that are confident, and of these the right ones:"""
+    """The share of confident answers on several frames, and the accuracy of these:"""
     rightly: float
     shelves: int
     precision: float
-    """Of the things that were found on shelves, those that are there."""
+    """Precision: the share of found things that are there."""
     recall: float
-    """Of the things that are there, those that were found."""
+    """Recall: the share of things there that were found."""
 
 
 def run(options: argparse.Namespace, data: Path) -> int:
-    """Measure; `data` is where compiled models are kept. Returns the exit status."""
+    """Run the command; `data` is the cache of compiled models. Returns the exit status."""
     classes = read_classes(options.classes)
     pictures = read_pictures(options.data, classes)
     model = open_measured(options.bundle, data)
@@ -75,7 +75,7 @@ def run(options: argparse.Namespace, data: Path) -> int:
 def recogniser_of(
     model: Measured, labels: Sequence[Label], templates: Sequence[str], background: Sequence[str]
 ) -> Recogniser:
-    """A recogniser over these labels, as the service has it."""
+    """Build a recogniser of these labels, as the service does."""
     fixed, calibration = (
         label_set(labels, templates, model.encoder, model.background_in_use(background)),
         model.config.calibration,
@@ -87,7 +87,7 @@ def recogniser_of(
 def frames(
     vectors: np.ndarray, labels: Numbers, names: Sequence[str], count: int, recognise: Callable[..., Recognition]
 ) -> tuple[float, int, float, float, float]:
-    """Each picture by itself, and with `count` - 1 others of its class; of classes with fewer pictures, with all."""
+    """Recognise each picture alone, and with `count` - 1 others of its class (all of them in smaller classes)."""
     rng = np.random.default_rng(SEED)
     alone = np.mean([recognise(vector).item == names[label] for vector, label in zip(vectors, labels, strict=True)])
     right, sure = [], []
@@ -104,7 +104,7 @@ def frames(
 def shelves(
     model: Measured, pictures: Pictures, names: Sequence[str], count: int, recognise: Callable[..., Recognition]
 ) -> tuple[int, float, float]:
-    """Shelves of different things, searched; how many things were found, rightly found, and there to be found."""
+    """Recognise composed shelves; returns the numbers of things found, rightly found, and present."""
     rng = np.random.default_rng(SEED)
     hits = claimed = there = 0
     for number in tqdm(range(count), desc="shelves", disable=None):
@@ -116,7 +116,7 @@ def shelves(
 
 
 def compose(pictures: Pictures, layout: tuple[int, int], rng: np.random.Generator) -> tuple[Image.Image, Numbers]:
-    """Pictures of different classes side by side, each with a margin of its own on grey, and their classes."""
+    """Compose pictures of different classes on grey, each with a random margin; returns the classes too."""
     columns, rows = layout
     classes = rng.permutation(np.unique(pictures.labels))[: columns * rows]
     shelf = Image.new("RGB", (SIDE * columns, SIDE * rows), (200, 200, 200))
@@ -132,7 +132,7 @@ def compose(pictures: Pictures, layout: tuple[int, int], rng: np.random.Generato
 def answers(
     model: Measured, whole: Image.Image, recognise: Callable[..., Recognition]
 ) -> tuple[list[Box], list[Recognition]]:
-    """The tiles of a picture and what each shows."""
+    """Classify the tiles of a picture."""
     file = io.BytesIO()
     whole.save(file, "BMP")
     boxes, (_, *tiles) = Preparer(model.config.image_form, LIMITS).crops(file.getvalue(), grid)
@@ -140,7 +140,7 @@ def answers(
 
 
 def table(found: Several) -> str:
-    """The figures as lines."""
+    """Format the figures as lines."""
     return "\n".join(
         [
             f"{found.pictures} pictures, top-1 one by one: {found.one_picture:.1%}",

@@ -1,4 +1,4 @@
-"""Milliseconds of one processor core for one picture, through a network or a head."""
+"""Measure the processor time of one picture through a network or a head, ms."""
 
 import tempfile
 import time
@@ -18,23 +18,23 @@ ROUNDS = 30
 
 
 def milliseconds(run: Callable[[], object]) -> float:
-    """The least of some calls, after a few to warm up."""
+    """Return the minimum over some calls, after a few warm-up calls."""
     times = []
     for _ in range(ROUNDS + 3):
-        start = time.process_time()  # not the clock's time, which whatever else the machine does adds to
+        start = time.process_time()  # processor time, because other processes add to the wall time
         run()
         times.append(time.process_time() - start)
     return 1000 * min(times[3:])
 
 
 def bundle_milliseconds(bundle: Bundle) -> float:
-    """The same of a bundle's picture tower on ONNX Runtime."""
+    """Measure a bundle's picture tower on ONNX Runtime."""
     engine, pixels = OnnxRuntimeEngine(bundle, threads=1), probe_pixels(bundle.config.image_size)
     return milliseconds(lambda: engine.encode_pixels(pixels))
 
 
 def network_milliseconds(model: nn.Module, size: int) -> float:
-    """The same of a torch network, exported to ONNX so that both have one runtime."""
+    """Measure a torch network, exported to ONNX so that both use one runtime."""
     pixels = probe_pixels(size)
     with tempfile.TemporaryDirectory() as folder, quiet(), warnings.catch_warnings(action="ignore"):
         path = Path(folder) / "network.onnx"

@@ -1,8 +1,8 @@
-"""The command `strangers`: whether photographs come out as items that were taught and that they do not show.
+"""The command `strangers`: measure how often few-shot items are recognised in photographs of other things.
 
 Each draw teaches four items by one photograph of `things` each. An item is named by a word for a kind of thing, one or
 two steps above it in WordNet ("mug" for a coffee mug), because people name what they teach. Strangers are the
-photographs without food to which none of the four words applies, others of the kind those to which one does.
+photographs without food that none of the four words applies to; the others are of the kind of one of them.
 """
 
 import argparse
@@ -27,40 +27,40 @@ from app.training.words.kinds import FOODS
 from app.training.words.wordnet import WordNet, read_wordnet
 
 ITEMS = 4
-BROADEST = 30  # photographs that a word may apply to: "structure" names nothing
-SHOWN = 125  # photographs that a figure is said of
+BROADEST = 30  # photographs that a word may apply to; broader words such as "structure" are meaningless
+SHOWN = 125  # photographs that a figure is based on
 
 
 @dataclass(frozen=True)
 class Strangers:
-    """Means over draws, of SHOWN strangers each."""
+    """Means over the draws, for SHOWN strangers each."""
 
     draws: int
     taught: float
-    """How many come out as a taught item."""
+    """The number of false positives: strangers recognised as a taught item."""
     counted: float
-    """How many of these are confident and known."""
+    """The number of these that are confident and known."""
     most: float
-    """The draw with the most of them."""
+    """The false positives of the worst draw."""
     over_two: float
     """The share of draws with more than two."""
     kind_counted: float
-    """The share of other photographs of a taught word's kind that count as the item."""
+    """The share of other photographs of a taught word's kind that are recognised as the item."""
 
 
 @dataclass(frozen=True)
 class Words:
-    """Words above photographs."""
+    """Words that name kinds of what photographs show."""
 
     words: list[str]
     applies: npt.NDArray[np.bool_]
-    """Whether a word is a kind of what a photograph shows (N, W)."""
+    """Whether a word is a hypernym of what a photograph shows (N, W)."""
     near: npt.NDArray[np.bool_]
-    """Whether it is one or two steps above (N, W)."""
+    """Whether it is one or two steps above it (N, W)."""
 
 
 def run(options: argparse.Namespace, data: Path) -> int:
-    """Measure and print; `data` is where compiled models are kept. Returns the exit status."""
+    """Run the command; `data` is the cache of compiled models. Returns the exit status."""
     model, wordnet = open_measured(options.bundle, data), read_wordnet(options.wordnet)
     templates = read_prompts(options.templates)
     rows = pyarrow.parquet.read_table(options.data, columns=["image", "synset"]).to_pylist()
@@ -75,7 +75,7 @@ def run(options: argparse.Namespace, data: Path) -> int:
     margin = model.config.calibration.known_margin if model.config.calibration else None
 
     def taught(items: npt.NDArray[np.int64], chosen: npt.NDArray[np.int64]) -> Recogniser:
-        """A recogniser that was taught these photographs under these words."""
+        """Build a recogniser that was taught these photographs under these words."""
         prototypes = np.concatenate([labels.prototypes, names[chosen]])
         first = len(labels.labels)
         index = fit_few_shot(
@@ -99,7 +99,7 @@ Draw = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
 
 def draws(words: Words, food: npt.NDArray[np.bool_], count: int) -> Iterator[Draw]:
-    """So many draws, the same ones each time."""
+    """Yield the random draws, the same ones each time."""
     random = np.random.default_rng(0)
     candidates = np.flatnonzero(~food & words.near.any(axis=1))
     for _ in range(count):
@@ -110,7 +110,7 @@ def draws(words: Words, food: npt.NDArray[np.bool_], count: int) -> Iterator[Dra
 def see(
     recogniser: Recogniser, draw: Draw, vectors: Floats, words: Words, food: npt.NDArray[np.bool_]
 ) -> tuple[float, float, int, int]:
-    """Of SHOWN strangers: come out as taught, counted as taught; of others of the kinds: counted, and how many."""
+    """Count SHOWN strangers recognised and counted as taught, others of the kinds counted, and their number."""
     items, chosen = draw
     strangers = ~food & ~words.applies[:, chosen].any(axis=1)
     taught, counted = 0, 0
@@ -130,7 +130,7 @@ def see(
 
 
 def summary(seen: list[tuple[float, float, int, int]]) -> Strangers:
-    """The means over draws."""
+    """Average the draws."""
     taught, counted, kind_counted, kind = np.array(seen, float).T
     return Strangers(
         draws=len(seen),
@@ -143,7 +143,7 @@ def summary(seen: list[tuple[float, float, int, int]]) -> Strangers:
 
 
 def words_above(synsets: list[str], wordnet: WordNet) -> Words:
-    """The words for kinds that some photographs show, each in its most usual meaning."""
+    """Return the words for kinds of what the photographs show, each in its most common meaning."""
     above = [wordnet.above(synset) for synset in synsets]
     every = {synset for each in above for synset in each}
     usual = {senses[0]: word for word, senses in reversed(wordnet.senses.items()) if senses and senses[0] in every}

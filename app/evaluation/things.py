@@ -1,7 +1,8 @@
-"""The command `things`: what a bundle makes of sharp photographs of everyday things that it was not trained on.
+"""The command `things`: evaluate a bundle on sharp photographs of everyday things that it was not trained on.
 
-The pictures are a parquet file with `image`, `synset` (WordNet's) and `name`. They are named by all their names, by
-everyday words (`everyday_words.txt`), and by the labels of the service, which they should not be known by.
+The pictures are a parquet file with `image`, `synset` (WordNet's) and `name`. They are classified among all their
+names, among everyday words (`everyday_words.txt`), and among the labels of the service, where they should not be
+`known`.
 """
 
 import argparse
@@ -22,32 +23,32 @@ from app.training.words.kinds import FOODS
 from app.training.words.wordnet import WordNet, read_wordnet
 
 WORDS = Path(__file__).with_name("everyday_words.txt")
-HALVES = {"first": 0, "second": 1}  # of every two pictures: to choose by, to report
+HALVES = {"first": 0, "second": 1}  # of every two pictures: for choices, for the report
 
 
 @dataclass(frozen=True)
 class Things:
-    """Shares of pictures."""
+    """Results as shares of the pictures."""
 
     pictures: int
     named: float
-    """Named right among the names of all pictures of the file."""
+    """Top-1 among the names of all pictures of the file."""
     with_words: int
-    """How many pictures an everyday word applies to."""
+    """The number of pictures that an everyday word applies to."""
     in_words: float
-    """The share of these whose best word applies."""
+    """The share of these with a best word that applies."""
     others: int
-    """Pictures without food."""
+    """The number of pictures without food."""
     others_known: float
     others_counted: float
-    """Known and confident."""
+    """The share of these that are known and confident."""
     food: int
     food_known: float
 
 
 @dataclass(frozen=True)
 class Shown:
-    """Pictures and what they show."""
+    """Pictures and their labels."""
 
     embeddings: Floats
     """(N, D)"""
@@ -56,7 +57,7 @@ class Shown:
 
 
 def run(options: argparse.Namespace, data: Path) -> int:
-    """Measure and print; `data` is where compiled models are kept. Returns the exit status."""
+    """Run the command; `data` is the cache of compiled models. Returns the exit status."""
     model, wordnet = open_measured(options.bundle, data), read_wordnet(options.wordnet)
     templates = read_prompts(options.templates)
     rows = pyarrow.parquet.read_table(options.data, columns=["image", "synset", "name"]).to_pylist()
@@ -75,7 +76,7 @@ def run(options: argparse.Namespace, data: Path) -> int:
     answers = [recogniser.recognise(picture, top_k=5, threshold=0.8) for picture in embeddings]
 
     def name(texts: Sequence[str]) -> list[str]:
-        """The nearest of some texts to each picture."""
+        """Return the nearest of some texts to each picture."""
         prototypes = encode([(text,) for text in texts], templates, model.encoder)
         return [texts[place] for place in (embeddings @ prototypes.T).argmax(axis=1)]
 
@@ -92,7 +93,7 @@ def measure(
     wordnet: WordNet,
     answers: Sequence[Recognition],
 ) -> Things:
-    """All figures; `name` chooses among texts for each picture, `answers` are by the labels of the service."""
+    """Compute all figures; `name` chooses among texts for each picture, `answers` are by the service's labels."""
     kinds = [wordnet.above(synset).keys() for synset in shown.synsets]
     every = {synset for kind in kinds for synset in kind}
     words = {word: _meaning(word, wordnet, every) for word in read_prompts(WORDS)}
@@ -116,5 +117,5 @@ def measure(
 
 
 def _meaning(word: str, wordnet: WordNet, among: Collection[str]) -> str | None:
-    """The most usual meaning of a word that is among some synsets."""
+    """Return the most common meaning of a word that is among some synsets."""
     return next((synset for synset in wordnet.senses[word] if synset in among), None)

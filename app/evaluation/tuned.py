@@ -1,4 +1,4 @@
-"""The CNN that starts from ImageNet's weights: EfficientNet-Lite0, tuned as the tower of larder-small is."""
+"""The pretrained CNN baseline: EfficientNet-Lite0, fine-tuned like the tower of larder-small."""
 
 import time
 from dataclasses import replace
@@ -25,9 +25,9 @@ OPTIONS = TowerOptions(network="lite0", stages=(Stage(441, 224, 2, 0.0), Stage(1
 def tune_baseline(
     splits: Splits, backgrounds: Path, keep: Path, command: str, seed: int = 0
 ) -> tuple[Predictions, dict[str, Tensor]]:
-    """One run in the folder `keep`, or the rest of one, to predictions, and the weights.
+    """Train once in the folder `keep`, or resume a run there; returns the predictions and the weights.
 
-    `backgrounds` is a parquet file of everyday pictures, which groceries are laid on.
+    `backgrounds` is a parquet file of everyday pictures that groceries are pasted onto.
     """
     began = time.process_time()
     options, count = replace(OPTIONS, seed=seed), len(splits.classes)

@@ -1,8 +1,8 @@
-"""The command `unseen`: groceries that a tower never saw are taught to it, and what it makes of them afterwards.
+"""The command `unseen`: few-shot recognition of groceries that the tower was not trained on.
 
-For each split some classes are left out, a tower is tuned on the rest, and the others are taught by a few of their
-training pictures. Runs that are there already are measured again without training. The margins of taught labels are
-fitted on `val`: for each number of examples the largest at which the other classes lose no more than LOSS.
+Each split leaves some classes out, tunes a tower on the rest, and teaches the others by a few of their training
+pictures. Existing runs are measured again without training. The margins of few-shot labels are fitted on `val`: for
+each number of examples the largest at which the other classes lose no more than LOSS.
 """
 
 import argparse
@@ -20,21 +20,21 @@ from app.model.encoder import unit
 from app.model.engines import Floats
 from app.recognition.few_shot import ImageAlignment, apply_affine, fit_few_shot
 
-DRAWS = 3  # of the pictures that teach
-KEPT_BACK = max(SHOTS)  # pictures of a class that teach at most; the rest of its training pictures tests too
-LOSS = 0.01  # share of the other classes' pictures of `val` that one taught label may take
+DRAWS = 3  # draws of the support examples
+KEPT_BACK = max(SHOTS)  # support examples of a class at most; the rest of its training pictures are test pictures too
+LOSS = 0.01  # share of the other classes' `val` pictures that one taught label may take
 
 
 @dataclass(frozen=True)
 class Shares:
-    """Shares of pictures that get the right one of all labels; means over draws, and over the classes taught."""
+    """Accuracy among all labels; means over the draws and the taught classes."""
 
     shots: int
     margin: float
     unseen: float
-    """Of classes that were taught, on the test pictures."""
+    """Of taught classes, on the test pictures."""
     same_shop: float
-    """The same, on the training pictures of these classes that did not teach."""
+    """Of taught classes, on the training pictures that are no support examples."""
     seen: float
     """Of all other classes, on the test pictures."""
 
@@ -50,7 +50,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Views:
-    """Vectors of one split's tower; the prototypes of classes left out are zeros: no picture placed their names."""
+    """Embeddings of one split's tower; prototypes of left-out classes are zero, as no picture fitted them."""
 
     prototypes: Floats
     train: Vectors
@@ -61,7 +61,7 @@ class Views:
 
 
 def run(options: argparse.Namespace, _data: Path) -> int:
-    """Write the splits, train what is not trained, measure; returns the exit status."""
+    """Write the splits, train missing runs, measure; returns the exit status."""
     from app.training.data import read_classes
 
     count = len(read_classes(options.data / "grocery/classes.csv").coarse_of)
@@ -82,7 +82,7 @@ def run(options: argparse.Namespace, _data: Path) -> int:
 
 
 def train(folder: Path, seed: int, steps: int) -> None:
-    """Tune a tower on a split, or go on with the run that was stopped."""
+    """Tune a tower on a split, or resume the stopped run."""
     from app.training.tower.options import Stage, TowerOptions
     from app.training.tower.pictures import open_source
     from app.training.tower.train import Trainer
@@ -96,7 +96,7 @@ def train(folder: Path, seed: int, steps: int) -> None:
 
 
 def encode(folder: Path, data: Path, test: str) -> Views:
-    """The vectors of a split's tower, in a space that was fitted without the classes left out."""
+    """Encode with a split's tower, in a space that was fitted without the left-out classes."""
     from app.training.tower.features import EVERYDAY, FeatureExtractor
     from app.training.words.__main__ import make_space
     from app.training.words.kinds import read_kinds
@@ -118,7 +118,7 @@ def encode(folder: Path, data: Path, test: str) -> Views:
         np.savez(path, **seen)  # type: ignore[arg-type]  # no name is "allow_pickle"
     space = make_space(path, read_kinds(read_wordnet(FOLDER), folder / "data/grocery/classes.csv"))
     things, groceries = len(space.classifier), len(split.kept)
-    shares = np.eye(things + groceries, dtype=np.float32)[things:]  # (G, I + G): each grocery is itself alone
+    shares = np.eye(things + groceries, dtype=np.float32)[things:]  # (G, I + G): one-hot, each grocery is itself alone
     prototypes = np.zeros((groceries + len(split.left_out), space.names(shares).shape[1]), np.float32)
     prototypes[split.kept] = space.names(shares)
     with np.load(path) as kept_file:
@@ -130,7 +130,7 @@ def encode(folder: Path, data: Path, test: str) -> Views:
 
 
 def measure(seed: int, views: Views) -> Measured:
-    """All figures of one split."""
+    """Compute all figures of one split."""
     left, found = views.split.left_out, []
     for shots in SHOTS:
         margin = fit_margin(views, shots)
@@ -139,7 +139,7 @@ def measure(seed: int, views: Views) -> Measured:
 
 
 def fit_margin(views: Views, shots: int) -> float:
-    """The margin at which a label taught by `shots` pictures takes LOSS of the other classes' pictures of `val`."""
+    """Fit the margin at which a label taught by `shots` pictures takes LOSS of the other classes' `val` pictures."""
     cosines = views.val.vectors @ views.prototypes.T  # (P, C)
     old = np.isin(views.val.labels, views.split.kept)
     right = old & (cosines.argmax(axis=1) == views.val.labels)
@@ -155,13 +155,13 @@ def fit_margin(views: Views, shots: int) -> float:
 
 
 def drawn(views: Views, one: int, shots: int, draw: int) -> tuple[Numbers, Numbers]:
-    """The rows of `shots` training pictures that teach a class, and of those that never do."""
+    """Draw the rows of `shots` training pictures that teach a class, and of those that never do."""
     order = np.random.default_rng(draw).permutation(np.flatnonzero(views.train.labels == one))
     return order[:shots], order[KEPT_BACK:]
 
 
 def share(views: Views, one: int, shots: int, draw: int, margin: float) -> Shares:
-    """Teach a class by `shots` pictures and see; the names of all kept classes are labels."""
+    """Teach a class by `shots` pictures and measure, with the names of all kept classes as labels."""
     chosen, rest = drawn(views, one, shots, draw)
     alignment = replace(views.alignment, margins=(margin,))
     index = fit_few_shot([(one, vector) for vector in views.train.vectors[chosen]], views.prototypes, alignment)
@@ -185,13 +185,13 @@ def share(views: Views, one: int, shots: int, draw: int, margin: float) -> Share
 
 
 def mean(shares: Sequence[Shares]) -> Shares:
-    """The mean of shares with equal shots; what has no pictures counts for nothing."""
+    """Average shares with equal shots, ignoring those without pictures."""
     names = ("margin", "unseen", "same_shop", "seen")
     return Shares(shares[0].shots, *(float(np.nanmean([getattr(each, name) for each in shares])) for name in names))
 
 
 def draw(found: Sequence[Measured], path: Path) -> None:
-    """The curve over the number of examples, the mean of all splits."""
+    """Plot the mean of all splits over the number of examples."""
     from app.evaluation.plots import by_examples
 
     def line(what: str) -> list[float]:
@@ -208,7 +208,7 @@ def draw(found: Sequence[Measured], path: Path) -> None:
 
 
 def table(found: Sequence[Measured]) -> str:
-    """Lines of figures, the mean of some splits."""
+    """Format the mean of some splits as lines."""
     rows = [mean([each.nothing for each in found])]
     rows += [mean([each.alone[place] for each in found]) for place in range(len(SHOTS))]
     lines = ["examples  margin  unseen  same shop  seen"]

@@ -1,4 +1,4 @@
-"""The command: `python -m app.training train`, `test`, `infer` and `export`."""
+"""Command line of the training: `python -m app.training train`, `test`, `infer` and `export`."""
 
 import argparse
 import sys
@@ -13,7 +13,7 @@ SOURCE = "a folder with a subfolder for each class, a .parquet file (image, labe
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Build the argument parser."""
     top = argparse.ArgumentParser(prog="python -m app.training", description="Train a small CLIP on your own pictures.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_train(commands)
@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def add_train(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The command `train`."""
+    """Add the `train` subcommand."""
     train = commands.add_parser("train", help="start a training run, or continue one that was stopped")
     train.add_argument("source", type=Path, metavar="SOURCE", help=SOURCE)
     train.add_argument(
@@ -62,7 +62,7 @@ def add_train(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status."""
+    """Run one command and return the exit status."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     told = parser().parse_args(words)
     try:

@@ -10,15 +10,15 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's
 
 
 def augment_photos(pixels: Tensor, size: int, rng: torch.Generator) -> Tensor:
-    """Stored pictures (N, 3, T, T) uint8 to augmented, normalised pictures (N, 3, size, size)."""
+    """Augment and normalise stored pictures (N, 3, T, T) uint8 to (N, 3, size, size)."""
     x = random_affine_crop(pixels.float() / 255, size, rng)
     return normalise(random_erasing(colour_jitter(x, rng), rng))
 
 
 def random_shift(pixels: Tensor, size: int, rng: torch.Generator) -> Tensor:
-    """Tiny pictures (N, 3, T, T) uint8 shifted by an eighth at most and mirrored, normalised: (N, 3, size, size).
+    """Shift tiny pictures (N, 3, T, T) uint8 by at most an eighth, flip and normalise them: (N, 3, size, size).
 
-    Every pixel counts in them: edges are reflected and nothing is resampled.
+    Edges are reflected and nothing is resampled, because every pixel of a tiny picture matters.
     """
     n, _, side, _ = pixels.shape
     down, across = _windows(n, side, size, rng), _windows(n, side, size, rng)
@@ -33,18 +33,18 @@ AUGMENTATIONS = {"photo": augment_photos, "shift": random_shift}
 
 
 def normalise(x: Tensor) -> Tensor:
-    """Values 0..1 to the model's range."""
+    """Normalise values 0..1 with ImageNet's mean and standard deviation."""
     mean, std = torch.tensor(MEAN).view(1, 3, 1, 1), torch.tensor(STD).view(1, 3, 1, 1)
     return (x - mean) / std
 
 
 def uniform(count: int, low: float, high: float, rng: torch.Generator) -> Tensor:
-    """Uniform random numbers (count,)."""
+    """Draw uniform random numbers (count,)."""
     return torch.rand(count, generator=rng) * (high - low) + low
 
 
 def _windows(n: int, side: int, size: int, rng: torch.Generator) -> Tensor:
-    """For each of n pictures the indices (n, size) of neighbouring pixels in 0..side-1, reflected at both ends."""
+    """Draw a window for each of n pictures: indices (n, size) of pixels in 0..side-1, reflected at both ends."""
     beyond = size // 8
     starts = torch.randint(-beyond, side + beyond - size + 1, (n,), generator=rng)
     places = (starts[:, None] + torch.arange(size)).abs()
@@ -52,9 +52,9 @@ def _windows(n: int, side: int, size: int, rng: torch.Generator) -> Tensor:
 
 
 def random_affine_crop(x: Tensor, size: int, rng: torch.Generator) -> Tensor:
-    """A part of each picture, stretched, rotated, mirrored; edges are reflected."""
+    """Crop, stretch, rotate and flip each picture at random; edges are reflected."""
     n = len(x)
-    side = uniform(n, 0.3, 1.1, rng).sqrt()  # share of the area that is kept
+    side = uniform(n, 0.3, 1.1, rng).sqrt()  # share of the area that the crop keeps
     stretch = uniform(n, -0.25, 0.25, rng).exp().sqrt()
     angle = uniform(n, -0.35, 0.35, rng)
     flip = torch.where(uniform(n, 0, 1, rng) < 0.5, -1.0, 1.0)
@@ -69,7 +69,7 @@ def random_affine_crop(x: Tensor, size: int, rng: torch.Generator) -> Tensor:
 
 
 def colour_jitter(x: Tensor, rng: torch.Generator) -> Tensor:
-    """Change brightness, contrast, saturation and hue by one 3x3 matrix and one offset a picture."""
+    """Change brightness, contrast, saturation and hue with one 3x3 matrix and one offset per picture."""
     n = len(x)
     grey = torch.tensor([0.299, 0.587, 0.114]).expand(3, 3)
     bright, contrast, saturation = uniform(n, 0.65, 1.4, rng), uniform(n, 0.7, 1.4, rng), uniform(n, 0.6, 1.5, rng)
@@ -77,14 +77,14 @@ def colour_jitter(x: Tensor, rng: torch.Generator) -> Tensor:
     matrix = keep * saturation.view(n, 1, 1) + grey * (1 - saturation).view(n, 1, 1)
     matrix = matrix @ hue_rotation(uniform(n, -0.12, 0.12, rng))
     matrix = matrix * (bright * contrast).view(n, 1, 1)
-    cast = torch.randn(n, 3, 1, generator=rng) * 0.03  # colour of the light
+    cast = torch.randn(n, 3, 1, generator=rng) * 0.03  # colour cast of the light
     middle = x.mean(dim=(1, 2, 3)).view(n, 1, 1) * bright.view(n, 1, 1)
     y = torch.baddbmm(middle * (1 - contrast).view(n, 1, 1) + cast, matrix, x.flatten(2))
     return y.view_as(x).clamp(0, 1)
 
 
 def hue_rotation(angle: Tensor) -> Tensor:
-    """Rotations (N, 3, 3) of RGB around the grey axis by angles (N,) in radians."""
+    """Return rotations (N, 3, 3) of RGB around the grey axis by angles (N,) in radians."""
     cos, sin = angle.cos().view(-1, 1, 1), angle.sin().view(-1, 1, 1)
     third = torch.full((3, 3), 1 / 3)
     cross = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) / math.sqrt(3)
@@ -92,7 +92,7 @@ def hue_rotation(angle: Tensor) -> Tensor:
 
 
 def random_erasing(x: Tensor, rng: torch.Generator) -> Tensor:
-    """Paint a random box of a random colour into a quarter of the pictures."""
+    """Fill a random box with a random colour in a quarter of the pictures."""
     n, _, size, _ = x.shape
     boxes = random_boxes(n, size, 0.02, 0.2, rng)
     chosen = (torch.rand(n, generator=rng) < 0.25).view(n, 1, 1, 1)
@@ -100,7 +100,7 @@ def random_erasing(x: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def random_boxes(n: int, size: int, least: float, most: float, rng: torch.Generator) -> Tensor:
-    """Masks (n, 1, size, size) of boxes that cover between `least` and `most` of the picture."""
+    """Draw box masks (n, 1, size, size), each covering a share between `least` and `most` of the picture."""
     half = uniform(n, least, most, rng).sqrt() / 2
     stretch = uniform(n, -0.4, 0.4, rng).exp()
     x, y = uniform(n, 0, 1, rng).view(n, 1, 1), uniform(n, 0, 1, rng).view(n, 1, 1)
@@ -111,7 +111,7 @@ def random_boxes(n: int, size: int, least: float, most: float, rng: torch.Genera
 
 
 def enlarge(small: Tensor, size: int, rng: torch.Generator) -> Tensor:
-    """Small pictures (N, 3, t, t) to (N, 3, size, size) uint8 by a random filter, some of them blurred."""
+    """Enlarge small pictures (N, 3, t, t) to (N, 3, size, size) uint8 with a random filter; blur some of them."""
     mode = ("nearest", "bilinear", "bicubic", "bicubic")[int(torch.randint(4, (1,), generator=rng))]
     x = functional.interpolate(small.float(), size=(size, size), mode=mode)
     if torch.rand(1, generator=rng) < 0.3:
@@ -120,9 +120,9 @@ def enlarge(small: Tensor, size: int, rng: torch.Generator) -> Tensor:
 
 
 def mixup_or_cutmix(x: Tensor, targets: list[Tensor], rng: torch.Generator) -> tuple[Tensor, list[Tensor]]:
-    """Mix every picture with another of the batch, and the targets (N, K) in the same shares.
+    """Blend every picture with another of the batch, and the targets (N, K) in the same proportions.
 
-    One of the two for the whole batch: mixup blends the pictures, CutMix pastes a box of the other one.
+    Draws one of the two for the whole batch: mixup blends the pictures, CutMix pastes a box of the other picture.
     """
     n, _, size, _ = x.shape
     order = torch.randperm(n, generator=rng)
@@ -137,5 +137,5 @@ def mixup_or_cutmix(x: Tensor, targets: list[Tensor], rng: torch.Generator) -> t
 
 
 def smooth_labels(labels: Tensor, classes: int, amount: float) -> Tensor:
-    """Label smoothing: one-hot targets (N, classes) with `amount` spread over all classes."""
+    """Smooth labels: one-hot targets (N, classes) with `amount` spread over all classes."""
     return functional.one_hot(labels, classes).float() * (1 - amount) + amount / classes

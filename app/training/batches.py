@@ -1,6 +1,6 @@
-"""The batches of a run: augmented pictures, the captions that they show, and which of these fit which of those.
+"""Training batches: augmented pictures, their captions, and the targets that match them.
 
-Pictures that share a caption are all right answers to it: a batch has each caption once.
+Pictures that share a caption are all positives for it, so a batch contains each caption once.
 """
 
 import random
@@ -16,12 +16,12 @@ from app.training.augment import AUGMENTATIONS, mixup_or_cutmix, smooth_labels
 from app.training.options import Options
 from app.training.sources import Examples
 
-MOST_HELD_OUT = 2_000  # pictures, however many there are
+MOST_HELD_OUT = 2_000  # upper limit on held-out pictures
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures and captions of one step."""
+    """Pictures and captions of one training step."""
 
     pixels: Tensor
     """(N, 3, S, S) float32, augmented and normalised."""
@@ -31,7 +31,7 @@ class Batch:
 
 
 class Rngs:
-    """A random generator for each kind of choice, so that a checkpoint can keep all of them."""
+    """One random generator for each kind of draw, so that a checkpoint can save all of them."""
 
     def __init__(self, seed: int) -> None:
         self.order = np.random.default_rng(seed)
@@ -39,7 +39,7 @@ class Rngs:
         self.captions = random.Random(seed)
 
     def state(self) -> dict[str, Any]:
-        """The generators' states."""
+        """Return the states of the generators."""
         return {
             "order": self.order.bit_generator.state,
             "augmentation": self.augmentation.get_state(),
@@ -47,40 +47,40 @@ class Rngs:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` gave."""
+        """Restore the states that `state` returned."""
         self.order.bit_generator.state = state["order"]
         self.augmentation.set_state(state["augmentation"])
         self.captions.setstate(state["captions"])
 
 
 class EpochSampler:
-    """Rows in random order, epoch after epoch, `size` at a time; what is left of an epoch is dropped."""
+    """Yields row numbers in random order, `size` at a time, epoch after epoch; drops the incomplete last batch."""
 
     def __init__(self, count: int, size: int, rng: np.random.Generator) -> None:
         self.size, self.rng = min(size, count), rng
-        self.steps = count // self.size  # in an epoch
+        self.steps = count // self.size  # per epoch
         self.rows, self.place = np.arange(count), self.steps
 
     def next(self) -> np.ndarray:
-        """The rows of the next batch."""
+        """Return the rows of the next batch."""
         if self.place == self.steps:
             self.rows, self.place = self.rng.permutation(len(self.rows)), 0
         self.place += 1
         return self.rows[(self.place - 1) * self.size : self.place * self.size]
 
     def state(self) -> dict[str, Any]:
-        """The order of the present epoch, and the place in it."""
+        """Return the order of the current epoch and the position in it."""
         return {"rows": torch.from_numpy(self.rows), "place": self.place}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` gave; raises TrainingError where the pictures are not as many as then."""
+        """Restore what `state` returned; raises TrainingError if the number of pictures has changed."""
         if len(state["rows"]) != len(self.rows):
             raise TrainingError(f"the run was begun with {len(state['rows'])} pictures; {len(self.rows)} were found")
         self.rows, self.place = state["rows"].numpy(), state["place"]
 
 
 class Batches:
-    """Draws the batches of a run, the same ones for the same seed; some pictures are held out, to score on."""
+    """Draws training batches, the same ones for the same seed, and holds out some pictures for validation."""
 
     def __init__(self, examples: Examples, options: Options) -> None:
         self.options, self.labels, self.templates = options, examples.texts, options.templates
@@ -95,11 +95,11 @@ class Batches:
         self.augment = AUGMENTATIONS[options.changes]
 
     def texts(self) -> list[str]:
-        """Every label in every template: what the tokenizer learns from."""
+        """Return every label in every template: the corpus of the tokenizer."""
         return [template.replace("{}", label) for label in self.labels for template in self.templates]
 
     def next(self, size: int) -> Batch:
-        """The next batch, its pictures `size` pixels wide."""
+        """Return the next batch, with pictures `size` pixels wide."""
         rows, rngs = self.sampler.next(), self.rngs
         pixels = self.augment(torch.from_numpy(self.shown.pixels[rows]), size, rngs.augmentation)
         labels, places = np.unique(self.shown.labels[rows], return_inverse=True)
@@ -110,10 +110,10 @@ class Batches:
         return Batch(pixels, captions, targets)
 
     def state(self) -> dict[str, Any]:
-        """Where the drawing stands, for a checkpoint."""
+        """Return the sampler's state, for a checkpoint."""
         return {"rngs": self.rngs.state(), "sampler": self.sampler.state()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` gave; raises TrainingError where the pictures are others."""
+        """Restore what `state` returned; raises TrainingError if the pictures have changed."""
         self.rngs.restore(state["rngs"])
         self.sampler.restore(state["sampler"])

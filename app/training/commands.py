@@ -1,4 +1,4 @@
-"""What the subcommands do: train, test, infer, export."""
+"""The subcommands train, test, infer and export."""
 
 import argparse
 import json
@@ -24,12 +24,12 @@ from app.training.sources import LIMITS, read_examples
 from app.training.train import Trainer
 
 PADDING = "<pad>"  # token 0, which the text tower masks
-HITS = 10  # of a search by text that are counted
+HITS = 10  # search hits that precision is computed on
 PRIVATE = {"--keep": "CHECKPOINT", "--start": "EARLIER", "--classes": "CLASSES"}
 
 
 def train(told: argparse.Namespace, words: list[str]) -> int:
-    """Begin a run in the folder `--keep`, or go on with the one that was stopped there."""
+    """Start a run in the folder `--keep`, or resume the one that was stopped there."""
     options = options_of(told)
     if told.threads:
         torch.set_num_threads(told.threads)
@@ -57,14 +57,14 @@ def train(told: argparse.Namespace, words: list[str]) -> int:
 
 
 def options_of(told: argparse.Namespace) -> Options:
-    """The recipe's options with what the command line changes."""
+    """Return the recipe's options with the changes from the command line."""
     changes = [f"{name}={value}" for name in ("seed", "epochs") if (value := getattr(told, name)) is not None]
-    templates = ['templates=["{}"]'] if told.source.suffix == ".csv" else []  # its captions stand as they are
+    templates = ['templates=["{}"]'] if told.source.suffix == ".csv" else []  # a caption is used verbatim
     return RECIPES[told.recipe].changed([*changes, *templates, *told.set])
 
 
 def tokenizer_of(folder: Path, texts: list[str], options: Options) -> Tokenizer:
-    """The tokenizer of the run that was stopped, or a new one."""
+    """Load the tokenizer of a stopped run, or train a new one."""
     path = folder / "tokenizer.json"
     if not (folder / "checkpoint.pt").exists():
         train_tokenizer(texts, options.vocabulary_size, options.context_length).save(str(path))
@@ -72,7 +72,7 @@ def tokenizer_of(folder: Path, texts: list[str], options: Options) -> Tokenizer:
 
 
 def train_tokenizer(texts: list[str], vocabulary: int, context: int) -> Tokenizer:
-    """A byte-level BPE tokenizer of lower-case texts, which cuts and pads them to `context` tokens."""
+    """Train a lower-casing byte-level BPE tokenizer that truncates and pads to `context` tokens."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
@@ -88,13 +88,13 @@ def train_tokenizer(texts: list[str], vocabulary: int, context: int) -> Tokenize
 
 
 def command_line(words: list[str], source: Path) -> str:
-    """The command as typed, with this machine's folders left out."""
+    """Return the command as typed, without the folders of this machine."""
     hidden = [PRIVATE.get(before, word) for before, word in zip(["", *words], words, strict=False)]
     return "python -m app.training " + shlex.join("SOURCE" if word == str(source) else word for word in hidden)
 
 
 def test(told: argparse.Namespace) -> int:
-    """Measure on other pictures, prompts being the classifier; the figures stay in `test.json` for the card."""
+    """Evaluate on other pictures with prompts as the classifier; saves the figures to `test.json` for the card."""
     trained = open_run(told.checkpoint)
     examples = read_examples(told.source, trained.options.image_size, told.classes)
     logits = trained.logits(examples.pictures.pixels, examples.texts)
@@ -108,7 +108,7 @@ def test(told: argparse.Namespace) -> int:
 
 
 def test_figures(logits: Floats, labels: np.ndarray, names: list[str], temperature: float) -> dict[str, Any]:
-    """Figures over all pictures, and for every label that some picture has, of logits (N, K) and labels (N,)."""
+    """Compute the metrics overall and per label from logits (N, K) and labels (N,); skips labels without pictures."""
     right = logits.argmax(axis=1) == labels
     hits = labels[np.argsort(-logits, axis=0, kind="stable")[:HITS]]  # (10, K)
     by_label = {
@@ -130,7 +130,7 @@ def test_figures(logits: Floats, labels: np.ndarray, names: list[str], temperatu
 
 
 def infer(told: argparse.Namespace) -> int:
-    """The five best labels of each picture, with their probabilities; calibrated, where the run is."""
+    """Print the five best labels of each picture with their probabilities, calibrated if the run is."""
     trained = open_run(told.checkpoint)
     labels = [label.strip() for label in told.among.split(",")] if told.among else trained.labels
     for picture in told.pictures:
@@ -146,7 +146,7 @@ def infer(told: argparse.Namespace) -> int:
 
 
 def chosen_picture(told: argparse.Namespace, path: Path, size: int) -> tuple[np.ndarray, str]:
-    """The picture (3, size, size) of a file, or number `--idx` of a source, and what it is."""
+    """Read the picture (3, size, size) of a file, or number `--idx` of a source, and describe it."""
     if told.idx is None:
         try:
             return square(open_picture(path.read_bytes(), LIMITS), size), str(path)
@@ -160,7 +160,7 @@ def chosen_picture(told: argparse.Namespace, path: Path, size: int) -> tuple[np.
 
 
 def export(told: argparse.Namespace) -> int:
-    """Make a bundle of a finished run."""
+    """Export a finished run as a model bundle."""
     write_bundle(open_run(told.checkpoint), told.note, told.licence, told.bundle)
     print(f"{told.bundle}: serve it with LARDER_MODEL={told.bundle}")
     return 0

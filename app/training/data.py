@@ -1,4 +1,4 @@
-"""Pictures as arrays of one size, and the classes of the groceries."""
+"""Pictures as arrays of one size, and the grocery classes."""
 
 import csv
 import io
@@ -27,28 +27,28 @@ class Pictures:
         return Pictures(self.pixels[rows], self.labels[rows])
 
     def resized(self, size: int) -> "Pictures":
-        """The same pictures, `size` pixels wide."""
+        """Resize all pictures to `size` pixels."""
         upright = self.pixels.transpose(0, 2, 3, 1)  # (N, S, S, 3)
         return Pictures(np.stack([square(Image.fromarray(one), size) for one in upright]), self.labels)
 
 
 @dataclass(frozen=True)
 class Classes:
-    """The grocery classes in the order of their number."""
+    """The grocery classes, ordered by number."""
 
     coarse_of: np.ndarray  # (fine,) int64: coarse number of each fine class
-    coarse_names: list[str]  # in plain words
-    names: list[str] = field(default_factory=list)  # of the fine classes, in plain words
+    coarse_names: list[str]  # human-readable
+    names: list[str] = field(default_factory=list)  # of the fine classes, human-readable
 
 
 def square(picture: Image.Image, size: int) -> np.ndarray:
-    """A picture as the service crops it: (3, size, size) uint8."""
+    """Crop a picture as the service does: (3, size, size) uint8."""
     cropped = center_crop(picture.convert("RGB"), size, resizer("bicubic"))
     return np.asarray(cropped, dtype=np.uint8).transpose(2, 0, 1)
 
 
 def read_pictures(path: Path, size: int, rows: slice = slice(None)) -> Pictures:
-    """Decode the chosen rows of a parquet file and bring every picture to one size."""
+    """Decode the chosen rows of a parquet file and resize every picture to `size`."""
     table = pq.read_table(path, columns=["image", "label"])
     chunks = table.column("image").combine_chunks().field("bytes")[rows]
     labels = table.column("label").to_numpy()[rows]
@@ -56,7 +56,7 @@ def read_pictures(path: Path, size: int, rows: slice = slice(None)) -> Pictures:
 
 
 def decoded(files: Sequence[bytes], size: int) -> np.ndarray:
-    """Picture files, decoded and brought to one size: (N, 3, size, size) uint8."""
+    """Decode picture files and resize them: (N, 3, size, size) uint8."""
     return np.stack([square(Image.open(io.BytesIO(file)), size) for file in files])
 
 
@@ -73,5 +73,5 @@ def read_classes(path: Path) -> Classes:
 
 
 def plain(name: str) -> str:
-    """A class name in plain words: "Passion-Fruit" and "passion_fruit" become "passion fruit"."""
+    """Make a class name human-readable: "Passion-Fruit" and "passion_fruit" become "passion fruit"."""
     return " ".join(name.lower().replace("-", " ").replace("_", " ").split())

@@ -1,4 +1,4 @@
-"""A finished run as a bundle that serving reads without torch: graphs, tokenizer, model card, config.json."""
+"""Export a finished run as a bundle that serving reads without torch: graphs, tokenizer, model card, config.json."""
 
 import copy
 from itertools import pairwise
@@ -16,7 +16,7 @@ from app.training.model import FlipTTA, ImageTower, SmallClip
 from app.training.options import Options
 from app.training.runs import CALIBRATED_FROM, Trained
 
-LISTED = 20  # labels at most
+LISTED = 20  # labels in the model card at most
 CARD = """# {name}
 
 A small CLIP, trained from scratch: a residual CNN for pictures of {size} x {size} pixels and a transformer of {layers}
@@ -67,7 +67,7 @@ TEST = """
 
 
 def write_bundle(trained: Trained, note: str, licence: str, folder: Path) -> None:
-    """Write every file of the bundle; `note` says what the pictures were, `licence` is that of the weights."""
+    """Write every file of the bundle; `note` describes the pictures, `licence` is that of the weights."""
     options = trained.options
     export_graphs(trained.model, options, folder)
     trained.tokenizer.save(str(folder / "tokenizer.json"))
@@ -105,7 +105,7 @@ def export_graphs(model: SmallClip, options: Options, folder: Path) -> None:
 
 
 def folded(tower: ImageTower) -> ImageTower:
-    """A copy whose batch norms are folded into the convolutions before them, which makes it 15 % faster."""
+    """Copy the tower with batch norms folded into the preceding convolutions, which makes it 15 % faster."""
     tower = copy.deepcopy(tower).eval()
     tower.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # missing in its stub
     for module in list(tower.modules()):
@@ -117,7 +117,7 @@ def folded(tower: ImageTower) -> ImageTower:
 
 
 def card(trained: Trained, note: str, licence: str, name: str) -> str:
-    """The card's text with this run's numbers."""
+    """Render the model card with this run's numbers."""
     options, labels = trained.options, trained.labels
     return CARD.format(
         name=name, size=options.image_size, layers=options.text_layers, embedding=options.embedding_size,
@@ -129,7 +129,7 @@ def card(trained: Trained, note: str, licence: str, name: str) -> str:
 
 
 def calibration_row(trained: Trained) -> str:
-    """The row of the calibration, or why there is none."""
+    """Render the row for the calibration, or the reason why there is none."""
     scores = trained.scores or {}
     if "temperature" in scores:
         return f"| calibration error, 15 bins, fitted here | {scores['calibration_error']:.3f} |\n"
@@ -137,7 +137,7 @@ def calibration_row(trained: Trained) -> str:
 
 
 def test_tables(trained: Trained) -> str:
-    """The figures of `test`, or nothing where it was not run."""
+    """Render the figures of `test`; empty if it was not run."""
     if trained.test is None:
         return ""
     rows = [

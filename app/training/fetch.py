@@ -1,12 +1,12 @@
-"""The command `python -m app.training.fetch DATA`: fetches the public data sets, and makes the files of DATA.
+"""The command `python -m app.training.fetch DATA`: download the public data sets and convert them to the files of DATA.
 
 | archive | files |
 |---|---|
 | Grocery Store Dataset (GitHub) | `grocery/`: `train`, `val`, `test` and `test_sample.parquet`, `classes.csv` |
 | CIFAR-10, binary version (its home page) | `cifar10/`: `train` and `test.parquet`, `classes.txt` |
-| one picture of each of ImageNet's kinds (GitHub) | `things/pictures.parquet`: every second kind |
+| one picture of each ImageNet class (GitHub) | `things/pictures.parquet`: every second class |
 
-A download that was stopped goes on where it was; what is there already is not made again.
+A stopped download resumes where it ended; existing files are not made again.
 """
 
 import argparse
@@ -34,18 +34,18 @@ from app.text import read_text
 
 GITHUB = "https://github.com"
 CIFAR = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
-CIFAR_MD5 = "c32a1d4ab5d03f1284b67883e8d87530"  # of the binary version, by its home page
+CIFAR_MD5 = "c32a1d4ab5d03f1284b67883e8d87530"  # of the binary version, from its home page
 SPLITS = {"train": 2640, "val": 296, "test": 2485}  # pictures of the Grocery Store Dataset
 SAMPLE = Path(__file__).with_name("grocery_test_sample.txt")
 SIDE = 32  # pixels of CIFAR-10
-SHORTEST = 320  # pixels that a thing's shorter side has at most
-TIMEOUT = 60  # seconds without a byte
+SHORTEST = 320  # pixels of a thing's shorter side at most
+TIMEOUT = 60  # seconds without a byte received
 
 Row = dict[str, Any]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Fetch and convert; returns the exit status."""
+    """Download and convert; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m app.training.fetch", description="Fetch the public data sets.")
     parser.add_argument("data", type=Path, metavar="DATA", help="the folder to fill: some 600 MB with the archives")
     parser.add_argument("--only", choices=["grocery", "cifar10", "things"], help="one of the data sets")
@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def download(url: str, folder: Path, name: str, md5: str | None = None) -> Path:
-    """Fetch a file, going on where an earlier download was stopped; raises OSError and TrainingError."""
+    """Download a file, resuming an earlier download; raises OSError and TrainingError."""
     path = folder / name.replace("/", "-")
     part = path.with_name(path.name + ".part")
     if not path.exists():
@@ -88,7 +88,7 @@ def download(url: str, folder: Path, name: str, md5: str | None = None) -> Path:
         request = urllib.request.Request(url, headers={"Range": f"bytes={done}-"} if done else {})  # noqa: S310
         print(f"fetching {url}" + (f" from byte {done:,}" if done else ""), flush=True)
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - whoever calls gives it
+            with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - the caller chooses the URL
                 with part.open("ab" if answer.status == 206 else "wb") as file:
                     shutil.copyfileobj(answer, file, 1024 * 1024)
                 length = answer.headers.get("Content-Length")
@@ -104,7 +104,7 @@ def download(url: str, folder: Path, name: str, md5: str | None = None) -> Path:
 
 
 def write(rows: Iterable[Row], path: Path) -> int:
-    """Write rows to a parquet file; returns how many they are."""
+    """Write rows to a parquet file and return their number."""
     table = pa.Table.from_pylist(list(rows))
     with atomic_write(path) as file:
         pq.write_table(table, file)
@@ -126,7 +126,7 @@ def make_grocery(archive: Path, folder: Path) -> None:
 
 
 def _groceries(file: zipfile.ZipFile, root: str, split: str) -> Iterator[Row]:
-    """The pictures that a list such as `train.txt` names: path, class, coarse class."""
+    """Yield the pictures named by a list such as `train.txt`: path, class, coarse class."""
     for line in file.read(f"{root}{split}.txt").decode().splitlines():
         if line.strip():
             path, label, coarse = (each.strip() for each in line.split(","))
@@ -135,14 +135,14 @@ def _groceries(file: zipfile.ZipFile, root: str, split: str) -> Iterator[Row]:
 
 
 def _sampled(rows: Iterable[Row]) -> Iterator[Row]:
-    """The quarter of the test split that the published figures are of."""
+    """Yield the quarter of the test split that the published figures are measured on."""
     lines = [line.split() for line in read_text(SAMPLE).splitlines() if not line.startswith("#")]
     chosen = {f"{name}_{int(number):03}.jpg" for name, *numbers in lines for number in numbers}
     return (row for row in rows if row["image"]["path"].rpartition("/")[2] in chosen)
 
 
 def _write_classes(file: zipfile.ZipFile, root: str, path: Path) -> None:
-    """The class list, with the shop's descriptions where the archive has them."""
+    """Write the class list, with the shop's descriptions where the archive has them."""
     there = set(file.namelist())
     out = io.StringIO()
     writer = csv.writer(out)
@@ -173,7 +173,7 @@ def make_cifar(archive: Path, folder: Path) -> None:
 
 
 def _small(records: bytes, split: str, classes: list[str]) -> Iterator[Row]:
-    """CIFAR-10's pictures as PNG, class after class."""
+    """Yield CIFAR-10's pictures as PNG, class by class."""
     size, counts = 1 + 3 * SIDE * SIDE, [0] * len(classes)
     for start in sorted(range(0, len(records), size), key=lambda start: records[start]):
         label, planes = records[start], records[start + 1 : start + size]
@@ -187,7 +187,7 @@ def _small(records: bytes, split: str, classes: list[str]) -> Iterator[Row]:
 
 
 def make_things(archive: Path, folder: Path) -> None:
-    """Convert one picture of every second of ImageNet's kinds: files such as `n01440764_tench.JPEG`."""
+    """Convert one picture of every second ImageNet class: files such as `n01440764_tench.JPEG`."""
     with zipfile.ZipFile(archive) as file:
         names = sorted(name for name in file.namelist() if re.search(r"/n\d{8}_[^/]+\.JPEG$", name))
         write(

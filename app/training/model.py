@@ -13,7 +13,7 @@ from app.training.options import Options
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions with a shortcut; the first may halve the picture."""
+    """Two 3x3 convolutions with a shortcut; the first may halve the resolution."""
 
     def __init__(self, before: int, after: int, stride: int) -> None:
         super().__init__()
@@ -31,13 +31,13 @@ class Block(nn.Module):
 
 
 def _shortcut(before: int, after: int, stride: int) -> nn.Module:
-    """Average pooling, then a 1x1 convolution, where a block changes the shape."""
+    """Return average pooling and a 1x1 convolution if a block changes the shape, else the identity."""
     pool = nn.AvgPool2d(stride) if stride > 1 else nn.Identity()
     return nn.Sequential(pool, nn.Conv2d(before, after, 1, bias=False), nn.BatchNorm2d(after))
 
 
 class ImageTower(nn.Module):
-    """Pixels (N, 3, S, S) to embeddings (N, D); S is a multiple of all strides in one."""
+    """Maps pixels (N, 3, S, S) to embeddings (N, D); S must be a multiple of the product of all strides."""
 
     def __init__(self, widths: tuple[int, ...], depths: tuple[int, ...], embedding: int, stride: int = 2) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class ImageTower(nn.Module):
 
 
 class FlipTTA(nn.Module):
-    """Test-time augmentation: the sum of the unit embeddings of a picture and of its mirror image."""
+    """Test-time augmentation: sum the unit embeddings of a picture and of its mirror image."""
 
     def __init__(self, tower: ImageTower) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class Layer(nn.Module):
 
 
 class TextTower(nn.Module):
-    """Tokens (N, L) to embeddings (N, D); token 0 is padding and counts for nothing."""
+    """Maps tokens (N, L) to embeddings (N, D); token 0 is padding and is masked."""
 
     def __init__(self, vocabulary: int, context: int, width: int, layers: int, embedding: int) -> None:
         super().__init__()
@@ -117,7 +117,7 @@ class TextTower(nn.Module):
 
 
 class SmallClip(nn.Module):
-    """Both towers and the logit scale; an `Engine`, so that it can be asked as serving asks a bundle."""
+    """Both towers and the logit scale; implements the `Engine` protocol of serving."""
 
     name = "torch"
 
@@ -134,17 +134,17 @@ class SmallClip(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(math.log(12.0)))
 
     def scale(self) -> Tensor:
-        """The logit scale, at most 40."""
+        """Return the logit scale, clamped to at most 40."""
         return self.log_scale.exp().clamp(max=40.0)
 
     @torch.no_grad()
     def encode_pixels(self, pixels: Floats) -> Floats:
-        """Normalised pictures (N, 3, S, S) to embeddings (N, D), as they are served."""
+        """Encode normalised pictures (N, 3, S, S) as served embeddings (N, D), with test-time augmentation."""
         found: Floats = FlipTTA(self.image)(torch.from_numpy(pixels).to(self.log_scale.device)).cpu().numpy()
         return found
 
     @torch.no_grad()
     def encode_tokens(self, tokens: npt.NDArray[np.int64]) -> Floats:
-        """Token ids (N, L) to embeddings (N, D)."""
+        """Encode token ids (N, L) as embeddings (N, D)."""
         found: Floats = self.text(torch.from_numpy(tokens).to(self.log_scale.device)).cpu().numpy()
         return found

@@ -1,4 +1,4 @@
-"""The options of a training run, saved beside its checkpoint, and the recipes: options that go together."""
+"""Training options, saved beside the checkpoint, and recipes: named sets of options."""
 
 import json
 from collections.abc import Sequence
@@ -11,19 +11,19 @@ from app.errors import TrainingError
 
 @dataclass(frozen=True)
 class Options:
-    """Everything that shapes a run: two runs with equal options give equal weights on one machine."""
+    """All hyperparameters of a run; equal options give equal weights on one machine."""
 
     seed: int = 0
     templates: tuple[str, ...] = ("An image of a {}", "a photo of a {}.", "{}")  # one is drawn for each name; the first
-    # is the one that the model is measured with
+    # is the one used for evaluation
     pictures_per_step: int = 64
-    held_out: float = 0.1  # share of the pictures that is kept for scores and calibration
-    changes: Literal["photo", "shift"] = "photo"  # augmentation: of photographs, or of tiny pictures
-    stem_stride: int = 2  # 1 keeps tiny pictures whole
+    held_out: float = 0.1  # share of the pictures held out for validation and calibration
+    changes: Literal["photo", "shift"] = "photo"  # augmentation for photographs or for tiny pictures
+    stem_stride: int = 2  # 1 keeps tiny pictures at full resolution
     epochs: int = 80
-    sizes: tuple[int, ...] = (96, 128, 128)  # grows through the run in equal shares of the epochs; multiples of 32
+    sizes: tuple[int, ...] = (96, 128, 128)  # progressive resizing in equal shares of the epochs; multiples of 32
     image_size: int = 128  # at evaluation and serving; a multiple of 32
-    stored_size: int = 192  # training crops are cut from pictures of this size
+    stored_size: int = 192  # training crops are cut from pictures of this size, pixels
     widths: tuple[int, ...] = (48, 96, 192, 320)
     depths: tuple[int, ...] = (1, 1, 2, 1)
     embedding_size: int = 192
@@ -31,7 +31,7 @@ class Options:
     text_layers: int = 2
     context_length: int = 24
     vocabulary_size: int = 2048
-    muon: bool = True  # for the convolutions; False: AdamW for them too
+    muon: bool = True  # use Muon for the convolutions; False: AdamW for them too
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
     warmup: float = 0.05  # share of the steps
@@ -44,7 +44,7 @@ class Options:
         path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     def changed(self, settings: Sequence[str]) -> "Options":
-        """A copy with `name=value` settings applied, values in JSON: `sizes=[128, 160]`; raises TrainingError."""
+        """Copy with `name=value` settings applied, values in JSON: `sizes=[128, 160]`; raises TrainingError."""
         values = {}
         for setting in settings:
             name, _, value = setting.partition("=")
@@ -58,7 +58,7 @@ class Options:
 
     @classmethod
     def load(cls, path: Path) -> "Options":
-        """Read what `save` wrote; raises TrainingError for options of another version of the training."""
+        """Load what `save` wrote; raises TrainingError for options of another version of the training."""
         values = json.loads(path.read_text(encoding="utf-8"))
         if unknown := values.keys() - NAMES:
             raise TrainingError(f"{path} is of another version, with {', '.join(sorted(unknown))}: train again")

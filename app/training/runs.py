@@ -1,4 +1,4 @@
-"""The folder of a run: metrics and checkpoints while it goes, and the trained model afterwards."""
+"""The folder of a run: metrics and checkpoints during training, the trained model afterwards."""
 
 import json
 import os
@@ -29,29 +29,29 @@ if TYPE_CHECKING:
     from app.training.batches import Batches
     from app.training.train import Trainer
 
-SCORES = 10  # the least number of scores in a run
-CALIBRATED_FROM = 100  # pictures held out; fewer are often all answered rightly, which would say that it is always sure
-BATCH = 64  # pictures that are encoded at a time
+SCORES = 10  # evaluations per run at least
+CALIBRATED_FROM = 100  # pictures; if fewer, often all are classified correctly: the fit would always be sure
+BATCH = 64  # pictures encoded at a time
 COLOURS = ("#1b6ca8", "#c8553d", "#4f8a3c", "#8a5a9e", "#b8860b")
-NO_SHARES = ("pictures", "temperature")  # among the scores
-SMOOTHING = 0.98  # of the losses from step to step, which are drawn pale as they were
+NO_SHARES = ("pictures", "temperature")  # among the scores: not shares of 1
+SMOOTHING = 0.98  # of the losses between steps; the raw values are drawn pale
 
 
 def write_state(state: dict[str, Any], path: Path) -> None:
-    """Write tensors and numbers: all of them, or the file stays as it was."""
+    """Save tensors and numbers atomically."""
     with atomic_write(path) as part:
         torch.save(state, part)
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """Read what `write_state` wrote, onto the processor; no code in it is run."""
+    """Load what `write_state` wrote to the CPU, without executing code from it."""
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return state
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A model, and what its run says of it."""
+    """A trained model with the records of its run."""
 
     model: SmallClip
     tokenizer: Tokenizer
@@ -60,29 +60,29 @@ class Trained:
     command: str = ""
     minutes: float = 0.0
     scores: dict[str, float] | None = None
-    """Of the pictures held out."""
+    """Scores on the held-out pictures."""
     test: dict[str, Any] | None = None
-    """Figures of the command `test`, where it was run."""
+    """Figures of the command `test`, if it was run."""
 
     @property
     def temperature(self) -> float:
-        """What divides the logits; 1 where none was fitted."""
+        """Return the temperature that divides the logits; 1 if none was fitted."""
         return (self.scores or {}).get("temperature", 1.0)
 
     @property
     def encoder(self) -> Encoder:
-        """The model as serving encodes pictures and texts."""
+        """Return an encoder that prepares pictures and texts as serving does."""
         return Encoder(partial(tokenize, self.tokenizer), self.model, self.options.embedding_size)
 
     def logits(self, pixels: np.ndarray, labels: list[str]) -> Floats:
-        """Logits (N, K) of pictures (N, 3, S, S) uint8 for labels, in the first of the run's templates."""
+        """Compute logits (N, K) of pictures (N, 3, S, S) uint8 against labels, with the first template of the run."""
         prototypes = encode([(label,) for label in labels], self.options.templates[:1], self.encoder)
         parts = (torch.from_numpy(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH))
         found = [self.encoder.pictures(list(normalise(part.float() / 255).numpy())) for part in parts]
         return np.float32(self.model.scale().item()) * (np.concatenate(found) @ prototypes.T)
 
     def score(self, pixels: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-        """Accuracy among all labels on pictures (N, 3, S, S); of enough of them, the temperature that fits them."""
+        """Compute the accuracy over all labels on pictures (N, 3, S, S); given enough, fit the temperature."""
         logits = self.logits(pixels, self.labels)
         scores = {"pictures": len(labels), "accuracy": accuracy(logits, labels)}
         if len(labels) < CALIBRATED_FROM:
@@ -92,13 +92,13 @@ class Trained:
         return scores | {"temperature": temperature, "calibration_error": error}
 
     def proof(self) -> Proof:
-        """What the towers answer to the probes of a bundle."""
+        """Compute the towers' outputs for the probes of a bundle."""
         picture = self.encoder.pictures(list(probe_pixels(self.options.image_size)))
         return make_proof(picture, self.encoder.texts([PROBE_PROMPT]))
 
 
 def open_run(folder: Path) -> Trained:
-    """The averaged model of a run; raises TrainingError where there is none that is finished."""
+    """Load the averaged (EMA) model of a run; raises TrainingError if there is no finished run."""
     if not (folder / "run.json").is_file():
         raise TrainingError(f"{folder} holds no finished run: there is no run.json in it")
     options = Options.load(folder / "options.json")
@@ -116,10 +116,10 @@ def open_run(folder: Path) -> Trained:
 
 
 class Journal:
-    """Called after every step; made for the folder of a run that was stopped, it goes on from its checkpoint.
+    """Training callback, called after every step; resumes from the checkpoint in the folder of a stopped run.
 
-    `metrics.jsonl` has a line for every step and every score, `curves.png` shows them; `weights.pt` are the averaged
-    weights of the last score; `checkpoint.pt` is written every `every` seconds and removed by `finish`.
+    `metrics.jsonl` has a line for every step and every evaluation, and `curves.png` plots them. `weights.pt` has the
+    EMA weights of the last evaluation. `checkpoint.pt` is written every `every` seconds and removed by `finish`.
     """
 
     def __init__(self, folder: Path, trainer: "Trainer", batches: "Batches", every: float) -> None:
@@ -136,7 +136,7 @@ class Journal:
         self.began = self.kept = time.monotonic()
 
     def after_step(self, loss: float) -> str:
-        """Note the loss; score after some epochs, keep a checkpoint when it is time. Returns a line to show."""
+        """Log the loss; evaluate after some epochs and save a checkpoint when due. Returns a line to show."""
         self.note(losses={"loss": loss})
         epoch, rest = divmod(self.trainer.done, self.batches.steps_per_epoch)
         epochs = self.trainer.options.epochs
@@ -151,7 +151,7 @@ class Journal:
         return line
 
     def note(self, **what: dict[str, float]) -> None:
-        """One line of metrics."""
+        """Append one line to the metrics."""
         done = self.trainer.done
         rate = self.trainer.optimisers[0].param_groups[0]["lr"]
         line = {"step": done, "epoch": round(done / self.batches.steps_per_epoch, 4), "rate": rate, **what}
@@ -159,7 +159,7 @@ class Journal:
             file.write(json.dumps(line) + "\n")
 
     def score(self) -> dict[str, float]:
-        """Score the averaged weights on the pictures held out, and keep them."""
+        """Evaluate the EMA weights on the held-out pictures and save them."""
         trainer, held_out = self.trainer, self.batches.held_out
         write_state(trainer.average.state_dict(), self.folder / "weights.pt")
         trained = Trained(trainer.average, trainer.tokenizer, trainer.options, self.batches.labels)
@@ -177,18 +177,18 @@ class Journal:
         self.kept = time.monotonic()
 
     def seconds(self) -> float:
-        """How long the run has gone, over all its processes."""
+        """Return the duration of the run over all its processes, s."""
         return self.before + time.monotonic() - self.began
 
     def finish(self, command: str, minutes: float) -> None:
-        """Write `run.json`, which says that the run is over; `minutes` were spent by the run that it started from."""
+        """Write `run.json`, which marks the run as finished; `minutes` were spent by the run that it started from."""
         run = {"command": command, "minutes": round(minutes + self.seconds() / 60, 1), "scores": self.score()}
         (self.folder / "run.json").write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
         (self.folder / "checkpoint.pt").unlink(missing_ok=True)
 
 
 def draw_curves(metrics: Path, picture: Path) -> None:
-    """Draw the lines of `metrics.jsonl` over the epochs as PNG."""
+    """Plot `metrics.jsonl` over the epochs as PNG."""
     matplotlib.use("agg")
     from matplotlib.figure import Figure
 
@@ -212,7 +212,7 @@ def draw_curves(metrics: Path, picture: Path) -> None:
 
 
 def series(lines: list[dict[str, Any]], kind: str) -> dict[str, tuple[list[float], list[float]]]:
-    """The epochs and the values of every number that lines of one kind have."""
+    """Collect the epochs and values of every number in the lines of one kind."""
     found: dict[str, tuple[list[float], list[float]]] = {}
     for line in lines:
         for name, value in line.get(kind, {}).items():
@@ -223,7 +223,7 @@ def series(lines: list[dict[str, Any]], kind: str) -> dict[str, tuple[list[float
 
 
 def smooth(values: list[float]) -> list[float]:
-    """A running mean that forgets, unbiased at its beginning."""
+    """Exponential moving average with bias correction at the start."""
     mean, weight, out = 0.0, 0.0, []
     for value in values:
         mean, weight = SMOOTHING * mean + (1 - SMOOTHING) * value, SMOOTHING * weight + 1 - SMOOTHING

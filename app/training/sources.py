@@ -1,4 +1,4 @@
-"""Pictures that people bring: a folder of classes, a parquet file with a class list, a CSV file of captions."""
+"""Pictures supplied by users: a folder of classes, a parquet file with a class list, a CSV file of captions."""
 
 import csv
 import io
@@ -19,13 +19,13 @@ from app.images.header import ImageLimits
 from app.text import clean
 from app.training.data import Pictures, plain, square
 
-LIMITS = ImageLimits(max_bytes=100 * 1024 * 1024)  # one's own pictures are trusted more than a request's
+LIMITS = ImageLimits(max_bytes=100 * 1024 * 1024)  # local files are trusted more than a request's
 FORMS = "a folder of one folder a class, a .parquet file or a .csv file"
 
 
 @dataclass(frozen=True)
 class Row:
-    """A picture before it is opened."""
+    """A picture that is not decoded yet."""
 
     name: str
     read: Callable[[], bytes]
@@ -34,16 +34,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Examples:
-    """Pictures, and for each the number of its text."""
+    """Pictures, each with the index of its text."""
 
     pictures: Pictures
     texts: list[str]
 
 
 def read_examples(source: Path, size: int, class_list: Path | None = None) -> Examples:
-    """Every readable picture of a source, `size` pixels wide; what cannot be read is named and left out.
+    """Read every decodable picture of a source at `size` pixels; skips the others and prints their names.
 
-    Raises TrainingError where the source has not the form that it should have, or too little in it.
+    Raises TrainingError if the source has the wrong format or too few pictures or classes.
     """
     if source.is_dir():
         texts, rows = open_folder(source)
@@ -69,11 +69,11 @@ def read_examples(source: Path, size: int, class_list: Path | None = None) -> Ex
     return Examples(Pictures(np.stack(pixels), np.array(labels, np.int64)), texts)
 
 
-Opened = tuple[list[str], Iterator[Row]]  # the texts, and the pictures that have them
+Opened = tuple[list[str], Iterator[Row]]  # the texts, and the pictures labelled with them
 
 
 def open_folder(folder: Path) -> Opened:
-    """`folder/red apple/1.jpg`: the folders' names are the classes, or what a file `.label` in one says."""
+    """Read `folder/red apple/1.jpg`: the class is the name of the folder, or the content of a `.label` file in it."""
     folders = sorted(path for path in folder.iterdir() if path.is_dir())
     classes = {inner: _class_of(inner) for inner in folders}
     rows = (
@@ -86,12 +86,12 @@ def open_folder(folder: Path) -> Opened:
 
 
 def _class_of(folder: Path) -> str:
-    label = folder / ".label"  # written by `feedback export` where a folder cannot have the item's name
+    label = folder / ".label"  # written by `feedback export` if the item's name is not a valid folder name
     return label.read_text(encoding="utf-8") if label.is_file() else plain(folder.name)
 
 
 def open_parquet(path: Path, class_list: Path | None) -> Opened:
-    """`image` (struct of `bytes`, `path`), `label` (a number): the layout of Hugging Face's image data sets."""
+    """Read `image` (struct of `bytes`, `path`) and `label` (a number): the layout of Hugging Face's image data sets."""
     try:
         names = pq.read_schema(path).names
     except pa.ArrowException as error:
@@ -112,12 +112,12 @@ def open_parquet(path: Path, class_list: Path | None) -> Opened:
 
 
 def bytes_of(cell: pa.BinaryScalar) -> bytes:
-    """A picture's bytes; an empty cell has none."""
+    """Return a picture's bytes; empty for an empty cell."""
     return cell.as_py() or b""
 
 
 def beside(path: Path) -> Path:
-    """The class list in the folder of a parquet file; raises TrainingError where there is none."""
+    """Find the class list in the folder of a parquet file; raises TrainingError if there is none."""
     for name in ("classes.txt", "classes.csv"):
         if path.with_name(name).is_file():
             return path.with_name(name)
@@ -125,21 +125,21 @@ def beside(path: Path) -> Path:
 
 
 def read_class_list(path: Path) -> list[str]:
-    """One name a line, in the order of their numbers; or a CSV with the columns label (the number) and name."""
+    """Read one name per line, ordered by number; or a CSV with the columns label (the number) and name."""
     if path.suffix != ".csv":
         return [plain(line) for line in read_text(path).splitlines() if line.strip()]
     return [plain(row["name"]) for row in sorted(read_rows(path, "label", "name"), key=lambda row: int(row["label"]))]
 
 
 def open_csv(path: Path) -> Opened:
-    """Columns path (of a picture, from the CSV file's folder) and caption; equal captions belong together."""
+    """Read the columns path (relative to the CSV file's folder) and caption; equal captions are one text."""
     rows = read_rows(path, "path", "caption")
     pictures = (Row(row["path"], (path.parent / row["path"]).read_bytes, clean(row["caption"])) for row in rows)
     return list(dict.fromkeys(clean(row["caption"]) for row in rows)), pictures
 
 
 def read_rows(path: Path, *needed: str) -> list[dict[str, str]]:
-    """The rows of a CSV file; raises TrainingError where a needed column is missing or a cell of it is empty."""
+    """Read the rows of a CSV file; raises TrainingError if a needed column is missing or one of its cells is empty."""
     reader = csv.DictReader(io.StringIO(read_text(path)))
     columns = reader.fieldnames or ["none"]
     if not set(needed) <= set(columns):
@@ -153,7 +153,7 @@ def read_rows(path: Path, *needed: str) -> list[dict[str, str]]:
 
 
 def read_text(path: Path) -> str:
-    """A text file; raises TrainingError."""
+    """Read a text file; raises TrainingError."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeError) as error:

@@ -1,4 +1,4 @@
-"""The training loop: a symmetric contrastive loss, AdamW and Muon, and a moving average of the weights."""
+"""The training loop: a symmetric contrastive loss, AdamW and Muon, and an exponential moving average of the weights."""
 
 import copy
 import json
@@ -19,11 +19,11 @@ from app.training.model import SmallClip
 from app.training.options import Options
 from app.training.runs import read_state
 
-AfterStep = Callable[[float], str]  # called with the loss; returns a line to show, or nothing
+AfterStep = Callable[[float], str]  # called with the loss; returns a line to show, or an empty string
 
 
 class Trainer:
-    """Holds what a run changes: weights, their exponential moving average (EMA), optimisers, the count of steps."""
+    """Holds the training state: weights, their exponential moving average (EMA), optimisers and the step count."""
 
     def __init__(self, options: Options, tokenizer: Tokenizer, device: str = "cpu", compiled: bool = False) -> None:
         torch.manual_seed(options.seed)
@@ -36,7 +36,7 @@ class Trainer:
         self.done = 0
 
     def warm_start(self, folder: Path) -> dict[str, Any]:
-        """Start from the weights of a finished run; returns its `run.json`."""
+        """Initialise from the weights of a finished run; returns its `run.json`."""
         weights = read_state(folder / "weights.pt")
         self.model.load_state_dict(weights)
         self.average.load_state_dict(weights)
@@ -44,18 +44,18 @@ class Trainer:
         return earlier
 
     def state(self) -> dict[str, Any]:
-        """All that the next step depends on, but for the batches."""
+        """Return everything that the next step depends on, except the batches."""
         return {
             "done": self.done,
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
-            "rng": torch.get_rng_state(),  # of drop-out
+            "rng": torch.get_rng_state(),  # of dropout
             "rng_cuda": torch.cuda.get_rng_state_all(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` gave."""
+        """Restore what `state` returned."""
         self.done = state["done"]
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
@@ -65,7 +65,7 @@ class Trainer:
         torch.cuda.set_rng_state_all(state["rng_cuda"])
 
     def run(self, batches: Batches, after: AfterStep | None = None) -> SmallClip:
-        """Train to the end of all epochs; returns the averaged weights."""
+        """Train for all epochs; returns the averaged weights."""
         total = self.options.epochs * batches.steps_per_epoch
         with tqdm(total=total, initial=self.done, unit="step", mininterval=5, smoothing=0.05) as bar:
             while self.done < total:
@@ -79,7 +79,7 @@ class Trainer:
         return self.average
 
     def step(self, batch: Batch, progress: float) -> float:
-        """Change the weights once; returns the loss from picture to caption."""
+        """Update the weights once; returns the loss from picture to caption."""
         self.model.train()
         for group in [group for optimiser in self.optimisers for group in optimiser.param_groups]:
             group["lr"] = group["peak"] * lr_schedule(progress, self.options.warmup)
@@ -100,16 +100,16 @@ class Trainer:
         return float(to_text.detach())
 
     def tokens(self, captions: list[str]) -> Tensor:
-        """Captions to token ids (K, L), cut to the longest."""
+        """Tokenize captions to ids (K, L), truncated to the longest."""
         tokens = torch.tensor([row.ids for row in self.tokenizer.encode_batch(captions)])
         return tokens[:, : int((tokens != 0).sum(dim=1).max())].to(self.device)
 
 
 def contrastive_losses(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Cross-entropy of logits (N, K) of pictures and captions, from picture to caption and back.
+    """Return the cross-entropies of logits (N, K) from picture to caption and from caption to picture.
 
-    Rows of the targets (N, K) sum to 1. From caption to picture, all pictures of a caption are right, in the shares of
-    their targets; a caption that label smoothing alone gives a share is left out.
+    Rows of the targets (N, K) sum to 1. From caption to picture, all pictures of a caption are positives, weighted by
+    their targets; captions that have a target from label smoothing alone are left out.
     """
     columns = targets.sum(dim=0)
     shown = columns > 0.5
@@ -119,16 +119,16 @@ def contrastive_losses(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]
 
 
 def lr_schedule(progress: float, warmup: float) -> float:
-    """The learning rate's share of its peak: a linear warm-up, then half a cosine down to almost 0."""
+    """Return the learning rate's share of its peak: a linear warm-up, then a half cosine down to almost 0."""
     if progress < warmup:
         return (progress + 1e-3) / warmup
     return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup))) + 1e-3
 
 
 def optimisers(model: SmallClip, options: Options) -> list[torch.optim.Optimizer]:
-    """Muon for the convolutions behind the first, AdamW for everything else, of which only matrices decay.
+    """Create Muon for the convolutions after the first and AdamW for everything else; only matrices get weight decay.
 
-    Muon's steps are twice as long as AdamW's at the same rate: a root mean square of 0.4.
+    Muon's updates are twice as long as AdamW's at the same rate: a root mean square of 0.4.
     """
     filters = [weight for weight in model.image.blocks.parameters() if weight.ndim == 4 and options.muon]
     chosen = {id(weight) for weight in filters}
@@ -151,7 +151,7 @@ def optimisers(model: SmallClip, options: Options) -> list[torch.optim.Optimizer
 
 @torch.no_grad()
 def update_ema(average: SmallClip, model: SmallClip, decay: float) -> None:
-    """Move the averaged weights and batch statistics a little towards the current ones."""
+    """Update the EMA of the weights and the batch statistics."""
     floats = [
         (a, b)
         for a, b in zip(average.state_dict().values(), model.state_dict().values(), strict=True)

@@ -1,1 +1,1 @@
-"""The pages for people: they ask a service over HTTP through `larder_client` alone."""
+"""The web pages, a Streamlit application; they call the service over HTTP through `larder_client` alone."""

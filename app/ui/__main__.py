@@ -1,7 +1,7 @@
-"""`python -m app.ui`: the page, beside a service of its own where none answers yet; Ctrl-C ends both.
+"""`python -m app.ui`: start the web pages, and a service if none answers yet; Ctrl-C ends both.
 
-`LARDER_URL` names a service elsewhere, `LARDER_API_KEY` its key; without them, it is the one at `LARDER_PORT` (8000) of
-this machine. `STREAMLIT_SERVER_PORT` (8501) is the page's own port.
+`LARDER_URL` names a remote service, `LARDER_API_KEY` its key. The default is port `LARDER_PORT` (8000) of this machine.
+`STREAMLIT_SERVER_PORT` (8501) is the port of the pages.
 """
 
 import argparse
@@ -17,11 +17,11 @@ from pathlib import Path
 
 SERVICE = ["app", "serve"]
 PAGE = ["streamlit", "run", str(Path(__file__).parent / "main.py")]
-PATIENCE = 30  # seconds for each of the two to end
+PATIENCE = 30  # seconds for each process to end
 
 
 def main() -> int:
-    """Run until Ctrl-C, SIGTERM, or the end of one of the two; returns the exit status."""
+    """Run until Ctrl-C, SIGTERM, or the end of either process; returns the exit status."""
     argparse.ArgumentParser(prog="python -m app.ui", description=__doc__).parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     found = os.environ.get("LARDER_PORT", "")
@@ -37,13 +37,13 @@ def main() -> int:
 
 
 def commands(elsewhere: str | None, port: int) -> list[list[str]]:
-    """What is to be started: no service where one is elsewhere, or something answers at the port already."""
+    """Return the commands to start: no service if it is remote or something answers at the port already."""
     return [PAGE] if elsewhere or listens(port) else [SERVICE, PAGE]
 
 
 @contextmanager
 def started(command: list[str], variables: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that ends when we do; in a session of its own, so that the terminal's Ctrl-C reaches us alone."""
+    """Start a process that ends when we do, in a session of its own, so that the terminal's Ctrl-C reaches us alone."""
     process = subprocess.Popen([sys.executable, "-m", *command], env=variables, start_new_session=True)  # noqa: S603
     try:
         yield process
@@ -56,7 +56,7 @@ def started(command: list[str], variables: dict[str, str]) -> Iterator[subproces
 
 
 def listens(port: int) -> bool:
-    """Whether something answers at a port of this machine."""
+    """Return whether something listens at a port of this machine."""
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
     return False

@@ -10,7 +10,7 @@ from app.ui.picking import Picked
 
 
 def recognise(pictures: Sequence[Picked]) -> Recognition:
-    """What a picture, or several of one thing, show."""
+    """Recognise a picture, or several pictures of one thing."""
     if len(pictures) == 1:
         return larder().recognise(pictures[0].data)
     with named_errors(pictures):
@@ -19,7 +19,7 @@ def recognise(pictures: Sequence[Picked]) -> Recognition:
 
 @contextmanager
 def named_errors(pictures: Sequence[Picked]) -> Iterator[None]:
-    """Where the service declines pictures for the sake of one, raise what it has against that one, with its name."""
+    """If the service rejects pictures because of one of them, raise its error with the name of that picture."""
     try:
         yield
     except Refused:

@@ -25,7 +25,7 @@ def bars(
     others: Mapping[str, Sequence[str]] | None = None,
     share: str = "Probability",
 ) -> None:
-    """A row a name: its share as a bar and a number, then what else is to be said of it."""
+    """Draw a row for each name: its share as a bar and a number, then further cells."""
     others = others or {}
     head = f'<th scope="col">{escape(heading)}</th>' + "".join(
         f'<th scope="col" class="number">{escape(name)}</th>' for name in [share, *others]
@@ -42,7 +42,7 @@ def bars(
 
 
 def percent(share: float) -> str:
-    """A share for people.
+    """Format a share as a percentage.
 
     >>> percent(0.8194), percent(0.0001), percent(0.0)
     ('81.9 %', '< 0.1 %', '0.0 %')
@@ -51,7 +51,7 @@ def percent(share: float) -> str:
 
 
 def decimals(numbers: Sequence[float]) -> list[str]:
-    """Cosines as they are shown.
+    """Format cosine similarities with three decimals.
 
     >>> decimals([0.76412])
     ['0.764']

@@ -1,4 +1,4 @@
-"""Settings of the pages, and the client that they share."""
+"""Settings of the pages, and the client that all visitors share."""
 
 import os
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from larder_client import Busy, Health, Larder
 
 @dataclass(frozen=True)
 class Settings:
-    """All that the pages read of the environment."""
+    """The environment variables that the pages read."""
 
     url: str
     """`LARDER_URL`."""
@@ -21,7 +21,7 @@ class Settings:
 
 
 def settings() -> Settings:
-    """The settings as they are now."""
+    """Read the settings."""
     read = os.environ.get
     data_set = read("LARDER_DATA_SET")
     return Settings(
@@ -32,13 +32,13 @@ def settings() -> Settings:
 
 
 def larder() -> Larder:
-    """The one client of all visitors."""
+    """Return the client that all visitors share."""
     now = settings()
     return _client(now.url, now.key)
 
 
 def ready() -> Health:
-    """How the service is; raises LarderError when it cannot answer, Busy when it says so itself."""
+    """Return the service's health; raises LarderError if it does not answer, Busy if it reports so."""
     health = larder().health()
     if health.status != "ready":
         raise Busy(f"the service at {larder().url} is {health.status}")

@@ -23,7 +23,7 @@ def add(item: str, quantity: int) -> None:
 
 
 def take_out(item: str, quantity: int) -> None:
-    """Remove a quantity of an item, or as many as there are."""
+    """Remove a quantity of an item, at most what is there."""
     with said():
         now = larder().remove(item, quantity)
         st.success(
@@ -60,7 +60,7 @@ def change_all(quantities: Mapping[str, int], put_in: bool) -> None:
 
 
 def _left(item: str, quantity: int) -> Item:
-    """An item after a removal; of what was not there, nothing is left."""
+    """Return an item after a removal; a missing item has 0 left."""
     try:
         return larder().remove(item, quantity)
     except NotFound:

@@ -1,4 +1,4 @@
-"""Pictures of a data set, with what the CNN of the evaluation said of them."""
+"""Pictures of a data set, with the predictions of the evaluation's CNN."""
 
 import hashlib
 import json
@@ -20,28 +20,28 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What the evaluation says of these very pictures."""
+    """The evaluation's results on these pictures."""
 
     title: str
     classes: list[str]
     template: str
-    """The one prompt of the report, with `{}` for the class."""
+    """The prompt template of the report, with `{}` for the class."""
     cnn: Floats
     """The CNN's probabilities (N, C)."""
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """Picture files, the class of each where that is known, and the evaluation's answers where they are of these."""
+    """Picture files, their classes if known, and the evaluation's predictions if they belong to these pictures."""
 
     digest: str
     files: list[bytes]
     labels: list[int | str] | None
-    """Numbers of classes from a parquet file, names of folders from a folder."""
+    """Class numbers from a parquet file, folder names from a folder."""
     evaluated: Evaluated | None
 
     def shown(self, index: int) -> str | None:
-        """What a picture shows by its own data set; None when that has no name here."""
+        """Return what a picture shows according to its data set; None if that has no name here."""
         if self.labels is None:
             return None
         label = self.labels[index]
@@ -51,7 +51,7 @@ class DataSet:
 
 
 def read_data_set(path: Path) -> DataSet:
-    """A parquet file with a column `image` (and `label`), or a folder; raises ValueError with a sentence."""
+    """Read a parquet file with a column `image` (and `label`), or a folder; raises ValueError with a sentence."""
     files, labels = _folder(path) if path.is_dir() else _parquet(path)
     if not files:
         raise ValueError(f"There are no pictures in {path}.")
@@ -75,7 +75,7 @@ def _parquet(path: Path) -> tuple[list[bytes], list[int | str] | None]:
 
 
 def _evaluated(digest: str) -> Evaluated | None:
-    """The kept answers to these pictures: a file of them ends its digest with that of the test pictures."""
+    """Find the stored predictions for these pictures: a file of them ends its digest with that of the test pictures."""
     for path in sorted(EVALUATION.glob("*-cnn.npz")):
         with np.load(path) as kept:
             if str(json.loads(str(kept["facts"]))["digest"]).endswith(digest):

@@ -1,6 +1,6 @@
-"""The pages' frame: `streamlit run app/ui/main.py`.
+"""The entry point of the pages: `streamlit run app/ui/main.py`.
 
-`LARDER_URL` names the service (http://127.0.0.1:8000), `LARDER_API_KEY` its key; `LARDER_DATA_SET` the pictures of the
+`LARDER_URL` names the service (http://127.0.0.1:8000), `LARDER_API_KEY` its key, `LARDER_DATA_SET` the pictures of the
 page Data set.
 """
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-# wide enough for a gallery, and lines can be read; small print as dark as WCAG asks; a phone shows picture and answer
+# room for a gallery, readable line lengths, small print as dark as WCAG requires; picture and answer fit on a phone
 STYLE = """<style>
 .stMainBlockContainer {max-width: 72rem; padding-top: 4.5rem}
 [data-testid="stCaptionContainer"] {color: #51605a; opacity: 1}
@@ -18,9 +18,9 @@ STYLE = """<style>
 
 
 def main() -> None:
-    """Show the page that was chosen; what the service cannot do is said on it."""
+    """Show the chosen page; errors of the service are shown on it."""
     root = Path(__file__).parents[2]
-    sys.path += {str(root), str(root / "client")} - set(sys.path)  # a checkout runs without being installed
+    sys.path += {str(root), str(root / "client")} - set(sys.path)  # a checkout runs without installation
     from app.ui.screens import (
         classify,
         compare,

@@ -9,12 +9,12 @@ from app.ui.connection import larder
 
 
 def choose_item(label: str, key: str | None = None) -> str:
-    """The item that was chosen or typed; empty as long as there is none. `key` tells equal labels apart."""
+    """Return the chosen or typed item; empty if there is none yet. `key` distinguishes inputs with equal labels."""
     item = st.selectbox(
         label,
         labels(),
         index=None,
-        key=key or label,  # what was chosen stays when there are new labels
+        key=key or label,  # keeps the choice when labels are added
         placeholder="Choose one, or type a new one",
         accept_new_options=True,
         filter_mode="contains",
@@ -23,7 +23,7 @@ def choose_item(label: str, key: str | None = None) -> str:
 
 
 def labels() -> list[str]:
-    """The labels of the service, sorted; those of the last time where it is away, which is said elsewhere."""
+    """Return the sorted labels of the service; the last known ones if it is away, which is reported elsewhere."""
     with suppress(LarderError):
         st.session_state.labels = sorted(each.label for each in larder().labels())
     known: list[str] = st.session_state.get("labels", [])
@@ -31,7 +31,7 @@ def labels() -> list[str]:
 
 
 def is_name(item: str) -> bool:
-    """Whether it can be an item's name; where not, that is said."""
+    """Return whether this is a valid item name; show a warning if not."""
     good = bool(item.strip()) and "/" not in item
     if not good:
         st.warning("An item needs a name, without a slash.", icon=":material/warning:")

@@ -1,7 +1,7 @@
-"""A pantry as a file: CSV with a heading `item,count`, or JSON lines `{"item": ..., "count": ...}`.
+"""Pantry files: CSV with a heading `item,count`, or JSON lines `{"item": ..., "count": ...}`.
 
-The same form as `python -m app pantry` writes and reads: an apostrophe before a name that begins with `=`, `+`, `-` or
-`@` keeps spreadsheets from taking it for a formula.
+The same format as `python -m app pantry`: an apostrophe before a name that begins with `=`, `+`, `-` or `@` keeps
+spreadsheets from taking it for a formula.
 """
 
 import csv
@@ -17,7 +17,7 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r＝＋－＠]")
 
 
 def write_items(items: Iterable[Item]) -> str:
-    """The items as CSV."""
+    """Serialise the items as CSV."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
@@ -29,7 +29,7 @@ def write_items(items: Iterable[Item]) -> str:
 
 
 def read_items(data: bytes, json_lines: bool) -> tuple[list[Item], list[str]]:
-    r"""The items of a file, and what is wrong with its other lines; raises ValueError with a sentence.
+    r"""Parse the items of a file and list the errors of its other lines; raises ValueError with a sentence.
 
     >>> read_items(b"item,count\nrice,3\npeas,few\n", json_lines=False)
     ([Item(item='rice', count=3)], ['Line 3: a count is a whole number from 0 on, not “few”.'])

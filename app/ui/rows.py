@@ -1,4 +1,4 @@
-"""The answers of the page Continuous: a row each, with what was done about it and how that is undone."""
+"""The answers of the page Continuous: one row each, with the changes made and how to undo them."""
 
 import io
 from dataclasses import dataclass, field
@@ -11,47 +11,47 @@ from app.ui.picking import Picked, preview
 from app.ui.sentences import sentence
 from app.ui.undoing import change_of
 
-MOST = 200  # rows; older ones go
-SIDE = 96  # pixels of a row's picture
-ALTERNATIVES = 3  # labels that one click away
+MOST = 200  # rows; older ones are dropped
+SIDE = 96  # pixels per side of a row's picture
+ALTERNATIVES = 3  # labels offered as buttons
 
 
 @dataclass
 class Row:
-    """A picture and what became of it."""
+    """A picture, its answer and the changes made."""
 
     number: int
     name: str
     thumbnail: bytes | None
     found: Recognition | None
     problem: str = ""
-    """Why there is no answer; Markdown."""
+    """The error instead of an answer; Markdown."""
     item: str = ""
-    """The pantry's name of what was counted."""
+    """The pantry's name of the counted item."""
     count: int = 0
-    """The pantry's count of it then."""
+    """The pantry's count of it at that time."""
     change: str = ""
-    """The journal's id of that."""
+    """The journal's id of the change."""
     taught: list[str] = field(default_factory=list)
-    """The examples that its picture became."""
+    """The ids of the examples taught by the picture."""
 
     @property
     def sure(self) -> bool:
-        """Whether the answer may be acted upon, as the service judges it."""
+        """Return whether the answer is confident and known."""
         return bool(self.found and self.found.confident and self.found.known is not False)
 
     @property
     def names(self) -> list[str]:
-        """The names to choose from, most probable first."""
+        """Return the names to choose from, most probable first."""
         return [self.found.stored_as, *self.found.top_k_items[1:ALTERNATIVES]] if self.found else []
 
     def add(self, item: str) -> None:
-        """Count the item; where it is not what was answered, also teach it by the picture. Raises LarderError."""
+        """Count the item; if it differs from the answer, also teach it by the picture. Raises LarderError."""
         if not self.found:
             return
         wrong = item != self.found.stored_as
         if wrong:
-            item = larder().feedback(self.found.request_id, item).item  # as the pantry spells it
+            item = larder().feedback(self.found.request_id, item).item  # in the pantry's spelling
         now = larder().add(item)
         self.item, self.count = now.item, now.count
         self.change = change_of(now, "add")
@@ -60,7 +60,7 @@ class Row:
             self.taught = [each.id for each in taught]
 
     def undo(self) -> None:
-        """Take back the count and the teaching. Raises LarderError."""
+        """Undo the count and the teaching. Raises LarderError."""
         while self.taught:
             larder().forget(self.item, self.taught[-1])
             self.taught.pop()
@@ -69,13 +69,13 @@ class Row:
 
 
 def rows() -> list[Row]:
-    """All rows of this visitor, newest first."""
+    """Return all rows of this visitor, newest first."""
     found: list[Row] = st.session_state.setdefault("rows", [])
     return found
 
 
 def answer(picture: Picked) -> None:
-    """Recognise a picture and put its row before the others; raises LarderError where the service is away."""
+    """Recognise a picture and insert its row before the others; raises LarderError if the service is away."""
     number = st.session_state["row"] = st.session_state.get("row", 0) + 1
     try:
         row = Row(number, picture.name, _thumbnail(picture), larder().recognise(picture.data))
@@ -86,7 +86,7 @@ def answer(picture: Picked) -> None:
 
 
 def _thumbnail(picture: Picked) -> bytes | None:
-    """A small JPEG; None where the picture cannot be opened here."""
+    """Make a small JPEG; None if the picture cannot be decoded here."""
     try:
         image, _ = preview(picture)
     except Exception:  # decoders raise a dozen kinds of errors; the service judges the picture

@@ -1,4 +1,4 @@
-"""Words for people: errors, what happened and what to do; moments and ids."""
+"""Texts for visitors: error messages, outcomes, times and ids."""
 
 import re
 import time
@@ -21,11 +21,11 @@ from larder_client import (
 
 from app.ui.connection import ready
 
-PAUSE = 3  # seconds between two looks at a service that is away
+PAUSE = 3  # seconds between two requests to a service that is away
 
 
 def sentence(error: LarderError) -> str:
-    """What happened, and what to do about it; Markdown."""
+    """Describe an error and what to do about it; Markdown."""
     found = plain(str(error).rstrip("."))
     if isinstance(error, Unreachable):
         return f"{found}. Is the service started, and is LARDER_URL its address?"
@@ -47,7 +47,7 @@ def sentence(error: LarderError) -> str:
 
 @contextmanager
 def said() -> Iterator[None]:
-    """Say what the service could not do in place of what would have come next; ask again while it is away."""
+    """Show a service error in place of the content; retry while the service is away."""
     try:
         yield
     except (Unreachable, TimedOut, Busy) as error:
@@ -67,13 +67,13 @@ def _look_again(since: float) -> None:
 
 
 def when(moment: str) -> str:
-    """A moment by the clock of who looks at the page."""
+    """Format a time in the time zone of the visitor."""
     behind = st.context.timezone_offset or 0  # minutes
     return f"{datetime.fromisoformat(moment).astimezone(timezone(-timedelta(minutes=behind))):%d %b %Y, %H:%M}"
 
 
 def short(id: str) -> str:
-    """As much of an id as tells it from the others beside it."""
+    """Shorten an id to what distinguishes it from the others beside it."""
     return id[:8]
 
 

@@ -1,4 +1,4 @@
-"""Show the things found on a shelf: boxes over the picture, a list beside it."""
+"""Show the items found on a shelf: boxes over the picture, a list beside it."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ INK, PAPER = "#1d4a37", "#ffffff"
 
 
 def shelf(picked: Picked, number: int) -> None:
-    """Search the picture of this number, show what was found, and let it all be counted."""
+    """Search the picture with this number, show the findings, and offer to count them all."""
     things = sorted(larder().recognise_shelf(picked.data), key=place)
     picture, beside = st.columns([3, 2], gap="large")
     with picture:
@@ -35,12 +35,12 @@ def shelf(picked: Picked, number: int) -> None:
 
 
 def place(thing: Found) -> list[int]:
-    """Where an item is first met by who reads the picture: from above, then from the left."""
+    """Sort key of an item in reading order: from above, then from the left."""
     return min([top, left] for left, top, _, _ in thing.boxes)
 
 
 def listing(things: list[Found]) -> None:
-    """The items with their counts, and which boxes show them."""
+    """List the items with their counts, and the boxes that show them."""
     total = sum(thing.count for thing in things)
     st.success(f"**Found:** {total} {'thing' if total == 1 else 'things'}", icon=":material/check_circle:")
     numbers = iter(range(1, total + 1))
@@ -54,7 +54,7 @@ def listing(things: list[Found]) -> None:
 
 
 def counting(things: list[Found], number: int) -> None:
-    """The whole list into the pantry or out of it, once the counts are right."""
+    """Add the whole list to the pantry or take it out, when the counts are right."""
     with st.form(f"counting {number}"):
         st.header("In the pantry")
         with st.grid(min_column_width=150):
@@ -70,7 +70,7 @@ def counting(things: list[Found], number: int) -> None:
 
 
 def boxed(picked: Picked, boxes: Sequence[Sequence[int]]) -> Image.Image:
-    """The picture, upright, with boxes (left, top, right, bottom in pixels of its file) numbered from 1."""
+    """Draw numbered boxes (left, top, right, bottom in pixels of the file) over the upright picture."""
     image, scale = preview(picked)
     pen, line = ImageDraw.Draw(image), max(2, max(image.size) // 200)
     font = ImageFont.load_default(max(10, max(image.size) // 20))
@@ -78,7 +78,7 @@ def boxed(picked: Picked, boxes: Sequence[Sequence[int]]) -> Image.Image:
         left, top, right, bottom = (round(scale * each) for each in box)
         outer = left, top, max(left, right - 1), max(top, bottom - 1)
         pen.rectangle(outer, outline=PAPER, width=3 * line)
-        if min(outer[2] - left, outer[3] - top) >= 2 * line:  # a smaller box has no room for a second line
+        if min(outer[2] - left, outer[3] - top) >= 2 * line:  # a smaller box has no room for a second outline
             pen.rectangle((left + line, top + line, outer[2] - line, outer[3] - line), outline=INK, width=line)
         _, _, wide, high = pen.textbbox((0, 0), str(number), font)
         pen.rectangle((left, top, left + wide + 6 * line, top + high + 4 * line), fill=INK, outline=PAPER, width=line)

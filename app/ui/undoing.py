@@ -1,4 +1,4 @@
-"""Changes of the pantry in words, and a way to undo each."""
+"""Describe changes of the pantry and undo them."""
 
 import streamlit as st
 from larder_client import Change, Item, LarderError
@@ -10,19 +10,19 @@ DID = {"add": "put in", "remove": "taken out", "put": "set", "delete": "deleted"
 
 
 def sentence_of(change: Change) -> str:
-    """What was done, in a line; Markdown."""
+    """Describe a change in one line; Markdown."""
     new = ", new" if change.before is None else ""
     return f"**{plain(change.item)}** {DID[change.action]}: {change.before or 0} → {change.after or 0}{new}"
 
 
 def change_of(now: Item, action: str) -> str:
-    """The journal's id of the change that led to this count; empty where later ones hide it. Raises LarderError."""
+    """Return the journal's id of the change that led to this count; empty if later ones hide it. Raises LarderError."""
     changes = larder().journal(now.item, limit=10)
     return next((each.id for each in changes if (each.action, each.after) == (action, now.count)), "")
 
 
 def undo_button(change: str, tip: str | None = None) -> None:
-    """A button that undoes a change; the page's `remarks` then report it."""
+    """Draw a button that undoes a change; the page's `remarks` then report it."""
     st.button("Undo", key=f"undo {change}", icon=":material/undo:", help=tip, on_click=_undo, args=(change,))
 
 

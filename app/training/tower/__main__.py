@@ -12,7 +12,7 @@ RUN = Path("data/training/tower")
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Build the argument parser."""
     about = "Tune the picture tower of larder-small, and make a bundle of it."
     top = argparse.ArgumentParser(prog="python -m app.training.tower", description=about)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status."""
+    """Run one command and return the exit status."""
     told = parser().parse_args(arguments)
     try:
         need("training", ("torch", "efficientnet_lite_pytorch"), "requirements-model.txt")
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def train(told: argparse.Namespace) -> None:
-    """Train and write `features.npz`; raises TrainingError where the folder holds another run."""
+    """Train and write `features.npz`; raises TrainingError if the folder holds another run."""
     from app.training.tower.features import write_features
     from app.training.tower.options import TowerOptions
     from app.training.tower.pictures import open_source

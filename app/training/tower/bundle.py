@@ -1,4 +1,4 @@
-"""The bundle: the tuned tower and the text tower in one folder that serving reads."""
+"""Write the tuned picture tower and the text tower as one bundle."""
 
 import shutil
 from pathlib import Path
@@ -32,13 +32,13 @@ SCOPE = (
     "it knows groceries, and everyday things by their English names; brands of other countries, drawings and other "
     "languages it does not."
 )
-START = 20.0  # a scale of the right order, from which the temperature is fitted
+START = 20.0  # a scale of the right order of magnitude, where the fit of the temperature starts
 
 
 def write_bundle(run: Path, texts: Path, labels: Path, card: Path, out: Path) -> None:
-    """Write every file but the calibration from a run of the tower and what `app.training.words` made of its features.
+    """Write every file except the calibration from a run of the tower and the output of `app.training.words`.
 
-    `labels` has the label files as they are served; the scale of the logits is fitted on the run's `val`.
+    `labels` is the folder of label files as served; the logit scale is fitted on the run's `val`.
     """
     name, space = TowerOptions.load(run / "options.json").network, Space.load(texts / "space.npz")
     served, form = tower(name, run / "checkpoint.pt", Head(space)), image_form(name)
@@ -54,7 +54,7 @@ def write_bundle(run: Path, texts: Path, labels: Path, card: Path, out: Path) ->
 
 
 def fit_scale(features: Path, space: Space, labels: Path, folder: Path) -> float:
-    """What cosines with the labels are multiplied by so that the softmax over them is a calibrated probability."""
+    """Fit the logit scale: the factor on cosine similarities that makes their softmax a calibrated probability."""
     bundle = open_bundle(folder)
     encoder = Encoder(bundle.tokenize, OnnxRuntimeEngine(bundle, threads=2), bundle.config.embedding_size)
     names = [label.names for label in parse_labels((labels / "pantry.txt").read_text(encoding="utf-8"), longest=200)]
@@ -86,7 +86,7 @@ def write(form: ImageForm, proof: Proof, scale: float, out: Path) -> None:
 
 
 def proof_of(served: Served, size: int, folder: Path) -> Proof:
-    """What the towers answer to the probes, in 32 bits."""
+    """Compute the towers' float32 outputs for the probes."""
     with torch.no_grad():
         picture = served.eval()(torch.from_numpy(probe_pixels(size))).numpy()
     tokens = tokenizer_of(folder).encode(clean(PROBE_PROMPT)).ids
@@ -95,5 +95,5 @@ def proof_of(served: Served, size: int, folder: Path) -> Proof:
 
 
 def tokenizer_of(folder: Path) -> Any:
-    """The tokenizer of a bundle, which says itself where it cuts."""
+    """Load the tokenizer of a bundle; it truncates by its own configuration."""
     return Tokenizer.from_file(str(folder / "tokenizer.json"))

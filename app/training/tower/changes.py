@@ -1,4 +1,4 @@
-"""Random changes of grocery pictures that also loosen them from the shop: smaller, cut out, on other backgrounds."""
+"""Augmentation that varies scale, crop and background, so that the tower does not learn the shop."""
 
 import torch
 from torch import Tensor
@@ -6,11 +6,11 @@ from torch.nn import functional
 
 from app.training.augment import colour_jitter, random_erasing, uniform
 
-SMALLER = 0.3  # share of the pictures that are laid on another background
+SMALLER = 0.3  # share of the pictures that are pasted onto another background
 
 
 def change(pixels: Tensor, backgrounds: Tensor, size: int, rng: torch.Generator) -> Tensor:
-    """Groceries (N, 3, T, T) uint8 and other pictures (M, 3, t, t) uint8 to changed pictures (N, 3, size, size)."""
+    """Augment groceries (N, 3, T, T) uint8 with backgrounds (M, 3, t, t) uint8 to (N, 3, size, size)."""
     n = len(pixels)
     small = uniform(n, 0, 1, rng) < SMALLER
     area = torch.where(small, uniform(n, 1.0, 5.0, rng), uniform(n, 0.3, 1.05, rng))
@@ -22,19 +22,19 @@ def change(pixels: Tensor, backgrounds: Tensor, size: int, rng: torch.Generator)
 
 
 def change_others(pixels: Tensor, size: int, rng: torch.Generator) -> Tensor:
-    """Other pictures (N, 3, T, T) uint8 to changed pictures (N, 3, size, size); most of each stays in view."""
+    """Augment other pictures (N, 3, T, T) uint8 to (N, 3, size, size) with mild crops."""
     grid = crops(uniform(len(pixels), 0.5, 1.05, rng), size, rng)
     x = functional.grid_sample(pixels.float() / 255, grid, padding_mode="reflection", align_corners=False)
     return normalise(colour_jitter(x, rng))
 
 
 def normalise(x: Tensor) -> Tensor:
-    """Values 0..1 to the range that the pretrained weights want."""
+    """Normalise values 0..1 as the pretrained weights expect."""
     return (x * 255 - 127) / 128
 
 
 def crops(area: Tensor, size: int, rng: torch.Generator) -> Tensor:
-    """Grids (N, size, size, 2) of random views that take in `area` (N) of a picture: stretched, turned, mirrored."""
+    """Draw grids (N, size, size, 2) of random crops that cover `area` (N) of a picture: stretched, rotated, flipped."""
     n = len(area)
     side, stretch = area.sqrt(), uniform(n, -0.29, 0.29, rng).exp().sqrt()
     turn = torch.randn(n, generator=rng) * 0.17
@@ -48,7 +48,7 @@ def crops(area: Tensor, size: int, rng: torch.Generator) -> Tensor:
 
 
 def shown(grid: Tensor, rng: torch.Generator) -> Tensor:
-    """Where the picture is kept (N, 1, size, size): an ellipse in its middle, a rounded box, or all of it."""
+    """Draw masks (N, 1, size, size) of the picture's visible part: a central ellipse, a rounded box, or all of it."""
     n = len(grid)
     power = 2 + uniform(n, 0, 1, rng).view(n, 1, 1, 1).pow(3) * 20
     radius = uniform(n, 0.75, 1.0, rng).view(n, 1, 1, 1)
@@ -56,7 +56,7 @@ def shown(grid: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def other_backgrounds(n: int, pictures: Tensor, size: int, rng: torch.Generator) -> Tensor:
-    """White, one colour, a colour that fades into another, or another picture: [n, 3, size, size] of 0..1."""
+    """Draw backgrounds [n, 3, size, size] in 0..1: white, one colour, a gradient, or another picture."""
     kind = torch.randint(4, (n, 1, 1, 1), generator=rng)
     white = 1 - uniform(n, 0, 0.12, rng).view(n, 1, 1, 1).expand(n, 3, size, size)
     one, two = torch.rand(2, n, 3, 1, 1, generator=rng)

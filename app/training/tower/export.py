@@ -1,4 +1,4 @@
-"""The tower as the graph that serving reads: normalised pictures to embeddings, weights in 16 bits."""
+"""Export the tower as an ONNX graph: normalised pictures to embeddings, weights in 16 bits."""
 
 import copy
 from pathlib import Path
@@ -14,13 +14,13 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from app.exporter.graph import write_graph
 
-SIXTEEN_BITS, EIGHT_BITS = 1024, 1 << 15  # numbers: smaller weights stay in more bits
+SIXTEEN_BITS, EIGHT_BITS = 1024, 1 << 15  # elements; smaller weights keep more bits
 
 
 class Served(nn.Module):
-    """Normalised pictures (N, 3, S, S) to embeddings (N, D), not yet of unit length.
+    """Maps normalised pictures (N, 3, S, S) to embeddings (N, D), not yet normalised.
 
-    Two tails share the front: what the untouched one knows of everything stays, the tuned one knows the groceries.
+    Two tails share the front: the untouched one keeps its general knowledge, the tuned one knows the groceries.
     """
 
     def __init__(self, untouched: Any, tuned: Any, frozen: int, side: int, head: nn.Module) -> None:
@@ -37,17 +37,17 @@ class Served(nn.Module):
             weight.data = served(weight.data, coarse=name.startswith("tails.0"))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """The embeddings."""
+        """Return the embeddings."""
         maps = self.front(functional.relu6(self.stem(pixels)))
         embeddings: Tensor = self.head(torch.cat([tail(maps).mean((2, 3)) for tail in self.tails], dim=1))
         return embeddings
 
 
 def served(weight: Tensor, coarse: bool) -> Tensor:
-    """A weight as it is served, so that every engine and every format of storage has the same numbers.
+    """Round a weight so that every engine and storage format holds the same numbers.
 
-    Large ones are rounded to bfloat16, which the fastest engine computes in and which float16 holds; large matrices to
-    8 bits where that is `coarse` enough.
+    Large weights are rounded to bfloat16, which the fastest engine computes in and which float16 can hold; large
+    matrices to 8 bits if `coarse`.
     """
     if coarse and weight.ndim > 1 and weight.numel() >= EIGHT_BITS:
         steps = steps_of(weight)
@@ -56,7 +56,7 @@ def served(weight: Tensor, coarse: bool) -> Tensor:
 
 
 def steps_of(weight: Tensor) -> Tensor:
-    """The least power of two for each row, in whole multiples of which its numbers fit into 8 bits: (rows, 1, ...).
+    """Return for each row the smallest power of two whose whole multiples represent it in 8 bits: (rows, 1, ...).
 
     >>> steps_of(torch.tensor([[0.5, -127.0], [0.0, 0.9]])).flatten().tolist()
     [1.0, 0.0078125]
@@ -66,7 +66,7 @@ def steps_of(weight: Tensor) -> Tensor:
 
 
 def pieces(blocks: Any, side: int) -> tuple[nn.Sequential, int]:
-    """Blocks with their normalisations folded in, and the side of the maps that they give."""
+    """Fold the batch norms into blocks; returns them and the side of their feature maps."""
     inner = []
     for block in blocks:
         piece, side = residual(block, side)
@@ -82,13 +82,13 @@ class Residual(nn.Module):
         self.layers, self.adds = nn.Sequential(*layers), adds
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Maps to maps."""
+        """Transform feature maps."""
         change: Tensor = self.layers(maps)
         return maps + change if self.adds else change
 
 
 def residual(block: Any, side: int) -> tuple[Residual, int]:
-    """The block with its normalisations folded in, and the side of the maps that it gives."""
+    """Fold the batch norms into one block; returns it and the side of its feature maps."""
     layers: list[nn.Module] = []
     if block._block_args.expand_ratio != 1:
         layers += [folded(block._expand_conv, block._bn0, side)[0], nn.ReLU6()]
@@ -99,7 +99,7 @@ def residual(block: Any, side: int) -> tuple[Residual, int]:
 
 
 def folded(layer: Any, norm: Any, side: int) -> tuple[nn.Module, int]:
-    """A convolution with its normalisation folded in, padded for maps of this side as TensorFlow pads them."""
+    """Fold a batch norm into its convolution, padded as TensorFlow does for maps of this side."""
     plain = nn.Conv2d(
         layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, groups=layer.groups, bias=False
     )
@@ -115,7 +115,7 @@ def folded(layer: Any, norm: Any, side: int) -> tuple[nn.Module, int]:
 
 
 def write_visual(served: Served, size: int, path: Path) -> None:
-    """Write `pixels` -> `embedding`; weights are kept in 8 and 16 bits, and computed with in 32."""
+    """Write `pixels` -> `embedding`; weights are stored in 8 and 16 bits and computed with in 32."""
     write_graph(served.eval(), torch.zeros(2, 3, size, size), "pixels", path)
     model = onnx.load(path)
     shrink(model.graph)
@@ -123,7 +123,7 @@ def write_visual(served: Served, size: int, path: Path) -> None:
 
 
 def shrink(graph: onnx.GraphProto) -> None:
-    """Store large float32 weights in fewer bits that hold them, with nodes that engines fold when they load."""
+    """Store large float32 weights in fewer bits without loss; engines constant-fold the added nodes at load."""
     made = []
     for weight in list(graph.initializer):
         values, name = numpy_helper.to_array(weight), weight.name

@@ -1,4 +1,4 @@
-"""Features of pictures from both tails, computed as the service computes them."""
+"""Compute features of pictures from both tails, as the service does."""
 
 import copy
 import tempfile
@@ -19,40 +19,40 @@ from app.training.runs import read_state
 from app.training.tower.export import Served, write_visual
 from app.training.tower.network import FROZEN, SIZES, Tail, pretrained
 
-MEAN, STD = (127 / 255,) * 3, (128 / 255,) * 3  # of every channel, as the pretrained weights want them
+MEAN, STD = (127 / 255,) * 3, (128 / 255,) * 3  # of every channel, as the pretrained weights expect
 BATCH = 16
 
 
 def image_form(network: str) -> ImageForm:
-    """How pictures are brought to the network's input."""
+    """Return the preprocessing for the network's input."""
     return ImageForm(SIZES[network], "shortest", "bicubic", MEAN, STD)
 
 
 def tuned(network: Any, frozen: int, checkpoint: Path) -> Any:
-    """A copy of the network with the averaged weights of a run in its tail."""
+    """Copy the network and load the averaged weights of a run into its tail."""
     other = copy.deepcopy(network)
     weights = read_state(checkpoint)["average"]
     tail = {name.removeprefix("tail."): weight for name, weight in weights.items() if name.startswith("tail.")}
-    Tail(other, frozen).load_state_dict(tail)  # which shares its blocks with `other`
+    Tail(other, frozen).load_state_dict(tail)  # shares its blocks with `other`
     return other
 
 
 def tower(name: str, checkpoint: Path, head: nn.Module) -> Served:
-    """The tower of a run, as it is served."""
+    """Build the tower of a run as it is served."""
     network, frozen = pretrained(name), FROZEN[name]
     return Served(network, tuned(network, frozen, checkpoint), frozen, SIZES[name], head)
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Features (N, F) of pictures and what they show (N,)."""
+    """Features (N, F) of pictures and their labels (N,)."""
 
     features: Floats
     labels: np.ndarray
 
 
 class FeatureExtractor:
-    """Pictures to features (N, F): the untouched tail's, then the tuned tail's."""
+    """Extracts features (N, F) from pictures: the untouched tail's, then the tuned tail's."""
 
     def __init__(self, name: str, checkpoint: Path) -> None:
         self.preparer = Preparer(image_form(name), ImageLimits())
@@ -62,7 +62,7 @@ class FeatureExtractor:
             self.network = ov.Core().compile_model(str(path), "CPU", {"PERFORMANCE_HINT": "LATENCY"})
 
     def extract(self, files: Sequence[bytes]) -> Floats:
-        """Features of picture files."""
+        """Extract the features of picture files."""
         return np.concatenate([self._batch(files[start : start + BATCH]) for start in range(0, len(files), BATCH)])
 
     def _batch(self, files: Sequence[bytes]) -> Floats:
@@ -70,7 +70,7 @@ class FeatureExtractor:
         return np.array(self.network(pixels)[0], np.float32)
 
     def read(self, path: Path, rows: slice = slice(None)) -> Labelled:
-        """Features of a parquet file's pictures (`image`, `label`)."""
+        """Extract the features of a parquet file's pictures (`image`, `label`)."""
         table = pq.read_table(path, columns=["image", "label"])
         files = table.column("image").combine_chunks().field("bytes").to_pylist()[rows]
         return Labelled(self.extract(files), table.column("label").to_numpy()[rows])
@@ -80,7 +80,7 @@ EVERYDAY = slice(0, None, 25)  # rows of CIFAR-10's training pictures
 
 
 def write_features(name: str, folder: Path, data: Path) -> None:
-    """Write `features.npz` of a finished run: what it sees in train, val and everyday pictures."""
+    """Write `features.npz` of a finished run: features of train, val and everyday pictures."""
     extractor = FeatureExtractor(name, folder / "checkpoint.pt")
     files = {"train": "grocery/train", "val": "grocery/val", "everyday": "cifar10/train"}
     seen = {

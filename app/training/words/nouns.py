@@ -1,7 +1,7 @@
-"""Everyday nouns, as background of `known`: `python -m app.training.words.nouns > labels/nouns.txt`.
+"""Write everyday nouns as background of `known`: `python -m app.training.words.nouns > labels/nouns.txt`.
 
-The nouns of WordNet that name a thing one can photograph, the most frequent in its counted texts first, then those of
-the kinds that people keep or meet most, until there are enough.
+Takes the nouns of WordNet that name photographable things, most frequent in its counted texts first, then those of the
+kinds that people keep or meet most, until there are enough.
 """
 
 import re
@@ -20,7 +20,7 @@ HEAD = """# Everyday nouns, one a line: what a picture may show instead of the l
 
 
 def counts(folder: Path = FOLDER) -> Counter[str]:
-    """How often each noun's most usual sense was met in WordNet's counted texts."""
+    """Count the occurrences of each noun's most common sense in WordNet's counted texts."""
     found: Counter[str] = Counter()
     for line in (folder / "cntlist.rev").read_text().splitlines():
         key, sense, count = line.split()
@@ -31,7 +31,7 @@ def counts(folder: Path = FOLDER) -> Counter[str]:
 
 
 def everyday(wordnet: WordNet, frequency: Counter[str], count: int) -> list[str]:
-    """The most frequent names of things one can photograph, in alphabetical order; equal counts: fewer senses first."""
+    """Return the most frequent names of photographable things in alphabetical order; ties: fewer senses first."""
     names = [
         name
         for name, senses in wordnet.senses.items()

@@ -1,8 +1,8 @@
-"""The text tower: MiniLM, and a map from its embeddings to the space of the pictures.
+"""The text tower: MiniLM and a map from its embeddings to the space of the pictures.
 
-The map is kernel ridge regression on landmarks z: a text's embedding x becomes beta exp(-2 GAMMA (1 - z x)), of which
-the second factor is the Gaussian kernel of unit vectors. It is fitted in closed form, keeps what it was told of a
-thousand names, and fades to nothing for a text that is like none of them.
+The map is kernel ridge regression on landmarks z: an embedding x becomes beta exp(-2 GAMMA (1 - z x)), whose second
+factor is the Gaussian kernel of unit vectors. It is fitted in closed form, reproduces its targets for a thousand
+names, and decays to zero for a text unlike all of them.
 """
 
 import tempfile
@@ -24,11 +24,11 @@ from app.training.words.texts import Texts
 LANDMARKS = 4000
 GAMMA = 3.0
 RIDGE = 0.1
-BATCH = 256  # texts of about one length that are encoded at a time
+BATCH = 256  # texts of similar length encoded at a time
 
 
 class TextTower(nn.Module):
-    """Token ids (N, L) to embeddings (N, D), not yet of unit length."""
+    """Maps token ids (N, L) to embeddings (N, D), not yet normalised."""
 
     places: Tensor
 
@@ -40,14 +40,14 @@ class TextTower(nn.Module):
         self.out = Affine(torch.from_numpy(beta.T.copy()), torch.zeros(beta.shape[1]))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """See the head of this file."""
-        near: Tensor = self.encoder(tokens) @ self.landmarks(self.places).T  # (N, landmarks): cosines
+        """Compute the map described at the head of this file."""
+        near: Tensor = self.encoder(tokens) @ self.landmarks(self.places).T  # (N, landmarks), cosine similarities
         mapped: Tensor = self.out(torch.exp(2 * GAMMA * (near - 1)))
         return mapped
 
 
 def fit_tower(encoder: MiniLM, found: Floats, texts: Texts, targets: Floats) -> TextTower:
-    """A tower over an encoder, its embeddings (N, W) of some texts, and where these should land (N, D)."""
+    """Fit the map from the encoder's embeddings (N, W) of texts to their targets (N, D)."""
     landmarks = FourBits(torch.from_numpy(found[_chosen(texts)]))
     points = landmarks(torch.arange(len(landmarks.weight))).numpy()  # (l, W)
     near = _kernel(found, points)  # (N, l)
@@ -59,7 +59,7 @@ def fit_tower(encoder: MiniLM, found: Floats, texts: Texts, targets: Floats) -> 
 
 
 def _chosen(texts: Texts) -> npt.NDArray[np.int64]:
-    """The places of the landmarks: those that count in full, then some of the others."""
+    """Choose the landmarks: texts of full weight, then some of the others; returns their indices."""
     rank = np.random.default_rng(0).random(len(texts.texts)) - 2 * (texts.weights == 1)
     return np.argsort(rank, kind="stable")[:LANDMARKS]
 
@@ -78,7 +78,7 @@ def write_text(tower: nn.Module, tokenizer: Tokenizer, folder: Path) -> None:
 
 
 class Embedder:
-    """MiniLM on OpenVINO, which is several times as fast as PyTorch here: texts to unit embeddings (N, W)."""
+    """MiniLM on OpenVINO, several times as fast as PyTorch here: texts to unit embeddings (N, W)."""
 
     def __init__(self, encoder: MiniLM, tokenizer: Tokenizer) -> None:
         import openvino
@@ -89,7 +89,7 @@ class Embedder:
         self._tokenizer = tokenizer
 
     def __call__(self, texts: Sequence[str]) -> Floats:
-        """Texts, of whatever lengths, to unit embeddings (N, W)."""
+        """Encode texts of any length to unit embeddings (N, W)."""
         encoded = [encoding.ids for encoding in self._tokenizer.encode_batch([clean(text) for text in texts])]
         lengths = np.array([np.count_nonzero(ids) for ids in encoded])
         found: dict[int, Floats] = {}

@@ -1,7 +1,7 @@
-"""Texts and the points of the space that they should land at: names of all kinds of things, from WordNet and the shop.
+"""Texts and their target embeddings: names of all kinds of things, from WordNet and the shop.
 
-A class lands where its weights or pictures are, a kind of them where the mean of its classes is, and another noun near
-the kinds that it is most like, the less surely the further these are. Texts count by their weight in the fit.
+The target of a class is its weights or pictures, that of a kind the mean of its classes, and that of another noun lies
+near its most similar kinds, with less certainty the further away these are. Texts have weights in the fit.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,14 +13,14 @@ from app.model.engines import Floats
 from app.training.words.kinds import Kinds
 
 PHYSICAL = "n00001930"  # what can be seen
-LEAST = 0.3  # how surely a noun has to be like some kinds
-BROAD = 600  # classes below a kind that names next to nothing one can see
-NEIGHBOUR = 0.1  # weight of a noun that no class is a kind of
+LEAST = 0.3  # certainty that a noun needs of its similar kinds
+BROAD = 600  # classes below a kind that is too broad to be visible
+NEIGHBOUR = 0.1  # weight of a noun without classes below it
 
 
 @dataclass(frozen=True)
 class Texts:
-    """Texts, the classes that each stands for in shares (N, C), and how much each counts (N,)."""
+    """Texts, the mixture of classes that each stands for (N, C), and the weights (N,)."""
 
     texts: list[str]
     shares: Floats
@@ -31,7 +31,7 @@ Row = tuple[str, Floats, float]
 
 
 def collect(kinds: Kinds, labels: Sequence[Sequence[str]]) -> Texts:
-    """All texts to fit; `labels` are the names of the groceries, the kinds' last classes, in their order."""
+    """Collect all texts to fit; `labels` are the names of the groceries, the last classes, in order."""
     texts, shares, weights = zip(*_groceries(kinds, labels), *_nouns(kinds, labels), strict=True)
     return Texts(list(texts), np.stack(shares).astype(np.float32), np.array(weights, np.float32))
 
@@ -42,7 +42,7 @@ def _groceries(kinds: Kinds, labels: Sequence[Sequence[str]]) -> Iterator[Row]:
 
 
 def _nouns(kinds: Kinds, labels: Sequence[Sequence[str]]) -> Iterator[Row]:
-    taken = {name.lower() for names in labels for name in names}  # a kiwi is a fruit here, no bird
+    taken = {name.lower() for names in labels for name in names}  # a kiwi is a fruit here, not a bird
     for synset, one in kinds.wordnet.synsets.items():
         shares, sure = kinds.near(synset)
         known = synset in kinds.below

@@ -1,6 +1,6 @@
-"""WordNet's nouns: what names a thing has, and what is a kind of what.
+"""WordNet's nouns: the names of things and the hierarchy of their kinds.
 
-Read from the files of WordNet 3.0 (Princeton University; Debian's package wordnet-base). ImageNet's class ids are its
+Reads the files of WordNet 3.0 (Princeton University; Debian's package wordnet-base). ImageNet's class ids are its
 offsets: n02084071 is the synset at 02084071.
 """
 
@@ -17,7 +17,7 @@ PARENTS = ("@", "@i")
 
 @dataclass(frozen=True)
 class Synset:
-    """One meaning: its names, the most usual first, and the ids of the kinds it belongs to."""
+    """One meaning: its names, the most common first, and the ids of its parents (hypernyms)."""
 
     names: tuple[str, ...]
     parents: tuple[str, ...]
@@ -30,10 +30,10 @@ class WordNet:
 
     synsets: dict[str, Synset]
     senses: dict[str, list[str]]
-    """Each name, in lower case, to the synsets that it stands for, the most usual first."""
+    """Each lower-case name to its synsets, the most common first."""
 
     def above(self, synset: str) -> dict[str, int]:
-        """A synset's ancestors and itself, each with the least number of steps to it."""
+        """Return a synset and its ancestors, each with the least number of steps to it."""
         steps, edge = {synset: 0}, [synset]
         while edge:
             at = edge.pop(0)
@@ -45,7 +45,7 @@ class WordNet:
 
     @cached_property
     def children(self) -> dict[str, list[str]]:
-        """Each synset to those whose parent it is."""
+        """Map each synset to its children (hyponyms)."""
         found: dict[str, list[str]] = {}
         for synset, one in self.synsets.items():
             for parent in one.parents:
@@ -54,7 +54,7 @@ class WordNet:
 
 
 def read_wordnet(folder: Path = FOLDER) -> WordNet:
-    """WordNet from its folder; raises TrainingError that says how to get it."""
+    """Read WordNet from its folder; the TrainingError says how to install it."""
     try:
         data, index = ((folder / name).read_text(encoding="ascii") for name in ("data.noun", "index.noun"))
     except OSError as error:
@@ -67,13 +67,13 @@ def _lines(text: str) -> list[str]:
 
 
 def _senses(line: str) -> tuple[str, list[str]]:
-    """A line of index.noun: a name, counts and kinds of pointers, last the offsets of its synsets."""
+    """Parse a line of index.noun: a name, counts and kinds of pointers, last the offsets of its synsets."""
     words = line.split()
     return words[0].replace("_", " "), [f"n{offset}" for offset in words[-int(words[2]) :]]
 
 
 def _synset(line: str) -> tuple[str, Synset]:
-    """A line of data.noun: offset, file, type, names with their senses, pointers, gloss."""
+    """Parse a line of data.noun: offset, file, type, names with their senses, pointers, gloss."""
     fields, _, gloss = line.partition(" | ")
     words = fields.split(" ")
     end = 4 + 2 * int(words[3], 16)

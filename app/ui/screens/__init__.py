@@ -1,1 +1,1 @@
-"""The pages themselves: `page` of each file runs from top to bottom whenever its page is shown or touched."""
+"""The pages: `page` of each module runs from top to bottom on every interaction."""

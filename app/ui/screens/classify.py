@@ -1,4 +1,4 @@
-"""The page Classify: labels of your own."""
+"""The page Classify: labels chosen by the visitor."""
 
 import re
 
@@ -14,7 +14,7 @@ EXAMPLE = "banana, cucumber, carrots, a carton of milk"
 
 
 def choose_labels() -> list[str] | dict[str, str]:
-    """Labels that were typed, or those of a file; none where they cannot be used."""
+    """Return typed labels or those of a file; none if they are invalid."""
     typed = st.text_area(
         "Labels, with commas between them",
         value=EXAMPLE,
@@ -32,7 +32,7 @@ def choose_labels() -> list[str] | dict[str, str]:
 
 
 def table(found: Classification, kinds: dict[str, str] | None) -> None:
-    """Categories first where there are any, then each label, best first."""
+    """Show categories first, if any, then each label, best first."""
     if found.categories:
         best = sorted(found.categories.items(), key=lambda pair: -pair[1])
         bars("Category", [name for name, _ in best], [share for _, share in best])
@@ -48,9 +48,9 @@ def table(found: Classification, kinds: dict[str, str] | None) -> None:
 
 
 def read_labels(text: str, separator: str = "\n") -> list[str] | dict[str, str]:
-    r"""The labels of a text, or a map from each to its category; raises ValueError with a sentence.
+    r"""Parse the labels of a text, or a map from each to its category; raises ValueError with a sentence.
 
-    Blank lines and those that begin with `#` are left out. `separator` is a regular expression.
+    Skips blank lines and those that begin with `#`. `separator` is a regular expression.
 
     >>> read_labels("apple, a green leek", "[,\n]")
     ['apple', 'a green leek']
@@ -74,7 +74,7 @@ def read_labels(text: str, separator: str = "\n") -> list[str] | dict[str, str]:
 
 
 def page() -> None:
-    """From a picture and labels to their probabilities."""
+    """Classify a picture among labels."""
     health = ready()
     scope = plain(health.scope or "how well depends on what it has learnt.")
     st.caption(f"Which of your own labels fits a picture? Any words will do. The model, {plain(health.model)}: {scope}")

@@ -15,7 +15,7 @@ TABLES = ["Differences", "Few pictures a class", "Most often confused", "Confide
 
 
 def sections(page: str) -> dict[str, str]:
-    r"""The parts of a Markdown page by their headings.
+    r"""Split a Markdown page into sections by heading.
 
     >>> sections("# Top\n\n## One\n\nfirst\n\n## Two\n\nsecond\n")
     {'One': 'first', 'Two': 'second'}
@@ -25,7 +25,7 @@ def sections(page: str) -> dict[str, str]:
 
 
 def figures(report: dict[str, Any]) -> None:
-    """How often each contestant is right, and what it takes."""
+    """Show the accuracy and cost of each classifier."""
     found = report["contestants"]
     others = {
         "Top-5": [percent(each["top_5"]) for each in found],
@@ -41,7 +41,7 @@ def figures(report: dict[str, Any]) -> None:
 
 
 def plots(page: str, folder: Path) -> None:
-    """The plots that a page shows."""
+    """Show the plots of a report."""
     with st.grid(2, min_column_width=300) as grid:
         for caption, file in re.findall(r"!\[(.+)\]\((.+)\)", page):
             with grid.cell():
@@ -49,9 +49,9 @@ def plots(page: str, folder: Path) -> None:
 
 
 def page() -> None:
-    """A report of the evaluation: figures, words, plots."""
+    """Show a report of the evaluation: figures, text, plots."""
     st.caption("Learnt from names or from pictures, CLIP or a CNN: five ways, asked about the same test pictures.")
-    files = [page.with_suffix(".json") for page in sorted(EVALUATION.glob("*.md"))]  # a report is both
+    files = [page.with_suffix(".json") for page in sorted(EVALUATION.glob("*.md"))]  # a report has both files
     reports = {json.loads(file.read_text())["title"]: file for file in files if file.exists()}
     if not reports:
         st.info("There are no reports here: `make evaluate` writes them.", icon=":material/bar_chart:")

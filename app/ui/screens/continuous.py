@@ -1,4 +1,4 @@
-"""The page Continuous: one picture after another, each answer a row."""
+"""The page Continuous: one picture after another, one row per answer."""
 
 import streamlit as st
 
@@ -12,7 +12,7 @@ from app.ui.sentences import plain, said
 
 
 def take(source: str) -> None:
-    """Recognise what is chosen or taken, and make room for the next at once."""
+    """Recognise the chosen or taken pictures, and clear the input at once for the next."""
     turn = st.session_state.setdefault("continuous", 0)
     if source == "Camera":
         files = [st.camera_input("A photo", key=f"camera {turn}")]
@@ -30,7 +30,7 @@ def take(source: str) -> None:
 
 
 def show(row: Row, newest: bool) -> None:
-    """A row: picture, answer, what can be done about it."""
+    """Draw a row: picture, answer, actions."""
     with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"row {row.number}"):
         if row.thumbnail:
             st.image(row.thumbnail, width=SIDE, alt=row.name)
@@ -44,7 +44,7 @@ def show(row: Row, newest: bool) -> None:
 
 
 def verdict(row: Row) -> str:
-    """What a row shows and what was done; Markdown."""
+    """Describe a row and what was done with it; Markdown."""
     found = row.found
     if found is None:
         return f":material/error: {plain(row.name)}: {row.problem}"
@@ -60,7 +60,7 @@ def verdict(row: Row) -> str:
 
 
 def adding(row: Row, newest: bool) -> None:
-    """A button for each of the best labels, and a way to any other item."""
+    """Draw a button for each of the best labels, and an input for any other item."""
     for place, item in enumerate(row.names):
         first = place == 0 and row.sure
         if st.button(
@@ -82,7 +82,7 @@ def adding(row: Row, newest: bool) -> None:
 
 
 def undoing(row: Row, newest: bool) -> None:
-    """Take back what was done."""
+    """Draw the undo button of a row."""
     shortcut = "Alt+Z" if newest else None
     if row.change and st.button("Undo", key=f"undo {row.number}", icon=":material/undo:", shortcut=shortcut):
         row.undo()
@@ -90,7 +90,7 @@ def undoing(row: Row, newest: bool) -> None:
 
 
 def listing(heading: str, some: list[Row]) -> None:
-    """Rows under a heading with their number."""
+    """Draw rows under a heading with their number."""
     if some:
         st.header(f"{heading} ({len(some)})")
         for row in some:
@@ -98,7 +98,7 @@ def listing(heading: str, some: list[Row]) -> None:
 
 
 def page() -> None:
-    """Pictures one after the other, and the rows of their answers."""
+    """Recognise pictures continuously and list their answers."""
     st.caption(
         "One picture after another: each answer is a row, which one click adds to the pantry, corrects or undoes. What "
         "is unknown or unsure is set aside below. Alt+A adds the newest answer, if it was sure; Alt+Z undoes that. "

@@ -1,4 +1,4 @@
-"""The page Data set: its pictures, recognised and indexed."""
+"""The page Data set: recognise and index its pictures."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -24,7 +24,7 @@ cached = st.cache_resource(max_entries=1, show_spinner="Reading the data set")(r
 
 
 def one(data: DataSet) -> None:
-    """A picture by its index, with what the service and the CNN say of it."""
+    """Show a picture by index, with the answers of the service and the CNN."""
     last = len(data.files) - 1
     number = st.number_input(f"Picture, from 0 to {last}", 0, last, 0)
     picture = data.files[number]
@@ -50,7 +50,7 @@ def one(data: DataSet) -> None:
 
 
 def among(known: Evaluated, picture: bytes, number: int) -> None:
-    """Larder's five best classes beside the CNN's."""
+    """Show Larder's five best classes beside the CNN's."""
     prompts = {known.template.format(name): name for name in known.classes}
     found = larder().classify(picture, list(prompts))
     best = sorted(found.result, key=lambda prompt: -found.result[prompt])[:5]
@@ -65,7 +65,7 @@ def among(known: Evaluated, picture: bytes, number: int) -> None:
 
 
 def find(data: DataSet, name: str) -> None:
-    """Search the set by text; before that its pictures are indexed, once."""
+    """Search the set by text; its pictures are indexed once before."""
     done = larder().count_contents(name)
     if done < len(data.files):
         st.info(f"{done:,} of {len(data.files):,} pictures are indexed for this.", icon=":material/database:")
@@ -94,13 +94,13 @@ def index(data: DataSet, name: str, done: int) -> None:
 
 
 def put(service: Larder, files: list[bytes], name: str, number: int) -> None:
-    """Keep one picture; one that cannot be read is left out."""
+    """Store one picture; an unreadable one is skipped."""
     with suppress(Refused):
         service.put_picture(f"{name}/{number}", files[number], collection=name, thumbnail=False)
 
 
 def page() -> None:
-    """Look at the pictures, and look for some."""
+    """Show the pictures and search them."""
     st.caption(
         "Pictures with known answers: what Larder makes of them, beside a CNN that was trained on these very classes."
     )

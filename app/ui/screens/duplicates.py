@@ -1,4 +1,4 @@
-"""The page Duplicates: groups of near-duplicates among the entries, and a way to delete what is too much."""
+"""The page Duplicates: groups of near-duplicate entries, and a form to delete some."""
 
 import time
 from datetime import datetime
@@ -22,7 +22,7 @@ DISTANCES: dict[str, Literal["copy", "scene", "alike"]] = {
 
 
 def ask() -> None:
-    """Choose how near and where, and begin."""
+    """Choose distance and collection, and start the job."""
     with st.form("ask"):
         near, where = st.columns(2)
         distance = DISTANCES[near.selectbox("How near", DISTANCES)]
@@ -33,12 +33,12 @@ def ask() -> None:
 
 
 def found() -> DuplicateJob | None:
-    """The job when it has ended; until then its progress is shown. None where none was begun."""
+    """Return the finished job; show its progress until then. None if none was started."""
     if "job" not in st.session_state:
         return None
     try:
         job = larder().job(st.session_state.job, limit=AT_ONCE + len(st.session_state.settled))
-    except NotFound:  # the service was started again
+    except NotFound:  # the service was restarted
         del st.session_state["job"]
         return None
     if job.status in ("waiting", "running"):
@@ -49,7 +49,7 @@ def found() -> DuplicateJob | None:
 
 
 def show(job: DuplicateJob) -> None:
-    """The groups that are not settled yet, each with what is to be kept."""
+    """Show the groups that are not settled yet, each with the suggested entry to keep."""
     if job.problem:
         st.error(plain(job.problem), icon=":material/error:")
         return
@@ -65,7 +65,7 @@ def show(job: DuplicateJob) -> None:
 
 
 def offer(group: DuplicateGroup) -> None:
-    """A group in a form: what is marked is deleted; all but the best are marked at first."""
+    """Draw a group as a form that deletes what is marked; at first all entries but the best."""
     with st.form(f"group {group.keep}"):
         st.markdown(f":material/star: Keep **{plain(name(group.entries[0]))}**: {plain(group.why)}")
         marked = []
@@ -85,7 +85,7 @@ def offer(group: DuplicateGroup) -> None:
 
 
 def settle(group: DuplicateGroup, marked: list[str]) -> None:
-    """Delete entries, and show the other groups."""
+    """Delete entries, and show the remaining groups."""
     for id in marked:
         larder().delete_content(id)
     st.session_state.settled.add(group.keep)
@@ -95,7 +95,7 @@ def settle(group: DuplicateGroup, marked: list[str]) -> None:
 
 
 def card(entry: Duplicate) -> None:
-    """An entry: its picture or text, and what is known of its file."""
+    """Draw an entry: its picture or text, and its file's metadata."""
     try:
         if entry.type == "image":
             st.image(larder().thumbnail(entry.id), alt=f"picture {entry.id}", width="stretch")
@@ -110,13 +110,13 @@ def card(entry: Duplicate) -> None:
 
 
 def name(entry: Duplicate) -> str:
-    """What a person calls it: the file's name where it is known."""
+    """Return an entry's display name: the file's name if it is known."""
     file = entry.metadata.get("file") or entry.metadata.get("path")
     return shorten(str(file or entry.id), LONGEST, placeholder=" …")
 
 
 def page() -> None:
-    """Look for near-duplicates, and delete what is too much."""
+    """Find near-duplicates and delete some."""
     st.caption("Entries that show the same are put together. What is deleted here is deleted from the service.")
     ready()
     with said():

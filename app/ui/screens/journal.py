@@ -1,4 +1,4 @@
-"""The page Journal: what changed the pantry, and a way to undo it."""
+"""The page Journal: the changes of the pantry, and undo."""
 
 import streamlit as st
 from larder_client import Change
@@ -11,7 +11,7 @@ AT_ONCE = 20  # changes on one page
 
 
 def circumstances(change: Change) -> str:
-    """When it was, who did it, and what became of it."""
+    """Describe when a change was made, by whom, and whether it was undone."""
     facts = [when(change.at)]
     if change.by:
         facts.append(f"by {plain(change.by)}")
@@ -21,7 +21,7 @@ def circumstances(change: Change) -> str:
 
 
 def row(change: Change) -> None:
-    """A change and its button."""
+    """Draw a change and its button."""
     with st.container(border=True, horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         with st.container(width="content", gap=None):
             st.markdown(sentence_of(change))
@@ -31,7 +31,7 @@ def row(change: Change) -> None:
 
 
 def turn(cursor: str | None) -> None:
-    """Buttons to older changes and back to the newest."""
+    """Draw buttons to older changes and to the newest."""
     with st.container(horizontal=True):
         if "journal" in st.session_state and st.button("Newest", icon=":material/first_page:"):
             del st.session_state["journal"]

@@ -11,7 +11,7 @@ from app.ui.undoing import remarks
 
 
 def put_in() -> None:
-    """Add to an item, old or new."""
+    """Add to an existing or new item."""
     with st.form("put in", clear_on_submit=True):
         st.header("Put in")
         item = st.text_input("Item", placeholder="rice", max_chars=200)
@@ -22,7 +22,7 @@ def put_in() -> None:
 
 
 def take_out() -> None:
-    """Take from an item that there is, or have it forgotten."""
+    """Take from an existing item, or delete it."""
     names = [each.item for each in larder().items()]
     if not names:
         return
@@ -40,7 +40,7 @@ def take_out() -> None:
 
 
 def bring_in() -> None:
-    """Set the counts that a file says; the lines that cannot be used are listed."""
+    """Set the counts of a file; its invalid lines are listed."""
     with st.form("import", clear_on_submit=True):
         st.header("Import")
         file = st.file_uploader("A pantry file: CSV with the heading item,count, or JSON lines", ["csv", "jsonl"])
@@ -70,7 +70,7 @@ def bring_in() -> None:
 
 
 def listing(items: list[Item]) -> None:
-    """All items with their counts."""
+    """List all items with their counts."""
     if not items:
         st.info(
             "The pantry is empty. Add an item, or recognise a picture and add what it shows.", icon=":material/shelves:"

@@ -1,4 +1,4 @@
-"""The page Recognise: pictures against the live labels."""
+"""The page Recognise: recognise pictures among the live labels."""
 
 import time
 
@@ -21,11 +21,11 @@ KINDS = {
     ONE_THING: "to see what it shows, or several of one thing.",
     "A shelf": "of several things to have them listed.",
 }
-IN_FORCE = 1  # second within which the service knows what it was taught
+IN_FORCE = 1  # second until the service uses what it was taught
 
 
 def verdict(found: Recognition) -> None:
-    """Sure, unsure and unknown each with a colour, a sign and a word of its own."""
+    """Show the answer; sure, unsure and unknown each have a colour, a sign and a word."""
     item = plain(found.item)
     if found.known is False:
         st.info(
@@ -38,11 +38,11 @@ def verdict(found: Recognition) -> None:
 
 
 def ranking(found: Recognition) -> None:
-    """The best labels and how to read their numbers."""
+    """Show the best labels and explain their numbers."""
     scores = [percent(score) for score in found.top_k_scores]
     others = {"Score": scores, "Cosine": decimals(found.top_k_cosines)}
     bars("Label", found.top_k_items, found.top_k_probabilities, others)
-    sure = found.confident and found.known is not False  # beside "unsure" a high figure would contradict it
+    sure = found.confident and found.known is not False  # a high figure beside "unsure" would contradict it
     right = found.calibrated_probability if sure else None
     st.caption(
         ("" if right is None else f"By the model's calibration the first is right in {percent(right)} of such cases. ")
@@ -52,7 +52,7 @@ def ranking(found: Recognition) -> None:
 
 
 def counting(item: str) -> None:
-    """Put the item into the pantry or take it out; nothing happens before a button is pressed."""
+    """Add the item to the pantry or take it out, when a button is pressed."""
     with st.form("counting"):
         st.header("In the pantry")
         left, right = st.columns([3, 1])
@@ -69,7 +69,7 @@ def counting(item: str) -> None:
 
 
 def agreement(frames: Frames) -> None:
-    """How many of several pictures show the item by themselves."""
+    """Show how many of several pictures agree on the item."""
     count, left_out = len(frames.used), frames.used.count(False)
     others = f" {left_out} left out, too unlike the others." if left_out else ""
     st.caption(
@@ -79,7 +79,7 @@ def agreement(frames: Frames) -> None:
 
 
 def gallery(pictures: list[Picked], used: list[bool]) -> None:
-    """The pictures of one thing; those that do not count are marked."""
+    """Draw the pictures of one thing, with outliers marked."""
     with st.grid(min_column_width=120) as grid:
         for each, counts_in in zip(pictures, used, strict=True):
             with grid.cell():
@@ -89,7 +89,7 @@ def gallery(pictures: list[Picked], used: list[bool]) -> None:
 
 
 def one_thing(pictures: list[Picked]) -> None:
-    """The item that all of the pictures show."""
+    """Recognise the item that all of the pictures show."""
     found = recognise(pictures)
     beside, answer = st.columns([2, 3], gap="large")
     with answer:
@@ -111,7 +111,7 @@ def one_thing(pictures: list[Picked]) -> None:
 
 
 def correct(found: Recognition) -> bool:
-    """Ask for the right item and tell the service; whether it was taught, so that another answer is to be expected."""
+    """Send a correction to the service; returns whether it was taught, so that another answer is expected."""
     with st.form("correcting", clear_on_submit=True):
         st.header("Not right?")
         item = choose_item("It is")
@@ -140,7 +140,7 @@ def told(made: Correction) -> None:
 
 
 def page() -> None:
-    """From pictures to their items, and into the pantry."""
+    """Recognise pictures and count their items in the pantry."""
     st.caption("What does a picture show? The candidates are the labels of the service and the items of its pantry.")
     with st.container(horizontal=True, gap="medium"):
         kind = st.segmented_control("What it shows", list(KINDS), default=ONE_THING, required=True)

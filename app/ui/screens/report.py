@@ -1,4 +1,4 @@
-"""The page Report: how good what was taught is, by leave-one-out."""
+"""The page Report: the accuracy of few-shot labels, by leave-one-out."""
 
 import streamlit as st
 from larder_client import ExamplesReport, MisleadingExample
@@ -10,7 +10,7 @@ from app.ui.sentences import plain, said, short
 
 
 def summary(found: ExamplesReport) -> None:
-    """How many examples are recognised by the others."""
+    """Show how many examples the others recognise."""
     if not found.judged:
         st.info(
             "Nothing to judge yet: an item needs two examples or more. The page Teach takes them.",
@@ -29,7 +29,7 @@ def summary(found: ExamplesReport) -> None:
 
 
 def misleading(found: list[MisleadingExample]) -> None:
-    """Examples that may be mistakes, and a way to forget them."""
+    """List examples that may be mistakes, with a form to forget them."""
     if done := st.session_state.pop("forgotten", None):
         st.success(done, icon=":material/delete:")
     if not found:
@@ -59,7 +59,7 @@ def misleading(found: list[MisleadingExample]) -> None:
 
 
 def mistaken(found: ExamplesReport) -> None:
-    """Which items are taken for which, and which look alike."""
+    """Show which items are confused, and which look alike."""
     if found.confusions:
         st.header("Taken for each other")
         st.table(
@@ -88,7 +88,7 @@ def mistaken(found: ExamplesReport) -> None:
 
 
 def items(found: ExamplesReport) -> None:
-    """Every item that was taught, those first whose examples are mistaken most."""
+    """List every taught item, those with most misrecognised examples first."""
     if not found.items:
         return
     st.header("Items")
@@ -106,7 +106,7 @@ def items(found: ExamplesReport) -> None:
 
 
 def page() -> None:
-    """Judge the examples by each other."""
+    """Show the leave-one-out report of the examples."""
     st.caption("Each example is left out once and recognised by all others, as a picture would be.")
     ready()
     with said():

@@ -1,4 +1,4 @@
-"""The page Review: what the service was not sure of, labelled in one click each."""
+"""The page Review: label the pictures that the service was not sure of, with one click each."""
 
 import io
 
@@ -17,7 +17,7 @@ GUESSES = 3  # of each, as buttons
 
 
 def settle(entry: Unsure, item: str | None) -> None:
-    """Label an entry, or dismiss it where there is no label; then show the others."""
+    """Label an entry, or dismiss it if there is no label; then show the others."""
     try:
         if item is None:
             larder().dismiss(entry.id)
@@ -27,12 +27,12 @@ def settle(entry: Unsure, item: str | None) -> None:
         else:
             return
     except NotFound:
-        st.session_state.update(settled=None, dismissed=False)  # somebody else was faster: the list has the rest
+        st.session_state.update(settled=None, dismissed=False)  # labelled by somebody else meanwhile: list the others
     st.rerun()
 
 
 def told(made: Labelled) -> None:
-    """Say what a label did, and offer to take it back."""
+    """Report what a label did, and offer to undo it."""
     pictures = "1 picture" if len(made.taught) == 1 else f"{len(made.taught)} pictures"
     kept = " The service keeps what was shown, to train on." if made.pictures_kept else ""
     st.success(f"**{plain(made.item)}** was taught by {pictures}.{kept}", icon=":material/check_circle:")
@@ -44,7 +44,7 @@ def told(made: Labelled) -> None:
 
 
 def remarks() -> None:
-    """Report the last thing that was done."""
+    """Report the last action."""
     if made := st.session_state.get("settled"):
         told(made)
     elif st.session_state.pop("dismissed", False):
@@ -55,7 +55,7 @@ def remarks() -> None:
 
 @st.cache_data(max_entries=100, ttl=600, show_spinner=False)
 def picture(_larder: Larder, url: str, id: str) -> bytes:
-    """A small copy of the first picture of an entry of the service at `url`, for a card."""
+    """Fetch a small copy of an entry's first picture from the service at `url`, for a card."""
     small, _ = preview(Picked(f"{url} {id}", _larder.review_picture(id)))
     small.thumbnail((480, 480))
     file = io.BytesIO()
@@ -64,7 +64,7 @@ def picture(_larder: Larder, url: str, id: str) -> bytes:
 
 
 def show(entry: Unsure, number: int) -> None:
-    """The picture where it is kept, and what is to be said of it."""
+    """Draw the picture if it is kept, and the entry's facts."""
     if entry.pictures:
         try:
             st.image(picture(larder(), larder().url, entry.id), alt=f"picture {number}", width="stretch")
@@ -86,7 +86,7 @@ def show(entry: Unsure, number: int) -> None:
 
 
 def card(entry: Unsure, number: int, names: list[str]) -> None:
-    """An entry: the best guesses as buttons, another name, and a way to be rid of it."""
+    """Draw an entry: the best guesses as buttons, an input for another name, and a way to dismiss it."""
     with st.container(border=True):
         show(entry, number)
         with st.container(horizontal=True):
@@ -110,7 +110,7 @@ def card(entry: Unsure, number: int, names: list[str]) -> None:
 
 
 def listing(found: Review) -> None:
-    """The entries, what teaches most first."""
+    """List the entries, most informative first."""
     if not found:
         st.info(
             "Nothing to review. Pictures that the service does not recognise for sure come here by themselves.",
@@ -127,7 +127,7 @@ def listing(found: Review) -> None:
 
 
 def page() -> None:
-    """Label what the service was not sure of."""
+    """Label the pictures that were not recognised confidently."""
     st.caption(
         "Pictures that were not recognised for sure. Press what it is, or choose or type another name: that teaches it "
         "at once. Near-duplicates are shown once."

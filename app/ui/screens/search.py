@@ -1,4 +1,4 @@
-"""The page Search: find entries by text or picture, and add some."""
+"""The page Search: find entries by text or picture, and add entries."""
 
 import hashlib
 import re
@@ -13,12 +13,12 @@ from app.ui.connection import larder, ready
 from app.ui.picking import KINDS, pick
 from app.ui.sentences import plain, said, sentence
 
-LONGEST = 300  # characters of a text, or of what is known of an entry, on its card
+LONGEST = 300  # characters of a text, or of an entry's metadata, on its card
 TYPES = {"Texts and pictures": None, "Pictures": "image", "Texts": "text"}
 
 
 def ask() -> Query | None:
-    """What to look for; None as long as nothing was asked."""
+    """Return the query; None until one is given."""
     like = st.session_state.get("like")
     if like:
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -34,7 +34,7 @@ def ask() -> Query | None:
 
 
 def weigh() -> list[Query]:
-    """What else to be like, and what to be unlike."""
+    """Return further positive and negative query terms."""
     plus, minus = st.columns(2)
     more = plus.text_input("And more like", placeholder="green", max_chars=1000).strip()
     less = minus.text_input("But less like", placeholder="an apple", max_chars=1000).strip()
@@ -42,7 +42,7 @@ def weigh() -> list[Query]:
 
 
 def narrow() -> dict[str, Any]:
-    """How many to find, how similar at least, of what kind, and where."""
+    """Return the filters: number, minimum similarity, type and collection."""
     kinds, where, most, least = st.columns(4)
     return {
         "only": TYPES[kinds.selectbox("Find", TYPES)],
@@ -66,7 +66,7 @@ def gallery(hits: list[Hit]) -> None:
 
 
 def card(hit: Hit) -> None:
-    """One hit: what it is, its cosine and metadata, and the way to others like it."""
+    """Draw one hit: picture or text, cosine similarity and metadata, and a button to find similar ones."""
     try:
         if hit.type == "image":
             st.image(larder().thumbnail(hit.id), alt=f"picture {hit.id}", width="stretch")
@@ -78,14 +78,14 @@ def card(hit: Hit) -> None:
     facts = [
         f"{key}: {_short(value)}"
         for key, value in hit.metadata.items()
-        if not isinstance(value, (dict, list)) and _short(value) not in hit.id  # a file's name is said once
+        if not isinstance(value, (dict, list)) and _short(value) not in hit.id  # a file's name is shown once
     ]
     st.caption(plain(shorten(" · ".join([*facts, hit.id]), LONGEST, placeholder=" …")))
     st.button("More like this", key=f"more {hit.id}", on_click=st.session_state.update, args=({"like": hit.id},))
 
 
 def _short(value: object) -> str:
-    r"""A value of the metadata; of an absolute path on the service's machine its last part. The id has the rest.
+    r"""Shorten a metadata value: the last part of an absolute path on the service's machine. The id has the rest.
 
     >>> _short("/home/me/photos"), _short("C:\\photos"), _short("and/or"), _short(2)
     ('photos', 'photos', 'and/or', '2')
@@ -96,7 +96,7 @@ def _short(value: object) -> str:
 
 
 def add() -> None:
-    """Keep pictures and a text; those that cannot be used are listed, the others are kept all the same."""
+    """Store pictures and a text; failures are listed and do not stop the others."""
     with st.form("add", clear_on_submit=True):
         files = st.file_uploader("Pictures", KINDS, accept_multiple_files=True)
         text = st.text_area("Or a text", max_chars=10_000).strip()
@@ -126,17 +126,17 @@ def add() -> None:
 
 
 def put(name: str, data: bytes, collection: str) -> None:
-    """Store a picture under its digest: the same one twice is one entry."""
+    """Store a picture under its digest, so that the same one twice is one entry."""
     larder().put_picture(f"{collection}/{digest(data)}", data, metadata={"file": name}, collection=collection)
 
 
 def digest(data: bytes) -> str:
-    """A short name of these very bytes."""
+    """Return a short digest of these bytes."""
     return hashlib.sha256(data).hexdigest()[:12]
 
 
 def page() -> None:
-    """Find entries, and add some."""
+    """Search entries, and add some."""
     st.caption("Find what is kept. Describe it in words, or show a similar picture.")
     ready()
     find, keep = st.tabs(["Find", "Add"])

@@ -1,4 +1,4 @@
-"""The page Service: state, speed and labels."""
+"""The page Service: health, latency and labels."""
 
 import time
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ from app.ui.picking import SAMPLES
 from app.ui.sentences import plain
 
 TIMES = 20
-SHOWN = 200  # labels at once
+SHOWN = 200  # labels shown at once
 
 
 def status() -> None:
-    """The state of the service in a few figures."""
+    """Show the state of the service in a few figures."""
     began = time.perf_counter()
     health = ready()
     took = time.perf_counter() - began
@@ -31,7 +31,7 @@ def status() -> None:
 
 
 def speed() -> None:
-    """How long answers take: as seen from here, and as the service counted them."""
+    """Show the latency of answers: as measured from here, and as counted by the service."""
     if st.button(f"Time {TIMES} recognitions", icon=":material/timer:"):
         picture = SAMPLES[0].read_bytes()
         times = sorted(timed(picture) for _ in range(TIMES))
@@ -51,14 +51,14 @@ def speed() -> None:
 
 
 def timed(picture: bytes) -> float:
-    """Seconds for one recognition."""
+    """Time one recognition, s."""
     began = time.perf_counter()
     larder().recognise(picture)
     return time.perf_counter() - began
 
 
 def labels() -> None:
-    """What the service can recognise, and where each label comes from."""
+    """List what the service can recognise, and the source of each label."""
     wanted = st.text_input("Labels with", placeholder="milk").strip().lower()
     found = [each for each in larder().labels() if wanted in " ".join([each.label, *each.synonyms]).lower()]
     table = {
@@ -72,13 +72,13 @@ def labels() -> None:
 
 
 def milliseconds(seconds: float) -> str:
-    """A time for people."""
+    """Format a time in milliseconds."""
     return f"{1000 * seconds:.1f} ms"
 
 
 @dataclass(frozen=True)
 class Route:
-    """A route, how often it answered, and the seconds within which half, and 95 of 100, of its answers came."""
+    """A route, the number of its answers, and their median and 95th percentile latency, s."""
 
     route: str
     count: int
@@ -87,7 +87,7 @@ class Route:
 
 
 def routes(metrics: str) -> list[Route]:
-    """The routes of `GET /metrics`, those asked most often first."""
+    """Return the routes of `GET /metrics`, most requested first."""
     buckets: dict[str, list[tuple[float, float]]] = {}
     for family in text_string_to_metric_families(metrics):
         for sample in family.samples:
@@ -101,9 +101,9 @@ def routes(metrics: str) -> list[Route]:
 
 
 def quantile(edges: Sequence[tuple[float, float]], share: float) -> float:
-    """A quantile of a histogram, interpolated linearly within a bucket, as Prometheus does.
+    """Estimate a quantile of a histogram, interpolated linearly within a bucket, as Prometheus does.
 
-    `edges` are upper bounds and how many lie under each, ascending, the last one without bound.
+    `edges` are ascending upper bounds with their cumulative counts; the last is infinite.
 
     >>> quantile([(1.0, 0), (2.0, 10), (float("inf"), 10)], 0.5)
     1.5
@@ -118,7 +118,7 @@ def quantile(edges: Sequence[tuple[float, float]], share: float) -> float:
 
 
 def page() -> None:
-    """State, speed and labels."""
+    """Show health, latency and labels."""
     st.caption("How the service is, how fast it answers, and what it can recognise.")
     status()
     st.header("How fast it answers")

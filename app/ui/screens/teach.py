@@ -14,7 +14,7 @@ MOST = 32  # pictures at once
 
 
 def choose_pictures() -> tuple[list[Picked], bool]:
-    """The chosen pictures, and whether Teach was pressed; they stay chosen until they were taught."""
+    """Return the chosen pictures, and whether Teach was pressed; they stay chosen until they were taught."""
     st.header("New pictures")
     source = choose_source()
     with st.form(f"teach {st.session_state.setdefault('turn', 0)}"):
@@ -33,7 +33,7 @@ def teach(item: str, pictures: list[Picked]) -> None:
 
 
 def gallery(item: str, pictures: list[Picked], examples: list[Example]) -> None:
-    """The pictures that were just taught, each with its remark."""
+    """Draw the pictures that were just taught, each with its warning."""
     count = "1 picture" if len(pictures) == 1 else f"{len(pictures)} pictures"
     st.success(
         f"**{plain(item)}** was taught by {count}. Try it on the page Recognise.", icon=":material/check_circle:"
@@ -53,7 +53,7 @@ def gallery(item: str, pictures: list[Picked], examples: list[Example]) -> None:
 
 
 def taught(item: str) -> None:
-    """The examples that there are, and a way to forget them."""
+    """List the existing examples, with a form to forget some."""
     st.header("Its examples")
     if done := st.session_state.pop("forgotten", None):
         st.success(done, icon=":material/delete:")
@@ -90,7 +90,7 @@ def forget(item: str, ids: list[str]) -> None:
 
 
 def remark(example: Example) -> str:
-    """What speaks against an example; empty where nothing does."""
+    """Describe what is wrong with an example; empty if nothing is."""
     if not example.used:
         return "of another model, not used"
     remarks = []
@@ -102,7 +102,7 @@ def remark(example: Example) -> str:
 
 
 def page() -> None:
-    """From pictures to an item that is recognised by them."""
+    """Teach an item by pictures of it."""
     st.caption(
         "Teach an item by pictures of it: within a second it is recognised by them, whatever its name. The service "
         "keeps what it learnt of the pictures, never the pictures."
@@ -115,7 +115,7 @@ def page() -> None:
     left, right = st.columns(2, gap="large")
     with left:
         pictures, pressed = choose_pictures()
-    ready()  # not before: what is not drawn again is no longer chosen
+    ready()  # at the end: a widget that is not drawn again loses its value
     with left, said():
         if pressed:
             teach(item, pictures)
