@@ -18,7 +18,6 @@ from app.api import (
     duplicates,
     events,
     failures,
-    journal,
     pantry,
     process_image,
     review,
@@ -96,8 +95,9 @@ def create_app(
         telemetry=TELEMETRY | {"tracing": bool(tracing), "exclude": _not_traced},
     )
     recognition = (process_image, classify, openai, hugging_face)
-    kept = (pantry, journal, barcodes, teaching, teaching_report, review)
+    kept = (pantry, barcodes, teaching, teaching_report, review)
     for routes in (status, *recognition, *kept, duplicates, contents, mv_retrieval, events):
         app.include_router(routes.router)
+    app.include_router(pantry.journal_router)
     failures.add_handlers(app)
     return app

@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from app.api.dependencies import KEYS, ServiceDep
-from app.api.schemas.barcodes import BarcodeDeleted, BarcodeItem, BarcodeList, BarcodePut
 from app.api.schemas.base import Error
+from app.api.schemas.pantry import BarcodeDeleted, BarcodeItem, BarcodeList, BarcodePut
 from app.pantry import item_name
 from app.pantry.barcodes import MAX_CODE, barcode, not_tied
 

@@ -1,13 +1,22 @@
-"""The pantry: items with counts."""
+"""The pantry: items with counts, and the journal of what changed them."""
 
-from fastapi import APIRouter
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from app.api.dependencies import KEYS, KeyHeader, ServiceDep, idempotency_key
 from app.api.schemas.base import Error
-from app.api.schemas.pantry import Change, Count, ItemCount, ItemRemoved, Items
-from app.pantry import Item, PantryStore, item_name, known_items
+from app.api.schemas.pantry import Change, Count, ItemCount, ItemRemoved, Items, Journal, JournalEntry
+from app.pantry import MAX_NAME, Item, PantryStore, item_name, known_items
+from app.pantry import journal as stored
 
+JOURNAL_PAGE = 100  # entries, where the request does not say how many
+CursorQuery = Annotated[str, Query(max_length=100, description="from the response before")]
+LimitQuery = Annotated[int, Query(ge=1, le=1000)]
+ItemQuery = Annotated[str | None, Query(min_length=1, max_length=MAX_NAME, description="only the changes of this item")]
 router = APIRouter(
     prefix="/pantry",
     tags=["pantry"],
@@ -20,9 +29,24 @@ router = APIRouter(
         },
     },
 )
+journal_router = APIRouter(
+    prefix="/journal",
+    tags=["pantry"],
+    dependencies=KEYS,
+    responses={
+        404: {"model": Error, "description": "no such change, or the service keeps no pantry"},
+        503: {
+            "model": Error,
+            "description": "the pantry is unavailable; the message says whether it may be undone",
+        },
+    },
+)
+CONFLICT: dict[int | str, dict[str, Any]] = {
+    409: {"model": Error, "description": "it was undone before, or the count now does not allow it"}
+}
 
 
-def _wire(item: Item) -> ItemCount:
+def _item(item: Item) -> ItemCount:
     return ItemCount(item=item.item, count=item.count)
 
 
@@ -43,7 +67,7 @@ def _serialised(pantry: PantryStore) -> str:
 async def get(item: str, service: ServiceDep) -> ItemCount:
     """Get one item's count."""
     name = item_name(item)
-    return _wire(await service.pantry.read(lambda pantry: pantry.get(name)))
+    return _item(await service.pantry.read(lambda pantry: pantry.get(name)))
 
 
 @router.put("/{item}")
@@ -51,7 +75,7 @@ async def put(item: str, body: Count, service: ServiceDep, key: KeyHeader = None
     """Set an item's count; a new item becomes a label."""
     name = item_name(item)
     once = idempotency_key(key, f"put {name} {body.count}")
-    return _wire(await service.pantry.change(lambda pantry: pantry.put(name, body.count, once)))
+    return _item(await service.pantry.change(lambda pantry: pantry.put(name, body.count, once)))
 
 
 @router.delete("/{item}")
@@ -68,7 +92,7 @@ async def add(item: str, service: ServiceDep, body: Change | None = None, key: K
     """Add to an item's count; an item that is not there starts from 0."""
     name, quantity = item_name(item), (body or Change()).quantity
     once = idempotency_key(key, f"add {name} {quantity}")
-    return _wire(await service.pantry.change(lambda pantry: pantry.add(name, quantity, once)))
+    return _item(await service.pantry.change(lambda pantry: pantry.add(name, quantity, once)))
 
 
 @router.post("/{item}/remove")
@@ -78,3 +102,28 @@ async def remove(item: str, service: ServiceDep, body: Change | None = None, key
     once = idempotency_key(key, f"remove {name} {quantity}")
     after = await service.pantry.change(lambda pantry: pantry.remove(name, quantity, once))
     return ItemRemoved(item=after.item, count=after.count, removed=after.removed)
+
+
+@journal_router.get("")
+async def journal(
+    service: ServiceDep, item: ItemQuery = None, cursor: CursorQuery = "", limit: LimitQuery = JOURNAL_PAGE
+) -> Journal:
+    """List the changes of the pantry's counts, newest first, page by page; they are kept for 90 days."""
+    name = None if item is None else item_name(item)
+    entries, following = await service.pantry.read(lambda pantry: pantry.journal(cursor, limit, name))
+    return Journal(entries=[_entry(each) for each in entries], cursor=following)
+
+
+@journal_router.post("/{id}/undo", responses=CONFLICT)
+async def undo(id: str, service: ServiceDep, key: KeyHeader = None) -> JournalEntry:
+    """Undo a change, once: what it added is taken away, what it took is added; later changes of the item stay.
+
+    The undo is a change in the journal itself. A deleted item comes back with its count, without its examples.
+    """
+    once = idempotency_key(key, f"undo {id}")
+    return _entry(await service.pantry.change(lambda pantry: pantry.undo(id, once)))
+
+
+def _entry(entry: stored.JournalEntry) -> JournalEntry:
+    facts = asdict(entry) | {"at": datetime.fromtimestamp(entry.at, UTC)}
+    return JournalEntry(request_id=facts.pop("request") or None, by=facts.pop("by") or None, **facts)

@@ -11,10 +11,20 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 
 from app.api.dependencies import KEYS, KeyHeader, Service, ServiceDep, idempotency_key
-from app.api.evidence import PICTURE_ALONE, Evidence, doubt, evidence_fields, weigh
 from app.api.failures import PICTURE
 from app.api.media_types import PictureRoute
-from app.api.recognition_fields import ItemUpdate, decided_fields, item_name_beside, pantry_fields, response_fields
+from app.api.recognition_fields import (
+    PICTURE_ALONE,
+    Evidence,
+    ItemUpdate,
+    decided_fields,
+    doubt,
+    evidence_fields,
+    item_name_beside,
+    pantry_fields,
+    response_fields,
+    weigh,
+)
 from app.api.schemas.pantry import ItemCount, PantryUpdate
 from app.api.schemas.recognition import FoundItem, FramesAnswer, ProcessImage, ProcessImageAnswer, RegionAnswer
 from app.errors import InvalidRequest, NotFound

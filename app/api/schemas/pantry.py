@@ -1,4 +1,4 @@
-"""Schemas of the pantry: items with counts, examples, feedback."""
+"""Schemas of the pantry: items with counts, their barcodes, examples, feedback."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.api.schemas.base import ImageUrl, Picture, Request, TakesPictures, needs_one_of
+from app.images.barcodes import Format
 from app.pantry import MAX_COUNT
 from app.pantry.journal import Action
 
@@ -200,3 +201,48 @@ class FeedbackAnswer(BaseModel):
     tied: str | None = Field(
         None, exclude_if=lambda tied: tied is None, description="the barcode that was tied; only with `tie_barcode`"
     )
+
+
+class BarcodeFound(BaseModel):
+    """A barcode in a picture."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"code": "4006381333931", "format": "ean_13", "box": [40, 60, 320, 210], "item": "rice"}]
+        }
+    )
+
+    code: str = Field(description="a UPC-A or UPC-E as the EAN-13 that it stands for")
+    format: Format
+    box: tuple[int, int, int, int] = Field(description="left, top, right, bottom in pixels of the upright image")
+    item: str | None = Field(description="the item that the code is tied to; null: it is tied to none")
+
+
+class BarcodePut(Request):
+    """The item to tie a code to."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"item": "rice"}]})
+
+    item: str
+
+
+class BarcodeItem(BaseModel):
+    """A code and its item."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"code": "4006381333931", "item": "rice"}]})
+
+    code: str
+    item: str
+
+
+class BarcodeList(BaseModel):
+    """A page of the codes, in their order."""
+
+    barcodes: list[BarcodeItem]
+    cursor: str | None = Field(description="where the next page begins; null: there is none")
+
+
+class BarcodeDeleted(BaseModel):
+    """A code that is tied to no item any more."""
+
+    code: str

@@ -4,9 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from app.api.schemas.barcodes import BarcodeFound
 from app.api.schemas.base import Box, Picture, PictureByUrl, Request, TakesPictures, TextMap, Texts, needs_one_of
-from app.api.schemas.pantry import ItemCount, PantryUpdate
+from app.api.schemas.pantry import BarcodeFound, ItemCount, PantryUpdate
 
 
 def _is_none(value: object) -> bool:
