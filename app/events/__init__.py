@@ -1,1 +1,1 @@
-"""What happens in the service, told to others: server-sent events, webhooks, MQTT."""
+"""Publish the service's events: server-sent events, webhooks, MQTT."""

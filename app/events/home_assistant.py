@@ -1,9 +1,9 @@
-"""What Home Assistant is told over MQTT: retained messages by topic, those of its discovery among them.
+"""MQTT messages for Home Assistant: retained messages by topic, including those of its discovery.
 
 https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery
 
-Each item is a sensor with a discovery message of its own. One message for the whole device would be sent again, with
-all items in it, whenever an item comes or goes.
+Each item is a sensor with its own discovery message. A single message for the device would be sent again, with all
+items, whenever an item is added or removed.
 """
 
 import hashlib
@@ -20,16 +20,16 @@ from app import __version__
 from app.errors import SettingsError
 from app.events.hub import Event
 
-MAX_SENSORS = 1000  # the first by name; Home Assistant is slow with more
-DISCOVERY = "homeassistant"  # its own prefix, unless it was changed there
-BIRTH = f"{DISCOVERY}/status"  # where Home Assistant says `online` when it has started
+MAX_SENSORS = 1000  # sensors, the first by name; Home Assistant is slow with more
+DISCOVERY = "homeassistant"  # the default prefix; it can be changed in Home Assistant
+BIRTH = f"{DISCOVERY}/status"  # Home Assistant publishes `online` here when it has started
 _PREFIX = re.compile("[A-Za-z0-9_-]{1,64}")
 _ALLOWED = "mqtt://[USER:PASSWORD@]HOST[:PORT][/PREFIX] or mqtts://... is allowed, PREFIX of letters, digits, _ and -"
 
 
 @dataclass(frozen=True)
 class Broker:
-    """Where the broker is, and the first level of the topics that are ours."""
+    """The broker's address, and the first level of our topics."""
 
     host: str
     port: int
@@ -40,17 +40,17 @@ class Broker:
 
     @property
     def status(self) -> str:
-        """The topic of availability."""
+        """Return the availability topic."""
         return f"{self.prefix}/status"
 
     @property
     def recognition(self) -> str:
-        """The topic of the last recognition."""
+        """Return the topic of the last recognition."""
         return f"{self.prefix}/recognition"
 
     @property
     def of_items(self) -> tuple[str, str]:
-        """What all topics of items match: their counts, and their discovery messages with those of the other sensors.
+        """Return filters for all topics of items: counts and discovery messages (which also match the other sensors').
 
         >>> parse_broker("mqtt://a").of_items
         ('larder/item/+', 'homeassistant/sensor/larder/+/config')
@@ -59,7 +59,7 @@ class Broker:
 
 
 def parse_broker(url: str) -> Broker:
-    """Take LARDER_MQTT apart; raises SettingsError, which does not repeat it.
+    """Parse LARDER_MQTT; raises SettingsError, which does not repeat the value.
 
     >>> parse_broker("mqtt://larder:secret@broker.example/kitchen")
     Broker(host='broker.example', port=1883, tls=False, prefix='kitchen')
@@ -79,7 +79,7 @@ def parse_broker(url: str) -> Broker:
 
 
 def slug(item: str) -> str:
-    """An item's name in topics: letters, digits, _ and -; no two items have the same.
+    """Convert an item's name to a topic level of letters, digits, _ and -, unique for each item.
 
     >>> slug("soy sauce"), slug("crème fraîche")
     ('soy_sauce', 'cr_me_fra_che-28e5bcac')
@@ -91,7 +91,7 @@ def slug(item: str) -> str:
 
 
 def _sensor(broker: Broker, name: str, id: str, topic: str) -> dict[str, Any]:
-    """What all sensors tell Home Assistant of themselves."""
+    """Return the discovery fields that all sensors share."""
     device = {"identifiers": [broker.prefix], "name": broker.prefix.capitalize(), "manufacturer": "Larder"}
     return {
         "name": name,
@@ -114,14 +114,14 @@ def _recognition_config(broker: Broker) -> str:
         "value_template": "{{ value_json.data.item }}",
         "json_attributes_topic": broker.recognition,
         "json_attributes_template": "{{ value_json.data | tojson }}",
-        "force_update": True,  # the same item twice is two recognitions
+        "force_update": True,  # two recognitions of the same item are two events
         "icon": "mdi:eye",
     }
     return json.dumps(_sensor(broker, "Last recognition", "last_recognition", broker.recognition) | about)
 
 
 def retained(broker: Broker, items: Mapping[str, int], recognition: Event | None) -> dict[str, str]:
-    """All that the broker should keep, by topic; availability comes last, when everything else is there."""
+    """Return everything that the broker should retain, by topic; availability comes last."""
     topics = {_config(broker, "last_recognition"): _recognition_config(broker)}
     if recognition:
         topics[broker.recognition] = recognition.json

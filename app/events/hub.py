@@ -1,7 +1,7 @@
-"""The stream of events: the newest ones in memory, and followers that each read on from where they are.
+"""The event stream: a bounded log of the newest events, and followers that read it from their own position.
 
-A follower has no queue of its own: it keeps the number of the last event that it has seen. So a slow one costs nothing,
-and one that falls behind the oldest event that is kept can count what it has missed.
+A follower has no queue: it keeps the number of the last event that it has read. So a slow one costs nothing, and one
+that falls behind the oldest stored event can count what it missed.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ Kind = Literal["change", "recognition"]
 
 @dataclass(frozen=True)
 class Event:
-    """One event; `number` counts up by one from 1 at each start of the service."""
+    """One event; `number` increases by one from 1 after each start of the service."""
 
     number: int
     id: str
@@ -41,13 +41,13 @@ class Event:
 
     @cached_property
     def json(self) -> str:
-        """The event as it is sent everywhere."""
+        """Serialise the event for all transports."""
         form = {"id": self.id, "type": self.kind, "timestamp": _utc(self.at), "data": self.data}
-        return json.dumps(form)  # ASCII: many clients take other characters than \n for the end of a line
+        return json.dumps(form)  # ASCII, because many clients treat characters other than \n as line ends
 
 
 class Follower(Protocol):
-    """Tells others of events, from the start of the service to its end."""
+    """Forwards events from the start of the service to its end."""
 
     async def run(self, hub: "Hub") -> None:
         """Follow until the hub is closed."""
@@ -55,10 +55,10 @@ class Follower(Protocol):
 
 
 class Hub:
-    """Keeps the newest events. `publish` and `wake` may be called from any thread, the rest from the event loop."""
+    """A log of the newest events. `publish` and `wake` may be called from any thread, the rest from the event loop."""
 
     def __init__(self, kept: int = KEPT, max_listeners: int = MAX_LISTENERS) -> None:
-        self._start = secrets.token_hex(6)  # tells the ids of this start from those of another
+        self._start = secrets.token_hex(6)  # distinguishes the ids of this start from those of another
         self._events: deque[Event] = deque(maxlen=kept)
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -67,12 +67,12 @@ class Hub:
         self.latest = 0
         """The number of the newest event."""
         self.closed = False
-        """Whether no more events are to come: `wait` returns at once."""
+        """True once no more events will come: `wait` returns at once."""
         self.listeners = 0
-        """How many connections listen."""
+        """Number of listening connections."""
 
     def publish(self, kind: Kind, data: Mapping[str, Any]) -> None:
-        """Add an event. It takes microseconds, and waits for no follower."""
+        """Append an event. Takes microseconds and waits for no follower."""
         with self._lock:
             number = self.latest + 1
             self._events.append(Event(number, self.id_of(number), kind, time.time(), data))
@@ -80,35 +80,35 @@ class Hub:
         self.wake()
 
     def publish_change(self, entry: JournalEntry) -> None:
-        """Add a change of the pantry, in the form of `GET /journal`: this is a listener of the journal."""
+        """Append a change of the pantry, in the form of `GET /journal`; registered as a listener of the journal."""
         about = asdict(entry) | {"at": _utc(entry.at), "by": entry.by or None, "request_id": entry.request or None}
         del about["request"]
         self.publish("change", about)
 
     def wake(self) -> None:
-        """Have every `wait` return."""
+        """Make every `wait` return."""
         if self._waiting and self._loop:
             with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
                 self._loop.call_soon_threadsafe(self._wake)
 
     def close(self) -> None:
-        """Let followers come to their end."""
+        """End all followers."""
         self.closed = True
         self.wake()
 
     def since(self, number: int) -> list[Event]:
-        """The events after one, oldest first, as far as they are kept."""
+        """Return the stored events after a number, oldest first."""
         with self._lock:
             new = min(self.latest - number, len(self._events))
             return list(islice(self._events, len(self._events) - new, None)) if new > 0 else []
 
     def missed(self, number: int) -> int:
-        """How many of the events after one are not kept any more."""
+        """Return how many events after a number are no longer stored."""
         with self._lock:
             return max(0, self.latest - len(self._events) - number)
 
     async def wait(self, number: int, timeout_s: float | None = None) -> bool:
-        """Wait for an event after one, or for `wake`; return False at the timeout."""
+        """Wait for an event after a number, or for `wake`; return False on timeout."""
         self._loop = asyncio.get_running_loop()
         waiter = self._loop.create_future()
         self._waiting.add(waiter)
@@ -121,25 +121,25 @@ class Hub:
             self._waiting.discard(waiter)
 
     async def pause(self, seconds: float) -> None:
-        """Sleep, but not beyond `close`."""
+        """Sleep until the timeout or `close`."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         while not self.closed and (left := end - loop.time()) > 0:
             await self.wait(sys.maxsize, left)
 
     def id_of(self, number: int) -> str:
-        """The id of an event on the wire."""
+        """Return the id of an event on the wire."""
         return f"{self._start}-{number}"
 
     def number_of(self, id: str) -> int | None:
-        """The number of an event of this start; None for any other text."""
+        """Parse an id into the number of an event of this start; None for any other text."""
         start, _, number = id.partition("-")
         known = start == self._start and re.fullmatch("[0-9]{1,18}", number) and int(number) <= self.latest
         return int(number) if known else None
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Count a connection that listens. Raises Overloaded for one too many."""
+        """Count a listening connection. Raises Overloaded if there are too many."""
         if self.listeners >= self._max_listeners:
             raise Overloaded(f"{self.listeners} connections listen for events already")
         self.listeners += 1

@@ -1,7 +1,7 @@
-"""Tells an MQTT broker of the pantry's counts and of recognitions, and keeps it current.
+"""Publish the pantry's counts and the recognitions to an MQTT broker, and keep it current.
 
-What the broker should keep is computed as a whole; what differs from what it was sent is published. So counts that
-another process has changed arrive, and a broker that comes back gets everything again.
+The complete retained state is computed, and what differs from the messages already sent is published. So counts that
+another process changed arrive, and a broker that returns gets everything again.
 """
 
 import asyncio
@@ -18,16 +18,18 @@ from app.log import get_logger
 from app.metrics import Metrics
 from app.pantry import PantryStore, known_items
 
-POLL_S = 1.0  # of the items, for changes that other processes make
-TIMEOUT_S = 5.0  # for an answer of the broker
+POLL_S = 1.0  # polls the items for changes by other processes
+TIMEOUT_S = 5.0  # for a response of the broker
 KEEPALIVE_S = 30
-MAX_INCOMING = 10_000  # messages that wait to be looked at
-FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0  # between connections, doubled each time
-BIRTH_WAIT_S = 1.0  # at most, at random, before Home Assistant is told everything: others are asked too
+MAX_INCOMING = 10_000  # messages waiting to be processed
+FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0  # between connections, with exponential backoff
+BIRTH_WAIT_S = (
+    1.0  # random delay at most before all is published to Home Assistant, because other services are asked too
+)
 
 
 class Mqtt:
-    """Keeps one broker current; a broker that is away delays nothing, and is tried again."""
+    """Keeps one broker current; an absent broker delays nothing, and is retried."""
 
     def __init__(
         self, broker: Broker, pantry: PantryStore, metrics: Metrics, *, first_wait_s: float = FIRST_WAIT_S
@@ -95,7 +97,7 @@ class Mqtt:
         await client.publish(self._broker.status, "offline", qos=1, retain=True)
 
     async def _read(self, client: aiomqtt.Client) -> None:
-        """Hear what is to be published again, and what the broker keeps from before."""
+        """Receive requests to publish everything again, and the retained messages of earlier connections."""
         async for message in client.messages:
             topic = message.topic.value
             if topic == BIRTH:
@@ -103,13 +105,13 @@ class Mqtt:
                     await asyncio.sleep(random.uniform(0, BIRTH_WAIT_S))  # noqa: S311 - to spread the load
                     self._sent.clear()
             elif topic == self._broker.status:
-                if message.payload == b"offline":  # the will of an earlier connection, or another process's farewell
+                if message.payload == b"offline":  # the last will of an earlier connection, or of another process
                     self._sent.pop(topic, None)
             elif message.retain and message.payload:
                 self._stale.add(topic)
 
     async def _refresh_items(self) -> None:
-        """Read the items; while the pantry is away they stay as they were."""
+        """Read the items; if the pantry is away, keep the previous ones."""
         with suppress(LarderError):
             self._items = await asyncio.to_thread(known_items, self._pantry)
             if len(self._items) > MAX_SENSORS and not self._too_many:
@@ -117,7 +119,7 @@ class Mqtt:
                 self._too_many = True
 
     async def _publish_recognitions(self, client: aiomqtt.Client, hub: Hub) -> bool:
-        """Publish the recognitions since the last ones, one after another; return whether the pantry was changed."""
+        """Publish the recognitions since the last call in order; return whether the pantry was changed."""
         if missed := hub.missed(self._seen):
             self._metrics.delivered("mqtt", "lost", missed)
             get_logger().warning("MQTT events lost", lost=missed, reason="too many wait")
@@ -131,7 +133,7 @@ class Mqtt:
         return any(event.kind == "change" for event in events)
 
     async def _publish_changes(self, client: aiomqtt.Client) -> None:
-        """Publish what the broker should keep and was not sent, and clear what it should not keep."""
+        """Publish retained messages that differ from what was sent, and clear those that should be gone."""
         wanted = retained(self._broker, self._items or {}, self._recognition)
         gone = set() if self._items is None else (self._stale | self._sent.keys()) - wanted.keys()
         for topic, payload in [*((topic, "") for topic in sorted(gone)), *wanted.items()]:
@@ -143,7 +145,7 @@ class Mqtt:
         self._stale -= gone
 
     def _connected(self, hub: Hub) -> None:
-        """After an outage the last recognition is told alone; say how many were not."""
+        """After an outage, publish only the last recognition and log how many were lost."""
         self._wait_s = self._first_wait_s
         recognitions = [event for event in hub.since(self._seen) if event.kind == "recognition"]
         lost = hub.missed(self._seen) + max(0, len(recognitions) - 1)
@@ -155,15 +157,15 @@ class Mqtt:
         self._away = ""
 
     def _lost_connection(self, client: aiomqtt.Client, error: Exception) -> None:
-        """Say so once an outage, and close what is left of the connection."""
+        """Log the first failure of an outage, and close the connection."""
         self._metrics.delivered("mqtt", "failed")
         if not self._away:
             get_logger().warning("MQTT broker is away", host=self._broker.host, reason=str(error.__cause__ or error))
         self._away = str(error) or type(error).__name__
-        with suppress(Exception):  # aiomqtt leaves the socket of a connection that the broker did not answer
+        with suppress(Exception):  # aiomqtt leaves the socket of a connection open if the broker did not answer
             client._client.disconnect()
 
 
 def open_mqtt(url: str, pantry: PantryStore, metrics: Metrics) -> Mqtt:
-    """Open what LARDER_MQTT names; raises SettingsError. The first connection is made by `run`."""
+    """Create the client for LARDER_MQTT; raises SettingsError. `run` connects."""
     return Mqtt(parse_broker(url), pantry, metrics)

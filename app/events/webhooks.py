@@ -1,4 +1,4 @@
-"""Webhooks: each event posted to an address, signed as Standard Webhooks say, and again until it is taken.
+"""Webhooks: post each event to a URL, signed according to Standard Webhooks, with retries.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
@@ -26,16 +26,16 @@ from app.serving.image_fetcher import CheckedBackend, addresses_of
 from app.serving.url_policy import Address, Target, parse_url
 from app.settings import Settings
 
-TIMEOUT_S = 10.0  # of one try, from resolving the name to the status
-RETRIED_S = 600.0  # an event, from its first try
-FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0  # between tries, doubled each time
-BODY_BYTES, BODY_S = 65_536, 1.0  # of an answer's body that are read
+TIMEOUT_S = 10.0  # of one attempt, from resolving the name to the status
+RETRIED_S = 600.0  # retries of an event end this long after its first attempt
+FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0  # between attempts, with exponential backoff
+BODY_BYTES, BODY_S = 65_536, 1.0  # limits on reading the body of a response
 GONE = 410
 _SECRET_BYTES = range(24, 65)  # by the specification
 
 
 class Webhook:
-    """Posts events to one address, one after another; a slow or absent receiver holds up nothing else."""
+    """Posts events to one URL in order; a slow or absent receiver delays nothing else."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Webhook:
         retried_s: float = RETRIED_S,
         first_wait_s: float = FIRST_WAIT_S,
     ) -> None:
-        """Take the name for logs and metrics: the address itself may hold a token."""
+        """`name` is used in logs and metrics, because the URL may contain a token."""
         self._name = name
         self._target = target
         self._sign = Signer(secret).sign
@@ -60,10 +60,10 @@ class Webhook:
             network_backend=CheckedBackend(self._addresses),
         )
         self._problem: str | None = None
-        self._resolver = ThreadPoolExecutor(1, thread_name_prefix=name)  # names that do not resolve hold up no other
+        self._resolver = ThreadPoolExecutor(1, thread_name_prefix=name)  # a name that does not resolve delays no other
 
     async def run(self, hub: Hub) -> None:
-        """Post each event until the hub is closed, or the receiver answers that it is gone."""
+        """Post each event until the hub is closed, or the receiver answers 410 Gone."""
         seen, log = 0, get_logger()
         try:
             while not hub.closed or hub.latest > seen:
@@ -88,9 +88,9 @@ class Webhook:
             self._resolver.shutdown(wait=False, cancel_futures=True)
 
     async def _deliver(self, event: Event, hub: Hub) -> int:
-        """Post an event until it is taken, the receiver is gone, or it was tried for too long; return the last status.
+        """Post an event until it is accepted, the receiver is gone, or RETRIED_S is over; return the last status.
 
-        No status is 0.
+        The status is 0 if there was no response.
         """
         wait, end = self._first_wait_s, asyncio.get_running_loop().time() + self._retried_s
         while True:
@@ -98,7 +98,7 @@ class Webhook:
             if 200 <= status < 300 or status == GONE:
                 break
             self._metrics.delivered(self._name, "failed")
-            if self._problem is None:  # once an outage
+            if self._problem is None:  # logged once per outage
                 get_logger().warning("webhook fails", webhook=self._name, reason=problem)
             self._problem = problem
             if hub.closed or asyncio.get_running_loop().time() + wait > end:
@@ -114,7 +114,7 @@ class Webhook:
         return status
 
     async def _try(self, event: Event) -> tuple[int, str]:
-        """Return the status of one try, 0 without an answer, and what is wrong with it."""
+        """Return the status of one attempt, 0 without a response, and the problem."""
         try:
             async with asyncio.timeout(self._timeout_s):
                 status = await self._post(event)
@@ -138,9 +138,7 @@ class Webhook:
         request = self._pool.stream("POST", url, headers=list(headers.items()), content=body.encode())
         async with request as response:
             with suppress(TimeoutError):
-                async with asyncio.timeout(
-                    BODY_S
-                ):  # of the answer: one that was read leaves the connection for the next
+                async with asyncio.timeout(BODY_S):  # a connection is reused once its response was read
                     read = 0
                     async for chunk in response.aiter_stream():
                         if (read := read + len(chunk)) > BODY_BYTES:
@@ -148,14 +146,14 @@ class Webhook:
             return int(response.status)
 
     async def _addresses(self) -> list[Address]:
-        """Resolve the address's host; private ones are fine, for the operator has named it."""
+        """Resolve the URL's host; private addresses are allowed, because the operator chose it."""
         loop = asyncio.get_running_loop()
         names = await loop.run_in_executor(self._resolver, addresses_of, self._target.host, self._target.port)
         return [ipaddress.ip_address(name) for name in dict.fromkeys(names)]
 
 
 def open_webhooks(settings: Settings, metrics: Metrics) -> list[Webhook]:
-    """Open what LARDER_WEBHOOKS names. Raises SettingsError, whose message repeats no address and no secret."""
+    """Create the webhooks of LARDER_WEBHOOKS. Raises SettingsError, whose message repeats no URL and no secret."""
     urls = [url.get_secret_value() for url in settings.webhooks]
     secrets = [secret.get_secret_value() for secret in settings.webhook_secrets]
     if not urls:

@@ -1,1 +1,1 @@
-"""Any open_clip model as a bundle that serving reads without torch, proved equal to the original."""
+"""Export open_clip models as bundles that serving reads without torch, verified to equal the original."""

@@ -1,8 +1,8 @@
-"""The attention of CLIP's transformers in a form that makes small, fast graphs.
+"""Attention of CLIP's transformers, rewritten for small, fast ONNX graphs.
 
-torch's own exports with some twenty shape computations a layer and its scale multiplied in twice. Here a layer is four
-matrix products and a softmax; runtimes recognise it. The numbers are the same: the scale is folded into the queries'
-weights, and the last layer of a tower that reads only its first row computes only that row.
+torch's own is exported with some twenty shape computations per layer and two multiplications by the scale. Here a layer
+is four matrix products and a softmax, which runtimes recognise. The results are equal: the scale is folded into the
+queries' weights, and a tower that reads only its first row computes only that row in the last layer.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class SelfAttention(nn.Module):
-    """What nn.MultiheadAttention computes, called as open_clip calls it."""
+    """Computes what nn.MultiheadAttention does, with the call signature that open_clip uses."""
 
     def __init__(self, original: nn.MultiheadAttention) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class SelfAttention(nn.Module):
     def forward(
         self, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, **_: bool
     ) -> tuple[Tensor, None]:
-        """Queries (N, Q, D), keys and values (N, L, D), mask (Q, L) or (N x H, Q, L) to (N, Q, D)."""
+        """Map queries (N, Q, D), keys and values (N, L, D), mask (Q, L) or (N x H, Q, L) to (N, Q, D)."""
         q = self._heads(self.query(query))  # (N, H, Q, W)
         k = self._heads(self.key(key))  # (N, H, L, W)
         v = self._heads(self.value(value))  # (N, H, L, W)
@@ -44,14 +44,14 @@ class SelfAttention(nn.Module):
 
 
 class FirstRowBlock(nn.Module):
-    """A transformer's last block for a tower that reads only its first row."""
+    """The last transformer block of a tower that reads only its first row."""
 
     def __init__(self, block: Any) -> None:
         super().__init__()
         self.block = block
 
     def forward(self, x: Tensor, **_: None) -> Tensor:
-        """(N, L, D) to (N, 1, D); there is no mask."""
+        """Map (N, L, D) to (N, 1, D), without a mask."""
         block, first = self.block, x[:, :1]  # (N, 1, D)
         normed = block.ln_1(x)  # (N, L, D)
         first = first + block.ls_1(block.attn(normed[:, :1], normed, normed)[0])
@@ -60,7 +60,7 @@ class FirstRowBlock(nn.Module):
 
 
 def is_plain(attention: nn.MultiheadAttention) -> bool:
-    """Whether SelfAttention computes the same: one input, biases, batch first, nothing added."""
+    """Return whether SelfAttention is equivalent: one input, biases, batch first, nothing added."""
     packed = attention.in_proj_weight is not None and attention.in_proj_bias is not None
     return packed and attention.batch_first and attention.bias_k is None and not attention.add_zero_attn
 

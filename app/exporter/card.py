@@ -1,4 +1,4 @@
-"""What a bundle says of itself: its preprocessing, its licence, and MODEL_CARD.md."""
+"""The metadata of a bundle: its preprocessing, its licence, and MODEL_CARD.md."""
 
 import re
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ _RESTRICTED = re.compile(r"(^|[^a-z])nc([^a-z]|$)|non-?commercial|research|apple
 
 
 def is_restricted(licence: str) -> bool:
-    """Whether a licence, as its publisher names it, does not allow commercial use.
+    """Return whether a licence, as its publisher names it, forbids commercial use.
 
     >>> is_restricted("cc-by-nc-4.0"), is_restricted("apple-amlr"), is_restricted("mit")
     (True, True, False)
@@ -42,7 +42,7 @@ def is_restricted(licence: str) -> bool:
 
 
 def picture_form(form: Mapping[str, Any]) -> dict[str, Any]:
-    """open_clip's preprocessing as fields of config.json; raises ExportError for what a bundle cannot say."""
+    """Return open_clip's preprocessing as fields of config.json; raises ExportError if a bundle cannot express it."""
     size = form["size"] if isinstance(form["size"], (tuple, list)) else (form["size"], form["size"])
     if size[0] != size[1]:
         raise ExportError(f"this model takes pictures of {size[0]} x {size[1]}; a bundle holds square ones only")
@@ -51,7 +51,7 @@ def picture_form(form: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "image_size": size[0],
         "resize_mode": form["resize_mode"],
-        "interpolation": "bilinear" if form["interpolation"] == "bilinear" else "bicubic",  # as open_clip reads it
+        "interpolation": "bilinear" if form["interpolation"] == "bilinear" else "bicubic",  # as open_clip interprets it
         "mean": form["mean"],
         "std": form["std"],
     }
@@ -60,7 +60,7 @@ def picture_form(form: Mapping[str, Any]) -> dict[str, Any]:
 def write_card(
     folder: Path, config: Mapping[str, Any], *, architecture: str, activation: str, original: str, bias: float | None
 ) -> None:
-    """Write MODEL_CARD.md of a bundle with this config; `original` is what it was compared with."""
+    """Write the MODEL_CARD.md of a bundle with this config; `original` is the model it was compared with."""
     cosine = -bias / config["logit_scale"] if bias else 0.0
     text = CARD.format(
         **{key: config[key] for key in config if key in CARD},

@@ -16,7 +16,7 @@ from app.errors import ExportError
 from app.exporter.clip_vit import without_wrappers
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
-_NO_WEIGHTS = {"input_resolution", "context_length", "vocab_size", "attn_mask"}  # in OpenAI's archives beside them
+_NO_WEIGHTS = {"input_resolution", "context_length", "vocab_size", "attn_mask"}  # other entries of OpenAI's archives
 _TYPES = {
     "HalfStorage": torch.float16,
     "BFloat16Storage": torch.bfloat16,
@@ -29,7 +29,7 @@ _TYPES = {
 
 
 def is_torchscript(path: Path) -> bool:
-    """Whether a file is a TorchScript archive, the form in which OpenAI publishes CLIP."""
+    """Return whether a file is a TorchScript archive, the format in which OpenAI publishes CLIP."""
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
@@ -37,9 +37,9 @@ def is_torchscript(path: Path) -> bool:
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """The weights in a `.safetensors` file, a pickled state dict or a TorchScript archive.
+    """Read the weights of a `.safetensors` file, a pickled state dict or a TorchScript archive.
 
-    Raises ExportError when the file is damaged, holds no weights, or holds anything that would have to be run.
+    Raises ExportError if the file is damaged, has no weights, or contains anything that would have to be executed.
     """
     try:
         weights = _read(path)
@@ -47,7 +47,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         raise
     except pickle.UnpicklingError as error:
         raise ExportError(f"{path} is refused: it holds more than weights, and what it holds is not run") from error
-    except Exception as error:  # damaged files fail in as many ways as there are readers
+    except Exception as error:  # damaged files raise whatever each reader raises
         reason = str(error).strip().partition("\n")[0]
         raise ExportError(f"{path} cannot be read as a checkpoint: {reason}") from error
     if isinstance(weights, dict) and isinstance(weights.get("state_dict"), dict):  # open_clip's own training saves so
@@ -66,10 +66,10 @@ def _read(path: Path) -> Any:
 
 
 def _read_torchscript(path: Path) -> dict[str, Tensor]:
-    """The tensors of a TorchScript archive.
+    """Read the tensors of a TorchScript archive.
 
-    torch.jit.load would compile the archive's code and run its __setstate__ methods, which may write files. The
-    tensors need none of it: `data.pkl` names them, and their bytes lie beside it.
+    torch.jit.load would compile the archive's code and run its __setstate__ methods, which may write files. The tensors
+    do not need that: `data.pkl` names them, and their bytes are stored beside it.
     """
     with zipfile.ZipFile(path) as archive:
         [index] = [name for name in archive.namelist() if name.endswith("/data.pkl") and name.count("/") == 1]
@@ -78,14 +78,14 @@ def _read_torchscript(path: Path) -> dict[str, Tensor]:
 
 
 class _Module:
-    """Stands for any scripted module: it holds attributes and has no behaviour."""
+    """Stands for any scripted module: it has attributes and no behaviour."""
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.state = state
 
 
 class _Index(pickle.Unpickler):
-    """Reads `data.pkl`; every name but those of tensors and modules is refused."""
+    """Unpickles `data.pkl`; refuses every name except those of tensors and modules."""
 
     def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
         super().__init__(io.BytesIO(archive.read(root + "data.pkl")))
@@ -97,14 +97,14 @@ class _Index(pickle.Unpickler):
         if module == "torch" and name in _TYPES:
             return _TYPES[name]
         allowed = {("torch._utils", "_rebuild_tensor_v2"): _tensor, ("collections", "OrderedDict"): OrderedDict}
-        if module == "torch.jit._pickle":  # typed lists and dicts: they come as plain ones
+        if module == "torch.jit._pickle":  # typed lists and dicts are read as plain ones
             return lambda value, *_: value
         if (module, name) not in allowed:
             raise pickle.UnpicklingError(f"{module}.{name}")
         return allowed[module, name]
 
     def persistent_load(self, pid: Any) -> Tensor:
-        _, dtype, key, _, count = pid  # "storage", type, file, device, how many numbers
+        _, dtype, key, _, count = pid  # "storage", type, file, device, number of elements
         data = bytearray(self._archive.read(f"{self._root}data/{int(key)}"))
         return torch.frombuffer(data, dtype=dtype, count=count) if count else torch.empty(0, dtype=dtype)
 
@@ -114,7 +114,7 @@ def _tensor(storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[i
 
 
 def _tensors(value: Any, name: str) -> Iterator[tuple[str, Tensor]]:
-    """Tensors in modules, by their dotted names."""
+    """Collect the tensors of modules by their dotted names."""
     if isinstance(value, Tensor):
         yield name, value
     elif isinstance(value, _Module):

@@ -1,7 +1,7 @@
-"""CLIP's two towers as ONNX graphs, written from the weights operator by operator.
+"""Write CLIP's two towers as ONNX graphs from the weights, operator by operator.
 
-The form is that of `app.exporter.towers`: separate products for query, key and value with the scale folded in, a last
-block that computes only the class token, and a text tower that stops at the last end of text in the batch.
+The graphs equal those of `app.exporter.towers`: separate products for query, key and value with the scale folded in, a
+last block that computes only the class token, and a text tower that stops at the last end of text in the batch.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ _LARGEST = 1_500_000_000  # bytes of weights in the graph's own file, which ends
 
 
 class _Graph:
-    """A graph under construction: each operator is added by name and returns the name of its result."""
+    """A graph under construction; each method adds operators and returns the name of the result."""
 
     def __init__(self, model: ClipViT, tower: Tower) -> None:
         self.model = model
@@ -48,7 +48,7 @@ class _Graph:
         return name
 
     def linear(self, x: str, weight: Floats, bias: Floats) -> str:
-        """(..., I) to (..., O) by a weight (O, I)."""
+        """Linear layer: (..., I) to (..., O) by a weight (O, I)."""
         return self.add("Add", self.add("MatMul", x, weight.T), bias)
 
     def norm(self, x: str, name: str) -> str:
@@ -57,7 +57,7 @@ class _Graph:
         return self.add("LayerNormalization", x, weight, bias, axis=-1, epsilon=1e-5)
 
     def block(self, x: str, name: str, mask: str | None = None, *, first_row: bool = False) -> str:
-        """One block, (N, L, W) to (N, L, W); with `first_row` to (N, 1, W), only its first row."""
+        """Transformer block: (N, L, W) to (N, L, W); with `first_row` only its first row, (N, 1, W)."""
         normed = self.norm(x, name + "ln_1")
         queries = normed
         if first_row:
@@ -69,11 +69,11 @@ class _Graph:
         return self.add("Add", x, self.linear(hidden, w[name + "mlp.c_proj.weight"], w[name + "mlp.c_proj.bias"]))
 
     def rows(self, x: str) -> str:
-        """(N, L, W) to (N, 1, W): the first row of each."""
+        """Return the first row of each: (N, L, W) to (N, 1, W)."""
         return self.add("Slice", x, _ints(0), _ints(1), _ints(1))
 
     def attention(self, queries: str, x: str, name: str, mask: str | None) -> str:
-        """Queries (N, Q, W) and keys and values of (N, L, W) to (N, Q, W)."""
+        """Attention of queries (N, Q, W) to keys and values (N, L, W): (N, Q, W)."""
         w, heads, width = self.model.weights, self.tower.heads, self.tower.width
         scale = np.float32((width // heads) ** -0.5)
         (wq, wk, wv), (bq, bk, bv) = np.split(w[name + "in_proj_weight"], 3), np.split(w[name + "in_proj_bias"], 3)
@@ -93,13 +93,13 @@ class _Graph:
         return self.linear(joined, w[name + "out_proj.weight"], w[name + "out_proj.bias"])
 
     def activation(self, x: str) -> str:
-        """GELU, or CLIP's quicker form of it."""
+        """GELU, or CLIP's QuickGELU."""
         if not self.model.config.quick_gelu:
             return self.add("Gelu", x)
         return self.add("Mul", x, self.add("Sigmoid", self.add("Mul", x, np.array(1.702, np.float32))))
 
     def save(self, path: Path, name: str, kind: int, shape: list[int], largest: int) -> None:
-        """Write the graph; weights of more than `largest` bytes go to a file of their own beside it."""
+        """Write the graph; weights of more than `largest` bytes go to a separate file beside it."""
         argument = helper.make_tensor_value_info(name, kind, ["batch", *shape])
         embedding = helper.make_tensor_value_info(
             "embedding", TensorProto.FLOAT, ["batch", self.model.config.embed_dim]

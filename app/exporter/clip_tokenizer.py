@@ -1,9 +1,9 @@
-"""CLIP's own byte-pair encoding as a `tokenizer.json` that gives open_clip's ids.
+"""CLIP's byte-pair encoding as a `tokenizer.json` that produces open_clip's ids.
 
-The file expects what `app.text.clean` returns, and cuts and pads by itself. Three places where CLIP's tokenizer is
-easily missed are kept: Unicode's letters and numbers are those of the `regex` package, which open_clip splits words
-with, written out as ranges; a capital sigma at a word's end becomes a final one, as in Python; and a special token that
-is typed is one only where the word splitting comes upon it.
+The file expects the output of `app.text.clean`, and truncates and pads. It reproduces three details of CLIP's tokenizer
+that are easily missed: Unicode's letters and numbers are those of the `regex` package, which open_clip splits words
+with, written out as ranges; a capital sigma at the end of a word becomes a final sigma, as in Python; and a typed
+special token counts as one only where the word splitting finds it.
 """
 
 import re
@@ -19,7 +19,7 @@ _FINAL_SIGMA = rf"{_CASED}\p{{Case_Ignorable}}*\KΣ(?!\p{{Case_Ignorable}}*{_CAS
 
 
 def lower_case() -> list[normalizers.Normalizer]:
-    """Lower case as Python has it."""
+    """Lower-case as Python does."""
     return [normalizers.Replace(Regex(_FINAL_SIGMA), "ς"), normalizers.Lowercase()]
 
 
@@ -30,9 +30,9 @@ def clip_tokenizer(
     specials: Sequence[str] = (START, END),
     cleaning: Sequence[normalizers.Normalizer] | None = None,
 ) -> Tokenizer:
-    """A tokenizer from a vocabulary with `specials`, of which the first two open and close a text.
+    """Build a tokenizer from a vocabulary with `specials`, of which the first two start and end a text.
 
-    `cleaning` is what is done to a text beyond `app.text.clean`: lower case by default.
+    `cleaning` is the normalisation beyond `app.text.clean`: lower case by default.
     """
     start, end = specials[:2]
     tokenizer = Tokenizer(_with_specials(dict(vocabulary), list(merges), specials))
@@ -49,9 +49,9 @@ def clip_tokenizer(
 
 
 def _with_specials(vocabulary: dict[str, int], merges: list[tuple[str, str]], specials: Sequence[str]) -> models.BPE:
-    """A byte-pair encoding in which a special token, met as a word, is merged into its one id.
+    """Build a byte-pair encoding that merges a special token, when it occurs as a word, into its one id.
 
-    The parts on the way get ids beyond the vocabulary. They never come out: no other word mixes letters and brackets.
+    Intermediate parts get ids beyond the vocabulary. They are never output: no other word mixes letters and brackets.
     """
     plain = models.BPE(vocabulary, merges, end_of_word_suffix=END_OF_WORD)
     for special in specials:
@@ -65,14 +65,14 @@ def _with_specials(vocabulary: dict[str, int], merges: list[tuple[str, str]], sp
 
 
 def _words(specials: Sequence[str]) -> str:
-    """The expression for a word: CLIP's, with "ſ", which is "s" to an expression that ignores case, spelt out."""
+    """Return the regular expression for words: CLIP's, with "ſ" spelt out, which equals "s" when case is ignored."""
     letters, numbers, others = (_ranges(kind) for kind in (r"[\p{L}]", r"[\p{N}]", r"[^\s\p{L}\p{N}]"))
     exact = [re.escape(special).replace("s", "[sſ]") for special in specials]
     return "|".join([*exact, "'[sſ]|'t|'re|'ve|'m|'ll|'d", f"[{letters}]+|[{numbers}]|[{others}]+"])
 
 
 def _ranges(kind: str) -> str:
-    """All characters of a kind as ranges of a character class, case ignored: U+0345 is of no kind then."""
+    """Return all characters of a kind as ranges of a character class; with case ignored U+0345 has no kind."""
     everything = "".join(map(chr, [*range(0xD800), *range(0xE000, 0x110000)]))
     runs = regex.findall(f"{kind}+", everything, regex.IGNORECASE)
     return "".join(f"\\x{{{ord(run[0]):X}}}-\\x{{{ord(run[-1]):X}}}" for run in runs)

@@ -1,7 +1,7 @@
-"""CLIP with a vision transformer, as open_clip publishes it: its configuration, its weights, its forward pass.
+"""CLIP with a vision transformer, as open_clip publishes it: configuration, weights, forward pass.
 
-Neither torch nor open_clip is needed. The forward pass here is the plain computation in numpy, against which the graphs
-of `app.exporter.clip_graph` are compared before a bundle is kept.
+Needs neither torch nor open_clip. The forward pass is the plain computation in numpy, and the graphs of
+`app.exporter.clip_graph` are compared with it before a bundle is kept.
 """
 
 import math
@@ -16,7 +16,7 @@ from app.model.engines import Floats
 
 T = TypeVar("T")
 
-# open_clip's other options, by the value that leaves them out
+# open_clip's other options, with the values that disable them
 _NEUTRAL = {
     "ls_init_value": None, "no_ln_pre": False, "final_ln_after_pool": False, "output_tokens": False,
     "act_kwargs": None, "norm_kwargs": None, "block_type": None, "qk_norm": False, "scaled_cosine_attn": False,
@@ -32,24 +32,24 @@ _TRAINING = {
     "timm_proj_bias", "timm_drop", "timm_drop_path", "hf_model_pretrained", "hf_proj_type", "hf_pooler_type", "pad_id",
     "eos_id",
 }  # fmt: skip
-"""Options that change nothing once a plain model is trained."""
-_BESIDE = {"input_resolution", "context_length", "vocab_size", "attn_mask"}  # no weights, though in some files
+"""Options without effect on a trained model."""
+_BESIDE = {"input_resolution", "context_length", "vocab_size", "attn_mask"}  # entries of some files that are no weights
 
 
 @dataclass(frozen=True)
 class Tower:
-    """One transformer."""
+    """One transformer's dimensions."""
 
     width: int
     heads: int
     layers: int
     hidden: int
-    """The width between the two linear layers of a block's MLP."""
+    """Hidden width of a block's MLP."""
 
 
 @dataclass(frozen=True)
 class ClipConfig:
-    """What `model_cfg` of an open_clip_config.json says."""
+    """The `model_cfg` of an open_clip_config.json."""
 
     embed_dim: int
     quick_gelu: bool
@@ -61,7 +61,7 @@ class ClipConfig:
     text: Tower
 
     def shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
-        """The name and shape of each weight, as open_clip names them."""
+        """Return the name and shape of each weight, as open_clip names them."""
         vision, text, patches = self.vision, self.text, (self.image_size // self.patch_size) ** 2
         yield "visual.class_embedding", (vision.width,)
         yield "visual.positional_embedding", (patches + 1, vision.width)
@@ -79,7 +79,7 @@ class ClipConfig:
 
 
 def read_clip_config(model: Mapping[str, Any]) -> ClipConfig:
-    """The `model_cfg` of an open_clip_config.json; raises ExportError, one line, for all but a plain CLIP ViT."""
+    """Read the `model_cfg` of an open_clip_config.json; raises ExportError, one line, for all but a plain CLIP ViT."""
     vision, text = model.get("vision_cfg"), model.get("text_cfg")
     if not isinstance(vision, dict) or not isinstance(text, dict):
         raise ExportError("the configuration has no vision_cfg and text_cfg, as open_clip's have")
@@ -138,10 +138,10 @@ def _block_shapes(prefix: str, tower: Tower) -> Iterator[tuple[str, tuple[int, .
 
 
 def without_wrappers(weights: Mapping[str, T]) -> dict[str, T]:
-    """Weights under the model's own names, without the prefixes that wrappers add.
+    """Rename weights to the model's own names, without the prefixes of wrappers.
 
-    torch.compile's `_orig_mod.` may stand anywhere in a name. A first word that all names share is a wrapper's, such as
-    `module.` of DistributedDataParallel: a CLIP has parameters of its own beside those of its towers.
+    torch.compile's `_orig_mod.` may occur anywhere in a name. A first component that all names share belongs to a
+    wrapper, such as `module.` of DistributedDataParallel: a CLIP has parameters outside of its towers.
     """
     plain = {name.replace("_orig_mod.", ""): value for name, value in weights.items()}
     while len({name.partition(".")[0] for name in plain}) == 1 and all("." in name for name in plain):
@@ -151,17 +151,17 @@ def without_wrappers(weights: Mapping[str, T]) -> dict[str, T]:
 
 @dataclass(frozen=True)
 class ClipViT:
-    """A model with its weights, float32, under open_clip's names."""
+    """A model with its float32 weights under open_clip's names."""
 
     config: ClipConfig
     weights: Mapping[str, Floats]
     logit_scale: float
-    """What cosines are multiplied by: the factor, not its logarithm."""
+    """The factor on cosine similarities, not its logarithm."""
     logit_bias: float | None = None
-    """Of a model trained with the sigmoid loss."""
+    """Bias of a model trained with the sigmoid loss."""
 
     def encode_pixels(self, pixels: Floats) -> Floats:
-        """Preprocessed pictures (N, 3, S, S) to embeddings (N, D), not of unit length."""
+        """Encode preprocessed pictures (N, 3, S, S) as embeddings (N, D), not normalised."""
         w, size = self.weights, self.config.patch_size
         n, cells, width = len(pixels), pixels.shape[-1] // size, self.config.vision.width
         patches = pixels.reshape(n, 3, cells, size, cells, size).transpose(0, 2, 4, 1, 3, 5)  # (N, C, C, 3, P, P)
@@ -172,7 +172,7 @@ class ClipViT:
         return np.asarray(self._norm(x[:, 0], "visual.ln_post") @ w["visual.proj"])
 
     def encode_tokens(self, tokens: np.ndarray) -> Floats:
-        """Token ids (N, L) to embeddings (N, D), read at the end of text: the first of the highest ids."""
+        """Encode token ids (N, L) as embeddings (N, D), read at the end of text: the first of the highest ids."""
         w, length = self.weights, tokens.shape[1]
         x = w["token_embedding.weight"][tokens] + w["positional_embedding"][:length]  # (N, L, W)
         mask = np.triu(np.full((length, length), -np.inf, np.float32), 1)
@@ -212,14 +212,14 @@ class ClipViT:
         return np.asarray(x * np.interp(x, _GRID, _NORMAL), dtype=np.float32)
 
 
-_GRID = np.linspace(-6, 6, 2**16 + 1)  # between two points the distribution is straight within 1e-8
+_GRID = np.linspace(-6, 6, 2**16 + 1)  # between two points the distribution is linear within 1e-8
 _NORMAL = np.array([0.5 * (1 + math.erf(x / math.sqrt(2))) for x in _GRID])
 
 
 def make_clip(config: ClipConfig, tensors: Mapping[str, np.ndarray]) -> ClipViT:
-    """The model of a configuration with the weights of a file.
+    """Build the model of a configuration with the weights of a file.
 
-    Raises ExportError, one line, when a weight is missing, of another shape, not finite, or not one of such a model.
+    Raises ExportError, one line, if a weight is missing, unexpected, of another shape, or not finite.
     """
     found = {name.removeprefix("text."): tensor for name, tensor in without_wrappers(tensors).items()}
     scale, bias = found.get("logit_scale"), found.pop("logit_bias", None)
@@ -241,7 +241,7 @@ def make_clip(config: ClipConfig, tensors: Mapping[str, np.ndarray]) -> ClipViT:
 
 
 def read_scale(logarithm: float) -> float:
-    """The factor of a logit scale; raises ExportError for one that no softmax can be computed with."""
+    """Return the factor of a logit scale; raises ExportError if a softmax cannot be computed with it."""
     factor = math.exp(min(logarithm, 100))
     if not 0 < factor < 1e6:
         raise ExportError(f"the weights' logit_scale is exp({logarithm:.4g}); a finite one below a million is needed")

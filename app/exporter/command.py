@@ -1,4 +1,4 @@
-"""`python -m app models list|export|check`: what each prints, and its exit status."""
+"""`python -m app models list|export|check`: output and exit status."""
 
 import argparse
 import importlib.util
@@ -21,10 +21,10 @@ NEEDED_FOR_HUB = ("onnx", "safetensors", "regex")
 
 @dataclass(frozen=True)
 class Listed:
-    """One folder with a config.json."""
+    """A folder with a config.json."""
 
     name: str
-    """The folder's name, by which LARDER_MODEL takes it."""
+    """The folder's name, as LARDER_MODEL takes it."""
     megabytes: float
     embedding_size: int | None = None
     calibrated: bool | None = None
@@ -34,7 +34,7 @@ class Listed:
 
 
 def list_bundles(models: Path) -> list[Listed]:
-    """The bundles directly under `models`, by name; checksums are not verified."""
+    """List the bundles directly under `models` by name; checksums are not verified."""
     folders = sorted(path.parent for path in models.glob("*/config.json"))
     return [_listed(folder) for folder in folders if not folder.name.startswith(".")]
 
@@ -55,7 +55,7 @@ def _listed(folder: Path) -> Listed:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run one action; returns the exit status: 1 where a check fails."""
+    """Run one action; returns the exit status, 1 if a check fails."""
     if options.action == "list":
         return _list(options)
     return _export(options) if options.action == "export" else _check(options)
@@ -120,7 +120,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _say(line: str) -> None:
-    """A line of progress, apart from the answer."""
+    """Print a line of progress to stderr."""
     print(f"larder: {line}", file=sys.stderr, flush=True)
 
 
@@ -162,7 +162,7 @@ def _table_of_bundles(bundles: Sequence[Listed]) -> str:
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """Columns as wide as their widest cell."""
+    """Format columns as wide as their widest cell."""
     widths = [max(len(cell) for cell in column) for column in zip(head, *rows, strict=True)]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)

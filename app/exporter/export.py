@@ -1,4 +1,4 @@
-"""Export an open_clip model as a bundle that is compared with the original before it is kept."""
+"""Export an open_clip model as a bundle, compared with the original before it is kept."""
 
 from pathlib import Path
 
@@ -11,9 +11,9 @@ from app.model.bundle import open_bundle
 
 
 def export(recipe: Recipe, models: Path, engine: EngineFactory, say: Say) -> tuple[Path, Row]:
-    """Write the bundle of a recipe under `models`, replacing an older one of the same name at the very end.
+    """Write the bundle of a recipe under `models`, atomically replacing an older one of the same name.
 
-    Raises ExportError when the weights are not available or the bundle fails the gate; `models` is then unchanged.
+    Raises ExportError if the weights are not available or the bundle fails the gate; `models` is then unchanged.
     """
     place = models / recipe.name
     check_place(place)

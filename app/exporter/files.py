@@ -20,9 +20,9 @@ from app.model.bundle import PROBE_PROMPT, Proof, Source, make_proof, probe_pixe
 
 
 def write_files(recipe: Recipe, original: Original, folder: Path, say: Say) -> None:
-    """Write a whole bundle into an empty folder.
+    """Write a complete bundle into an empty folder.
 
-    Raises ExportError when the model has no form that a bundle can hold.
+    Raises ExportError if a bundle cannot represent the model.
     """
     config, model = describe(recipe, original), original.model
     make_tokenizer(original.tokenizer).save(str(folder / "tokenizer.json"), pretty=False)
@@ -40,7 +40,7 @@ def write_files(recipe: Recipe, original: Original, folder: Path, say: Say) -> N
 
 
 def activation(model: Any) -> str:
-    """The activations in a model: "QuickGELU", "GELU" or what else there is."""
+    """Return the activations of a model: "QuickGELU", "GELU" or others."""
     names = {type(module).__name__ for module in model.modules()}
     found = sorted(name for name in names if name in ("QuickGELU", "GELU", "ReLU", "SiLU"))
     return " and ".join(found) or "unknown"
@@ -49,13 +49,13 @@ def activation(model: Any) -> str:
 def _write_tower(tower: torch.nn.Module, example: torch.Tensor, name: str, path: Path) -> None:
     try:
         write_graph(tower.eval(), example, name, path)
-    except Exception as error:  # torch's exporter fails in its own ways, with pages of advice
+    except Exception as error:  # torch's exporter has its own exceptions, with pages of advice
         reason = (str(error.__cause__ or error).strip() or type(error).__name__).splitlines()[0]
         raise ExportError(f"torch cannot write {path.name} of this model as a graph: {reason[:300]}") from error
 
 
 def _proof(original: Original, size: int) -> Proof:
-    """The reference embeddings of the probes, computed by open_clip."""
+    """Compute the reference embeddings of the probes with open_clip."""
     with torch.no_grad():
         picture = original.model.encode_image(torch.from_numpy(probe_pixels(size)))  # (1, D)
         prompt = original.model.encode_text(original.tokenizer([PROBE_PROMPT]))  # (1, D)
@@ -63,7 +63,7 @@ def _proof(original: Original, size: int) -> Proof:
 
 
 def describe(recipe: Recipe, original: Original) -> dict[str, Any]:
-    """config.json without proof and checksums."""
+    """Return config.json without proof and checksums."""
     scale, bias = read_scale(original.model.logit_scale.item()), _bias(original)
     source = Source(model=recipe.model, pretrained=recipe.pretrained, seed=recipe.seed, sha256=original.sha256)
     return {
@@ -81,19 +81,19 @@ def describe(recipe: Recipe, original: Original) -> dict[str, Any]:
 
 
 def _bias(original: Original) -> float | None:
-    """The bias of a model that was trained with the sigmoid loss; 0 says nothing, and is what others are given."""
+    """Return the bias of a model trained with the sigmoid loss; 0 if the model has none."""
     bias = getattr(original.model, "logit_bias", None)
     return bias.item() or None if bias is not None else None
 
 
 def _published_licence(recipe: Recipe) -> str:
-    """What the card beside a tag's weights states; asked for once they are there, for a hub that is away takes time."""
+    """Return the licence on the card beside a tag's weights; call it last, because an absent hub takes time."""
     repo = str((recipe.download or {}).get("hf_hub", "")).rstrip("/")
     return read_licence(repo) if repo else NOT_STATED
 
 
 def _origin(recipe: Recipe, original: Original) -> str:
-    """Where the weights come from, in one line."""
+    """Describe the origin of the weights in one line."""
     built = f"{recipe.model}, built by open_clip {import_open_clip().__version__}"
     if recipe.download:
         place = recipe.download.get("hf_hub") or recipe.download.get("url") or "an unknown place"

@@ -1,4 +1,4 @@
-"""The gate: a bundle gives its original's embeddings, from JPEG bytes and from plain text, or it is refused."""
+"""The gate: a bundle must reproduce its original's embeddings, from JPEG bytes and from plain text."""
 
 import importlib.util
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ T = TypeVar("T", np.float32, np.int64)
 
 @dataclass(frozen=True)
 class Reference:
-    """What the original answers to the probes."""
+    """The original's outputs for the probes."""
 
     pictures: Floats
     """Embeddings (P, D)."""
@@ -40,33 +40,33 @@ class Reference:
 
 @dataclass(frozen=True)
 class Row:
-    """How one engine does."""
+    """The result of one engine."""
 
     engine: str
     pictures: float
-    """The least cosine with the original."""
+    """The least cosine similarity with the original, of pictures."""
     prompts: float
-    """The least cosine with the original."""
+    """The least cosine similarity with the original, of prompts."""
     same_tokens: bool
 
     @property
     def wanted(self) -> float:
-        """The least cosine that passes."""
+        """Return the least cosine similarity that passes."""
         return wanted(self.engine)
 
     @property
     def passed(self) -> bool:
-        """Whether the bundle may be used with this engine."""
+        """Return whether this engine passes the gate."""
         return self.same_tokens and self.pictures >= self.wanted and self.prompts >= self.wanted
 
 
 def onnxruntime(bundle: Bundle) -> Engine:
-    """The engine that decides at export: float32, and installed wherever serving is."""
+    """Return the engine that decides at export: float32, and installed wherever serving is."""
     return OnnxRuntimeEngine(bundle, available_processors())
 
 
 def installed_engines() -> list[EngineFactory]:
-    """Every engine that is installed, in every precision it has here."""
+    """Return every installed engine, in every precision it has here."""
     if importlib.util.find_spec("openvino") is None:
         return [onnxruntime]
     from app.model.engines.openvino import OpenVinoEngine
@@ -76,13 +76,13 @@ def installed_engines() -> list[EngineFactory]:
 
 
 def probe_pictures(bundle: Bundle) -> Floats:
-    """The probe pictures as the service preprocesses them, resized as the original's are: (P, 3, S, S)."""
+    """Preprocess the probe pictures as the service does, resized as the original's: (P, 3, S, S)."""
     preparer = Preparer(bundle.config.image_form, ImageLimits(), library=PILLOW)
     return np.stack([preparer.pixels(data) for data in probes.pictures()])
 
 
 def check(bundle: Bundle, reference: Reference, engines: Sequence[EngineFactory], say: Say) -> list[Row]:
-    """How each engine does; raises EngineError when one cannot run the bundle."""
+    """Compare each engine with the reference; raises EngineError if one cannot run the bundle."""
     pixels = probe_pictures(bundle)
     tokens = bundle.tokenize(probes.PROMPTS)  # (T, L)
     rows: list[Row] = []
@@ -103,7 +103,7 @@ def check(bundle: Bundle, reference: Reference, engines: Sequence[EngineFactory]
 
 
 def require(row: Row, name: str) -> None:
-    """Raise ExportError where an engine failed the gate."""
+    """Raise ExportError if an engine failed the gate."""
     if not row.passed:
         raise ExportError(
             f"{name} is refused, it does not say what its original says: least cosine {row.pictures:.6f} of "
@@ -113,14 +113,14 @@ def require(row: Row, name: str) -> None:
 
 
 def _in_parts(encode: Callable[[npt.NDArray[T]], Floats], values: npt.NDArray[T]) -> Floats:
-    """The first by itself, then the others: the batch size has to be dynamic."""
+    """Encode the first input alone, then the others, to test the dynamic batch size."""
     parts: list[npt.NDArray[T]] = [values[:1]]
     parts += [values[start : start + _AT_ONCE] for start in range(1, len(values), _AT_ONCE)]
     return np.concatenate([encode(part) for part in parts])
 
 
 def _least_cosine(one: Floats, other: Floats) -> float:
-    """The least cosine of corresponding rows; 0 if the shapes differ or a number is NaN."""
+    """Return the least cosine similarity of corresponding rows; 0 if the shapes differ or a number is NaN."""
     if one.shape != other.shape or not np.isfinite(one).all():
         return 0.0
     a, b = one.astype(np.float64), other.astype(np.float64)

@@ -1,7 +1,7 @@
-"""Models published on the Hugging Face hub in open_clip's form, fetched through the hub's own client.
+"""Download models in open_clip's form from the Hugging Face hub, through the hub's own client.
 
-huggingface_hub resumes a download that breaks off, keeps files in its cache, and heeds HF_ENDPOINT, HF_HUB_OFFLINE,
-HF_HOME and HF_TOKEN. Added here: the checksum of the weights, progress as lines, and errors of one line each.
+huggingface_hub resumes interrupted downloads, caches files, and respects HF_ENDPOINT, HF_HUB_OFFLINE, HF_HOME and
+HF_TOKEN. Added here: the checksum of the weights, progress as lines, and errors of one line.
 """
 
 import io
@@ -45,13 +45,13 @@ class Published:
     config: dict[str, Any]
     weights: Path
     sha256: str
-    """Of the weights."""
+    """SHA-256 of the weights."""
     tokenizer: Path
     licence: str
 
 
 def parse_name(name: str) -> tuple[str, str | None]:
-    """The repository and the revision of `hf:OWNER/NAME` or `hf:OWNER/NAME@REVISION`; raises ExportError.
+    """Split `hf:OWNER/NAME` or `hf:OWNER/NAME@REVISION` into repository and revision; raises ExportError.
 
     >>> parse_name("hf:timm/vit_base_patch32_clip_224.openai@main")
     ('timm/vit_base_patch32_clip_224.openai', 'main')
@@ -63,9 +63,9 @@ def parse_name(name: str) -> tuple[str, str | None]:
 
 
 def fetch(name: str, say: Say) -> Published:
-    """Fetch the files of `hf:OWNER/NAME`, from the cache where they are there.
+    """Download the files of `hf:OWNER/NAME`, or take them from the cache.
 
-    Raises ExportError, one line, when the hub cannot be reached, has no such model, or sends other bytes than it says.
+    Raises ExportError, one line, if the hub is unreachable, has no such model, or its checksum differs.
     """
     repo, revision = parse_name(name)
     place = _fetch(repo, CONFIG, revision, say)
@@ -82,7 +82,7 @@ def fetch(name: str, say: Say) -> Published:
 
 
 def read_licence(repo: str, revision: str | None = None) -> str:
-    """The licence that the card of a model on the hub states."""
+    """Return the licence on a model's card on the hub."""
     try:
         return licence_of(_fetch(repo, "README.md", revision, lambda _: None))
     except ExportError:
@@ -90,10 +90,10 @@ def read_licence(repo: str, revision: str | None = None) -> str:
 
 
 def licence_of(card: Path) -> str:
-    """The licence in the metadata of a model card, with the address of its text where there is one."""
+    """Return the licence in the metadata of a model card, with the URL of its text if there is one."""
     try:
         facts = metadata_load(card) or {}
-    except Exception:  # no file, or what PyYAML stumbles on, whose errors have no base but Exception
+    except Exception:  # no file, or one of PyYAML's errors, which have no base but Exception
         return NOT_STATED
     licence, link = facts.get("license"), facts.get("license_link")
     licence = facts.get("license_name") or licence if licence in ("other", None) else licence
@@ -116,7 +116,7 @@ def _fetch(repo: str, file: str, revision: str | None, say: Say) -> Path:
     class Progress(_Progress):
         told = staticmethod(say)
 
-    constants.HF_HUB_DISABLE_TELEMETRY = True  # else the hub is told what is installed and what runs it
+    constants.HF_HUB_DISABLE_TELEMETRY = True  # otherwise the hub is told what is installed and what runs it
     try:
         with quiet():
             return Path(hf_hub_download(repo, file, revision=revision, tqdm_class=Progress, library_name="larder"))
@@ -132,12 +132,12 @@ def _fetch(repo: str, file: str, revision: str | None, say: Say) -> Path:
         raise ExportError(f"{repo} has no {file}: it is not published in open_clip's form") from error
     except (OSError, HFValidationError, ValueError) as error:
         raise ExportError(f"{file} of {repo} cannot be downloaded: {_line(error)}") from error
-    except Exception as error:  # the HTTP client's own errors, which the library lets through
+    except Exception as error:  # the HTTP client's own errors, which the library does not wrap
         raise ExportError(f"{file} of {repo} cannot be downloaded, try again: {_line(error)}") from error
 
 
 class _Progress(tqdm):  # type: ignore[misc]
-    """Says each tenth of a long download in a line, where a bar would fill a log."""
+    """Prints a line for each tenth of a long download, because a bar would fill a log."""
 
     told: Callable[[str], None]
 
@@ -154,9 +154,9 @@ class _Progress(tqdm):  # type: ignore[misc]
 
 
 def _verified(path: Path, repo: str) -> str:
-    """The checksum of the weights; the hub names a large file by its own, and so does the cache.
+    """Verify and return the checksum of the weights; the hub and the cache name a large file by it.
 
-    Raises ExportError where they differ, and removes the file, so that the next try downloads it again.
+    Raises ExportError if they differ, and removes the file, so that the next attempt downloads it again.
     """
     found, blob = sha256_of(path), path.resolve()
     if re.fullmatch("[0-9a-f]{64}", blob.name) and blob.name != found:

@@ -1,4 +1,4 @@
-"""Import open_clip also where torchvision is built for CUDA and torch is not."""
+"""Import open_clip, also if torchvision is built for CUDA and torch is not."""
 
 import importlib
 from functools import cache
@@ -15,11 +15,11 @@ _OPERATORS = {
 
 @cache  # torch forgets the operators together with their library
 def declare_torchvision_operators() -> object:
-    """Make torchvision importable, which open_clip and timm import; returns what has to stay in memory for that.
+    """Make torchvision importable, which open_clip and timm import; the return value must stay alive.
 
-    It registers itself with operators that its CUDA build brings compiled. Beside a CPU torch they fail to load, and
-    its import dies with "operator torchvision::nms does not exist", although nothing here needs one of them. Declared
-    beforehand, they are there to be registered with.
+    torchvision registers kernels for operators that its CUDA build defines. With a CPU torch the definitions fail to
+    load, and the import raises "operator torchvision::nms does not exist", although nothing here needs these operators.
+    Declared beforehand, they exist.
     """
     library: Any = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     for operator, signature in _OPERATORS.items():
@@ -29,6 +29,6 @@ def declare_torchvision_operators() -> object:
 
 
 def import_open_clip() -> ModuleType:
-    """The module open_clip; raises ImportError where it is not installed."""
+    """Import open_clip; raises ImportError if it is not installed."""
     declare_torchvision_operators()
     return importlib.import_module("open_clip")

@@ -21,7 +21,7 @@ PREFIX = "open_clip:"
 
 @dataclass(frozen=True)
 class OpenedOriginal:
-    """What a Bundle and its engine are together."""
+    """An open_clip model with the interface of a Bundle and its engine."""
 
     config: BundleConfig
     engine: Engine
@@ -32,27 +32,27 @@ class OpenedOriginal:
 
     @property
     def checksum(self) -> str:
-        """Names the vectors."""
+        """Return an id of the embedding space, stored with embeddings."""
         config = self.config
         facts = [config.name, repr(config.source), repr(config.image_form)]
         return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
     def tokenize(self, texts: list[str]) -> npt.NDArray[np.int64]:
-        """Texts to token ids (N, L), by open_clip's own tokenizer, which cleans them too."""
+        """Tokenize and clean texts with open_clip's own tokenizer: ids (N, L)."""
         tokens: npt.NDArray[np.int64] = self.tokenizer(texts).numpy().astype(np.int64)
         return tokens
 
     def count_tokens(self, text: str) -> int:
-        """The tokens of a text, start and end among them; one more than the context length when it is cut."""
+        """Count the tokens of a text including start and end; one more than the context length if it is truncated."""
         length = self.config.context_length + 1
         row, empty = self.tokenizer([text, ""], context_length=length).numpy()
-        return int(np.flatnonzero(row != empty[-1]).max(initial=-1)) + 1  # what follows the last token is padding
+        return int(np.flatnonzero(row != empty[-1]).max(initial=-1)) + 1  # everything after the last token is padding
 
 
 def open_original(name: str, threads: int) -> OpenedOriginal:
-    """The model `open_clip:MODEL/PRETRAINED`; PRETRAINED is a tag, "none" or a checkpoint's path.
+    """Open the model `open_clip:MODEL/PRETRAINED`; PRETRAINED is a tag, "none" or a checkpoint's path.
 
-    Raises EngineError for another form, ExportError when the weights are not available.
+    Raises EngineError for another form, ExportError if the weights are not available.
     """
     model, slash, pretrained = name.removeprefix(PREFIX).partition("/")
     if not (model and slash and pretrained):

@@ -24,7 +24,7 @@ PROMPTS = [
 
 
 def pictures() -> list[bytes]:
-    """JPEG files of sizes that are no model's own: noise, gradients, checks and shapes, in colour and in grey."""
+    """Generate JPEG files in sizes unlike any model's: noise, gradients, checks and shapes, in colour and in grey."""
     rng = np.random.default_rng(0)
     kinds = [_noise, _checks, _gradient, _shapes]
     drawn = [kinds[number % 4](width, height, rng) for number, (width, height) in enumerate(SIZES)]
@@ -38,21 +38,21 @@ def _noise(width: int, height: int, rng: np.random.Generator) -> Image.Image:
 
 
 def _gradient(width: int, height: int, rng: np.random.Generator) -> Image.Image:
-    """From one colour at the left to a second at the right, and to a third at the bottom."""
+    """Blend one colour at the left into a second at the right and a third at the bottom."""
     left, right, bottom = rng.uniform(0, 255, (3, 3))
     x, y = np.linspace(0, 1, width)[None, :, None], np.linspace(0, 1, height)[:, None, None]
     return Image.fromarray(((left * (1 - x) + right * x) * (1 - y) + bottom * y).astype(np.uint8))
 
 
 def _checks(width: int, height: int, rng: np.random.Generator) -> Image.Image:
-    """Squares of two colours, 13 pixels wide."""
+    """Draw squares of two colours, 13 pixels wide."""
     colours = rng.integers(0, 256, (2, 3), dtype=np.uint8)
     odd = (np.arange(width)[None] // 13 + np.arange(height)[:, None] // 13) % 2  # (H, W)
     return Image.fromarray(colours[odd])
 
 
 def _shapes(width: int, height: int, rng: np.random.Generator) -> Image.Image:
-    """Ten ellipses and rectangles on a ground."""
+    """Draw ten ellipses and rectangles on a background."""
     picture = Image.new("RGB", (width, height), _colour(rng))
     canvas = ImageDraw.Draw(picture)
     for number in range(10):

@@ -1,4 +1,4 @@
-"""A CLIP ViT of the Hugging Face hub as a bundle, written from its weights without PyTorch."""
+"""Export a CLIP ViT of the Hugging Face hub as a bundle, from its weights, without PyTorch."""
 
 import json
 from pathlib import Path
@@ -26,13 +26,13 @@ _FORM = {
     "resize_mode": "shortest",
     "fill_color": 0,
 }
-"""open_clip's preprocessing where a configuration does not say otherwise."""
+"""open_clip's preprocessing if a configuration does not specify it."""
 
 
 def export_published(name: str, place: Path, say: Say) -> Row:
-    """Write the bundle of `hf:OWNER/NAME` at `place`, and compare it with the plain computation before it is kept.
+    """Write the bundle of `hf:OWNER/NAME` at `place`, compared with the plain computation before it is kept.
 
-    Raises ExportError when the files are not available, are not of a plain CLIP ViT, or the bundle fails the gate.
+    Raises ExportError if the files are not available, not those of a plain CLIP ViT, or if the bundle fails the gate.
     """
     check_place(place)
     say(f"fetching {name}")
@@ -54,7 +54,7 @@ def export_published(name: str, place: Path, say: Say) -> Row:
 
 
 def recheck_published(bundle: Bundle, engines: list[EngineFactory], say: Say) -> list[Row]:
-    """Compare each engine with the published weights of a bundle; raises ExportError when they are not available."""
+    """Compare each engine with the published weights of a bundle; raises ExportError if they are not available."""
     source = bundle.config.source
     if source is None:
         raise ExportError(f"{bundle.config.name} is not of the hub")
@@ -65,7 +65,7 @@ def recheck_published(bundle: Bundle, engines: list[EngineFactory], say: Say) ->
 
 
 def read_model(source: Published) -> ClipViT:
-    """The model of published files; raises ExportError, one line, for all but a plain CLIP ViT."""
+    """Build the model of published files; raises ExportError, one line, for all but a plain CLIP ViT."""
     config = read_clip_config(source.config["model_cfg"])
     try:
         tensors = load_file(source.weights)
@@ -75,7 +75,7 @@ def read_model(source: Published) -> ClipViT:
 
 
 def ask_model(model: ClipViT, bundle: Bundle) -> Reference:
-    """What the plain computation answers to the probes."""
+    """Compute the plain model's outputs for the probes."""
     tokens = bundle.tokenize(PROMPTS)
     pixels = probe_pictures(bundle)
     pictures = np.concatenate([model.encode_pixels(picture[None]) for picture in pixels])  # one at a time: memory
@@ -103,12 +103,12 @@ def _write_files(source: Published, model: ClipViT, folder: Path, say: Say) -> N
 
 
 def open_tokenizer(path: Path, text: str) -> np.ndarray:
-    """The ids (1, L) of one text by a tokenizer file."""
+    """Return a function that tokenizes one text to ids (1, L) with a tokenizer file."""
     return np.array([Tokenizer.from_file(str(path)).encode(text).ids], np.int64)
 
 
 def _describe(source: Published, model: ClipViT, name: str) -> dict[str, Any]:
-    """config.json without proof and checksums."""
+    """Return config.json without proof and checksums."""
     form = _FORM | {"size": model.config.image_size} | dict(source.config.get("preprocess_cfg") or {})
     bias = model.logit_bias
     return {
@@ -126,9 +126,9 @@ def _describe(source: Published, model: ClipViT, name: str) -> dict[str, Any]:
 
 
 def read_tokenizer(path: Path, vocab_size: int, context_length: int) -> Tokenizer:
-    """CLIP's tokenizer with open_clip's ids, from the vocabulary and the merges of a `tokenizer.json` of the hub.
+    """Build CLIP's tokenizer with open_clip's ids from the vocabulary and merges of a `tokenizer.json` of the hub.
 
-    Raises ExportError when the file holds another kind of tokenizer.
+    Raises ExportError if the file has another kind of tokenizer.
     """
     try:
         model = json.loads(path.read_bytes())["model"]
@@ -138,7 +138,7 @@ def read_tokenizer(path: Path, vocab_size: int, context_length: int) -> Tokenize
         raise ExportError(f"{path.name} holds no byte-pair encoding, which a CLIP ViT has: {error!r}") from error
     if model.get("end_of_word_suffix") != "</w>" or sorted(vocabulary.values()) != list(range(vocab_size)):
         raise ExportError(f"{path.name} is not CLIP's tokenizer: {len(vocabulary):,} tokens, {vocab_size:,} are wanted")
-    for number, special in ((-2, START), (-1, END)):  # which the hub writes <|startoftext|> and <|endoftext|>
+    for number, special in ((-2, START), (-1, END)):  # the hub writes them <|startoftext|> and <|endoftext|>
         vocabulary[special] = vocabulary.pop(numbered[number])
     return clip_tokenizer(vocabulary, merges, context_length)
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Nothing below an error is logged inside: random weights, a hub tried again, an operator not folded."""
+    """Suppress warnings inside the block: random weights, a hub retried, an operator not folded."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,7 +1,7 @@
-"""MODEL and PRETRAINED, as people say them, to what exactly has to be built: architecture, activation, preprocessing.
+"""Resolve MODEL and PRETRAINED to what has to be built: architecture, activation, preprocessing.
 
-The activation is the usual mistake: `ViT-B-32` names an architecture with GELU, and OpenAI's weights for it were
-trained with QuickGELU. open_clip warns and goes on. Here the tag decides, whichever of the two names is given.
+The activation is the usual mistake: `ViT-B-32` names an architecture with GELU, but OpenAI's weights for it were
+trained with QuickGELU. open_clip only warns. Here the tag decides, whichever of the two names is given.
 """
 
 import difflib
@@ -24,31 +24,31 @@ _FORM = ("mean", "std", "interpolation", "resize_mode")
 
 @dataclass(frozen=True)
 class Recipe:
-    """A model to build."""
+    """The specification of a model to build."""
 
     model: str
-    """The model as it was asked for."""
+    """The model as requested."""
     pretrained: str
     """The tag, "none", or the checkpoint's file name."""
     architecture: str
-    """open_clip's configuration that is built."""
+    """The configuration of open_clip to build."""
     quick_gelu: bool
-    """Whether QuickGELU is put in place of the architecture's own activation."""
+    """Whether QuickGELU replaces the architecture's own activation."""
     form: dict[str, Any]
-    """What is known of the preprocessing: some of mean, std, interpolation, resize_mode."""
+    """The known preprocessing: some of mean, std, interpolation, resize_mode."""
     seed: int | None = None
     """Only for random weights."""
     download: dict[str, Any] | None = None
-    """open_clip's entry for the tag: where its weights are."""
+    """open_clip's entry for the tag: the location of its weights."""
     path: Path | None = None
     """The checkpoint's file."""
 
     licence: str | None = "none is needed for random numbers"
-    """Of the weights, as their publisher states it; None: the card where `download` leads to has it."""
+    """Licence of the weights, as their publisher states it; None: see the card at `download`."""
 
     @property
     def name(self) -> str:
-        """What the bundle and its folder are called."""
+        """Return the name of the bundle and its folder."""
         if self.model.startswith(PLACES):
             return re.sub(r"[^\w.-]+", "-", Path(self.model.partition(":")[2]).name).strip("-.") or "model"
         weights = self.path.stem if self.path else self.pretrained
@@ -56,11 +56,11 @@ class Recipe:
 
 
 def read_recipe(model: str, pretrained: str, seed: int = 0) -> Recipe:
-    """What is meant by `model` and `pretrained`: a tag of open_clip's, "none", or a checkpoint's path.
+    """Resolve `model` and `pretrained`: a tag of open_clip's, "none", or a checkpoint's path.
 
-    A model `hf-hub:OWNER/NAME` or `local-dir:FOLDER` brings configuration and weights, and needs no `pretrained`.
+    A model `hf-hub:OWNER/NAME` or `local-dir:FOLDER` has configuration and weights, and needs no `pretrained`.
 
-    Raises ExportError, one line, for an unknown model or tag or a file that is not there.
+    Raises ExportError, one line, for an unknown model or tag, or a missing file.
     """
     open_clip = import_open_clip()
     if model.startswith(PLACES):
@@ -76,7 +76,7 @@ def read_recipe(model: str, pretrained: str, seed: int = 0) -> Recipe:
 
 
 def _from_place(open_clip: Any, model: str) -> Recipe:
-    """A folder, or a repository of the Hugging Face hub, with an open_clip_config.json beside the weights."""
+    """Resolve a folder, or a repository of the Hugging Face hub, with an open_clip_config.json beside the weights."""
     kind, _, place = model.partition(":")
     try:
         if kind == "hf-hub":
@@ -93,7 +93,7 @@ def _from_place(open_clip: Any, model: str) -> Recipe:
 
 
 def find_weights(folder: Path) -> Path:
-    """The checkpoint in a folder of open_clip's form; raises ExportError unless there is exactly one."""
+    """Find the checkpoint in a folder of open_clip's layout; raises ExportError unless there is exactly one."""
     if not (folder / "open_clip_config.json").is_file():
         raise ExportError(f"{folder} has no open_clip_config.json")
     for suffix in SUFFIXES:
@@ -107,14 +107,14 @@ def find_weights(folder: Path) -> Path:
 
 
 def _from_file(open_clip: Any, name: str, path: Path) -> Recipe:
-    """A checkpoint of one's own; the model's name says its activation, except in OpenAI's own form."""
+    """Resolve a local checkpoint; the model's name determines its activation, except in OpenAI's own format."""
     if not path.is_file():
         raise ExportError(f"there is no checkpoint {path}")
     return Recipe(name, path.name, name, is_torchscript(path), _common_form(open_clip, name), path=path, licence=OWN)
 
 
 def _from_tag(open_clip: Any, name: str, tag: str) -> Recipe:
-    """Published weights; their tag says activation and preprocessing."""
+    """Resolve published weights; their tag determines activation and preprocessing."""
     plain = name.removesuffix(QUICK)
     for known in (name, plain):
         entry = open_clip.get_pretrained_cfg(known, tag)
@@ -131,7 +131,7 @@ def _from_tag(open_clip: Any, name: str, tag: str) -> Recipe:
 
 
 def _common_form(open_clip: Any, name: str) -> dict[str, Any]:
-    """The preprocessing that all published weights of a model share; empty where they differ or are absent."""
+    """Return the preprocessing that all published weights of a model share; empty if they differ or are absent."""
     entries = [open_clip.get_pretrained_cfg(name, tag) for tag in open_clip.list_pretrained_tags_by_model(name)]
     forms = [{key: entry[key] for key in _FORM if key in entry} for entry in entries]
     return forms[0] if forms and all(form == forms[0] for form in forms) else {}

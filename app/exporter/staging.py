@@ -14,14 +14,14 @@ T = TypeVar("T")
 
 
 def write_whole(place: Path, write: Callable[[Path], T]) -> T:
-    """Let `write` fill an empty folder of the same name and put it at `place`, where an older bundle is replaced.
+    """Let `write` fill an empty folder of the same name and move it to `place`, replacing an older bundle.
 
-    Raises ExportError when `place` is no bundle, or cannot be written; it is then as it was.
+    Raises ExportError if `place` is not a bundle, or cannot be written; it is then unchanged.
     """
     check_place(place)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        # beside its place a rename cannot fail half-way; one level down nothing is taken for a bundle
+        # a rename within the parent folder is atomic; one level down nothing is taken for a bundle
         with tempfile.TemporaryDirectory(dir=place.parent, prefix=".export-") as staging:
             folder = Path(staging) / place.name
             folder.mkdir()
@@ -33,13 +33,13 @@ def write_whole(place: Path, write: Callable[[Path], T]) -> T:
 
 
 def check_place(place: Path) -> None:
-    """Raise ExportError where something that is no bundle would be overwritten."""
+    """Raise ExportError if something other than a bundle would be overwritten."""
     if place.exists() and not (place / "config.json").is_file():
         raise ExportError(f"{place} is there and is no bundle: move it away, it is not overwritten")
 
 
 def _put(folder: Path, place: Path) -> None:
-    """Move a finished bundle to its place; what was there is found in `folder` afterwards."""
+    """Move a finished bundle to its place; the previous one is in `folder` afterwards."""
     if not place.exists():
         folder.rename(place)
     elif not _exchange(folder, place):
@@ -53,7 +53,7 @@ def _put(folder: Path, place: Path) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two folders in one step, so that a reader always finds one; False where the system cannot."""
+    """Exchange two folders atomically, so that readers always find one; False if the system cannot."""
     libc = ctypes.CDLL(None)
     if not hasattr(libc, "renameat2"):
         return False

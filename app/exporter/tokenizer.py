@@ -1,6 +1,6 @@
-"""open_clip's tokenizers as a `tokenizer.json` that gives the same ids without open_clip.
+"""Convert open_clip's tokenizers to a `tokenizer.json` that produces the same ids without open_clip.
 
-The file expects what `app.text.clean` returns, and cuts and pads by itself.
+The file expects the output of `app.text.clean`, and truncates and pads.
 """
 
 import json
@@ -16,9 +16,9 @@ from app.exporter.open_clip_import import import_open_clip
 
 
 def make_tokenizer(original: Any) -> Tokenizer:
-    """A `tokenizers` tokenizer equal to one of open_clip's.
+    """Build a `tokenizers` tokenizer equal to one of open_clip's.
 
-    Raises ExportError for the few kinds that have no equal.
+    Raises ExportError for the few kinds that have no equivalent.
     """
     if hasattr(original, "bpe_ranks") and original.reduction_fn is None:
         return _clip(original)
@@ -57,7 +57,7 @@ def _hugging_face(original: Any) -> Tokenizer:
 
 
 def _without_separator(tokenizer: Tokenizer, separator: int) -> Tokenizer:
-    """The same with 0 where the template puts the separator, as open_clip does it after tokenizing."""
+    """Replace the template's separator by 0, as open_clip does after tokenizing."""
     parts = json.loads(tokenizer.to_str())
     processor = parts.get("post_processor") or {}
     for step in processor.get("processors", [processor]):
@@ -69,7 +69,7 @@ def _without_separator(tokenizer: Tokenizer, separator: int) -> Tokenizer:
 
 
 def _cleaning(original: Any) -> list[normalizers.Normalizer]:
-    """What a tokenizer does to a text beyond `app.text.clean`."""
+    """Return the normalisation of a tokenizer beyond `app.text.clean`."""
     lower = lower_case()
     bare = [
         normalizers.Replace("_", " "),

@@ -1,4 +1,4 @@
-"""The two towers of an open_clip model as modules from one input to one embedding, for any batch size."""
+"""The two towers of an open_clip model as modules with one input and one output, for any batch size."""
 
 import copy
 import itertools
@@ -11,7 +11,7 @@ from app.exporter.attention import FirstRowBlock, SelfAttention, is_plain
 
 
 class PictureTower(nn.Module):
-    """Preprocessed pictures (N, 3, S, S) to embeddings (N, D)."""
+    """Maps preprocessed pictures (N, 3, S, S) to embeddings (N, D)."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -19,29 +19,29 @@ class PictureTower(nn.Module):
         _read_first_row(self.model.visual)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """As open_clip does it, not yet of unit length."""
+        """Encode as open_clip does, without normalisation."""
         embedding: Tensor = self.model.encode_image(pixels, normalize=False)
         return embedding
 
 
 class TextTower(nn.Module):
-    """Token ids (N, L) to embeddings (N, D)."""
+    """Maps token ids (N, L) to embeddings (N, D)."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = _lean(model)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """As open_clip does it, not yet of unit length."""
+        """Encode as open_clip does, without normalisation."""
         embedding: Tensor = self.model.encode_text(tokens, normalize=False)
         return embedding
 
 
 class CausalTextTower(nn.Module):
-    """The text tower of CLIP proper, which stops at the last end of text in the batch.
+    """The text tower of the original CLIP; it stops at the last end of text in the batch.
 
-    A token sees only those before it, and the embedding is read at the end of text, the highest id: the padding behind
-    it decides nothing. A prompt of eight tokens costs a tenth of the 77 that it is padded to.
+    Attention is causal, and the embedding is read at the end of text, the highest id, so the padding after it has no
+    effect. A prompt of eight tokens costs a tenth of the 77 that it is padded to.
     """
 
     def __init__(self, model: Any) -> None:
@@ -50,7 +50,7 @@ class CausalTextTower(nn.Module):
         self.text = getattr(lean, "text", lean)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Token ids (N, L) to embeddings (N, D), not yet of unit length."""
+        """Map token ids (N, L) to embeddings (N, D), not normalised."""
         end = tokens.argmax(-1)  # (N,)
         length: Any = (end.max() + 1).item()
         torch._check(length >= 1)  # type: ignore[no-untyped-call]
@@ -66,7 +66,7 @@ class CausalTextTower(nn.Module):
 
 
 def text_tower(model: Any) -> nn.Module:
-    """The text tower: the one that stops early where the model's texts are read that way, else the general one."""
+    """Return the text tower: the one that stops early if texts are read that way, otherwise the general one."""
     text = getattr(model, "text", model)
     pooling = getattr(text, "text_pool_type", None) or getattr(text, "pool_type", None)
     causal = getattr(text, "attn_mask", None) is not None and getattr(text, "cls_emb", None) is None
@@ -74,7 +74,7 @@ def text_tower(model: Any) -> nn.Module:
 
 
 def _lean(model: Any) -> Any:
-    """A copy of a model that shares its weights, with attention in the form for graphs."""
+    """Copy a model, sharing its weights, with attention rewritten for ONNX."""
     shared = {id(tensor): tensor for tensor in itertools.chain(model.parameters(), model.buffers())}
     lean = copy.deepcopy(model, shared)
     _reparameterize(lean)
@@ -86,7 +86,7 @@ def _lean(model: Any) -> Any:
 
 
 def _reparameterize(module: nn.Module) -> None:
-    """Let blocks with parallel branches for training (MobileOne, RepVGG, FastViT) become their one convolution."""
+    """Fuse blocks with parallel training branches (MobileOne, RepVGG, FastViT) into one convolution."""
     for child in module.children():
         if callable(merge := getattr(child, "reparameterize", None)):
             merge()

@@ -30,13 +30,13 @@ class Original:
     tokenizer: Any
     """open_clip's tokenizer for it."""
     sha256: str | None
-    """Of the weights' file; None for random weights."""
+    """SHA-256 of the weights' file; None for random weights."""
 
 
 def build(recipe: Recipe, say: Say) -> Original:
-    """open_clip's model for a recipe; downloads its weights where they are published ones.
+    """Build open_clip's model for a recipe; downloads published weights.
 
-    Raises ExportError when the weights are not available or do not fit, or a part of the model is not installed.
+    Raises ExportError if the weights are not available or do not fit, or a dependency of the model is missing.
     """
     path = _download(recipe, say) if recipe.download else recipe.path
     digest = sha256_of(path) if path else None
@@ -50,7 +50,7 @@ def build(recipe: Recipe, say: Say) -> Original:
 
 
 def ask_original(original: Original) -> Reference:
-    """The probes through open_clip's own transform, tokenizer and model."""
+    """Encode the probes with open_clip's own transform, tokenizer and model."""
     forms, model = import_open_clip().transform, original.model
     transform = forms.image_transform_v2(forms.PreprocessCfg(**model.visual.preprocess_cfg), is_train=False)
     pixels = torch.stack([transform(Image.open(io.BytesIO(data))) for data in probes.pictures()])  # (P, 3, S, S)
@@ -61,7 +61,7 @@ def ask_original(original: Original) -> Reference:
 
 
 def rebuild(bundle: Bundle, weights: str | None, say: Say) -> Original:
-    """open_clip's model that a bundle was made of; raises ExportError when it is not available."""
+    """Build the open_clip model that a bundle was exported from; raises ExportError if it is not available."""
     name, source = bundle.config.name, bundle.config.source
     if source is None:
         raise ExportError(f"{name} has no original in open_clip to compare with: {bundle.config.origin}")
@@ -74,7 +74,7 @@ def rebuild(bundle: Bundle, weights: str | None, say: Say) -> Original:
         model = f"local-dir:{weights}"
     elif not model.startswith("hf") and Path(pretrained).suffix in SUFFIXES and not Path(pretrained).is_file():
         raise ExportError(f"{name} was made of the file {source.pretrained}: say where it is with --weights")
-    if model.startswith("hf:"):  # what needs no torch is open_clip's too
+    if model.startswith("hf:"):  # what needs no torch can be read by open_clip too
         model = f"hf-hub:{model.removeprefix('hf:')}"
     original = build(read_recipe(model, pretrained, source.seed or 0), say)
     if original.sha256 != source.sha256:
@@ -86,7 +86,7 @@ def rebuild(bundle: Bundle, weights: str | None, say: Say) -> Original:
 
 
 def _construct(recipe: Recipe) -> tuple[Any, Any]:
-    """open_clip's model with random weights, and its tokenizer."""
+    """Build open_clip's model with random weights, and its tokenizer."""
     open_clip = import_open_clip()
     try:
         with quiet(), torch.random.fork_rng(devices=[]):
@@ -101,12 +101,12 @@ def _construct(recipe: Recipe) -> tuple[Any, Any]:
             return model, open_clip.get_tokenizer(recipe.architecture)
     except ModuleNotFoundError as error:
         raise ExportError(f"{recipe.architecture} needs another package: pip install {error.name}") from error
-    except Exception as error:  # unreachable hubs and the like: every library has its own exceptions
+    except Exception as error:  # every library has its own exceptions for unreachable hubs and the like
         raise ExportError(f"open_clip cannot build {recipe.architecture}: {_line(error)}") from error
 
 
 def _download(recipe: Recipe, say: Say) -> Path:
-    """The file of published weights, from the hub's cache or the hub; an interrupted download is taken up again."""
+    """Return the file of published weights, from the cache or the hub; resumes an interrupted download."""
     say(f"fetching the weights {recipe.pretrained} of {recipe.architecture}; it takes a minute to find no connection")
     try:
         with quiet():
@@ -119,21 +119,21 @@ def _download(recipe: Recipe, say: Say) -> Path:
 
 
 def _load(model: Any, path: Path) -> None:
-    """Put a checkpoint's weights into a model; open_clip translates the names of other projects."""
+    """Load a checkpoint's weights into a model; open_clip translates the names of other projects."""
     weights = {name: tensor.contiguous().clone() for name, tensor in read_checkpoint(path).items()}
-    with tempfile.TemporaryDirectory() as folder:  # in the one form that open_clip can read without running anything
+    with tempfile.TemporaryDirectory() as folder:  # in the one format that open_clip reads without executing anything
         plain = Path(folder) / "weights.safetensors"
         save_file(weights, plain)
         try:
             import_open_clip().load_checkpoint(model, str(plain), strict=True)
-        except Exception as error:  # a RuntimeError of many lines, or whatever a translation stumbles on
+        except Exception as error:  # a RuntimeError of many lines, or any error of a translation
             raise ExportError(f"{path} does not fit the model: {_line(error)}") from error
 
 
-_MANY_NAMES = re.compile(r'((?:"[^"]+", ){2}"[^"]+")(?:, "[^"]+")+')  # as torch lists what does not fit
+_MANY_NAMES = re.compile(r'((?:"[^"]+", ){2}"[^"]+")(?:, "[^"]+")+')  # torch's lists of mismatched names
 
 
 def _line(error: Exception) -> str:
-    """The gist of a foreign error: one line, three names of each list of them, not too long."""
+    """Summarise a foreign error in one line of limited length, with at most three names of each list."""
     text = _MANY_NAMES.sub(r"\1, …", " ".join(str(error).split())) or type(error).__name__
     return text if len(text) <= 400 else text[:400] + "…"

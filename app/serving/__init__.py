@@ -1,1 +1,1 @@
-"""Many callers, one model: batching, queues, keys and feedback."""
+"""Serve many callers with one model: batching, queues, keys and feedback."""

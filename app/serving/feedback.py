@@ -1,4 +1,4 @@
-"""Corrections of answers by people: the right item for a request, stored with the embedding it had."""
+"""Corrections of answers by people: the right item for a request, stored with its embedding."""
 
 import secrets
 import threading
@@ -14,9 +14,9 @@ from app.model.engines import Floats
 from app.sqlite_file import SQLiteFile
 
 MOST_ANSWERS = 1000
-MOST_BYTES = 64 * 1024 * 1024  # of pictures in base64, where pictures are kept at all
+MOST_BYTES = 64 * 1024 * 1024  # of pictures in base64, if pictures are kept
 
-SAME_PICTURE = 0.999  # cosine; the same picture in another batch is nearer than that
+SAME_PICTURE = 0.999  # cosine similarity; the same picture in another batch is above it
 
 _SCHEMA = """CREATE TABLE IF NOT EXISTS feedback
              (request TEXT NOT NULL, place INTEGER NOT NULL, answered TEXT NOT NULL, item TEXT NOT NULL,
@@ -27,32 +27,32 @@ _KEEP = "INSERT OR REPLACE INTO feedback VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer that feedback may come to: the item, the vectors (D,) of what was shown, and that in base64 or not."""
+    """An answer that can be corrected: the item, the embeddings (D,) and, if kept, the pictures in base64."""
 
     item: str
     vectors: Sequence[Floats]
     pictures: Sequence[str | bytes] = ()
     id: str = ""
-    """Given by `Answers.remember`: no other answer has it, even where callers choose their request ids."""
+    """Assigned by `Answers.remember`; unique even if callers choose their request ids."""
     code: str | None = None
-    """The barcode that feedback may tie to the right item."""
+    """The barcode to tie to the right item."""
 
     def shows_the_same_as(self, other: "Answer") -> bool:
-        """Return whether both are about the same pictures: a request that was sent again."""
+        """Return whether both answer the same pictures, as when a request was sent again."""
         pairs = zip(self.vectors, other.vectors, strict=False)
         return len(self.vectors) == len(other.vectors) and all(float(a @ b) > SAME_PICTURE for a, b in pairs)
 
     @property
     def bytes(self) -> int:
-        """Of its pictures."""
+        """Return the size of its pictures."""
         return sum(map(len, self.pictures))
 
 
 class Answers:
-    """The last answers by request id, in memory; for one event loop.
+    """An LRU cache of the last answers by request id, in memory; for one event loop.
 
-    A request id may be the caller's. Where two callers choose the same one for different pictures, neither is
-    remembered: feedback must not reach somebody else's picture.
+    A caller may choose the request id. If two callers choose the same one for different pictures, neither answer can be
+    looked up: feedback must not reach somebody else's picture.
     """
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Answers:
         self._bytes = 0
 
     def remember(self, request: str, answer: Answer) -> Answer:
-        """Keep an answer; the oldest are evicted. Return it with its id, which is empty where it is not kept."""
+        """Store an answer, evicting the oldest. Return it with its id, which is empty if it is not stored."""
         taken, before = request in self._answers, self._answers.get(request)
         self._forget(request)
         if not taken:
@@ -76,7 +76,7 @@ class Answers:
         return kept or answer
 
     def of(self, request: str) -> Answer:
-        """Return the answer to a request. Raise NotFound, or InvalidRequest where the id stands for several."""
+        """Return the answer to a request. Raise NotFound, or InvalidRequest if the id is ambiguous."""
         if request not in self._answers:
             raise NotFound(
                 f"no answer to request {request[:100]!r} is remembered here: the last {MOST_ANSWERS} to one picture, "
@@ -97,7 +97,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class Correction:
-    """The right item for one picture of a request, and that picture where it was kept."""
+    """The right item for one picture of a request, with the picture if it was kept."""
 
     request: str
     place: int
@@ -106,7 +106,7 @@ class Correction:
 
 
 class Feedback:
-    """Corrections in one SQLite file, which is made with the first of them."""
+    """Corrections in one SQLite file, created with the first of them."""
 
     def __init__(self, path: Path, *, max_bytes: int | None = None) -> None:
         self._path = path
@@ -126,14 +126,14 @@ class Feedback:
             writer.executemany(_KEEP, rows)
 
     def corrections(self) -> Iterator[Correction]:
-        """All of them, the oldest first, read one at a time: their pictures need not fit into memory."""
+        """Yield all corrections, oldest first; reads one at a time, so that their pictures need not fit into memory."""
         if self._path.exists():
             with self._file().reader() as reader:
                 for row in reader.execute("SELECT request, place, item, picture FROM feedback ORDER BY rowid"):
                     yield Correction(*row)
 
     def close(self) -> None:
-        """Close the file; what was acknowledged is in it."""
+        """Close the file; acknowledged corrections are in it."""
         with self._lock:
             if self._opened:
                 self._opened.close()

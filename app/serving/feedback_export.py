@@ -1,4 +1,4 @@
-"""Corrections as training data: each picture in a folder for its item, as `app.training` reads them."""
+"""Export corrections as training data: each picture in a folder for its item, as `app.training` reads them."""
 
 import errno
 import hashlib
@@ -11,16 +11,16 @@ from app.errors import InvalidRequest, LarderError
 from app.images.header import ImageLimits, format_of
 from app.serving.feedback import Correction, Feedback
 
-LABEL_FILE = ".label"  # in a folder whose name cannot be the item's: the item
-MAX_NAME_BYTES = 200  # of a file's name, of which most disks take 255
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.DOTALL)  # names of devices on Windows
+LABEL_FILE = ".label"  # contains the item if it is not a valid folder name
+MAX_NAME_BYTES = 200  # of a file name; most file systems allow 255
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.DOTALL)  # device names on Windows
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')  # on Windows; a slash anywhere
 _WHOLE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 
 @dataclass
 class Exported:
-    """How many pictures were written, how many corrections have none, and one line for each that failed."""
+    """The number of pictures written, the number of corrections without one, and a line for each failure."""
 
     pictures: int = 0
     without_picture: int = 0
@@ -28,9 +28,9 @@ class Exported:
 
 
 def export(feedback: Feedback, folder: Path, limits: ImageLimits) -> Exported:
-    """Write every picture; an entry that cannot be written fails by itself.
+    """Write every picture; one that cannot be written does not stop the others.
 
-    Raises InvalidRequest when the folder cannot be written at all, StoreUnavailable when the feedback cannot be read.
+    Raises InvalidRequest if the folder cannot be written, StoreUnavailable if the feedback cannot be read.
     """
     done = Exported()
     for entry in feedback.corrections():
@@ -50,10 +50,10 @@ def export(feedback: Feedback, folder: Path, limits: ImageLimits) -> Exported:
 
 
 def safe_name(text: str) -> str:
-    """A name for a file or folder that every disk takes, and that no other text has.
+    """Return a file or folder name that is valid on every file system and unique for the text.
 
-    Most texts are their own names. One that is too long, or that Windows or a disk blind to case would refuse or
-    confuse with another, gets a name that ends in a checksum of it.
+    Most texts are their own names. One that is too long, invalid on Windows, or ambiguous on a case-insensitive file
+    system, gets a name that ends in its checksum.
 
     >>> safe_name("red apple"), safe_name("con")
     ('red apple', '_con-1143da2bc54c495c')

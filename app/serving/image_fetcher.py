@@ -1,4 +1,4 @@
-"""Fetch pictures by URL: from allowed hosts alone, connected to the address that was checked, within bounds."""
+"""Fetch pictures by URL: only from allowed hosts, connecting to the checked address, within limits."""
 
 import asyncio
 import ipaddress
@@ -18,8 +18,8 @@ from app.errors import ImageTooLarge, InvalidImage, InvalidRequest, Overloaded
 from app.serving.url_policy import Address, Target, UrlPolicy, parse_url
 
 MAX_REDIRECTS = 3
-MAX_FETCHES = 16  # at a time
-DEADLINE_S = 10.0  # for one picture, from the resolving of the name to the last byte
+MAX_FETCHES = 16  # concurrent
+DEADLINE_S = 10.0  # for one picture, from resolving the name to the last byte
 _REDIRECTS = {301, 302, 303, 307, 308}
 _HEADERS = [
     (b"User-Agent", f"larder/{__version__}".encode()),
@@ -41,7 +41,7 @@ class ImageFetcher:
         ssl_context: ssl.SSLContext | None = None,
         resolve: Callable[[str, int], list[str]] | None = None,
     ) -> None:
-        """Take the most bytes of one request's pictures, and of all requests in progress."""
+        """The limits are the bytes of one request's pictures, and of all requests in progress."""
         self._policy = policy
         self._max_bytes = max_bytes
         self._in_hand = _Budget(max_bytes_in_hand)
@@ -56,15 +56,15 @@ class ImageFetcher:
 
     @cached_property
     def _resolvers(self) -> ThreadPoolExecutor:
-        """Threads of its own: names that do not resolve must not keep the default executor busy."""
+        """Return a separate executor: names that do not resolve must not block the default one."""
         return ThreadPoolExecutor(MAX_FETCHES, thread_name_prefix="resolve")
 
     @asynccontextmanager
     async def fetch(self, urls: Sequence[str]) -> AsyncIterator[list[bytes]]:
-        """Give the pictures at some URLs, which count as in progress until the block ends.
+        """Fetch the pictures at these URLs; they count as in progress until the block ends.
 
-        Raises InvalidRequest for a URL that is malformed or not allowed, InvalidImage where nothing is there,
-        ImageTooLarge and Overloaded.
+        Raises InvalidRequest for a malformed or forbidden URL, InvalidImage if there is no picture, ImageTooLarge and
+         Overloaded.
         """
         if urls and not self._policy:
             raise InvalidRequest("pictures by URL are switched off: see LARDER_IMAGE_URLS; send the picture itself")
@@ -92,7 +92,7 @@ class ImageFetcher:
         raise InvalidRequest(f"the URL redirects more than {MAX_REDIRECTS} times")
 
     async def _get(self, target: Target, budget: "_Budget") -> bytes | Target:
-        """Return the picture, or where the URL redirects to."""
+        """Return the picture, or the target of a redirect."""
         backend = CheckedBackend(partial(self._allowed_addresses, target))
         url = httpcore2.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path)
         async with (
@@ -118,7 +118,7 @@ class ImageFetcher:
             return b"".join(chunks)
 
     async def _allowed_addresses(self, target: Target) -> list[Address]:
-        """Resolve a target's host; raises InvalidRequest where no address is allowed, and OSError."""
+        """Resolve a target's host; raises InvalidRequest if no address is allowed, and OSError."""
         try:
             found = [ipaddress.ip_address(target.host)]
         except ValueError:
@@ -132,7 +132,7 @@ class ImageFetcher:
 
 
 async def _all(fetches: Iterable[Any]) -> list[bytes]:
-    """Await all; the first that fails cancels the others."""
+    """Await all; the first failure cancels the others."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(fetch) for fetch in fetches]
@@ -142,7 +142,7 @@ async def _all(fetches: Iterable[Any]) -> list[bytes]:
 
 
 class _Budget:
-    """Bytes that may be used, within those of another budget."""
+    """A budget of bytes within a larger one."""
 
     def __init__(self, most: int, whole: "_Budget | None" = None) -> None:
         self._most = most
@@ -150,14 +150,14 @@ class _Budget:
         self.used = 0
 
     def check(self, more: int) -> None:
-        """Raise ImageTooLarge when more bytes would be too many for one request, Overloaded for all requests."""
+        """Raise ImageTooLarge if more bytes exceed the limit of one request, Overloaded if that of all requests."""
         if self.used + more > self._most:
             raise ImageTooLarge(f"more than {self._most:,} bytes of pictures are at the request's URLs")
         if self._whole and self._whole.used + more > self._whole._most:
             raise Overloaded("pictures of many bytes are fetched already")
 
     def use(self, more: int) -> None:
-        """Check, and count them."""
+        """Check, and count the bytes."""
         self.check(more)
         self.used += more
         if self._whole:
@@ -167,8 +167,8 @@ class _Budget:
 class CheckedBackend(httpcore2.AsyncNetworkBackend):
     """Resolves a target's name once, and connects to an address that the policy allows.
 
-    TLS and the Host header keep the name: a name that resolves to another address a moment later (DNS rebinding)
-    changes nothing.
+    TLS and the Host header keep the name, so DNS rebinding, a name that resolves to another address a moment later, has
+    no effect.
     """
 
     def __init__(self, allowed_addresses: Callable[[], Awaitable[list[Address]]]) -> None:
@@ -177,12 +177,12 @@ class CheckedBackend(httpcore2.AsyncNetworkBackend):
 
     async def connect_tcp(
         self,
-        host: str,  # noqa: ARG002 - it is the target's, whose addresses are checked
+        host: str,  # noqa: ARG002 - the target's host, whose addresses are checked
         port: int,
         *args: Any,
         **options: Any,
     ) -> httpcore2.AsyncNetworkStream:
-        """Connect to the first allowed address that answers. Raises InvalidRequest where none is allowed."""
+        """Connect to the first allowed address that answers. Raises InvalidRequest if none is allowed."""
         allowed = await self._allowed_addresses()
         for address in allowed[:-1]:
             try:
@@ -198,7 +198,7 @@ def addresses_of(host: str, port: int) -> list[str]:
 
 
 def _redirected(target: Target, location: str) -> Target:
-    """Return where a redirect leads; raises InvalidRequest."""
+    """Return the target of a redirect; raises InvalidRequest."""
     host = f"[{target.host}]" if ":" in target.host else target.host
     try:
         url = urljoin(f"{target.scheme}://{host}:{target.port}{target.path}", location)

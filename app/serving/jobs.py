@@ -1,4 +1,4 @@
-"""Long computations in the background: started by a request, asked for by id, one at a time."""
+"""Background jobs: long computations started by a request and polled by id, one at a time."""
 
 import os
 import threading
@@ -13,14 +13,14 @@ from app.errors import LarderError, NotFound, Overloaded
 from app.log import get_logger
 
 MAX_WAITING = 4
-MAX_KEPT = 20  # jobs whose results can be asked for
-NICENESS = 10  # of a job's thread, so that requests come first
+MAX_KEPT = 20  # finished jobs that can be queried
+NICENESS = 10  # of a job's thread, so that requests have priority
 Status = Literal["waiting", "running", "done", "failed"]
 Progress = Callable[[float], None]
 
 
 class Stopped(Exception):
-    """The service ends: the job is given up."""
+    """The service shuts down and the job is abandoned."""
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Job:
 
 
 class Jobs:
-    """Runs computations one after another in a thread of low priority; the last MAX_KEPT are remembered."""
+    """Runs computations one after another in a low-priority thread; remembers the last MAX_KEPT."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="jobs", initializer=_be_nice)
@@ -45,9 +45,9 @@ class Jobs:
         self._stopping = threading.Event()
 
     def start(self, work: Callable[[Progress], Sequence[Any]], key: Hashable = None) -> Job:
-        """Begin a computation, which reports its progress by the function it is given; raises Overloaded.
+        """Start a computation, which reports progress through the function passed to it; raises Overloaded.
 
-        One with the key of an earlier computation, which has not failed, is that one.
+        Returns the earlier job with the same key unless that failed.
         """
         if key is not None:
             for each in self._jobs.values():
@@ -69,7 +69,7 @@ class Jobs:
         return self._jobs[id]
 
     def close(self) -> None:
-        """Give up what is running and waiting."""
+        """Abandon running and waiting jobs."""
         self._stopping.set()
         self._pool.shutdown(cancel_futures=True)
 
@@ -83,7 +83,7 @@ class Jobs:
         try:
             job.results = work(progress)
             job.status = "done"
-        except Exception as error:  # whoever asks for the job is told
+        except Exception as error:  # reported to whoever polls the job
             if not isinstance(error, (LarderError, Stopped)):
                 get_logger().exception("a job failed")
             job.status, job.problem = "failed", str(error) or type(error).__name__
@@ -92,5 +92,5 @@ class Jobs:
 
 
 def _be_nice() -> None:
-    with suppress(AttributeError, OSError):  # Linux alone gives each thread a priority
+    with suppress(AttributeError, OSError):  # only Linux has a priority for each thread
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -1,8 +1,8 @@
-"""API keys with their names, from the settings and from a file that is read again when it changes.
+"""API keys with names, from the settings and from a file that is reloaded when it changes.
 
 A key is written as `KEY` or `NAME:KEY`. A name is of letters, digits, `.`, `_` and `-`; the key after it has 16 or more
-characters. Keys of an earlier release may have a `:` in them: what is `NAME:KEY` is a key as a whole too, and a short
-text after a `:` is none by itself.
+characters. For compatibility with keys that contain `:`, a `NAME:KEY` is also valid as a whole, and a shorter text
+after a `:` is not a key of its own.
 """
 
 import hashlib
@@ -13,25 +13,25 @@ from pathlib import Path
 
 from app.errors import SettingsError
 
-_KEY = re.compile(r"[!-~]+")  # ASCII without blanks: what every client can put into a header
+_KEY = re.compile(r"[!-~]+")  # ASCII without blanks: what every client can send in a header
 _NAMED = re.compile(r"([A-Za-z][A-Za-z0-9._-]{0,31}):(.{16,})")
-_NOT_A_KEY = re.compile(r"[#\"'`]")  # from a comment, or from a file of another form
+_NOT_A_KEY = re.compile(r"[#\"'`]")  # probably a comment, or a file of another format
 
 
 class Keys:
-    """Keys, compared in constant time, and the name of each.
+    """API keys with their names, compared in constant time.
 
-    The file has one key a line and nothing else. `refresh` reads it again when it has changed; while it cannot be read,
-    is empty or has other things in it, the keys stay as they were.
+    The file has one key per line. `refresh` reloads a changed file; if it cannot be read, is empty or has anything else
+    in it, the previous keys stay valid.
     """
 
     def __init__(self, fixed: Sequence[str], file: Path | None) -> None:
-        """Raise SettingsError when the file cannot be read or has other things than keys in it."""
+        """Raise SettingsError if the file cannot be read or contains anything but keys."""
         self._fixed = _names(fixed)
         self._file = file
         self._keys = self._fixed
         self.needed = bool(fixed) or file is not None
-        """Whether there are keys at all; without any the service is open."""
+        """Whether there are keys at all; without keys the service is open."""
         self._read: Hashable = None
         self._seen: Hashable = None
         if file is not None:
@@ -39,9 +39,9 @@ class Keys:
             self._keys = self._fixed | keys_of(file)
 
     def refresh(self) -> bool:
-        """Read the file if it has changed; return whether it was read. Raise SettingsError.
+        """Reload the file if it has changed; return whether it was read. Raise SettingsError.
 
-        Two looks have to see the same file: one that somebody is writing differs from one look to the next.
+        Two consecutive polls must see the same file, because one that is being written changes between them.
         """
         if self._file is None:
             return False
@@ -56,13 +56,13 @@ class Keys:
         return True
 
     def name(self, key: bytes) -> str | None:
-        """Return the name of the key that the bytes of a header are, in UTF-8; None where they are none."""
+        """Return the name of a key given as the UTF-8 bytes of a header; None if it is not valid."""
         names = [name if secrets.compare_digest(key, own) else None for own, name in self._keys.items()]
         return next(filter(None, names), None)  # all of them were compared: constant time
 
 
 def _names(keys: Iterable[str]) -> dict[bytes, str]:
-    """The keys with their names; a key without one is named by a checksum of it, which does not give it away."""
+    """Map the keys to their names; a key without a name gets a checksum of it, which does not reveal it."""
     names = {}
     for text in keys:
         named = _NAMED.fullmatch(text)
@@ -81,7 +81,7 @@ def _stamp(file: Path) -> Hashable:
 
 
 def keys_of(file: Path) -> dict[bytes, str]:
-    """Return the keys in a file and their names. Raise SettingsError, which names a wrong line without repeating it."""
+    """Parse the keys of a file with their names. Raise SettingsError, which names a wrong line without repeating it."""
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:

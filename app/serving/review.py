@@ -1,4 +1,4 @@
-"""The review queue: pictures that were not recognised for sure, in a file, until a person names them."""
+"""The review queue: pictures without a confident answer, in a SQLite file, until a person labels them."""
 
 import hashlib
 import secrets
@@ -29,7 +29,7 @@ _SCHEMA = """
         place INTEGER NOT NULL, picture BLOB NOT NULL, PRIMARY KEY (review, place)) STRICT;
     CREATE VIEW IF NOT EXISTS entries AS SELECT id, request, answered, count, vectors, seen, at, item,
         (SELECT count(*) FROM pictures WHERE review = id) AS pictures, model, review.rowid AS number FROM review;
-"""  # item: NULL until a person has named it, empty where it was dismissed
+"""  # item: NULL until a person has labelled it, empty if it was dismissed
 _PENDING = "SELECT * FROM entries WHERE model = ? AND item IS NULL ORDER BY at DESC, number DESC"
 _FIND = "SELECT * FROM entries WHERE id = ? AND model = ? AND item IS NOT ''"
 _PICTURES = "SELECT picture FROM pictures WHERE review = ? ORDER BY place"
@@ -46,35 +46,35 @@ _TRIM = """WITH sizes AS (SELECT review.rowid AS number, at, coalesce(sum(length
 
 @dataclass(frozen=True)
 class Unsure:
-    """An answer that was not sure; its near-duplicates are counted with it."""
+    """An uncertain answer; its near-duplicates are counted with it."""
 
     id: str
     answer: Answer
-    """Without its pictures."""
+    """The answer without its pictures."""
     seen: int
-    """How many near-duplicates came, the first included."""
+    """Number of near-duplicates, including the first."""
     at: float
-    """When the last of them came, in seconds since 1970."""
+    """Time of the last of them, seconds since 1970."""
     pictures: int
-    """How many pictures are kept of it."""
+    """Number of its stored pictures."""
     item: str | None = None
-    """What it was labelled as."""
+    """The label it was given."""
 
     @property
     def vector(self) -> Floats:
-        """Its embedding (D,); of frames, the mean of theirs."""
+        """Return the embedding (D,); of frames, the mean of theirs."""
         return _mean(self.answer.vectors)
 
 
 class ReviewQueue:
-    """The newest `most` answers that were not sure; those of one scene, by their cosine, are one.
+    """The newest `most` uncertain answers; those of one scene, by cosine similarity, are one entry.
 
-    `add` takes no time: a thread writes what came, by `flush`. What is labelled or dismissed stays until newer ones
-    take its place, so that it can be labelled otherwise, and a scene that was dismissed does not come back.
+    `add` does not block: `flush`, called in a thread, writes what was added. Labelled and dismissed entries stay until
+    newer ones replace them, so that they can be relabelled, and a dismissed scene does not return.
     """
 
     def __init__(self, path: Path, model: str, *, most: int, same_scene: float, max_bytes: int | None = None) -> None:
-        """Take the checksum of the model whose vectors these are, and the least cosine of one scene."""
+        """Take the checksum of the model that the embeddings are from, and the least cosine similarity of one scene."""
         self._path = path
         self._model = model
         self._most = most
@@ -86,7 +86,7 @@ class ReviewQueue:
         self._opened: SQLiteFile | None = None
 
     def add(self, request: str, answer: Answer) -> None:
-        """Take an answer that was not sure; `request` names it where the answer has no id."""
+        """Add an uncertain answer; `request` identifies it if the answer has no id."""
         named = answer if answer.id else replace(answer, id=_new_id(request))
         with self._adding:
             self._new.append((time.time(), named))
@@ -94,7 +94,7 @@ class ReviewQueue:
                 self._new.popleft()
 
     def flush(self) -> None:
-        """Write what came since the last time; raises StoreUnavailable, and keeps it for the next time."""
+        """Write what was added since the last call; raises StoreUnavailable and keeps it for the next call."""
         with self._flushing:
             with self._adding:
                 new, self._new = self._new, deque(maxlen=self._most)
@@ -108,7 +108,7 @@ class ReviewQueue:
                 raise
 
     def pending(self) -> list[Unsure]:
-        """What waits for a label, the newest first."""
+        """Return the entries without a label, newest first."""
         self.flush()
         if not self._path.exists():
             return []
@@ -116,7 +116,7 @@ class ReviewQueue:
             return [_read(row) for row in reader.execute(_PENDING, (self._model,))]
 
     def get(self, id: str) -> Unsure:
-        """One of them, labelled or not; raises NotFound where it was dismissed, or newer ones took its place."""
+        """Return an entry, labelled or not; raises NotFound if it was dismissed or replaced by newer ones."""
         self.flush()
         row = None
         if self._path.exists():
@@ -127,21 +127,21 @@ class ReviewQueue:
         return _read(row)
 
     def pictures(self, id: str) -> list[bytes]:
-        """The pictures that are kept of it, in their order; raises NotFound."""
+        """Return the stored pictures of an entry in order; raises NotFound."""
         if not self.get(id).pictures:
             return []
         with self._file().reader() as reader:
             return [picture for (picture,) in reader.execute(_PICTURES, (id,))]
 
     def settle(self, id: str, item: str) -> None:
-        """Note what it was labelled as; without effect where it is gone."""
+        """Store the label of an entry; no effect if the entry is gone."""
         self.flush()
         if self._path.exists():
             with self._file().transaction() as writer:
                 writer.execute("UPDATE review SET item = ? WHERE id = ?", (item, id))
 
     def dismiss(self, id: str) -> None:
-        """Ask for it no more, nor for its scene, and delete its pictures; raises NotFound where that is settled."""
+        """Dismiss an entry and its scene, and delete its pictures; raises NotFound if it is already settled."""
         if self.get(id).item is not None:
             raise _gone(id)
         with self._file().transaction() as writer:
@@ -149,7 +149,7 @@ class ReviewQueue:
             writer.execute("DELETE FROM pictures WHERE review = ?", (id,))
 
     def close(self) -> None:
-        """Write what is left, and close the file; what cannot be written is logged."""
+        """Write what is left, and close the file; failures are logged."""
         try:
             self.flush()
         except StoreUnavailable as error:
@@ -187,7 +187,7 @@ class ReviewQueue:
 
 
 def review_id(answer: str) -> str:
-    """The id in the queue of the answer with this id."""
+    """Return the queue's id for the answer with this id."""
     return hashlib.sha256(answer.encode()).hexdigest()[:16]
 
 

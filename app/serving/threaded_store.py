@@ -1,4 +1,4 @@
-"""Threads and a deadline for the blocking calls of one store: a store that waits holds up its own callers alone."""
+"""Threads and a deadline for the blocking calls of one store, so that a slow store delays its own callers alone."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,15 +10,15 @@ from app.deadline import deadline_in
 from app.errors import StoreUnavailable
 
 DEADLINE_S = 4.5
-STORE_DEADLINE_S = 4.0  # for the store itself, which knows best what became of a change
+STORE_DEADLINE_S = 4.0  # for the store itself, which knows best whether a change was stored
 T = TypeVar("T")
 
 
 class Store(Protocol):
-    """What can be closed; its methods block."""
+    """A closable store with blocking methods."""
 
     def close(self) -> None:
-        """Give back what is held."""
+        """Release resources."""
         ...
 
 
@@ -26,12 +26,12 @@ S = TypeVar("S", bound=Store)
 
 
 class ThreadedStore(Generic[S]):
-    """A store for the event loop: its calls run in threads, `threads` for reads and as many for changes.
+    """Adapts a store to the event loop: its calls run in threads, `threads` for reads and as many for changes.
 
     `await pantry.read(lambda store: store.get("rice"))` returns the result of `store.get("rice")`. A call raises
-    StoreUnavailable when it is not done within `deadline_s`, the wait for a thread included, or when `max_waiting`
-    calls wait already. A call that has not begun by then never begins; one that has keeps its thread until it ends.
-    The store sees `store_deadline_s` as its deadline (app/deadline.py).
+    StoreUnavailable if it is not done within `deadline_s`, including the wait for a thread, or if `max_waiting` calls
+    are waiting. A call that has not started by then never starts; one that has keeps its thread until it ends. The
+    store sees `store_deadline_s` as its deadline (app/deadline.py).
     """
 
     def __init__(
@@ -54,16 +54,16 @@ class ThreadedStore(Generic[S]):
         self._writers = ThreadPoolExecutor(threads, thread_name_prefix=f"{name} changes")
 
     async def read(self, call: Callable[[S], T]) -> T:
-        """Return the result of a call that changes nothing."""
+        """Run a call that changes nothing and return its result."""
         return await self._run(self._readers, "", "", call)
 
     async def change(self, call: Callable[[S], T]) -> T:
-        """Return the result of a call that changes the store; StoreUnavailable says what became of the change."""
+        """Run a call that changes the store and return its result; StoreUnavailable tells whether it was stored."""
         stored = "; it is not known whether the change was stored"
         return await self._run(self._writers, "; nothing was stored", stored, call)
 
     def close(self) -> None:
-        """Close the store and begin no more calls; those in progress end by themselves."""
+        """Close the store and start no more calls; calls in progress end on their own."""
         self._readers.shutdown(wait=False, cancel_futures=True)
         self._writers.shutdown(wait=False, cancel_futures=True)
         self.store.close()
@@ -72,7 +72,7 @@ class ThreadedStore(Generic[S]):
         if self._waiting >= self._max_waiting:
             raise StoreUnavailable(f"{self._name}: {self._max_waiting} calls wait already{not_begun}")
         with deadline_in(self._store_deadline_s):
-            running = pool.submit(copy_context().run, call, self.store)  # with the request's id for logs and traces
+            running = pool.submit(copy_context().run, call, self.store)  # carries the request's id for logs and traces
         answer = asyncio.wrap_future(running)
         self._waiting += 1
         try:
@@ -83,4 +83,4 @@ class ThreadedStore(Generic[S]):
             return answer.result()
         finally:
             self._waiting -= 1
-            answer.cancel()  # also where the caller has gone: what has not begun does not begin
+            answer.cancel()  # also if the caller has gone: a call that has not started never starts

@@ -1,4 +1,4 @@
-"""Which pictures may be fetched by URL: allowed hosts, and addresses that are public or named (against SSRF)."""
+"""Policy for pictures by URL: allowed hosts, and addresses that are public or named (against SSRF)."""
 
 import ipaddress
 import re
@@ -23,18 +23,18 @@ _UNICAST = ipaddress.ip_network("2000::/3")
 
 
 class Target(NamedTuple):
-    """A URL that is well-formed, taken apart."""
+    """The components of a well-formed URL."""
 
     scheme: str
     host: str
-    """In lower case and ASCII, without a trailing dot; an IPv6 address without brackets."""
+    """Lower-case ASCII without a trailing dot; an IPv6 address without brackets."""
     port: int
     path: str
-    """With the query."""
+    """Including the query."""
 
 
 def parse_url(url: str) -> Target:
-    """Take a URL apart; raises InvalidRequest for any that two programs could read in two ways.
+    """Parse a URL; raises InvalidRequest for any that two programs could interpret differently.
 
     >>> parse_url("https://Images.Example.org./a.jpg?b")
     Target(scheme='https', host='images.example.org', port=443, path='/a.jpg?b')
@@ -59,7 +59,7 @@ def parse_url(url: str) -> Target:
 
 
 def _host(netloc: str, host: str) -> str:
-    """Return the host in one spelling; raises InvalidRequest for numbers that only some programs take for addresses."""
+    """Normalise the host; raises InvalidRequest for numbers that only some programs read as addresses."""
     if netloc.startswith("["):
         try:
             return str(ipaddress.IPv6Address(host))
@@ -81,7 +81,7 @@ def _host(netloc: str, host: str) -> str:
 
 
 def is_public(address: Address) -> bool:
-    """Return whether an address is of the public internet, also the IPv4 address within an IPv6 one.
+    """Return whether an address is public, including the IPv4 address embedded in an IPv6 one.
 
     >>> [is_public(ipaddress.ip_address(text)) for text in ("192.0.32.10", "10.0.0.1", "::ffff:127.0.0.1")]
     [True, False, False]
@@ -113,16 +113,16 @@ class _Allowed:
 
 
 def _within(prefix: str, path: str) -> bool:
-    """Return whether a path begins with a prefix and does not climb out of it."""
+    """Return whether a path begins with a prefix without leaving it by `..`."""
     climbs = re.search(r"(^|/)(\.|%2e){2}(/|$|\?)", path, re.IGNORECASE)
     return path.startswith(prefix) and not (prefix and climbs)
 
 
 class UrlPolicy:
-    """What LARDER_IMAGE_URLS allows: hosts, URL prefixes, and networks whose addresses need not be public."""
+    """The rules of LARDER_IMAGE_URLS: hosts, URL prefixes, and networks whose addresses need not be public."""
 
     def __init__(self, entries: Sequence[str]) -> None:
-        """Take `*`, `example.org`, `*.example.org`, `example.org:8443`, `https://example.org/a/`, `10.1.0.0/16`."""
+        """Accepts `*`, `example.org`, `*.example.org`, `example.org:8443`, `https://example.org/a/`, `10.1.0.0/16`."""
         self._networks = []
         self._hosts = []
         for entry in entries:
@@ -135,12 +135,12 @@ class UrlPolicy:
         return bool(self._networks or self._hosts)
 
     def allowed_among(self, target: Target, addresses: Sequence[Address]) -> list[Address]:
-        """Return those addresses of a target's host that may be connected to."""
+        """Return the addresses of a target's host that may be connected to."""
         named = any(entry.covers(target) for entry in self._hosts)
         return [each for each in addresses if self._is_named(each) or (named and is_public(each))]
 
     def _is_named(self, address: Address) -> bool:
-        """Return whether an address, or the IPv4 address that it maps, is in one of the networks."""
+        """Return whether an address, or its IPv4-mapped address, is in one of the networks."""
         mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
         return any((mapped or address) in network for network in self._networks)
 
