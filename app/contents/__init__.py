@@ -1,4 +1,4 @@
-"""Stored entries: texts and pictures by id, found by their vectors. What every store of them does."""
+"""Content stores: texts and pictures by id, searched by embedding. The protocol of every store."""
 
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ COLLECTION = "default"
 
 
 class FileFacts(NamedTuple):
-    """What is known of a picture's file; `stored_at` is in seconds since 1970, `fingerprint` a perceptual hash."""
+    """Metadata of a picture's file; `stored_at` is in seconds since 1970, `fingerprint` a perceptual hash."""
 
     width: int
     height: int
@@ -28,7 +28,7 @@ class FileFacts(NamedTuple):
 
 @dataclass(frozen=True)
 class Content:
-    """A stored text or picture; `picture` is the original's bytes, where originals are kept, `thumbnail` a JPEG."""
+    """A stored text or picture; `picture` has the original's bytes if originals are kept, `thumbnail` is a JPEG."""
 
     id: str
     type: ContentType
@@ -41,14 +41,14 @@ class Content:
 
 
 class Entry(NamedTuple):
-    """An entry with its vector (D,); None where the vector is another model's."""
+    """An entry with its embedding (D,); None if the embedding is from another model."""
 
     content: Content
     vector: Floats | None
 
 
 class Scanned(NamedTuple):
-    """Some entries by their ids, with their vectors (n, D) and fingerprints, empty if they have none."""
+    """Some entries by their ids, with their embeddings (n, D) and fingerprints, empty if they have none."""
 
     ids: Sequence[str]
     vectors: Floats
@@ -57,7 +57,7 @@ class Scanned(NamedTuple):
 
 @dataclass(frozen=True)
 class Hit:
-    """A search result; `score` is the cosine."""
+    """A search result; `score` is the cosine similarity."""
 
     id: str
     type: ContentType
@@ -67,7 +67,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class Where:
-    """Which entries a search is for; all of it has to hold, and nothing said is all entries."""
+    """A search filter: all conditions must hold; without any it matches all entries."""
 
     type: ContentType | None = None
     collection: str | None = None
@@ -75,7 +75,7 @@ class Where:
     without: tuple[str, ...] = ()
 
     def holds(self, content: Content) -> bool:
-        """Whether an entry is one of them."""
+        """Return whether an entry matches the filter."""
         return (
             self.type in (None, content.type)
             and self.collection in (None, content.collection)
@@ -89,7 +89,7 @@ EVERYTHING = Where()
 
 @dataclass(frozen=True)
 class VectorModel:
-    """The model whose vectors a store holds: what it is called, what names its vectors, how many numbers each has."""
+    """The model of a store's embeddings: its name, the checksum that identifies its embedding space, their size."""
 
     name: str
     checksum: str
@@ -97,18 +97,18 @@ class VectorModel:
 
 
 class ContentStore(Protocol):
-    """Entries with their unit vectors (D,). A change is durable, and found by searches, when the call returns.
+    """Entries with their unit embeddings (D,). A change is durable, and visible to searches, when the call returns.
 
-    Ids are as `content_id` checks them. Vectors are kept in 16 bits a number. Every method may block, may be called
-    from several threads, and raises StoreUnavailable when the store cannot be reached.
+    Ids are as `content_id` checks them. Embeddings are stored as float16. Every method may block, may be called from
+    several threads, and raises StoreUnavailable if the store cannot be reached.
     """
 
     def put(self, content: Content, vector: Floats) -> bool:
-        """Store an entry in place of the one with its id; return whether there was none."""
+        """Create or replace the entry with this id; return whether it is new."""
         ...
 
     def add(self, content: Content, vector: Floats) -> str | None:
-        """Do the same, unless an entry has exactly this vector already: then return its id and store nothing."""
+        """Like `put`, unless an entry has exactly this embedding: then return its id and store nothing."""
         ...
 
     def get(self, id: str) -> Content:
@@ -120,41 +120,41 @@ class ContentStore(Protocol):
         ...
 
     def vectors(self, ids: Sequence[str]) -> Floats:
-        """Return the vectors (N, D) of N >= 1 entries; raises NotFound."""
+        """Return the embeddings (N, D) of N >= 1 entries; raises NotFound."""
         ...
 
     def search(self, vector: Floats, k: int, where: Where = EVERYTHING) -> list[Hit]:
-        """Return the k entries nearest to a unit vector (D,), best first; fewer where fewer exist."""
+        """Return the k nearest entries to a unit vector (D,), best first; fewer if fewer exist."""
         ...
 
     def page(
         self, position: str, limit: int, collection: str | None = None, *, originals: bool = False
     ) -> tuple[list[Entry], str]:
-        """Return up to `limit` entries behind a position, and the position behind these; both are empty at the ends.
+        """Return up to `limit` entries after a position, and the position after these; both are empty at the ends.
 
-        An entry that stays as it is comes once, one that is replaced meanwhile once or twice. Raises InvalidRequest for
-        a position that this store cannot have returned.
+        An unchanged entry is returned once, one that is replaced meanwhile once or twice. Raises InvalidRequest for a
+        position that this store cannot have returned.
         """
         ...
 
     def scan(self, where: Where = EVERYTHING) -> Iterator[Scanned]:
-        """Yield what groups of all entries that `where` holds for are made by, some at a time, in no certain order."""
+        """Yield the data for grouping duplicates of all entries that match `where`, in batches, in any order."""
         ...
 
     def rename_collection(self, old: str, new: str, most: int) -> int:
-        """Move at most `most` entries of a collection to another one; return how many there were."""
+        """Move at most `most` entries of a collection to another; return their number."""
         ...
 
     def delete_collection(self, collection: str, most: int) -> int:
-        """Remove at most `most` entries of a collection; return how many there were."""
+        """Delete at most `most` entries of a collection; return their number."""
         ...
 
     def count(self, collection: str | None = None) -> int:
-        """Count the entries, of all collections or of one."""
+        """Count all entries, or those of one collection."""
         ...
 
     def refresh(self) -> None:
-        """Make other processes' changes visible to searches; called ten times a second, so it has to be cheap."""
+        """Make other processes' changes visible to searches; called ten times a second, so it must be cheap."""
         ...
 
     def close(self) -> None:
@@ -163,7 +163,7 @@ class ContentStore(Protocol):
 
 
 def content_id(text: str) -> str:
-    """The id as it is; raises InvalidRequest for one that is empty, too long, or has control characters.
+    """Return the id; raises InvalidRequest if it is empty, too long, or contains control characters.
 
     >>> content_id("photos/2024/müsli.jpg")
     'photos/2024/müsli.jpg'
@@ -174,5 +174,5 @@ def content_id(text: str) -> str:
 
 
 def not_there(id: str) -> NotFound:
-    """The error for an entry that does not exist."""
+    """Return the error for an entry that does not exist."""
     return NotFound(f"there is no entry {id!r}")

@@ -1,4 +1,4 @@
-"""Change feed of the vectors table: a snapshot, then what has changed since, by whichever process."""
+"""Change feed of the vectors table: a snapshot, then the changes since then, by any process."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from app.contents.bitmap import Numbers
 from app.model.engines import Floats
 from app.sqlite_file import SQLiteFile
 
-# NOT INDEXED: to serve the order, SQLite would read all removals by number rather than the new ones
+# NOT INDEXED: otherwise SQLite would read all removals by number to serve the order, instead of the new ones
 _CHANGES = """SELECT number, vector, NULL FROM vectors WHERE number > ? AND +model = ?
               UNION ALL SELECT number, NULL, turn FROM removals NOT INDEXED WHERE turn > ? ORDER BY 1"""
 _LAST_TURN = "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'removals'), 0)"
@@ -18,7 +18,7 @@ _CHUNK = 10_000
 
 
 class ChangeFeed:
-    """Remembers how far it has read: numbers, and the turns of removals, rise with every process's changes."""
+    """Remembers how far it has read: entry numbers and the turns of removals rise with every process's changes."""
 
     def __init__(self, file: SQLiteFile, model: int) -> None:
         self._file = file
@@ -27,7 +27,7 @@ class ChangeFeed:
 
     @contextmanager
     def snapshot(self) -> Iterator[tuple[Numbers, Iterator[Floats]]]:
-        """Yield all numbers, ascending, and their vectors (n, D) in chunks, as they are at one moment."""
+        """Yield all numbers, ascending, and their vectors (n, D) in chunks, from one snapshot."""
         with self._file.reader() as reader:
             reader.execute("BEGIN")
             turn = reader.execute(f"SELECT {_LAST_TURN}").fetchone()[0]
@@ -42,8 +42,8 @@ class ChangeFeed:
     def changes(self, indexed: Callable[[], Numbers]) -> tuple[list[tuple[int, Floats]], Numbers]:
         """Return the numbers added since the last call, ascending, with vectors (D,), and the numbers removed.
 
-        Removals are kept for a while only. A process that was stopped for longer, or whose clock jumped, has missed
-        some: then all numbers that it has `indexed` are compared with those in the file. One thread at a time.
+        Tombstones are kept for a limited time. A process that was suspended for longer, or whose clock jumped, has
+        missed some; then all numbers that it has `indexed` are compared with those in the file. One thread at a time.
         """
         with self._file.reader() as reader:
             rows = reader.execute(_CHANGES, (self._number, self._model, self._turn)).fetchall()
@@ -51,7 +51,7 @@ class ChangeFeed:
             removals = {turn: number for number, vector, turn in rows if vector is None}
             last = max(removals) if removals else reader.execute(_FIRST_KEPT).fetchone()[0] - 1
             removed = np.array(list(removals.values()), np.int64)
-            if last - self._turn > len(removals):  # turns are consecutive: some are gone already
+            if last - self._turn > len(removals):  # turns are consecutive: some tombstones were purged
                 numbers = reader.execute("SELECT number FROM vectors WHERE +model = ?", (self._model,))
                 there = np.fromiter((number for (number,) in numbers), np.int64)
                 known = np.append(indexed(), np.array([number for number, _ in added], np.int64))
@@ -62,5 +62,5 @@ class ChangeFeed:
 
 
 def floats(kept: bytes) -> Floats:
-    """Decode float16 vectors as they are stored, one after another."""
+    """Decode concatenated float16 vectors."""
     return np.frombuffer(kept, "<f2").astype(np.float32)

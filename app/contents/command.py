@@ -1,4 +1,4 @@
-"""The actions of `python -m app contents` on a store: export, import, rename, delete, duplicates."""
+"""Commands of `python -m app contents` on a store: export, import, rename, delete, duplicates."""
 
 import argparse
 import json
@@ -14,11 +14,11 @@ from app.contents.duplicates import DISTANCES, find_duplicates
 from app.contents.transfer import Embedding, export_entries, import_entries
 from app.errors import InvalidRequest, NotFound
 
-AT_ONCE = 1000  # entries in one transaction when a collection is deleted or renamed
+AT_ONCE = 1000  # entries per transaction when a collection is deleted or renamed
 
 
 def run(store: ContentStore, embedding: Embedding, options: argparse.Namespace) -> int:
-    """Run one action and report its result; return 1 when some lines could not be imported, 0 otherwise.
+    """Run one command and report its result; return 1 if some lines could not be imported, 0 otherwise.
 
     Raises InvalidRequest, NotFound or StoreUnavailable.
     """

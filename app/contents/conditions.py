@@ -1,4 +1,4 @@
-"""What a filter asks of an entry's metadata: one condition each on one field."""
+"""Filter conditions on metadata: each compares one field."""
 
 import operator
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def kind(value: object) -> str:
-    """What a value can be compared with: numbers with numbers, texts with texts, and true is not 1.
+    """Return the type that a value can be compared with: numbers with numbers, texts with texts, and true is not 1.
 
     >>> kind(1) == kind(0.5), kind(1) == kind(True)
     (True, False)
@@ -30,14 +30,14 @@ def kind(value: object) -> str:
 
 @dataclass(frozen=True)
 class Condition:
-    """A field of the metadata, at its top, that is `eq` or `in`, or lies on a side of, a value of its own kind."""
+    """A condition on a top-level metadata field: `eq`, `in` or a range, among values of the same type."""
 
     key: str
     operator: Operator
     value: Scalar | tuple[Scalar, ...]
 
     def holds(self, metadata: Mapping[str, Any]) -> bool:
-        """Whether metadata fulfil it; a field that is not there, or of another kind, never does.
+        """Return whether metadata match; a missing field, or one of another type, never does.
 
         >>> Condition("year", "gte", 2020).holds({"year": 2024})
         True

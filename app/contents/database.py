@@ -72,13 +72,13 @@ _LOST = f"SELECT number, id {_FROM_OUTDATED} AND text IS NULL AND picture IS NUL
 _OUTDATED = f"""SELECT number, picture, id, type, text, collection, metadata {_FROM_OUTDATED} AND number > ?
                 ORDER BY number LIMIT ?"""
 _REMOVED = """SELECT number, gone, metadata FROM removals JOIN contents USING (number) ORDER BY turn LIMIT ?"""
-SCANNED = 10_000  # entries that are in memory at once
-RETENTION_S = 60.0  # for which removed rows and their tombstones are kept: a search or another process may need them
+SCANNED = 10_000  # entries in memory at once
+RETENTION_S = 60.0  # how long removed rows and their tombstones are kept: a search or another process may need them
 
 
 @dataclass(frozen=True)
 class Put:
-    """Store an entry; with `unless_equal`, only when no entry has exactly this vector."""
+    """Store an entry; with `unless_equal`, only if no entry has exactly this vector."""
 
     content: Content
     vector: bytes
@@ -94,7 +94,7 @@ class Delete:
 
 @dataclass(frozen=True)
 class DeleteCollection:
-    """Remove at most `most` entries of a collection."""
+    """Delete at most `most` entries of a collection."""
 
     collection: str
     most: int
@@ -102,7 +102,7 @@ class DeleteCollection:
 
 @dataclass(frozen=True)
 class RenameCollection:
-    """Move at most `most` entries of a collection to another one."""
+    """Move at most `most` entries of a collection to another."""
 
     old: str
     new: str
@@ -114,7 +114,7 @@ Change = Put | Delete | DeleteCollection | RenameCollection
 
 @dataclass(frozen=True)
 class Done:
-    """What a change did: the number added or removed, the id of the entry with an equal vector, how many entries."""
+    """The outcome of a change: the number added or removed, the id of an entry with an equal vector, a count."""
 
     added: int | None = None
     removed: int | None = None
@@ -123,16 +123,16 @@ class Done:
 
 
 class Database:
-    """One file. Each entry has a number; numbers only ever rise, and an entry that is replaced gets a new one.
+    """One SQLite file. Each entry has a number; numbers only increase, and a replaced entry gets a new one.
 
-    A replaced or deleted entry can be read by its number for `retention_s` more: a search that has found it in the
-    index gets all of its results as they were at one moment.
+    A replaced or deleted entry can be read by its number for another `retention_s`: a search that has found it in the
+    index gets all of its results from one snapshot.
     """
 
     def __init__(
         self, path: Path, model: VectorModel, retention_s: float = RETENTION_S, *, max_bytes: int | None = None
     ) -> None:
-        """Open the file, or create it; raises StoreUnavailable."""
+        """Open or create the file; raises StoreUnavailable."""
         self._file = SQLiteFile("the contents", path, _SCHEMA, max_bytes=max_bytes)
         self._writer = self._file.writer
         self._name = model.name
@@ -157,9 +157,9 @@ class Database:
         return _with_file(row)
 
     def page(self, after: int, limit: int, collection: str | None, originals: bool) -> list[tuple[int, Entry]]:
-        """Return up to `limit` entries with numbers above `after`, by number; originals only where asked for.
+        """Return up to `limit` entries with numbers above `after`, by number; originals only on request.
 
-        A vector of another model is None.
+        The vector is None if it is from another model.
         """
         of_collection = "" if collection is None else " AND collection = ?"
         values = (originals, after, *(() if collection is None else (collection,)), limit)
@@ -171,13 +171,13 @@ class Database:
         ]
 
     def rows(self, numbers: Numbers) -> dict[int, Content]:
-        """Return the entries with these numbers, also those removed a short while ago."""
+        """Return the entries with these numbers, including recently removed ones."""
         with self._file.reader() as reader:
             rows = reader.execute(_ROWS, (json.dumps(numbers.tolist()),))
             return {number: _content(row) for number, *row in rows}
 
     def matching(self, where: Where) -> Numbers:
-        """Return the numbers of all entries that match a filter, ascending, also of those removed a short while ago."""
+        """Return the numbers of all entries that match a filter, ascending, including recently removed ones."""
         parts, values = conditions(where)
         query = f"SELECT number FROM contents WHERE {' AND '.join(parts)}"  # noqa: S608 - only constants
         with self._file.reader() as reader:
@@ -185,7 +185,7 @@ class Database:
             return np.sort(np.fromiter((number for (number,) in rows), np.int64))
 
     def scan(self, where: Where) -> Iterator[Scanned]:
-        """Yield the entries that match and have a vector of this model, as they are at one moment."""
+        """Yield the matching entries that have a vector of this model, from one snapshot."""
         parts, values = conditions(where)
         query = (
             "SELECT id, vector, coalesce(fingerprint, '') FROM contents JOIN vectors USING (number) "  # noqa: S608
@@ -199,7 +199,7 @@ class Database:
                 yield Scanned(ids, floats(b"".join(vectors)).reshape(len(ids), -1), fingerprints)
 
     def vector(self, id: str) -> Floats:
-        """Return the vector (D,) of one entry; raises NotFound, also where the vector is another model's."""
+        """Return the vector (D,) of one entry; raises NotFound, also if the vector is from another model."""
         with self._file.reader() as reader:
             row = reader.execute(_VECTOR, (id,)).fetchone()
         if row is None:
@@ -211,14 +211,14 @@ class Database:
         return floats(row[0])
 
     def count(self, collection: str | None) -> int:
-        """Count the entries of a collection, or of all; SQLite keeps the numbers."""
+        """Count the entries of a collection, or all; triggers maintain the counts."""
         with self._file.reader() as reader:
             query = "SELECT coalesce(sum(count), 0) FROM counts WHERE ?1 IS NULL OR collection = ?1"
             row = reader.execute(query, (collection,)).fetchone()
         return int(row[0])
 
     def check_model(self, name: str) -> None:
-        """Raise ContentsError where some vectors are another model's."""
+        """Raise ContentsError if some vectors are from another model."""
         with self._file.reader() as reader:
             others = reader.execute(_OTHERS, (self._model,)).fetchall()
         for other, count in others:
@@ -229,31 +229,31 @@ class Database:
                 )
 
     def outdated_count(self) -> int:
-        """Count the entries whose vector is another model's."""
+        """Count the entries whose vector is from another model."""
         with self._file.reader() as reader:
             row = reader.execute(f"SELECT count(*) {_FROM_OUTDATED}", (self._model,)).fetchone()
         return int(row[0])
 
     def lost(self) -> list[tuple[int, str]]:
-        """Return numbers and ids of the pictures whose vector is another model's and whose original was not kept."""
+        """Return numbers and ids of the pictures whose vector is from another model and whose original was not kept."""
         with self._file.reader() as reader:
             rows: list[tuple[int, str]] = reader.execute(_LOST, (self._model,)).fetchall()
         return rows
 
     def outdated(self, after: int, most: int) -> list[tuple[int, Content]]:
-        """Return some entries, with numbers above `after` and originals, whose vector is another model's."""
+        """Return some entries, with numbers above `after` and originals, whose vector is from another model."""
         with self._file.reader() as reader:
             rows = reader.execute(_OUTDATED, (self._model, after, most)).fetchall()
         return [(number, replace(_content(row), picture=picture)) for number, picture, *row in rows]
 
     def replace_vectors(self, vectors: Sequence[tuple[int, bytes]]) -> None:
-        """Store vectors of this model for entries, by their numbers: all of them or none."""
+        """Store vectors of this model for entries, by number, in one transaction."""
         rows = [(self._model, _digest(vector), vector, number) for number, vector in vectors]
         with self._file.transaction():
             self._writer.executemany("UPDATE vectors SET model = ?, digest = ?, vector = ? WHERE number = ?", rows)
 
     def drop(self, entries: Sequence[tuple[int, str]]) -> None:
-        """Remove entries by number and id, unless they were replaced meanwhile."""
+        """Delete entries by number and id, unless they were replaced meanwhile."""
         with self._file.transaction():
             for number, id in entries:
                 if self._number(id) == number:
@@ -319,9 +319,9 @@ class Database:
         return row[0] if row else None
 
     def _purge(self, most: int) -> None:
-        """Delete the oldest removed rows that were kept long enough, in the order of their removal.
+        """Delete the oldest removed rows whose retention is over, in the order of their removal.
 
-        The order lets a change feed see that it has missed some: those that are left are consecutive.
+        The order lets a change feed detect that it has missed some: the remaining turns are consecutive.
         """
         before = time.time() - self._retention_s
         for number, gone, metadata in self._writer.execute(_REMOVED, (most,)).fetchall():
@@ -346,7 +346,7 @@ class Database:
 
 
 def stored(vector: Floats) -> bytes:
-    """Encode a vector (D,) as float16, which moves a cosine by some 0.00001."""
+    """Encode a vector (D,) as float16, which changes a cosine by some 0.00001."""
     return vector.astype("<f2").tobytes()
 
 

@@ -1,7 +1,7 @@
-"""Near-duplicates: groups of entries that are connected by similarity of their embeddings, and of their pictures.
+"""Near-duplicates: group entries that are connected by similar embeddings and similar pictures.
 
-Pairs are compared within k-means lists and between near ones, block by block; union-find joins them to groups. The
-vectors lie in a temporary file meanwhile, so that memory is bounded: some 100 bytes an entry beside the blocks.
+Pairs are compared within k-means lists and between near ones, block by block; union-find joins them into groups. The
+embeddings are in a temporary file meanwhile, so memory is bounded: some 100 bytes per entry beside the blocks.
 """
 
 import tempfile
@@ -19,14 +19,14 @@ from app.contents.bitmap import Flags, Numbers
 from app.errors import NotFound
 from app.model.engines import Floats
 
-UNSEEN_COPY = 0.98  # the least cosine of a copy where a fingerprint is missing
+UNSEEN_COPY = 0.98  # least cosine similarity of a copy if a fingerprint is missing
 ONE_LIST = 5_000  # entries up to which all pairs are compared
-SAMPLE_PER_LIST = 40  # vectors that k-means sees for each list; FAISS warns of fewer
-NEAR_LISTS = 8  # lists whose vectors are compared with those of a list, itself among them
-BLOCK = 256  # rows that are compared at once
+SAMPLE_PER_LIST = 40  # vectors per list that k-means is trained on; FAISS warns about fewer
+NEAR_LISTS = 8  # lists that each list is compared with, including itself
+BLOCK = 256  # rows compared at once
 HASH_BYTES = 32
 MAX_GROUPS = 10_000
-MAX_MEMBERS = 1_000  # of a group that are named
+MAX_MEMBERS = 1_000  # of a group that are listed
 
 Fingerprints = npt.NDArray[np.uint64]  # (N, 4)
 Progress = Callable[[float], None]
@@ -34,7 +34,7 @@ Progress = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Distance:
-    """How near two entries have to be: the least cosine, and how many bits of their fingerprints may differ."""
+    """A distance: the least cosine similarity, and how many bits of the fingerprints may differ."""
 
     cosine: float
     bits: int | None = None
@@ -46,7 +46,7 @@ DISTANCES = {"copy": Distance(0.85, bits=24), "scene": Distance(0.93), "alike": 
 
 @dataclass(frozen=True)
 class Member:
-    """An entry of a group; `score` is its cosine to the one to keep."""
+    """An entry of a group; `score` is its cosine similarity to the one to keep."""
 
     content: Content
     score: float
@@ -54,16 +54,16 @@ class Member:
 
 @dataclass(frozen=True)
 class Group:
-    """Near-duplicates, the one to keep first; `size` counts those that are not named too."""
+    """Near-duplicates, the one to keep first; `size` also counts the members that are not listed."""
 
     members: Sequence[Member]
     size: int
     why: str
-    """Why the first is the one to keep."""
+    """The reason to keep the first."""
 
 
 class DisjointSets:
-    """Sets of the numbers 0 to n - 1, at first each by itself (union-find).
+    """Disjoint sets of the numbers 0 to n - 1, initially singletons (union-find).
 
     >>> sets = DisjointSets(4)
     >>> sets.join(np.array([0, 3]), np.array([3, 2]))
@@ -88,16 +88,16 @@ class DisjointSets:
             some, others = self.roots(some), self.roots(others)
             apart = some != others
             some, others = some[apart], others[apart]
-            # of several pairs with one root only one may take effect: the others are looked at again
+            # of several pairs with the same root only one may take effect: the others are retried
             self._parent[np.maximum(some, others)] = np.minimum(some, others)
 
 
 def find_duplicates(
     store: ContentStore, where: Where, distance: Distance, progress: Progress, folder: Path | None = None
 ) -> list[Group]:
-    """Return the groups, the closest first, at most MAX_GROUPS; `folder` takes the temporary file.
+    """Return the groups, the closest first, at most MAX_GROUPS; the temporary file is in `folder`.
 
-    `progress` is called with the share that is done, and may raise to end it.
+    `progress` is called with the share that is done, and may raise to stop.
     """
     with _collected(store, where, progress, folder) as (ids, vectors, fingerprints):
         if len(ids) < 2:
@@ -118,7 +118,7 @@ def find_duplicates(
 
 
 class Pairs(NamedTuple):
-    """Rows that are near to each other, their cosines (n,), and the share of all work that is done."""
+    """Near pairs of rows, their cosine similarities (n,), and the share of all work that is done."""
 
     some: Numbers
     others: Numbers
@@ -127,9 +127,9 @@ class Pairs(NamedTuple):
 
 
 def near_pairs(vectors: Any, threshold: float) -> Iterator[Pairs]:
-    """Yield rows of unit vectors (N, D) whose cosine is at least a threshold.
+    """Yield pairs of rows of unit vectors (N, D) whose cosine similarity reaches a threshold.
 
-    Up to ONE_LIST vectors all pairs are compared; above, pairs in lists that lie far from each other are missed.
+    Up to ONE_LIST vectors all pairs are compared; above, pairs in distant lists are missed.
     """
     count = len(vectors)
     lists, near = _lists(vectors) if count > ONE_LIST else ([np.arange(count)], [np.array([0])])
@@ -148,7 +148,7 @@ def near_pairs(vectors: Any, threshold: float) -> Iterator[Pairs]:
 
 
 def _look_alike(pairs: Pairs, fingerprints: Fingerprints, distance: Distance) -> Flags:
-    """Return for each pair whether its fingerprints differ by few bits; where one is missing, the cosine decides."""
+    """Return whether each pair's fingerprints differ in few bits; if one is missing, the cosine similarity decides."""
     if distance.bits is None:
         return np.ones(len(pairs.some), bool)
     some, others = fingerprints[pairs.some], fingerprints[pairs.others]
@@ -160,7 +160,7 @@ def _look_alike(pairs: Pairs, fingerprints: Fingerprints, distance: Distance) ->
 
 def _lists(vectors: Any) -> tuple[list[Numbers], Numbers]:
     """Return the rows of each k-means list, and for each list the nearest ones (lists, NEAR_LISTS), itself first."""
-    from app.contents.segment import CHUNK, centroids_of  # FAISS is imported when it is needed
+    from app.contents.segment import CHUNK, centroids_of  # FAISS is imported only when needed
 
     count = len(vectors)
     wanted = round(2 * count**0.5)
@@ -174,8 +174,8 @@ def _lists(vectors: Any) -> tuple[list[Numbers], Numbers]:
 
 
 def _nearest(centroids: Floats, vectors: Any, most: int) -> Numbers:
-    """Return for each vector (n, D) the nearest centroids (n, most), in no order."""
-    far = (centroids**2).sum(axis=1) - 2 * vectors.astype(np.float32) @ centroids.T  # squared distances, but for |v|^2
+    """Return for each vector (n, D) the nearest centroids (n, most), unordered."""
+    far = (centroids**2).sum(axis=1) - 2 * vectors.astype(np.float32) @ centroids.T  # squared distances without |v|^2
     return np.argmin(far, axis=1)[:, None] if most == 1 else np.argpartition(far, most - 1, axis=1)[:, :most]
 
 
@@ -183,7 +183,7 @@ def _nearest(centroids: Floats, vectors: Any, most: int) -> Numbers:
 def _collected(
     store: ContentStore, where: Where, progress: Progress, folder: Path | None
 ) -> Iterator[tuple[list[str], Any, Fingerprints]]:
-    """Yield ids, their vectors (N, D) in 16 bits in a file that is gone afterwards, and fingerprints.
+    """Yield ids, their vectors (N, D) as a memory-mapped float16 file that is deleted afterwards, and fingerprints.
 
     A missing fingerprint is 0, like that of a picture of one colour.
     """
@@ -214,7 +214,7 @@ def _groups(roots: Numbers, vectors: Any) -> list[Numbers]:
 
 
 def _described(store: ContentStore, ids: Sequence[str], size: int) -> Group | None:
-    """Return a group of entries, the one to keep first; None where fewer than two are left by now."""
+    """Describe a group of entries, the one to keep first; None if fewer than two are left by now."""
     contents = []
     for id in ids:
         try:
@@ -230,13 +230,13 @@ def _described(store: ContentStore, ids: Sequence[str], size: int) -> Group | No
 
 
 def _worth(content: Content) -> tuple[float, float, float]:
-    """Order entries: most pixels first, then most bytes, then the oldest; what is not known comes last."""
+    """Sort key of entries: most pixels first, then most bytes, then the oldest; unknown values last."""
     file = content.file
     return (-file.width * file.height, -file.bytes, file.stored_at) if file else (0, 0, 0)
 
 
 def _reason(best: Content, second: Content) -> str:
-    """Say what the best entry of a group has before the second."""
+    """Explain what the best entry of a group has over the second."""
     if not best.file or not second.file:
         return "the only one whose size is known" if best.file else "the first that was stored"
     first, other = best.file, second.file

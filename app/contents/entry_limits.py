@@ -1,4 +1,4 @@
-"""Limits of an entry, the same for every way in: ids, texts, metadata."""
+"""Limits of an entry, shared by all interfaces: ids, texts, metadata."""
 
 import json
 from typing import Any
@@ -9,9 +9,9 @@ MAX_DEPTH = 8  # of metadata
 
 
 def check_metadata(value: dict[str, Any]) -> dict[str, Any]:
-    """Return metadata that is bounded JSON which every store accepts; raises ValueError for any other.
+    """Validate metadata as bounded JSON that every store accepts and return it; raises ValueError otherwise.
 
-    Integers at its top level can be compared, so that they fit into 64 bits.
+    Top-level integers must fit into 64 bits, because they can be compared.
     """
     if _deeper_than(value, MAX_DEPTH):
         raise ValueError(f"at most {MAX_DEPTH} nesting levels are accepted")

@@ -14,14 +14,14 @@ from app.sqlite_file import TIMEOUT_S
 Change = TypeVar("Change")
 Result = TypeVar("Result")
 MARGIN_S = 0.25  # by which a caller's wait exceeds the file's deadline, so that it learns the outcome of its change
-MAX_GROUP = 256  # changes in one transaction: bounds how long the first of them waits for the last
+MAX_GROUP = 256  # changes in one transaction; bounds how long the first of them waits for the last
 
 
 class GroupCommit(Generic[Change, Result]):
-    """Calls `commit`, in a thread of its own, with all changes that wait.
+    """Calls `commit`, in its own thread, with all waiting changes.
 
-    A transaction waits for the disk once, however many changes are in it; meanwhile the next ones queue up. `commit`
-    returns a result or an exception for each change; what it raises goes to every caller in the group.
+    A transaction waits for the disk once for all changes in it; meanwhile the next ones queue up. `commit` returns a
+    result or an exception for each change; an exception that it raises goes to every caller in the group.
     """
 
     def __init__(self, commit: Callable[[Sequence[Change]], Sequence[Result | Exception]]) -> None:
@@ -33,7 +33,7 @@ class GroupCommit(Generic[Change, Result]):
         self._thread.start()
 
     def __call__(self, change: Change) -> Result:
-        """Commit one change and return its result; raises StoreUnavailable when closed or out of time."""
+        """Commit one change and return its result; raises StoreUnavailable if closed or out of time."""
         result: Future[Result] = Future()
         left = seconds_left(TIMEOUT_S)
         with self._closing:
@@ -47,7 +47,7 @@ class GroupCommit(Generic[Change, Result]):
             raise StoreUnavailable(f"the contents: too many changes wait for the file; {outcome}") from None
 
     def close(self) -> None:
-        """Commit what waits, refuse later changes, and end the thread."""
+        """Commit waiting changes, refuse later ones, and end the thread."""
         with self._closing:
             self._closed = True
             self._waiting.put(None)

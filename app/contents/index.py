@@ -1,4 +1,4 @@
-"""A vector index that is searched while it changes: an immutable segment, and a tail of the newest vectors."""
+"""A vector index that is searched while it changes: an immutable segment and a tail of the newest vectors."""
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,22 +14,22 @@ from app.model.engines import Floats
 if TYPE_CHECKING:
     from app.contents.segment import Alive, Segment
 
-MAX_TOMBSTONE_RATIO = 0.25  # of a segment; with more it is rebuilt
-RETRAIN_GROWTH = 4  # codes are retrained once the segment has this many times the vectors that they were trained on
+MAX_TOMBSTONE_RATIO = 0.25  # of a segment; beyond it the segment is rebuilt
+RETRAIN_GROWTH = 4  # codes are retrained when the segment has this many times the vectors that they were trained on
 
 
 @dataclass(frozen=True)
 class IndexOptions:
-    """How many vectors the tail takes, and how many a segment has before it gets codes."""
+    """The size of the tail, and the number of vectors from which a segment has codes."""
 
     tail: int = 8192  # compared one by one in half a millisecond
     exact_up_to: int = 20_000  # compared one by one in some 2 ms
 
 
 class Tail:
-    """The newest vectors (N, D) with their numbers, compared one by one.
+    """The newest vectors (N, D) with their numbers, searched exhaustively.
 
-    One thread adds; a search says how many of the first rows it compares.
+    One thread appends; a search states how many of the first rows it compares.
     """
 
     def __init__(self, size: int, capacity: int = 1024) -> None:
@@ -53,9 +53,9 @@ class Tail:
         return self._numbers[start:end], self._vectors[start:end]
 
     def search(self, query: Floats, k: int, alive: Flags, among: Numbers | None = None) -> tuple[Numbers, Floats]:
-        """Return numbers and scores of the k best for a query (D,), in no order, or of all if fewer.
+        """Return numbers and scores of the k best for a query (D,), unordered, or of all if fewer.
 
-        Only the first len(alive) rows that are alive are compared; with `among`, of these those with such a number.
+        Only those of the first len(alive) rows that are alive are compared; `among` restricts them to these numbers.
         """
         numbers, vectors = self.rows(0, len(alive))
         rows = np.flatnonzero(alive if among is None else alive & np.isin(numbers, among))
@@ -73,7 +73,7 @@ class Tail:
 
 
 class View(NamedTuple):
-    """The vectors after one change: a search uses one view, whatever happens meanwhile."""
+    """A snapshot of the vectors after one change: a search uses one view, whatever changes meanwhile."""
 
     segment: "Segment | None"
     segment_alive: "Alive | None"
@@ -99,17 +99,17 @@ class View(NamedTuple):
         return np.concatenate([self.segment.flags(self.segment_alive), self.tail_alive])
 
     def numbers(self) -> Numbers:
-        """Return the numbers of all vectors that are alive, ascending."""
+        """Return the numbers of all live vectors, ascending."""
         in_segment = [self.segment.numbers] if self.segment else []
         return np.concatenate([*in_segment, self.tail.rows(0, len(self.tail_alive))[0]])[self.alive()]
 
 
 class VectorIndex:
-    """Unit vectors (D,), each with a number. Numbers only ever rise, and none comes twice.
+    """Unit vectors (D,), each with a number. Numbers only increase and are never reused.
 
-    Changes come from one thread at a time; any number of threads search in `view` without waiting. An added vector
-    is in the next view: in its tail, until a background thread has merged tail and segment. FAISS is imported when
-    there are enough vectors for a segment.
+    Changes come from one thread at a time; any number of threads search in `view` without locks. An added vector is in
+    the next view: in its tail, until a background thread has merged tail and segment. FAISS is imported when there are
+    enough vectors for a segment.
     """
 
     def __init__(self, size: int, options: IndexOptions | None = None) -> None:
@@ -122,7 +122,7 @@ class VectorIndex:
         self._closed = False
 
     def load(self, numbers: Sequence[int] | Numbers, chunks: Iterable[Floats]) -> None:
-        """Fill an empty index with vectors (n, D) that come in chunks."""
+        """Fill an empty index with vectors (n, D) in chunks."""
         numbers = np.asarray(numbers, np.int64)
         if len(numbers) < self._options.tail:
             tail, start = self.view.tail, 0
@@ -138,7 +138,7 @@ class VectorIndex:
         self._merge_if_needed()
 
     def change(self, add: Sequence[tuple[int, Floats]], remove: Sequence[int] | Numbers) -> None:
-        """Add numbered vectors and remove numbers, all at one moment; what is added may be removed by the same call."""
+        """Add numbered vectors and remove numbers atomically; the same call may remove what it adds."""
         with self._changing:
             segment, alive, tail, tail_alive = self.view
             if add:
@@ -166,7 +166,7 @@ class VectorIndex:
             self._merging.start()
 
     def _stale(self, view: View, added: int) -> bool:
-        """Whether a view's segment is better rebuilt than extended."""
+        """Return whether a view's segment should be rebuilt rather than extended."""
         segment, alive = view.segment, view.segment_alive
         if not segment or not alive:
             return False
@@ -175,11 +175,11 @@ class VectorIndex:
         return grown or tombstones > MAX_TOMBSTONE_RATIO * len(segment)
 
     def _merge(self) -> None:
-        """Build one segment of the segment and the tail, and swap it in with the changes made meanwhile."""
+        """Build one segment from the segment and the tail, and swap it in with the changes made meanwhile."""
         view = self.view
         try:
             segment, kept = self._merged(view)
-        except Exception:  # the tail goes on growing, and searches go on, if more slowly
+        except Exception:  # the tail keeps growing, and searches continue, if more slowly
             self._merge_at = len(view.tail) + self._options.tail
             get_logger().exception("the index of the contents cannot be rebuilt")
             return
@@ -192,7 +192,7 @@ class VectorIndex:
             self._merge_at = self._options.tail
 
     def _merged(self, view: View) -> "tuple[Segment | None, Flags]":
-        """Build a segment of a view's vectors; return it with flags for which of them are in it."""
+        """Build a segment of a view's vectors; return it with flags for the vectors in it."""
         segment, _, tail, tail_alive = view
         numbers, vectors = tail.rows(0, len(tail_alive))
         kept = view.alive()

@@ -1,4 +1,4 @@
-"""Entries on this machine: SQLite is the source of truth, an index in the process holds the vectors."""
+"""Content store on this machine: SQLite is the source of truth, an in-process index has the vectors."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -24,11 +24,11 @@ from app.contents.index import IndexOptions, VectorIndex, View
 from app.errors import InvalidRequest, NotFound
 from app.model.engines import Floats
 
-FILTER_MARGIN = 100  # more candidates than k that a filtered search tries before it asks the database for all matches
+FILTER_MARGIN = 100  # candidates beyond k that a filtered search tries before it asks the database for all matches
 
 
 class LocalContents:
-    """A ContentStore in one file. A change is on the disk, and in the index, before the call returns."""
+    """A ContentStore in one file. A change is on disk and in the index before the call returns."""
 
     def __init__(
         self,
@@ -41,9 +41,9 @@ class LocalContents:
         max_bytes: int | None = None,
         searched: bool = True,
     ) -> None:
-        """`searched` is whether the vectors are loaded; a command that does not search saves the time.
+        """`searched` tells whether to load the vectors; a command that does not search saves the time.
 
-        Raises StoreUnavailable for a file that cannot be used, ContentsError for another model's vectors.
+        Raises StoreUnavailable for an unusable file, ContentsError for another model's vectors.
         """
         self._database = Database(path, model, retention_s, max_bytes=max_bytes)
         self._database.check_model(model.name)
@@ -61,7 +61,7 @@ class LocalContents:
         return self._change(Put(content, stored(vector))).removed is None
 
     def add(self, content: Content, vector: Floats) -> str | None:
-        """Do the same, unless an entry has exactly this vector: then return its id and store nothing."""
+        """Like `put`, unless an entry has exactly this vector: then return its id and store nothing."""
         return self._change(Put(content, stored(vector), unless_equal=True)).equal
 
     def get(self, id: str) -> Content:
@@ -77,10 +77,10 @@ class LocalContents:
         return np.stack([self._database.vector(each) for each in ids])
 
     def search(self, vector: Floats, k: int, where: Where = EVERYTHING) -> list[Hit]:
-        """Return the k entries nearest to a unit vector (D,), best first; fewer where fewer exist.
+        """Return the k nearest entries to a unit vector (D,), best first; fewer if fewer exist.
 
-        The best of all are tried first: where k of them match the filter, these are the best of those that match.
-        Otherwise matches are rare, or far from the vector, or this process has missed removals: the database names all
+        The best overall are tried first: if k of them match the filter, these are the best of the matches. Otherwise
+        matches are rare or far from the vector, or this process has missed removals: then the database lists all
         matches, and exactly these are compared.
         """
         wide = k if where == EVERYTHING else k + len(where.without) + FILTER_MARGIN
@@ -93,7 +93,7 @@ class LocalContents:
     def page(
         self, position: str, limit: int, collection: str | None = None, *, originals: bool = False
     ) -> tuple[list[Entry], str]:
-        """Return entries in the order in which they were stored; a position is the number of the last one."""
+        """Return entries in insertion order; a position is the number of the last one."""
         after = position or "0"
         if not (after.isascii() and after.isdecimal() and len(after) < 19):
             raise InvalidRequest("the cursor is not one of this service: send it as it came")
@@ -101,23 +101,23 @@ class LocalContents:
         return [entry for _, entry in rows], str(rows[-1][0]) if len(rows) == limit else ""
 
     def scan(self, where: Where = EVERYTHING) -> Iterator[Scanned]:
-        """Yield all entries that match, some at a time, as they are at one moment."""
+        """Yield all matching entries in batches, from one snapshot."""
         return self._database.scan(where)
 
     def rename_collection(self, old: str, new: str, most: int) -> int:
-        """Move at most `most` entries of a collection to another one; return how many there were."""
+        """Move at most `most` entries of a collection to another; return their number."""
         return self._change(RenameCollection(old, new, most)).count
 
     def delete_collection(self, collection: str, most: int) -> int:
-        """Remove at most `most` entries of a collection; return how many there were."""
+        """Delete at most `most` entries of a collection; return their number."""
         return self._change(DeleteCollection(collection, most)).count
 
     def count(self, collection: str | None = None) -> int:
-        """Count the entries of a collection, or of all."""
+        """Count all entries, or those of one collection."""
         return self._database.count(collection)
 
     def refresh(self) -> None:
-        """Apply to the index what any process has changed in the file."""
+        """Apply the changes of all processes in the file to the index."""
         if not self._searched:
             return
         with self._refreshing:
@@ -130,7 +130,7 @@ class LocalContents:
         self._database.close()
 
     def _commit(self, changes: Sequence[Change]) -> list[Done | NotFound]:
-        """Write the database first: what is found is on the disk."""
+        """Write the database first, so that everything found is on disk."""
         outcomes = self._database.write(changes)
         self.refresh()
         return outcomes

@@ -1,4 +1,4 @@
-"""Entries in a Milvus database, which any number of services share."""
+"""Content store in a Milvus database, shared by any number of services."""
 
 import base64
 import hashlib
@@ -18,12 +18,12 @@ from app.deadline import seconds_left
 from app.errors import ContentsError, StoreUnavailable
 from app.model.engines import Floats
 
-SCANNED = 1000  # entries that are fetched at once
-TIMEOUT_S = 10.0  # for one call, where the caller has no nearer deadline
+SCANNED = 1000  # entries fetched at once
+TIMEOUT_S = 10.0  # for one call, unless the caller's deadline is earlier
 _NOT_OPEN = (100, 101)  # Milvus's codes for a collection that does not exist, or is not loaded into memory
 _CLIENT_ERRORS = (MilvusException, grpc.RpcError, grpc.FutureTimeoutError, OSError, ValueError)  # what pymilvus raises
 _SIGNS = {"eq": "==", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
-_LONGEST = 65_535  # bytes of a text in Milvus; a thumbnail of 256 pixels, a text, the metadata are less
+_LONGEST = 65_535  # bytes of a text in Milvus; a thumbnail of 256 pixels, a text and the metadata are smaller
 _TEXTS = {  # name and bytes
     "id": 800,
     "type": 10,
@@ -40,14 +40,14 @@ _PERHAPS_STORED = "; it is not known whether the change was stored"
 
 
 class MilvusContents:
-    """A ContentStore in one collection of Milvus, read with strong consistency: what was acknowledged is found.
+    """A ContentStore in one collection of Milvus, read with strong consistency: acknowledged entries are found.
 
-    Milvus has no transactions: of two services that put one id at the same time, both may say that it is new, and of
-    two that `add` equal vectors, both may store theirs.
+    Milvus has no transactions: if two services `put` one id at the same time, both may report it as new, and if two
+    `add` equal vectors, both may store theirs.
     """
 
     def __init__(self, address: str, collection: str, model: VectorModel) -> None:
-        """Open the collection, created if missing; raises StoreUnavailable, or ContentsError for another model's."""
+        """Open the collection, created if missing; raises StoreUnavailable, or ContentsError for another model."""
         self._collection = collection
         self._model = model
         self._opening = threading.Lock()
@@ -56,7 +56,7 @@ class MilvusContents:
         self._open()
 
     def put(self, content: Content, vector: Floats) -> bool:
-        """Store an entry in place of the one with its id; returns whether there was none."""
+        """Create or replace the entry with this id; return whether it is new."""
         vector = _rounded(vector)
         row = {name: getattr(content, name, None) for name in _TEXTS} | {
             "metadata": _metadata(content),
@@ -71,7 +71,7 @@ class MilvusContents:
         return new
 
     def add(self, content: Content, vector: Floats) -> str | None:
-        """The same, unless an entry has exactly this vector already: then its id is returned and nothing is stored."""
+        """Like `put`, unless an entry has exactly this vector: then return its id and store nothing."""
         if equal := self._query(f"digest == {_literal(_digest(_rounded(vector)))}", ["id"]):
             return str(equal[0]["id"])
         self.put(content, vector)
@@ -91,7 +91,7 @@ class MilvusContents:
         return np.array([self._row(id, ["vector"])["vector"] for id in ids], np.float32)
 
     def search(self, vector: Floats, k: int, where: Where = EVERYTHING) -> list[Hit]:
-        """Return the k entries nearest to a unit vector (D,), best first; fewer where fewer exist."""
+        """Return the k nearest entries to a unit vector (D,), best first; fewer if fewer exist."""
         fields = ["type", "metadata"]
         found = self._call("search", data=[vector.tolist()], filter=_expression(where), limit=k, output_fields=fields)[
             0
@@ -114,7 +114,7 @@ class MilvusContents:
         *,
         originals: bool = False,  # noqa: ARG002 - of the protocol
     ) -> tuple[list[Entry], str]:
-        """Return entries by id; a position is the id of the last one. There are no originals."""
+        """Return entries by id; a position is the id of the last one. Originals are not stored."""
         behind = [f"id > {_literal(position)}"] if position else []
         expression = " and ".join(behind + [part for part in [_expression(Where(collection=collection))] if part])
         # a query with a limit returns any entries; the iterator returns them by id
@@ -125,7 +125,7 @@ class MilvusContents:
         return entries, entries[-1].content.id if len(entries) == limit else ""
 
     def scan(self, where: Where = EVERYTHING) -> Iterator[Scanned]:
-        """Yield all entries that match, some at a time."""
+        """Yield all matching entries in batches."""
         fields, expression = ["id", "vector", "metadata"], _expression(where)
         iterator = self._call("query_iterator", filter=expression, output_fields=fields, batch_size=SCANNED)
         with _failures(), closing(iterator):
@@ -137,25 +137,25 @@ class MilvusContents:
                 )
 
     def rename_collection(self, old: str, new: str, most: int) -> int:
-        """Move at most `most` entries of a collection to another one; return how many there were."""
+        """Move at most `most` entries of a collection to another; return their number."""
         rows = self._call("query", filter=_expression(Where(collection=old)), output_fields=["*"], limit=most)
         if rows:
             self._call("upsert", _PERHAPS_STORED, data=[{**row, "collection": new} for row in rows])
         return len(rows)
 
     def delete_collection(self, collection: str, most: int) -> int:
-        """Remove at most `most` entries of a collection; return how many there were."""
+        """Delete at most `most` entries of a collection; return their number."""
         rows = self._call("query", filter=_expression(Where(collection=collection)), output_fields=["id"], limit=most)
         if rows:
             self._call("delete", _PERHAPS_STORED, filter=f"id in {_literal([row['id'] for row in rows])}")
         return len(rows)
 
     def count(self, collection: str | None = None) -> int:
-        """Count the entries, of all collections or of one."""
+        """Count all entries, or those of one collection."""
         return int(self._query(_expression(Where(collection=collection)), ["count(*)"])[0]["count(*)"])
 
     def refresh(self) -> None:
-        """Nothing to do: Milvus is asked at every search."""
+        """Do nothing: every search reads Milvus."""
 
     def close(self) -> None:
         """Close the connection."""
@@ -182,7 +182,7 @@ class MilvusContents:
             )
 
     def _check_fields(self, fields: Mapping[str, Any]) -> None:
-        """Raises ContentsError for a collection of another program, or of vectors of another size."""
+        """Raise ContentsError if another program made the collection, or if its vectors have another size."""
         where = f"Milvus's collection {self._collection}"
         missing = {*_TEXTS, "facts", "vector"} - set(fields)
         if missing or "dim" not in fields["vector"].get("params", {}):
@@ -231,14 +231,14 @@ class MilvusContents:
                     raise
         try:
             self._open()
-        except ContentsError as error:  # no start is left to end: another program has created it again
+        except ContentsError as error:  # no start to abort: another program has recreated the collection
             raise StoreUnavailable(str(error)) from error
         with _failures(outcome):
             return call(self._collection, timeout=_timeout(), **arguments)
 
 
 def open_milvus(setting: str, model: VectorModel) -> MilvusContents:
-    """The collection that `milvus://HOST:PORT/COLLECTION` names; raises StoreUnavailable or ContentsError."""
+    """Open the collection of `milvus://HOST:PORT/COLLECTION`; raises StoreUnavailable or ContentsError."""
     host, _, collection = setting.removeprefix("milvus://").partition("/")
     return MilvusContents(f"http://{host}", collection, model)
 
@@ -260,7 +260,7 @@ def _timeout() -> float:
 
 
 def _metadata(content: Content) -> str:
-    """Write the metadata, and what is known of the file behind it: JSON has no line feed, and Milvus no more fields."""
+    """Serialise the metadata, followed by the file's: JSON has no line feed, and Milvus no further fields."""
     text = json.dumps(content.metadata, ensure_ascii=False)
     return f"{text}\n{json.dumps(content.file)}" if content.file else text
 
@@ -283,7 +283,7 @@ def _file(metadata: str) -> FileFacts | None:
 
 
 def _rounded(vector: Floats) -> Floats:
-    """A vector (D,) with numbers of 16 bits, as every store keeps them."""
+    """Round a vector (D,) to float16, as every store keeps it."""
     return vector.astype(np.float16).astype(np.float32)
 
 
@@ -292,7 +292,7 @@ def _digest(vector: Floats) -> str:
 
 
 def _fact(value: Scalar) -> Scalar:
-    """A value of the metadata so that only its own kind can be equal to it, or in a range with it."""
+    """Encode a metadata value with its type, so that only values of the same type match it."""
     if kind(value) == "number":
         return value
     return f"{kind(value)} {value}"
@@ -321,5 +321,5 @@ def _test(condition: Condition) -> str:
     test = f"{field} {_SIGNS[condition.operator]} {_literal(_fact(condition.value))}"
     if kind(condition.value) == "number":
         return test
-    first = f"{kind(condition.value)} "  # and "!" comes after the space: between them are all facts of this kind
+    first = f"{kind(condition.value)} "  # "!" follows the space: all facts of this type are between them
     return f"{test} and {field} >= {_literal(first)} and {field} < {_literal(first[:-1] + '!')}"

@@ -1,4 +1,4 @@
-"""No entries at all: recognition without a store to search."""
+"""The empty content store, for a service without search."""
 
 from typing import NoReturn
 
@@ -6,7 +6,7 @@ from app.errors import NotFound
 
 
 class NoContents:
-    """A store that is not kept; every call raises NotFound."""
+    """A store without entries; every call raises NotFound."""
 
     def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise NotFound("this service keeps no entries: it was started with LARDER_CONTENTS=none")
@@ -14,7 +14,7 @@ class NoContents:
     put = add = get = delete = vectors = search = count = page = scan = rename_collection = delete_collection = _refuse
 
     def refresh(self) -> None:
-        """Nothing can have changed."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing."""

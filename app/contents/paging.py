@@ -1,4 +1,4 @@
-"""Search results by page: a cursor is the query at a later position, so that no change of the entries moves a page."""
+"""Page through search results: a cursor is the query with a position, so changes of the entries do not shift pages."""
 
 import base64
 import hashlib
@@ -12,15 +12,15 @@ from app.errors import InvalidRequest
 from app.model.engines import Floats
 
 MAX_HITS = 10_000  # hits of all pages together
-MAX_CANDIDATES = 16_384  # that a store is asked for at once; Milvus takes no more
-TOLERANCE = 1e-5  # by which the score of an unchanged entry may differ between two searches: the order of a sum
-MAX_CURSOR = 400_000  # characters: the largest embedding, the ids of a query, and thousands of equal scores
+MAX_CANDIDATES = 16_384  # requested from a store at once; Milvus allows no more
+TOLERANCE = 1e-5  # difference of an unchanged entry's score between two searches, from the order of summation
+MAX_CURSOR = 400_000  # characters; fits the largest embedding, the ids of a query, and thousands of equal scores
 _DIGEST_BYTES = 8
 
 
 @dataclass(frozen=True)
 class SearchQuery:
-    """A unit vector (D,) to search by, whose `without` are no hits, and how far its hits have been returned.
+    """A unit vector (D,) to search by, the ids to exclude (`without`), and how far its hits have been returned.
 
     `last` is the score of the last hit returned, `ties` are digests of the ids returned with about that score.
     """
@@ -28,16 +28,16 @@ class SearchQuery:
     vector: Floats
     without: tuple[str, ...] = ()
     returned: int = 0
-    last: float = 2.0  # above every cosine
+    last: float = 2.0  # above every cosine similarity
     ties: frozenset[str] = frozenset()
 
 
 def search_page(
     store: ContentStore, query: SearchQuery, k: int, where: Where, min_score: float = -1.0
 ) -> tuple[list[Hit], SearchQuery | None]:
-    """Return the next k hits with at least `min_score`, and the query that goes on behind them, None at the end.
+    """Return the next k hits with at least `min_score`, and the query for the following page, None at the end.
 
-    Every entry that is there throughout is in one page. What is added meanwhile before the position is in none.
+    Every entry that exists throughout is on exactly one page. Entries added before the position are on none.
     """
     where, wanted = replace(where, without=query.without), min(query.returned + k + 1, MAX_CANDIDATES)
     while True:
@@ -62,7 +62,7 @@ def search_page(
 
 
 def encode_cursor(query: SearchQuery, search: str) -> str:
-    """Write a query as a text for URLs and JSON; `search` is everything else that its pages depend on."""
+    """Serialise a query for URLs and JSON; `search` is everything else that its pages depend on."""
     rest = [list(query.without), query.returned, query.last, sorted(query.ties)]
     return base64.urlsafe_b64encode(
         _digest(search).encode() + query.vector.astype("<f4").tobytes() + json.dumps(rest).encode()
@@ -70,7 +70,7 @@ def encode_cursor(query: SearchQuery, search: str) -> str:
 
 
 def decode_cursor(text: str, search: str, size: int) -> SearchQuery:
-    """Read what `encode_cursor` wrote, for vectors of `size` numbers; raises InvalidRequest for anything else."""
+    """Parse what `encode_cursor` wrote, for vectors of `size` numbers; raises InvalidRequest for anything else."""
     try:
         data = base64.urlsafe_b64decode(text.encode("ascii"))
         begin, end = 2 * _DIGEST_BYTES, 2 * _DIGEST_BYTES + 4 * size

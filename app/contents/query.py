@@ -1,4 +1,4 @@
-"""What a search is for, as SQL over the facts that metadata holds."""
+"""Translate search filters to SQL over the facts that metadata contains."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -7,13 +7,13 @@ from typing import Any
 from app.contents import Where
 from app.contents.conditions import Condition, Scalar, kind
 
-# SQLite orders numbers before texts before blobs, so that a range has to name the kind of its values too
+# SQLite orders numbers before texts before blobs, so a range must also name the type of its values
 _KINDS = {"number": "IN ('integer', 'real')", "text": "= 'text'", "boolean": "= 'blob'"}
 _SIGNS = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
 def facts(metadata: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
-    """What of the metadata can be asked for."""
+    """Return the facts of the metadata that can be filtered by."""
     for key, value in metadata.items():
         if kind(value) != "other":
             yield key, _value(value)
@@ -24,11 +24,11 @@ def _value(value: Scalar) -> object:
 
 
 def conditions(where: Where) -> tuple[list[str], list[object]]:
-    """The condition of a query, and its values."""
+    """Return the WHERE clause of a filter, and its values."""
     parts, values = ["TRUE"], list[object]()
     for column, wanted in (("type", where.type), ("collection", where.collection)):
         if wanted is not None:
-            # the plus keeps SQLite from going by a collection, which may be everything, where it can go by a fact
+            # unary plus disables the collection index, so that the more selective facts are used
             parts.append(f"{'+' if where.conditions else ''}{column} = ?")
             values.append(wanted)
     if where.without:

@@ -1,4 +1,4 @@
-"""Re-encode stored entries after the model was changed."""
+"""Re-encode stored entries after a change of the model."""
 
 import json
 import sys
@@ -15,13 +15,13 @@ from app.errors import InvalidImage, InvalidRequest, LarderError, NotFound
 from app.model.encoder import Encoder
 from app.model.engines import Floats
 
-BATCH = 64  # entries in one transaction
+BATCH = 64  # entries per transaction
 Encoded = Floats | Exception  # a vector (D,), or the error
 
 
 @dataclass
 class Outcome:
-    """What a run did: how many entries it encoded, and which it could not, by number and id, with the reason."""
+    """The outcome of a run: the number of encoded entries, and those that failed, by number and id, with the reason."""
 
     encoded: int = 0
     failed: dict[tuple[int, str], Exception] = field(default_factory=dict)
@@ -37,11 +37,11 @@ def reindex(
     drop: bool,
     as_json: bool,
 ) -> int:
-    """Encode the entries whose vectors are another model's, a batch in each transaction; return an exit status.
+    """Encode the entries whose vectors are from another model, one batch per transaction; return an exit status.
 
-    A run that was killed goes on where it was. An entry that cannot be encoded is reported with its id, and stays as
-    it was; the status is 1 then. With `drop`, the pictures that this model cannot read are removed instead. Raises
-    InvalidRequest, before anything is changed, where originals were not kept and are not to be dropped.
+    Resumes a killed run. An entry that cannot be encoded is reported with its id and stays as it was; the status is 1
+    then. With `drop`, the pictures that this model cannot read are removed instead. Raises InvalidRequest, before
+    anything is changed, if originals were not kept and are not to be dropped.
     """
     if not path.exists():
         raise NotFound(f"there is nothing to re-encode: {path} does not exist")
@@ -108,7 +108,7 @@ def encode_entries(
             if entry.picture is None:
                 raise InvalidImage("the original was not kept")
             return pixels(entry.picture)
-        except Exception as error:  # it fails only this entry, whatever a decoder raises
+        except Exception as error:  # any decoder error fails only this entry
             return error
 
     inputs = list(pool.map(prepared, [entry for entry in entries if entry.text is None]))

@@ -1,8 +1,8 @@
-"""An immutable FAISS segment: vectors in 16 bits, and above some size a code of one bit a number beside each.
+"""An immutable FAISS segment: float16 vectors and, above some size, product quantization codes of one bit a dimension.
 
-A search ranks all vectors by their codes, which are a sixteenth of what there is to read, and compares the best of them
-exactly until the rest can hardly hold a better one. Nothing depends on where the vectors lie, so neither texts, which
-lie apart from pictures, nor regions that were deleted are harder than others: docs/decisions/0014-contents.md.
+A search ranks all vectors by their codes, a sixteenth of the data, and compares the best of them exactly until the rest
+is unlikely to have a better one. Nothing depends on where the vectors are, so texts, which are far from pictures, and
+regions with many deletions are not harder than others: docs/decisions/0014-contents.md.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -17,27 +17,27 @@ from app.model.engines import Floats
 
 CHUNK = 50_000  # vectors
 TRAINED_ON = 20_000  # vectors
-NUMBERS_PER_CODE = 4  # which become 4 bits
-BLOCK = 512  # vectors that are compared exactly at a time, at least
-ONE_IN = 500  # vectors of a segment, if that is more
-DEVIATIONS = 4.0  # by which a vector's score may exceed what its code makes of it before a search would miss it
+NUMBERS_PER_CODE = 4  # quantised to 4 bits
+BLOCK = 512  # vectors compared exactly at a time, at least
+ONE_IN = 500  # or the segment's size divided by this, if that is more
+DEVIATIONS = 4.0  # standard deviations by which a score may exceed its code's estimate before a search misses it
 
 
 @dataclass(frozen=True)
 class Alive:
-    """Which vectors of a segment have no tombstone: by position (N bits), and how many."""
+    """The vectors of a segment without a tombstone: by position (N bits), and their number."""
 
     bits: Bits
     total: int
 
     def at(self, positions: Numbers) -> Flags:
-        """Whether the vectors at these positions are alive."""
+        """Return whether the vectors at these positions are alive."""
         flags: Flags = self.bits[positions >> 3] >> (positions & 7) & 1 == 1
         return flags
 
 
 class Codes:
-    """Vectors (N, D) by product quantization, after a rotation that spreads what differs over all numbers."""
+    """Vectors (N, D) by product quantization, after a random rotation that spreads the variance over all dimensions."""
 
     def __init__(self, index: Any, rotation: Floats) -> None:
         self.index = index
@@ -45,7 +45,7 @@ class Codes:
 
     @classmethod
     def trained(cls, vectors: Floats) -> "Codes":
-        """Without any vector, for such as these (n, D)."""
+        """Train empty codes on vectors (n, D)."""
         size = vectors.shape[1]
         places = -(-size // NUMBERS_PER_CODE)
         random = np.random.default_rng(0).normal(size=(NUMBERS_PER_CODE * places, size))
@@ -59,25 +59,25 @@ class Codes:
         self.index.add(vectors @ self._rotation)
 
     def extended(self, vectors: Floats) -> "Codes":
-        """A copy with vectors (n, D) appended."""
+        """Copy with vectors (n, D) appended."""
         copy = Codes(faiss.clone_index(self.index), self._rotation)
         copy.add(vectors)
         return copy
 
     def best(self, query: Floats, count: int) -> tuple[Numbers, Floats]:
-        """The positions (count,) of the best for a query (D,) by their codes, and the scores that these make."""
+        """Return the positions (count,) of the best for a query (D,) by their codes, and the estimated scores."""
         scores, positions = self.index.search((query @ self._rotation)[None], count)
         return positions[0], scores[0]
 
 
 class Segment:
-    """N vectors at positions 0 to N - 1, each with its number; numbers ascend, and nothing ever changes.
+    """N immutable vectors at positions 0 to N - 1, each with its number; numbers ascend.
 
-    FAISS works in the calling thread alone.
+    FAISS uses only the calling thread.
     """
 
     def __init__(self, index: Any, numbers: Numbers, codes: Codes | None = None, trained_on: int = 0) -> None:
-        """Without codes every search compares with all vectors."""
+        """Without codes every search is exhaustive."""
         self.index = index
         self.numbers = numbers
         self.codes = codes
@@ -87,7 +87,7 @@ class Segment:
         return len(self.numbers)
 
     def positions(self, numbers: Numbers) -> Numbers:
-        """Return the positions of these numbers; numbers that are not here are skipped."""
+        """Return the positions of these numbers; skips numbers that are not here."""
         places = np.searchsorted(self.numbers, numbers)
         places[places == len(self)] = 0
         found: Numbers = places[self.numbers[places] == numbers]
@@ -98,7 +98,7 @@ class Segment:
         return Alive(pack(flags), int(flags.sum()))
 
     def delete(self, alive: Alive, numbers: Numbers) -> Alive:
-        """Return `alive` with tombstones for these numbers; numbers that are not here are skipped."""
+        """Return `alive` with tombstones for these numbers; skips numbers that are not here."""
         positions = self.positions(numbers)
         positions = positions[alive.at(positions)]
         return Alive(cleared(alive.bits, positions), alive.total - len(positions))
@@ -123,9 +123,9 @@ class Segment:
         return self._scan(query, k, alive.bits)
 
     def _ranked(self, codes: Codes, query: Floats, k: int, alive: Alive) -> tuple[Numbers, Floats]:
-        """Rank all by their codes, then compare the best that are alive until the k-th exceeds what the rest may have.
+        """Rank all by their codes, then compare the best live ones until the k-th score exceeds the bound for the rest.
 
-        How far scores exceed those of the codes is seen in what was compared last.
+        The last block compared shows how far scores exceed the estimates from the codes.
         """
         block = max(BLOCK, len(self) // ONE_IN, 4 * k)
         ranked = 2 * block
@@ -141,11 +141,11 @@ class Segment:
                 beyond = scores[some] - coded[some]
                 if scores[best[-1]] >= coded[some][-1] + beyond.mean() + DEVIATIONS * beyond.std():
                     return self.numbers[positions[best]], scores[best]
-            ranked *= 4  # too many of these are deleted, or too much alike
+            ranked *= 4  # too many of these are deleted, or too similar
         return self._scan(query, k, alive.bits)
 
     def _scan(self, query: Floats, k: int, bits: Bits) -> tuple[Numbers, Floats]:
-        """Compare a query with the vectors whose bit is set."""
+        """Compare a query exactly with the vectors whose bit is set."""
         parameters = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bits))
         scores, positions = self.index.search(np.ascontiguousarray(query[None], np.float32), k, params=parameters)
         found = positions[0] >= 0  # -1 pads the result
@@ -199,7 +199,7 @@ def _filled(size: int, chunks: Iterable[Floats]) -> Any:
 
 
 def _rows(chunks: Iterable[Floats], places: Numbers) -> Floats:
-    """Return the rows at these ascending places of all chunks together."""
+    """Return the rows at these ascending indices of all chunks together."""
     found, start = [], 0
     for chunk in chunks:
         first, last = np.searchsorted(places, [start, start + len(chunk)])

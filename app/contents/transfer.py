@@ -1,4 +1,4 @@
-"""Entries as JSON lines: export, and an import that goes on where it was interrupted."""
+"""Export and import entries as JSON lines; an interrupted import resumes."""
 
 import base64
 import binascii
@@ -24,14 +24,14 @@ from app.errors import InvalidRequest, NotFound, StoreUnavailable
 from app.model.encoder import Encoder
 from app.model.engines import Floats
 
-PAGE = 256  # entries that are read or stored at once
-CALLS = 64  # at the same time: a store commits them in one transaction
-SAME = 0.999  # cosine of the embeddings of one entry, made on any processor
+PAGE = 256  # entries read or stored at once
+CALLS = 64  # concurrent calls: a store commits them in one transaction
+SAME = 0.999  # cosine similarity of the embeddings of one entry, from any processor
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a file, with the entry in it."""
+    """A line of a file with its entry."""
 
     number: int
     entry: Entry
@@ -39,7 +39,7 @@ class Line:
 
 @dataclass(frozen=True)
 class BadLine:
-    """A line of a file, and what is wrong with it."""
+    """A line of a file and its error."""
 
     number: int
     problem: str
@@ -47,7 +47,7 @@ class BadLine:
 
 @dataclass
 class Imported:
-    """What an import did: how many entries it stored, how many were there already, which lines it left out."""
+    """The outcome of an import: entries stored, entries already there, and the skipped lines."""
 
     stored: int = 0
     there: int = 0
@@ -56,7 +56,7 @@ class Imported:
 
 @dataclass(frozen=True)
 class Embedding:
-    """What embeds the entries that come without an embedding of this model."""
+    """Embeds the entries that have no embedding of this model."""
 
     model: VectorModel
     encoder: Encoder
@@ -69,7 +69,7 @@ def export_entries(
 ) -> int:
     """Write entries as JSON lines to a file, atomically, or to standard output; return their number.
 
-    `vectors` writes their embeddings too, `pictures` thumbnails, and originals where they are kept. An entry that is
+    `vectors` also writes their embeddings, `pictures` thumbnails, and originals if they are kept. An entry that is
     replaced meanwhile may be there twice; the later line is the newer one.
     """
     count, position = 0, ""
@@ -98,16 +98,16 @@ def _written(entry: Entry, model: VectorModel, vectors: bool, pictures: bool) ->
         if pictures and data:
             line[name] = base64.b64encode(data).decode()
     if vectors and entry.vector is not None:
-        # a float16 has few digits: written as such, it is short, and read again it is the same
+        # the shortest decimal that reads back as the same float16
         line |= {"model": model.checksum, "vector": [float(str(each)) for each in entry.vector.astype(np.float16)]}
     return json.dumps(line, ensure_ascii=False)
 
 
 def import_entries(store: ContentStore, path: Path, embedding: Embedding) -> Imported:
-    """Store the entries of a file under their ids; a line without an embedding of this model is embedded.
+    """Store the entries of a file under their ids; embed those without an embedding of this model.
 
-    What is in the store as the line has it is left as it is, so that an import that was interrupted goes on when it is
-    called again. Bad lines are left out and returned. Raises StoreUnavailable, with the line that it came to.
+    Entries that the store already has are skipped, so calling it again resumes an interrupted import. Bad lines are
+    skipped and returned. Raises StoreUnavailable, with the number of the line.
     """
     done, last = Imported(), 0
     with ThreadPoolExecutor(CALLS) as calls, ThreadPoolExecutor(embedding.threads) as decoding:
@@ -128,7 +128,7 @@ def import_entries(store: ContentStore, path: Path, embedding: Embedding) -> Imp
 
 
 def _unless_there(store: ContentStore, line: Line) -> Line | None:
-    """Return the line unless the store has its entry already."""
+    """Return the line unless the store already has its entry."""
     wanted, vector = line.entry
     try:
         found = store.get(wanted.id)
@@ -144,7 +144,7 @@ def _unless_there(store: ContentStore, line: Line) -> Line | None:
 def _embedded(
     lines: Sequence[Line], embedding: Embedding, pool: ThreadPoolExecutor
 ) -> tuple[list[tuple[Content, Floats]], list[BadLine]]:
-    """Return entries with their vectors, and the lines of those that cannot be embedded."""
+    """Return entries with their embeddings, and the lines that cannot be embedded."""
     bare = [line.entry.content for line in lines if line.entry.vector is None]
     encoded = iter(encode_entries(bare, embedding.encoder, embedding.pixels, pool))
     good, bad = [], []
@@ -174,7 +174,7 @@ def _batches(path: Path, model: VectorModel) -> Iterator[list[Line | BadLine]]:
 
 
 def _read(number: int, text: bytes, model: VectorModel) -> Line | BadLine:
-    """Read a line, checked as the HTTP interface would."""
+    """Parse a line, checked as the HTTP interface would."""
     try:
         record = json.loads(text.decode("utf-8-sig"))
         if not isinstance(record, dict):
@@ -185,7 +185,7 @@ def _read(number: int, text: bytes, model: VectorModel) -> Line | BadLine:
 
 
 def _content(record: dict[str, Any]) -> Content:
-    """Make an entry of a record; raises ValueError, TypeError or InvalidRequest."""
+    """Build an entry from a record; raises ValueError, TypeError or InvalidRequest."""
     kind, text, collection = record.get("type"), record.get("text"), record.get("collection", COLLECTION)
     if kind not in ("text", "image") or (kind == "text") is (text is None):
         raise ValueError("`type` is `text`, with a `text`, or `image`, without")
@@ -196,7 +196,7 @@ def _content(record: dict[str, Any]) -> Content:
     metadata, id = record.get("metadata", {}), record.get("id")
     if not isinstance(metadata, dict) or not isinstance(id, str):
         raise ValueError("`id` is a string and `metadata` an object")
-    f"{text}{collection}".encode()  # half a surrogate pair is a ValueError
+    f"{text}{collection}".encode()  # a lone surrogate is a ValueError
     return Content(
         content_id(id),
         kind,
@@ -229,7 +229,7 @@ def _file(facts: Any) -> FileFacts | None:
 
 
 def _vector(record: dict[str, Any], model: VectorModel) -> Floats | None:
-    """Return the embedding (D,) in a record if it is this model's; raises ValueError for one that cannot be used."""
+    """Return the embedding (D,) in a record if it is from this model; raises ValueError for an invalid one."""
     if record.get("vector") is None or record.get("model") != model.checksum:
         return None
     vector = np.array(record["vector"], np.float32)

@@ -1,1 +1,1 @@
-"""Untrusted bytes to the model's input: Pillow and numpy; knows no model and no label."""
+"""From untrusted bytes to the model's input, with Pillow and numpy; knows no model and no label."""

@@ -1,6 +1,6 @@
-"""Barcodes in a picture: the retail codes EAN and UPC, and QR codes.
+"""Read barcodes in a picture: the retail codes EAN and UPC, and QR codes.
 
-The narrowest bars need 1.5 to 2 pixels: an EAN-13, which is 95 of these wide, is read from about 190 pixels on.
+The narrowest bars need 1.5 to 2 pixels: an EAN-13, 95 of these wide, is read from about 190 pixels on.
 """
 
 import math
@@ -13,11 +13,11 @@ from PIL import Image
 
 from app.errors import InvalidRequest
 
-BAR_SIDE = 2000  # pixels: width and height, on average, of what is searched for bars: 0.3 s whatever it shows
-ENOUGH_PIXELS = 2_500_000  # that a picture keeps for it when it is decoded, if it has them
-SQUARE_SIDE = 800  # the same for QR codes: thousands of false corners take quadratic time, here 0.15 s
-MOST = 20  # of one picture
-MAX_TEXT = 500  # characters; longer codes, and those with control characters, are passed over
+BAR_SIDE = 2000  # pixels: geometric mean of width and height that is searched for bars; 0.3 s whatever it shows
+ENOUGH_PIXELS = 2_500_000  # that decoding keeps for barcodes, if the picture has them
+SQUARE_SIDE = 800  # pixels for QR codes: thousands of false corners take quadratic time, here 0.15 s
+MOST = 20  # codes of one picture
+MAX_TEXT = 500  # characters; longer codes, and those with control characters, are skipped
 TURNS = (45, 22.5, 67.5)  # degrees; small bars are found within some 15 degrees of upright and of level, large ones 25
 Format = Literal["ean_13", "ean_8", "upc_a", "upc_e", "qr_code"]
 _FORMATS: dict[str, Format] = {
@@ -34,9 +34,9 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Barcode:
-    """What a code says, its format by the names of browsers' BarcodeDetector, and its box in the upright picture.
+    """A code's text, its format as named by browsers' BarcodeDetector, and its box in the upright picture.
 
-    A UPC-A is read as the EAN-13 that it is, with a 0 before it, and a UPC-E as the code that it stands for.
+    A UPC-A is read as the equivalent EAN-13, with a leading 0, and a UPC-E as the code that it abbreviates.
     """
 
     text: str
@@ -45,14 +45,14 @@ class Barcode:
 
 
 def reduction_for_barcodes(size: Size) -> int:
-    """How many times smaller, 1, 2, 4 or 8, a picture may be decoded and still have ENOUGH_PIXELS."""
+    """Return by what factor, 1, 2, 4 or 8, decoding may reduce a picture that keeps ENOUGH_PIXELS."""
     return max(times for times in (1, 2, 4, 8) if times == 1 or size[0] * size[1] >= ENOUGH_PIXELS * times**2)
 
 
 def read_barcodes(grey: Image.Image, size: Size) -> list[Barcode]:
-    """Read the codes of a picture, MOST of them, from top to bottom; `grey` shows the whole of it, `size` is its size.
+    """Read the codes of a picture, at most MOST, from top to bottom; `grey` shows the whole of it, `size` is its size.
 
-    Raises InvalidRequest where the library that reads them is not installed.
+    Raises InvalidRequest if the library that reads them is not installed.
     """
     try:
         import zxingcpp as zxing
@@ -73,7 +73,7 @@ def read_barcodes(grey: Image.Image, size: Size) -> list[Barcode]:
 
 
 def _reduced(picture: Image.Image, side: int) -> Image.Image:
-    """The picture, no larger than that its width and height are `side` on average, whatever its shape."""
+    """Reduce the picture so that the geometric mean of width and height is at most `side`."""
     times = (picture.width + picture.height) / 2 / side
     if times <= 1:
         return picture
@@ -84,7 +84,7 @@ def _reduced(picture: Image.Image, side: int) -> Image.Image:
 def _read(
     zxing: Any, picture: Image.Image, formats: Any, place: Callable[[Point], Point]
 ) -> list[tuple[str, Format, list[Point]]]:
-    """Read codes of some formats; each is a text, a format, and corners that `place` makes shares of the whole."""
+    """Read codes of some formats; returns text, format, and corners that `place` maps to shares of the picture."""
     found = zxing.read_barcodes(picture, formats=formats, text_mode=zxing.TextMode.Plain)
     codes = []
     for each in found:
@@ -96,19 +96,19 @@ def _read(
 
 
 def _place(point: Point, size: Size) -> Point:
-    """Where a point of a picture is, in shares of it."""
+    """Map a point of a picture to shares of its width and height."""
     return point[0] / size[0], point[1] / size[1]
 
 
 def _turned_back(point: Point, degrees: float, turned: Size, size: Size) -> Point:
-    """Where a point of a picture that was turned about its centre was before, in shares of that picture."""
+    """Map a point of a picture rotated about its centre back to shares of the original."""
     x, y = point[0] - turned[0] / 2, point[1] - turned[1] / 2
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     return (x * cos - y * sin) / size[0] + 0.5, (x * sin + y * cos) / size[1] + 0.5
 
 
 def _box(corners: Sequence[Point], size: Size) -> tuple[int, int, int, int]:
-    """The box around corners, in whole pixels of a picture of this size; never empty."""
+    """Return the box around corners, in whole pixels of a picture of this size; never empty."""
     (left, right), (top, bottom) = (
         (min(math.floor(min(shares) * side), side - 1), math.ceil(max(shares) * side))
         for shares, side in zip(zip(*corners, strict=True), size, strict=True)

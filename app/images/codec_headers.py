@@ -1,4 +1,4 @@
-"""The sizes that HEVC and AV1 streams declare, and how many pictures or pieces of a picture they have.
+"""Read the sizes that HEVC and AV1 streams declare, and count their pictures or slices.
 
 HEVC: ITU-T H.265, sections 7.3.1 and 7.3.2.2; hvcC: ISO/IEC 14496-15. AV1: its bitstream specification, 5.3 to 5.5.
 """
@@ -15,7 +15,7 @@ class Stream(NamedTuple):
 
 
 class _Bits:
-    """Bits of some bytes, most significant first; zeros beyond the end."""
+    """A bit reader, most significant bit first; zeros beyond the end."""
 
     def __init__(self, data: bytes) -> None:
         self._value, self._left = int.from_bytes(data, "big"), 8 * len(data)
@@ -34,7 +34,7 @@ class _Bits:
 
 
 def hevc_stream(config: bytes, body: bytes, most: int) -> Stream:
-    """Read the parameter sets of a hvcC box and of a stream, and count its slices, up to `most` and one more."""
+    """Read the parameter sets of a hvcC box and of a stream, and count its slices, up to `most` + 1."""
     length_size = (config[21] & 3) + 1 if len(config) > 21 else 4
     width = height = slices = 0
     for unit in (*_hvcc_units(config), *_units(body, length_size, 64 * most)):
@@ -62,7 +62,7 @@ def _hvcc_units(config: bytes) -> list[bytes]:
 
 
 def _units(body: bytes, length_size: int, most: int) -> list[bytes]:
-    """The beginnings of the NAL units of a stream; no more than `most`, each of which counts as a slice then."""
+    """Return the offsets of the NAL units of a stream, at most `most`; from then on each counts as a slice."""
     units, at = [], 0
     while at + length_size < len(body):
         length = int.from_bytes(body[at : at + length_size], "big")
@@ -89,7 +89,7 @@ def _sps_size(sps: bytes) -> tuple[int, int]:
 
 
 def av1_stream(stream: bytes, most: int) -> Stream:
-    """Read the sequence headers of a stream of OBUs, and count its frames, up to `most` and one more."""
+    """Read the sequence headers of a stream of OBUs, and count its frames, up to `most` + 1."""
     width = height = frames = units = at = 0
     while at < len(stream) and frames <= most and units <= 64 * most:
         header, at, units = stream[at], at + 1, units + 1
@@ -116,7 +116,7 @@ def _leb128(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _sequence_size(header: bytes) -> tuple[int, int]:
-    """The largest frame of a sequence header; where frames may have sizes of their own, what their fields can hold."""
+    """Return the largest frame of a sequence header; if frames may have own sizes, the maximum of their fields."""
     bits = _Bits(header)
     bits.read(4)
     reduced = bits.read(1)

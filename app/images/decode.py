@@ -1,6 +1,6 @@
-"""A picture whose header is read to upright RGB in sRGB, transparency flattened on white.
+"""Decode a picture to upright RGB in sRGB, with transparency flattened on white.
 
-Only `prepare` decodes for the service and its commands: there is the bound on how much is decoded at a time.
+The service and its commands decode only through `prepare`, which bounds how much is decoded at a time.
 """
 
 import io
@@ -17,11 +17,11 @@ from app.errors import InvalidImage
 from app.images.header import Header, ImageLimits, read_header
 
 _CACHED = 64 * 1024  # bytes; RGB profiles of cameras and phones have 500 to 4,000, tables for printing a megabyte
-_SAME = 2  # grey levels within which a profile is sRGB by another name
-_BLOCK = 1_000_000  # pixels that are flattened at a time
-_WIDE = 8192  # pixels of a block's width, a multiple of 8
+_SAME = 2  # grey levels within which a profile equals sRGB
+_BLOCK = 1_000_000  # pixels flattened at a time
+_WIDE = 8192  # pixels; width of a block, a multiple of 8
 
-# EXIF 2.32, tag 0x0112: what has to be done to show the picture upright
+# EXIF 2.32, tag 0x0112: the transformation that shows the picture upright
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -38,7 +38,7 @@ Convert = Callable[[Image.Image], Image.Image]
 
 
 class Decoded(NamedTuple):
-    """An upright RGB picture, and what converts it, or any piece of it, to sRGB."""
+    """An upright RGB picture, and the function that converts it, or any part of it, to sRGB."""
 
     picture: Image.Image
     convert: Convert
@@ -47,17 +47,17 @@ class Decoded(NamedTuple):
 def open_picture(data: bytes, limits: ImageLimits) -> Image.Image:
     """Decode the picture in `data` in full: first frame, upright, sRGB, transparency flattened on white.
 
-    For pictures of one's own, such as training data. Raises InvalidImage, UnsupportedImage or ImageTooLarge.
+    For local files such as training data. Raises InvalidImage, UnsupportedImage or ImageTooLarge.
     """
     picture, convert = decode(read_header(data, limits), lambda _size: 1)
     return convert(picture)
 
 
 def reduction(header: Header, side: int, enough: int) -> int:
-    """How many times smaller a picture may be decoded so that a `side` of it keeps `enough` pixels: 1, 2, 4 or 8.
+    """Return by what factor, 1, 2, 4 or 8, decoding may reduce a picture so that a `side` of it keeps `enough` pixels.
 
-    Large JPEGs and giants of any format are reduced, a giant at least by half, for its memory; others stay as they
-    are, to the last bit: see docs/decisions/0013-large-pictures.md.
+    Reduces large JPEGs and giants of any format, a giant at least by half to save memory; others are decoded unchanged,
+    to the last bit: see docs/decisions/0013-large-pictures.md.
     """
     times = max(times for times in (1, 2, 4, 8) if times <= max(side // enough, 1))
     if header.is_giant:
@@ -66,15 +66,15 @@ def reduction(header: Header, side: int, enough: int) -> int:
 
 
 def decode(header: Header, times_of: Callable[[tuple[int, int]], int]) -> Decoded:
-    """Decode a picture, 1, 2, 4 or 8 times smaller, rounded up, as `times_of` says for its upright width and height.
+    """Decode a picture, reduced by 1, 2, 4 or 8, rounded up, as `times_of` returns for its upright width and height.
 
-    Its colours are those of its profile, since converting takes 20 ms a megapixel: convert what is cut or resized.
+    The colours are those of its profile, since converting takes 20 ms a megapixel: convert after cropping or resizing.
     Raises InvalidImage, and what `times_of` raises.
     """
     picture, jpeg = header.picture, header.format == "JPEG"
     with _damage():
         if not jpeg:
-            picture.load()  # before EXIF data is read: in a PNG it may stand behind the pixels
+            picture.load()  # before reading EXIF data: in a PNG it may follow the pixels
         orientation = _orientation(picture)
     width, height = picture.size
     times = times_of((height, width) if orientation in _TURNED else (width, height))
@@ -88,23 +88,23 @@ def decode(header: Header, times_of: Callable[[tuple[int, int]], int]) -> Decode
 
 @contextmanager
 def _damage() -> Iterator[None]:
-    """Turn whatever Pillow raises into InvalidImage."""
+    """Convert whatever Pillow raises to InvalidImage."""
     try:
         yield
-    except Exception as error:  # Pillow's decoders raise a dozen kinds of errors on damaged files
+    except Exception as error:  # Pillow's decoders raise many kinds of errors on damaged files
         raise InvalidImage(f"the picture is damaged or truncated: {error}") from error
 
 
 def _orientation(picture: Image.Image) -> int | None:
-    """The EXIF orientation; unreadable EXIF data is ignored, as viewers do."""
+    """Return the EXIF orientation; unreadable EXIF data is ignored, as in viewers."""
     try:
         return picture.getexif().get(_ORIENTATION_TAG)
-    except Exception:  # EXIF is written by cameras of every make; the pixels are good all the same
+    except Exception:  # EXIF data of any camera; the pixels are valid all the same
         return None
 
 
 def _rgb(header: Header, times: int) -> Decoded:
-    """A loaded picture of any mode to RGB as viewers show it, `times` smaller."""
+    """Convert a loaded picture of any mode to RGB as viewers show it, reduced by `times`."""
     picture: Image.Image = header.picture
     if header.format == "BMP" and picture.mode == "RGBA" and picture.getchannel("A").getextrema() == (0, 0):
         picture = _opaque(picture)
@@ -117,7 +117,7 @@ def _rgb(header: Header, times: int) -> Decoded:
 
 
 def _flat(picture: Image.Image, times: int, from_cmyk: Convert | None) -> Image.Image:
-    """Any mode to RGB, `times` smaller; block by block, for the memory of it."""
+    """Flatten any mode to RGB on white, reduced by `times`; block by block to bound memory."""
     if times == 1 and picture.mode == "RGB" and "transparency" not in picture.info:
         return picture
     flat = Image.new("RGB", (-(-picture.width // times), -(-picture.height // times)))
@@ -130,7 +130,7 @@ def _flat(picture: Image.Image, times: int, from_cmyk: Convert | None) -> Image.
 
 
 def _block(picture: Image.Image, from_cmyk: Convert | None) -> Image.Image:
-    if picture.mode.startswith("I"):  # 16 bits of grey
+    if picture.mode.startswith("I"):  # 16-bit grey
         grey = np.asarray(picture).astype(np.int64).clip(0, 65535)  # (H, W)
         eight = np.where(grey == picture.info.get("transparency"), 255, grey // 257)
         return Image.fromarray(eight.astype(np.uint8)).convert("RGB")
@@ -142,13 +142,13 @@ def _block(picture: Image.Image, from_cmyk: Convert | None) -> Image.Image:
 
 
 def _opaque(picture: Image.Image) -> Image.Image:
-    """Without its alpha channel: what writes a BMP with an alpha mask often leaves it 0, and viewers ignore it then."""
+    """Drop the alpha channel: writers of BMP alpha masks often leave it 0, and viewers then ignore it."""
     picture.putalpha(255)
     return picture
 
 
 def _on_white(picture: Image.Image, box: Sequence[int]) -> Image.Image:
-    """The picture with all white that is not in the box."""
+    """Fill everything outside of the box with white."""
     canvas = Image.new("RGB", picture.size, "white")
     left, top, right, bottom = box
     canvas.paste(picture.crop((left, top, right, bottom)), (left, top))
@@ -156,16 +156,16 @@ def _on_white(picture: Image.Image, box: Sequence[int]) -> Image.Image:
 
 
 def unchanged(picture: Image.Image) -> Image.Image:
-    """Convert what is in sRGB."""
+    """Return the picture, which is in sRGB already."""
     return picture
 
 
 def to_srgb(profile: bytes, mode: str) -> Convert | None:
-    """A function from pictures in the colours of a profile to RGB in sRGB, for files of this mode.
+    """Return a function from pictures in a profile's colours to RGB in sRGB, for files of this mode.
 
-    The mode is "RGB", "CMYK", or "L", for which the function takes an RGB picture of greys.
+    The mode is "RGB", "CMYK", or "L", for which the function takes a grey RGB picture.
 
-    None where nothing is to be done: there is no profile, it cannot be read, it is for other modes, or it is sRGB.
+    None if there is nothing to convert: no profile, an unreadable one, one for other modes, or sRGB.
     """
     if not profile:
         return None
@@ -182,7 +182,7 @@ def _build(profile: bytes, mode: str) -> Convert | None:
         )
         if mode != "CMYK" and _is_identity(transform, mode):
             return None
-    except Exception:  # viewers ignore a broken profile, and LittleCMS finds a dozen ways to call it broken
+    except Exception:  # viewers ignore a broken profile, and LittleCMS has many errors for it
         return None
 
     def convert(picture: Image.Image) -> Image.Image:
@@ -196,7 +196,7 @@ _cached = lru_cache(32)(_build)
 
 
 def _is_identity(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
-    """Whether a cube of colours, 9 to a side, comes out as it goes in."""
+    """Return whether a cube of colours, 9 to a side, is left unchanged."""
     levels = np.linspace(0, 255, 9).round().astype(np.uint8)
     cube = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(27, 27, 3)
     probe = Image.fromarray(cube)

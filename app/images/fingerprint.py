@@ -1,6 +1,6 @@
-"""Perceptual hash of a picture (dHash): whether it gets brighter from each of 16 x 17 cells to the next, as 256 bits.
+"""Perceptual hash of a picture (dHash): 256 bits, each telling whether one of 16 x 17 cells is brighter than the last.
 
-Saved again or resized, a picture keeps nearly all of them; two photographs of one thing do not.
+A copy, saved again or resized, shares nearly all bits; two photographs of one thing do not.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ BITS = SIDE * SIDE
 
 
 def fingerprint(pixels: npt.NDArray[np.float32]) -> str:
-    """Return the hash of a model's input (3, S, S) as 64 hexadecimal digits, an empty text where S is less than 17.
+    """Return the hash of a model's input (3, S, S) as 64 hexadecimal digits, an empty text if S is less than 17.
 
     >>> ramp = np.tile(np.arange(34, dtype=np.float32), (3, 34, 1))
     >>> set(fingerprint(ramp)), set(fingerprint(-ramp))

@@ -1,4 +1,4 @@
-"""Untrusted base64 or bytes to a picture whose header is read, within limits, and that is not decoded yet."""
+"""Read the header of an untrusted picture, base64 or bytes, and check it against limits without decoding."""
 
 import binascii
 import io
@@ -30,18 +30,18 @@ from app.images.structure import (
     webp_groups,
 )
 
-_WEBP_MEMORY = 3  # times: libwebp and Pillow hold 16 bytes for each pixel at once, where other formats take 4 to 6
-_HEIF_MEMORY = 2  # times: libheif, libavif and Pillow hold 8 to 10 bytes for each pixel at once
-_LOSSLESS_WEBP_MEMORY = 6  # times: beside its groups of codes
-_GROUP_COST = 400  # pixels of a PNG for each group of Huffman codes of a lossless WebP
+_WEBP_MEMORY = 3  # factor: libwebp and Pillow together hold 16 bytes per pixel, other formats 4 to 6
+_HEIF_MEMORY = 2  # factor: libheif, libavif and Pillow together hold 8 to 10 bytes per pixel
+_LOSSLESS_WEBP_MEMORY = 6  # factor, without its groups of codes
+_GROUP_COST = 400  # pixels of a PNG per group of Huffman codes of a lossless WebP
 _MAX_GROUPS = 8_192  # of a lossless WebP, 7 KB of memory each; libwebp writes 2,600 at most
-_RUN_LENGTH_COST = 30  # times: Pillow decodes them in Python
+_RUN_LENGTH_COST = 30  # factor: Pillow decodes them in Python
 
 _DATA_PREFIX = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 
 
 def _open_heic(file: io.BytesIO) -> ImageFile:
-    """Open with one thread for each decoder, and without thumbnails and depth maps."""
+    """Open with one thread per decoder, and without thumbnails and depth maps."""
     pi_heif.options.DECODE_THREADS = 1
     pi_heif.options.THUMBNAILS = pi_heif.options.DEPTH_IMAGES = pi_heif.options.AUX_IMAGES = False
     picture: ImageFile = HeifImageFile(file)
@@ -49,7 +49,7 @@ def _open_heic(file: io.BytesIO) -> ImageFile:
 
 
 def _open_avif(file: io.BytesIO) -> ImageFile:
-    """Open with one thread for each decoder."""
+    """Open with one thread per decoder."""
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     return AvifImageFile(file)
 
@@ -63,7 +63,7 @@ _DECODERS: dict[str, Callable[[io.BytesIO], ImageFile]] = {
     "HEIC": _open_heic,
     "AVIF": _open_avif,
 }
-# Formats by their first bytes; those that are not accepted are told apart from "not a picture"
+# formats by their first bytes; those that are not accepted are distinguished from "not a picture"
 _SIGNATURES = {
     "JPEG": re.compile(rb"\xff\xd8\xff"),
     "PNG": re.compile(rb"\x89PNG\r\n\x1a\n"),
@@ -71,7 +71,7 @@ _SIGNATURES = {
     "GIF": re.compile(rb"GIF8[79]a"),
     "BMP": re.compile(rb"BM.{4}", re.DOTALL),
     "TIFF": re.compile(rb"II\*\0|MM\0\*"),
-    "AVIF": re.compile(rb"....ftyp(?:.{4}){0,20}?avi[fs]", re.DOTALL),  # among the brands of the file
+    "AVIF": re.compile(rb"....ftyp(?:.{4}){0,20}?avi[fs]", re.DOTALL),  # one of the file's brands
     "HEIC": re.compile(rb"....ftyp(?:hei|hev|mif|msf)", re.DOTALL),
     "JPEG 2000": re.compile(rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51"),
     "JPEG XL": re.compile(rb"\xff\x0a|\0\0\0\x0cJXL "),
@@ -84,9 +84,9 @@ _SIGNATURES = {
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """What a picture may be at most: bytes of the file, pixels of the picture, names of formats.
+    """Limits of a picture: bytes of the file, pixels of the picture, names of formats.
 
-    One with more pixels than `giant` takes so much memory that two must not be decoded at a time.
+    A picture with more pixels than `giant` takes so much memory that only one is decoded at a time.
     """
 
     max_bytes: int = 10 * 1024 * 1024
@@ -102,16 +102,16 @@ class Header:
     picture: ImageFile
     format: str
     cost: int
-    """The work of decoding it, in pixels of a PNG, which take some 15 ns each."""
+    """The decoding cost in pixels of a PNG, some 15 ns each."""
     is_giant: bool = False
     profile: bytes = b""
-    """The ICC profile; empty where there is none, or one too large to be true."""
+    """The ICC profile; empty if there is none or it is implausibly large."""
     frame: tuple[int, int, int, int] | None = None
-    """Where it does not cover the whole canvas, the box of a GIF's first frame."""
+    """The box of a GIF's first frame, if it does not cover the whole canvas."""
 
 
 def decode_base64(text: str) -> bytes:
-    """The bytes of a base64 string: plain or URL-safe, padded or not, with or without a `data:` prefix.
+    """Decode a base64 string: plain or URL-safe, padded or not, with or without a `data:` prefix.
 
     Raises InvalidImage for anything else.
 
@@ -136,23 +136,23 @@ def decode_base64(text: str) -> bytes:
 
 
 def media_type_of(data: bytes) -> str:
-    """The media type of a picture, told by its first bytes; that of any bytes where they are no picture's."""
+    """Return a picture's media type by its first bytes; that of arbitrary bytes if it is not a picture."""
     name = _format(data)
     return f"image/{name.lower()}" if name in _DECODERS else "application/octet-stream"
 
 
 def looks_like_picture(data: bytes) -> bool:
-    """Return whether the first bytes are those of a picture format that is known here, accepted or not."""
+    """Return whether the first bytes are those of a known picture format, accepted or not."""
     return _format(data) is not None
 
 
 def as_bytes(picture: str | bytes) -> bytes:
-    """The bytes of a picture that may be in base64; raises InvalidImage."""
+    """Return the bytes of a picture that may be in base64; raises InvalidImage."""
     return decode_base64(picture) if isinstance(picture, str) else picture
 
 
 def format_of(data: bytes, limits: ImageLimits) -> str:
-    """The name of the format, told by the first bytes; raises InvalidImage or UnsupportedImage."""
+    """Detect the format by the first bytes; raises InvalidImage or UnsupportedImage."""
     accepted = ", ".join(limits.formats)
     name = _format(data)
     if name is None:
@@ -167,7 +167,7 @@ def _format(data: bytes) -> str | None:
 
 
 def read_header(data: bytes, limits: ImageLimits) -> Header:
-    """Read a picture's header, within limits; nothing is decoded.
+    """Read a picture's header and check the limits; nothing is decoded.
 
     Raises InvalidImage, UnsupportedImage or ImageTooLarge.
     """
@@ -191,19 +191,19 @@ def read_header(data: bytes, limits: ImageLimits) -> Header:
 
 @dataclass(frozen=True)
 class _Asked:
-    """What a file asks of its decoder."""
+    """The resources that decoding a file takes."""
 
     data: bytes
     cost: float = 1
-    """Of a pixel, where one of a PNG costs 1."""
+    """Memory per pixel, relative to a PNG."""
     memory: float = 1
-    """Of a pixel, where one of a PNG takes 1."""
+    """Time per pixel, relative to a PNG."""
     groups: int = 0
-    """Of Huffman codes that it may have."""
+    """Groups of Huffman codes, at most."""
     profile: bytes = b""
     frame: tuple[int, int, int, int] | None = None
     pixels: int = 0
-    """That are decoded, where that does not follow from the picture's size."""
+    """Pixels decoded, if they differ from the picture's size."""
 
 
 def _walk(data: bytes, name: str, limits: ImageLimits) -> _Asked:
@@ -217,7 +217,7 @@ def _walk(data: bytes, name: str, limits: ImageLimits) -> _Asked:
     if name == "GIF":
         frame = gif_frame(data)
         if frame:
-            _check_size(frame[2:], limits, name)  # Pillow fills the frame before it is asked to decode
+            _check_size(frame[2:], limits, name)  # Pillow allocates the frame before decoding is requested
         return _Asked(data, frame=frame)
     if name == "WEBP":
         groups = webp_groups(data)
@@ -246,11 +246,11 @@ def _check_size(size: tuple[int, int], limits: ImageLimits, name: str, memory: f
 
 
 def _identify(data: bytes, name: str, limits: ImageLimits) -> ImageFile:
-    """Have Pillow read the header."""
-    Image.MAX_IMAGE_PIXELS = limits.max_pixels  # Pillow's own check is for what it allocates before ours
+    """Let Pillow read the header."""
+    Image.MAX_IMAGE_PIXELS = limits.max_pixels  # Pillow's own check, of allocations before ours
     try:
         return _DECODERS[name](io.BytesIO(data))
     except Image.DecompressionBombError as error:
         raise ImageTooLarge(f"the picture has more than {limits.max_pixels:,} pixels, the most accepted") from error
-    except Exception as error:  # a lying header fails in a dozen ways
+    except Exception as error:  # an inconsistent header raises many kinds of errors
         raise InvalidImage(f"the bytes are not a picture; send one of {', '.join(limits.formats)}") from error

@@ -1,6 +1,6 @@
-"""HEIC and AVIF files (ISO/IEC 23008-12 on 14496-12), walked before a decoder sees them: what decoding can cost.
+"""Parse HEIC and AVIF files (ISO/IEC 23008-12 on 14496-12) before decoding, to bound its cost.
 
-Sizes that a file declares for its pictures bind no decoder: the streams have sizes of their own, which are read here.
+The sizes that a file declares do not bind the decoder: the streams have their own, which are read here.
 """
 
 from collections.abc import Iterator
@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from app.errors import ImageTooLarge, InvalidImage, UnsupportedImage
 from app.images.codec_headers import Stream, av1_stream, hevc_stream
 
-MAX_BOXES = 4096  # of one level of a file, properties and items included; a phone's 48 megapixels are some 400
-MAX_TILES = 1000  # of a grid, libheif's own bound; a phone's 48 megapixels have 192
+MAX_BOXES = 4096  # on one level of a file, including properties and items; a phone's 48 megapixels have some 400
+MAX_TILES = 1000  # of a grid, libheif's own limit; a phone's 48 megapixels have 192
 MAX_EXTENTS = 32  # of an item
-MAX_STREAMS = 64  # pieces of a picture or pictures in one item's stream; encoders write one to eight
-TILE_COST = 50_000  # pixels: what a decoder costs that is set up for a tile
+MAX_STREAMS = 64  # pictures or slices in one item's stream; encoders write one to eight
+TILE_COST = 50_000  # pixels: the cost of setting up a decoder for a tile
 _CODED = {b"hvc1": "HEIC", b"av01": "AVIF"}
 _ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0", b"urn:mpeg:hevc:2015:auxid:1\0")
 
-Span = tuple[int, int]  # start and end in the file
+Span = tuple[int, int]  # start and end offset in the file
 
 
 @dataclass
@@ -29,7 +29,7 @@ class _Item:
 
 @dataclass
 class _Meta:
-    """The box that says what a file has: items, their places, properties and references."""
+    """The meta box: a file's items, their locations, properties and references."""
 
     primary: int = -1
     items: dict[int, _Item] = field(default_factory=dict)
@@ -41,18 +41,18 @@ class _Meta:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a HEIC or AVIF file asks of its decoder."""
+    """The resources that decoding a HEIC or AVIF file takes."""
 
     pixels: int
-    """Of all streams that are decoded: the primary picture's and its alpha's."""
+    """Pixels of all decoded streams: the primary picture's and its alpha's."""
     cost: int
-    """The work, in pixels decoded."""
+    """The work in pixels decoded."""
 
 
 def still_picture(data: bytes) -> Asked:
-    """Read what decoding the primary picture of a HEIC or AVIF file asks for.
+    """Determine what decoding the primary picture of a HEIC or AVIF file takes.
 
-    Raises InvalidImage, ImageTooLarge, and UnsupportedImage for sequences and for items that are no such pictures.
+    Raises InvalidImage, ImageTooLarge, and UnsupportedImage for sequences and for other kinds of items.
     """
     meta = _read_meta(data)
     if meta is None or meta.primary not in meta.items:
@@ -78,7 +78,7 @@ def still_picture(data: bytes) -> Asked:
 
 
 def _tiles(meta: _Meta, number: int) -> list[int]:
-    """Return the items whose streams make up a picture: itself, or the tiles of a grid."""
+    """Return the items whose streams make up a picture: the item itself, or the tiles of a grid."""
     kind = meta.item(number).kind
     if kind in _CODED:
         return [number]
@@ -116,7 +116,7 @@ def _properties(data: bytes, item: _Item) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _boxes(data: bytes, start: int, end: int) -> list[tuple[bytes, int, int, int]]:
-    """Each box between two places: its kind, and where it, its body and what follows it begin."""
+    """Yield each box between two offsets: its type, and the offsets of the box, its body and its end."""
     found: list[tuple[bytes, int, int, int]] = []
     while start + 8 <= end:
         size, header = int.from_bytes(data[start : start + 4], "big"), 8
@@ -151,7 +151,7 @@ def _read_meta(data: bytes) -> _Meta | None:
 
 
 class _Reader:
-    """Numbers of a box, one after the other; raises EOFError beyond its end."""
+    """Reads the numbers of a box; raises EOFError beyond its end."""
 
     def __init__(self, data: bytes, start: int, end: int) -> None:
         self.data, self.at, self.end = data, start, end
@@ -164,7 +164,7 @@ class _Reader:
         return int.from_bytes(self.data[start : self.at], "big")
 
     def count(self, size: int) -> range:
-        """Read how many entries follow; raises ImageTooLarge for too many."""
+        """Read the number of following entries; raises ImageTooLarge for too many."""
         count = self.number(size)
         if count > MAX_BOXES:
             raise ImageTooLarge(f"the picture has a list of {count:,} entries; at most {MAX_BOXES:,} are accepted")
@@ -220,7 +220,7 @@ def _iloc(box: _Reader, meta: _Meta, idat: int) -> None:
     for _ in box.count(wide):
         item = meta.item(box.number(wide))
         origin = idat if version and box.number(2) & 15 == 1 else 0
-        box.number(2)  # the file that the item is in: this one
+        box.number(2)  # the file that contains the item: this one
         origin += box.number(more >> 4)
         extents = box.number(2)
         if extents > MAX_EXTENTS:

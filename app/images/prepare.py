@@ -1,7 +1,7 @@
-"""The one way in for a picture: bytes or base64, limits, decoding, the model's input.
+"""Prepare untrusted pictures: from bytes or base64, within limits, to the model's input.
 
-Service, commands, evaluation and thumbnails go through it, so that a picture has one embedding wherever it comes in,
-and none goes round the bounds.
+The service, commands, evaluation and thumbnails all use it, so that a picture has one embedding wherever it is used,
+and no code path avoids the limits.
 """
 
 import io
@@ -19,20 +19,20 @@ from app.images.decode import Convert, Decoded, decode, reduction, unchanged
 from app.images.header import Header, ImageLimits, as_bytes, read_header
 from app.images.resize import LIBRARY, Resize, resizer
 
-ENOUGH = 2  # times the model's input size that a large picture keeps at least
-THUMBNAIL = 256  # pixels of a thumbnail's longer side, at most
+ENOUGH = 2  # multiple of the model's input size that decoding a large picture keeps at least
+THUMBNAIL = 256  # pixels of a thumbnail's longer side at most
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom, in pixels of the upright picture
 BoxesIn = Callable[[tuple[int, int]], Sequence[Box]]
 Pixels = npt.NDArray[np.float32]
 Picture = bytes | str | Header
 
-_WIDEST = 20  # beyond this ratio of the sides the far ends, which the centre crop drops, are cut before resizing
+_WIDEST = 20  # aspect ratio beyond which the ends, which the centre crop drops, are cut before resizing
 
 
 @dataclass(frozen=True)
 class ImageForm:
-    """The form in which a model takes pictures; fields of a bundle's `config.json`."""
+    """The input format of a model; fields of a bundle's `config.json`."""
 
     size: int
     resize_mode: str  # "shortest", "longest" or "squash"
@@ -42,13 +42,13 @@ class ImageForm:
 
 
 def preprocessor(form: ImageForm, library: str = LIBRARY) -> Callable[..., npt.NDArray[np.float32]]:
-    """A function from an RGB picture to a (3, size, size) float32 array, and from what converts its colours to sRGB.
+    """Return a function from an RGB picture and its colour conversion to a (3, size, size) float32 array.
 
-    The numbers are those of open_clip's `image_transform` for inference, which is torchvision's Resize (Pillow's
-    antialiased filters on 8-bit pixels), CenterCrop, ToTensor and Normalize; `tests/images/test_preprocess.py` holds
-    the two together. They are equal where Pillow resizes; cykooz.resizer comes within two grey levels.
+    It reproduces open_clip's `image_transform` for inference: torchvision's Resize (Pillow's antialiased filters on
+    8-bit pixels), CenterCrop, ToTensor and Normalize. `tests/images/test_preprocess.py` compares the two. They are
+    equal where Pillow resizes; cykooz.resizer is within two grey levels.
 
-    Raises ValueError when the form is none that this file knows.
+    Raises ValueError for an unknown form.
     """
     fits = {"shortest": center_crop, "longest": _pad, "squash": _squash}
     if form.resize_mode not in fits:
@@ -68,7 +68,7 @@ def preprocessor(form: ImageForm, library: str = LIBRARY) -> Callable[..., npt.N
 
 
 def center_crop(picture: Image.Image, size: int, resize: Resize) -> Image.Image:
-    """The shortest side to `size`, then the centre; a side is rounded down, an offset to the nearest."""
+    """Resize the shorter side to `size`, then crop the centre; a side is rounded down, an offset to the nearest."""
     picture = _without_far_ends(picture)
     width, height = picture.size
     short = min(width, height)
@@ -78,7 +78,7 @@ def center_crop(picture: Image.Image, size: int, resize: Resize) -> Image.Image:
 
 
 def _without_far_ends(picture: Image.Image) -> Image.Image:
-    """A picture of 1 x 50,000,000 pixels must not become one of 224 x 11,200,000,000."""
+    """Crop extreme aspect ratios first: 1 x 50,000,000 pixels must not become 224 x 11,200,000,000."""
     width, height = picture.size
     longest = _WIDEST * min(width, height)
     if max(width, height) <= longest:
@@ -88,7 +88,7 @@ def _without_far_ends(picture: Image.Image) -> Image.Image:
 
 
 def _pad(picture: Image.Image, size: int, resize: Resize) -> Image.Image:
-    """The longest side to `size`, black beside it."""
+    """Resize the longer side to `size` and pad with black."""
     scale = size / max(picture.size)
     width, height = (max(1, round(side * scale)) for side in picture.size)
     canvas = Image.new("RGB", (size, size))
@@ -97,12 +97,12 @@ def _pad(picture: Image.Image, size: int, resize: Resize) -> Image.Image:
 
 
 def _squash(picture: Image.Image, size: int, resize: Resize) -> Image.Image:
-    """Both sides to `size`, whatever the aspect ratio."""
+    """Resize both sides to `size`, ignoring the aspect ratio."""
     return resize(picture, (size, size))
 
 
 class Preparer:
-    """Makes untrusted pictures, given as bytes or base64, into the input (3, S, S) of a model; for many threads.
+    """Converts untrusted pictures, bytes or base64, to a model's input (3, S, S); thread-safe.
 
     Every method raises InvalidImage, UnsupportedImage or ImageTooLarge. Giants are decoded one at a time.
     """
@@ -112,28 +112,28 @@ class Preparer:
         form: ImageForm,
         limits: ImageLimits,
         decode: Callable[..., Decoded] = decode,
-        library: str = LIBRARY,  # that resizes
+        library: str = LIBRARY,  # the library that resizes
     ) -> None:
         self.limits = limits
         self.blank: Pixels = np.zeros((3, form.size, form.size), dtype=np.float32)
-        """A grey picture to try an encoder with."""
+        """Return a grey picture to test an encoder with."""
         self._decode = decode
         self._preprocess = preprocessor(form, library)
         self._enough = max(ENOUGH * form.size, THUMBNAIL)
         self._giants = threading.Lock()
 
     def read_header(self, picture: Picture) -> Header:
-        """Check a picture against the limits by its header; nothing is decoded."""
+        """Check a picture against the limits by its header, without decoding."""
         if isinstance(picture, Header):
             return picture
         return read_header(as_bytes(picture), self.limits)
 
     def pixels(self, picture: Picture) -> Pixels:
-        """The model's input of a picture."""
+        """Return the model's input for a picture."""
         return self._preprocess(*self._whole(self.read_header(picture)))
 
     def pixels_and_thumbnail(self, picture: Picture) -> tuple[Pixels, bytes]:
-        """The model's input, and a JPEG of at most THUMBNAIL pixels a side, from one decode."""
+        """Return the model's input and a JPEG of at most THUMBNAIL pixels a side, from one decode."""
         whole, convert = self._whole(self.read_header(picture))
         pixels = self._preprocess(whole, convert)
         whole.thumbnail((THUMBNAIL, THUMBNAIL))
@@ -142,9 +142,10 @@ class Preparer:
         return pixels, file.getvalue()
 
     def pixels_and_grey(self, picture: Picture) -> tuple[Pixels, Image.Image, tuple[int, int]]:
-        """The model's input, the picture in grey with the pixels that barcodes need, and its upright width and height.
+        """Return the model's input, a grey picture large enough for barcodes, and the upright width and height.
 
-        All from one decode: a large JPEG is decoded less small than for the model alone, and then reduced to that.
+        All from one decode: a large JPEG is decoded with less reduction than for the model alone, and then reduced to
+        that.
         """
         header = self.read_header(picture)
         upright, further = (0, 0), 1
@@ -161,9 +162,9 @@ class Preparer:
         return self._preprocess(whole.reduce(further), convert), whole.convert("L"), upright
 
     def crops(self, picture: Picture, boxes_in: BoxesIn) -> tuple[Sequence[Box], list[Pixels]]:
-        """Boxes that `boxes_in` names for the upright width and height, and the inputs of the whole and of each box.
+        """Return the boxes from `boxes_in`, given the upright width and height, and the inputs of the whole and of each.
 
-        Raises what `boxes_in` raises, too.
+        Also raises what `boxes_in` raises.
         """
         header = self.read_header(picture)
         boxes: Sequence[Box] = []
@@ -183,7 +184,7 @@ class Preparer:
         return boxes, [self._preprocess(_cut(levels, box, self._enough), convert) for box in (everything, *boxes)]
 
     def give_up_giant(self) -> None:
-        """Let the next giant be decoded though the one before it has not come back."""
+        """Let the next giant be decoded although the previous one has not returned."""
         self._giants = threading.Lock()
 
     def _whole(self, header: Header) -> Decoded:
@@ -192,7 +193,7 @@ class Preparer:
 
     @contextmanager
     def _turn(self, header: Header) -> Iterator[None]:
-        """Wait until no other giant is being decoded, if this is one: each may take hundreds of megabytes."""
+        """For a giant, wait until no other is being decoded: each may take hundreds of megabytes."""
         if header.is_giant:
             with self._giants:
                 yield
@@ -201,7 +202,7 @@ class Preparer:
 
 
 def _pyramid(picture: Image.Image, times: int) -> dict[int, Image.Image]:
-    """A picture that is `times` smaller than the original, and smaller ones of it, by how much smaller they are."""
+    """Return a picture reduced by `times` and further reductions of it, by their factors."""
     levels = {times: picture}
     while times < 8 and min(picture.size) > 1:
         times, picture = 2 * times, picture.reduce(2)
@@ -210,10 +211,10 @@ def _pyramid(picture: Image.Image, times: int) -> dict[int, Image.Image]:
 
 
 def _cut(levels: dict[int, Image.Image], box: Box, enough: int) -> Image.Image:
-    """A box of the original, cut from the smallest level that keeps `enough` pixels of it, or from the largest."""
+    """Crop a box of the original from the smallest level that keeps `enough` pixels of it, or from the largest."""
     side = min(box[2] - box[0], box[3] - box[1])
     times = max((times for times in levels if side // times >= enough), default=min(levels))
     left, top, right, bottom = box
     if right - left >= levels[times].width * times and bottom - top >= levels[times].height * times:
-        return levels[times]  # all of it: no copy
+        return levels[times]  # the whole picture: no copy
     return levels[times].crop((left // times, top // times, -(-right // times), -(-bottom // times)))

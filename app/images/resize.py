@@ -1,6 +1,6 @@
-"""Resizing with antialiasing as Pillow does it, by SIMD instructions where cykooz.resizer is installed.
+"""Antialiased resizing as in Pillow, with SIMD instructions if cykooz.resizer is installed.
 
-It takes a quarter of Pillow's time. There is no wheel of it for Linux on ARM; Pillow itself resizes there. See
+That takes a quarter of Pillow's time. It has no wheel for Linux on ARM, where Pillow itself resizes. See
 docs/decisions/0035-around-the-model.md.
 """
 
@@ -17,10 +17,10 @@ except ImportError:  # no wheel for this platform
 
 PILLOW, CYKOOZ = "pillow", "cykooz.resizer"
 LIBRARY = CYKOOZ if cykooz else PILLOW
-"""What resizes here."""
+"""The library in use."""
 
 Resize = Callable[[Image.Image, tuple[int, int]], Image.Image]
-"""An RGB picture to one of another width and height."""
+"""Resizes an RGB picture to another width and height."""
 
 _FILTERS = {  # Pillow's bicubic filter, with a = -0.5, is the Catmull-Rom spline
     "bicubic": (Image.Resampling.BICUBIC, "catmull_rom"),
@@ -29,9 +29,9 @@ _FILTERS = {  # Pillow's bicubic filter, with a = -0.5, is the Catmull-Rom splin
 
 
 def resizer(interpolation: str, library: str = LIBRARY) -> Resize:
-    """A function that resizes RGB pictures; safe to call from several threads.
+    """Return a thread-safe function that resizes RGB pictures.
 
-    Raises ValueError for an interpolation that is not known here.
+    Raises ValueError for an unknown interpolation.
     """
     if interpolation not in _FILTERS:
         raise ValueError(f"interpolation {interpolation!r} was found; known are {', '.join(_FILTERS)}")
@@ -46,10 +46,10 @@ def _by_pillow(picture: Image.Image, size: tuple[int, int], resample: Image.Resa
 
 
 def _by_cykooz(picture: Image.Image, size: tuple[int, int], options: Any) -> Image.Image:
-    """One side after the other in Pillow's order, and so with its rounding and clipping between the two.
+    """Resize one side after the other in Pillow's order, for its rounding and clipping between the two.
 
-    Pillow takes the width first, unless a tall picture is made smaller; this is its choice where the ratio of the sides
-    is kept. In one call cykooz.resizer takes the height first: 0.2 grey levels apart instead of 0.005.
+    Pillow resizes the width first, unless a tall picture is reduced; this is its choice if the aspect ratio is kept. In
+    one call cykooz.resizer resizes the height first: 0.2 grey levels apart instead of 0.005.
     """
     height_first = picture.height > 2 * picture.width and size[1] < picture.height
     between = (picture.width, size[1]) if height_first else (size[0], picture.height)

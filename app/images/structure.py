@@ -1,4 +1,4 @@
-"""The structure of a picture file, walked before a decoder sees it: bounds what decoding it can cost.
+"""Parse the structure of a picture file before decoding, to bound its cost.
 
 A few bytes can ask for hours of work: a progressive JPEG repeats a scan, a PNG or a GIF has millions of empty pieces.
 The limits are far above what cameras and editors write, and what they allow is decoded within seconds.
@@ -12,28 +12,28 @@ from collections.abc import Iterator
 from app.errors import ImageTooLarge, InvalidImage, UnsupportedImage
 from app.images.vp8l import groups_of_codes
 
-MAX_SCANS = 40  # of a JPEG; encoders write 10 to 20, and a scan that says nothing takes 35 ms of 50 megapixels
-MAX_SEGMENTS = 4096  # of a JPEG, its scans not counted
+MAX_SCANS = 40  # of a JPEG; encoders write 10 to 20, and an empty scan takes 35 ms for 50 megapixels
+MAX_SEGMENTS = 4096  # of a JPEG, without its scans
 MAX_JUNK = 65_536  # bytes between the segments before a JPEG's first scan
-MAX_CHUNKS = 50_000  # of a PNG or a WebP; libpng writes one for 8 KiB
+MAX_CHUNKS = 50_000  # of a PNG or a WebP; libpng writes one per 8 KiB
 MAX_BLOCKS = 65_536  # of a GIF before its first frame
 MAX_RUN_LENGTH_PIXELS = 2_100_000  # of a run-length encoded BMP, which Pillow decodes in Python
 MAX_PROFILE = 4 * 1024 * 1024  # bytes of an ICC profile
 
-# Not stuffing, a restart or a reserved marker: libjpeg discards the last two within a scan, without any length
+# not stuffing, a restart or a reserved marker: libjpeg skips the last two within a scan, without any length
 _MARKER = re.compile(rb"\xff([\xc0-\xcf\xd8-\xfe])")
 _SOS, _EOI, _SOI = 0xDA, 0xD9, 0xD8
 _FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
 _DECODABLE = {0xC0, 0xC1, 0xC2, 0xC9}  # baseline, extended, progressive, arithmetic: ITU T.81, table B.1
 _FRAME_NAMES = {0xC3: "lossless", 0xCA: "progressive arithmetic", 0xCB: "lossless arithmetic"}
-_PNG_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"eXIf"}  # with tRNS and iCCP, what decides how a picture looks
+_PNG_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"eXIf"}  # with tRNS and iCCP, everything that affects the pixels
 
 
 def jpeg_frame(data: bytes) -> tuple[int, int]:
     """Count the scans and the colour components of a JPEG file.
 
-    Raises UnsupportedImage for a kind that is not decoded here, ImageTooLarge for too many scans or segments, and
-    InvalidImage for a file that is mostly something else.
+    Raises UnsupportedImage for a kind of JPEG that is not decoded here, ImageTooLarge for too many scans or segments,
+    and InvalidImage for a file that is mostly something else.
     """
     scans = components = segments = junk = 0
     position = 2
@@ -61,7 +61,7 @@ def jpeg_frame(data: bytes) -> tuple[int, int]:
 
 
 def _components(data: bytes, position: int, marker: int) -> int:
-    """The components that a frame header at `position` declares; raises UnsupportedImage for kinds not decoded."""
+    """Count the components in a frame header at `position`; raises UnsupportedImage for kinds not decoded."""
     bits = data[position + 2] if len(data) > position + 2 else 8
     if marker not in _DECODABLE:
         raise UnsupportedImage(f"{_FRAME_NAMES.get(marker, 'hierarchical')} JPEG is not accepted; send a baseline JPEG")
@@ -71,10 +71,10 @@ def _components(data: bytes, position: int, marker: int) -> int:
 
 
 def png_essentials(data: bytes) -> tuple[bytes, bytes]:
-    """A PNG file without what does not show (texts, animation, unknown chunks), and its ICC profile or b"".
+    """Return a PNG file without invisible data (texts, animation, unknown chunks), and its ICC profile or b"".
 
-    Pillow refuses a picture whose texts or whose profile are larger than 1 MiB; here they are left out. Raises
-    ImageTooLarge for too many chunks.
+    Pillow refuses a picture with texts or a profile larger than 1 MiB; here they are left out. Raises ImageTooLarge for
+    too many chunks.
     """
     kept, profile, end = [data[:8]], b"", 8
     for number, (kind, start, end) in enumerate(_chunks(data)):
@@ -88,11 +88,11 @@ def png_essentials(data: bytes) -> tuple[bytes, bytes]:
             profile = _inflated(data[start + 8 : end - 4].partition(b"\0")[2][1:])
         if kind == b"IEND":
             return b"".join(kept), profile
-    return b"".join([*kept, data[end:]]), profile  # cut short: the decoder says where
+    return b"".join([*kept, data[end:]]), profile  # truncated: the decoder reports it
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Each whole chunk of a PNG: its kind, its start and its end."""
+    """Yield each complete chunk of a PNG: its type, start and end."""
     start = 8
     while start + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, start)
@@ -107,7 +107,7 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def _eight_bit_key(data: bytes, key: bytes) -> bytes:
-    """The colour that a PNG's tRNS chunk makes transparent, scaled as Pillow scales the pixels but not this colour."""
+    """Return the transparent colour of a PNG's tRNS chunk, scaled as Pillow scales the pixels but not this colour."""
     depth_and_colour = data[24:26]
     if depth_and_colour in (b"\2\0", b"\4\0") and len(key) == 2:  # 2 or 4 bits of grey
         return struct.pack(">H", key[1] * (255 // (2 ** depth_and_colour[0] - 1)))
@@ -117,7 +117,7 @@ def _eight_bit_key(data: bytes, key: bytes) -> bytes:
 
 
 def _inflated(data: bytes) -> bytes:
-    """An ICC profile; b"" where it is damaged or larger than MAX_PROFILE."""
+    """Decompress an ICC profile; b"" if it is damaged or larger than MAX_PROFILE."""
     try:
         profile = zlib.decompressobj().decompress(data, MAX_PROFILE + 1)
     except zlib.error:
@@ -126,9 +126,9 @@ def _inflated(data: bytes) -> bytes:
 
 
 def gif_frame(data: bytes) -> tuple[int, int, int, int] | None:
-    """The box of a GIF's first frame on its canvas, which it may exceed; None where no frame is found.
+    """Return the box of a GIF's first frame on its canvas, which it may exceed; None if there is no frame.
 
-    Raises InvalidImage where too much stands before it.
+    Raises InvalidImage if too much precedes it.
     """
     position = 13 + (3 << (data[10] & 7) + 1 if len(data) > 10 and data[10] & 0x80 else 0)
     for _ in range(MAX_BLOCKS):
@@ -149,7 +149,7 @@ def gif_frame(data: bytes) -> tuple[int, int, int, int] | None:
 
 
 def _after_blocks(data: bytes, position: int) -> int:
-    """Where a sequence of sub-blocks ends; raises InvalidImage for too many."""
+    """Return the end of a sequence of sub-blocks; raises InvalidImage for too many."""
     for _ in range(MAX_BLOCKS):
         if position >= len(data) or data[position] == 0:
             return position + 1
@@ -160,7 +160,7 @@ def _after_blocks(data: bytes, position: int) -> int:
 
 
 def webp_groups(data: bytes) -> int:
-    """How many groups of Huffman codes the first picture of a WebP and its alpha channel may have; 0: none is lossless.
+    """Return the most Huffman code groups that a WebP's first picture and alpha channel may have; 0: none is lossless.
 
     Raises ImageTooLarge for too many chunks, and what `groups_of_codes` raises.
     """
@@ -170,7 +170,7 @@ def webp_groups(data: bytes) -> int:
         body = start + 8
         if kind == b"ANMF":
             frames += 1
-        if len(kind) < 4 or frames > 1:  # of an animation the first frame alone is decoded
+        if len(kind) < 4 or frames > 1:  # of an animation only the first frame is decoded
             return groups
         if kind == b"VP8X":
             canvas = _size24(data, body + 4)
@@ -182,18 +182,18 @@ def webp_groups(data: bytes) -> int:
             groups = max(groups, groups_of_codes(data[body + 5 : body + size], *sizes))
         elif kind == b"ALPH" and data[body : body + 1] and data[body] & 3 == 1:
             groups = max(groups, groups_of_codes(data[body + 1 : body + size], *canvas))
-        start = body + (16 if kind == b"ANMF" else size + size % 2)  # a frame of an animation has chunks of its own
+        start = body + (16 if kind == b"ANMF" else size + size % 2)  # a frame of an animation has its own chunks
     raise ImageTooLarge(f"the WebP has more than {MAX_CHUNKS:,} chunks, the most that are accepted")
 
 
 def _size24(data: bytes, position: int) -> tuple[int, int]:
-    """A width and a height, each less one in 24 bits."""
+    """Read a width and a height, each minus one in 24 bits."""
     width, height = (int.from_bytes(data[place : place + 3], "little") for place in (position, position + 3))
     return width + 1, height + 1
 
 
 def run_length_size(data: bytes) -> tuple[int, int] | None:
-    """The width and height of a run-length encoded BMP (BI_RLE8 or BI_RLE4); None for any other."""
+    """Return the width and height of a run-length encoded BMP (BI_RLE8 or BI_RLE4); None for any other."""
     if len(data) < 34 or int.from_bytes(data[30:34], "little") not in (1, 2):
         return None
     width, height = struct.unpack_from("<ii", data, 18)

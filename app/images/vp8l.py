@@ -1,49 +1,49 @@
-"""How many groups of Huffman codes a lossless WebP may have, each of which costs its decoder kilobytes (RFC 9649).
+"""Count the groups of Huffman codes that a lossless WebP may have; each costs its decoder kilobytes (RFC 9649).
 
-The answer stands behind up to three small pictures, which are read past here as a decoder reads them.
+Up to three small pictures precede the number; they are parsed here as a decoder does.
 """
 
 from collections.abc import Sequence
 
 from app.errors import ImageTooLarge, InvalidImage
 
-MAX_PIXELS = 65_536  # of the small pictures before the answer; libwebp writes two of 32,400 at most
+MAX_PIXELS = 65_536  # of the small pictures before the number; libwebp writes two of 32,400 at most
 _LENGTH_ORDER = (17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
 _LITERALS, _LENGTHS, _DISTANCES = 256, 24, 40
 _PREDICTION, _COLOUR, _GREEN, _PALETTE = range(4)  # transforms
 
 
 class _Bits:
-    """A stream of bits, the lowest of each byte first."""
+    """A bit reader, the lowest bit of each byte first."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._at = 0
 
     def read(self, count: int) -> int:
-        """The next `count` bits, 24 at most; raises InvalidImage behind the end."""
+        """Read the next `count` bits, at most 24; raises InvalidImage beyond the end."""
         value = self.peek(count)
         self.skip(count)
         return value
 
     def peek(self, count: int) -> int:
-        """The same, without moving on; zeros behind the end."""
+        """Read without advancing; zeros beyond the end."""
         start = self._at >> 3
         return int.from_bytes(self._data[start : start + 4], "little") >> (self._at & 7) & ((1 << count) - 1)
 
     def skip(self, count: int) -> None:
-        """Move on."""
+        """Advance."""
         self._at += count
         if self._at > 8 * len(self._data):
             raise InvalidImage("the picture is damaged or truncated: a lossless WebP ends before its pixels")
 
 
 class _Code:
-    """A Huffman code, as a table of all bits that may come."""
+    """A Huffman code, as a lookup table of all bit patterns."""
 
     def __init__(self, lengths: Sequence[int]) -> None:
         self._longest, used = max(lengths), [symbol for symbol, length in enumerate(lengths) if length]
-        if len(used) == 1:  # takes no bit
+        if len(used) == 1:  # takes no bits
             self._longest, self._table = 0, [(used[0], 0)]
             return
         self._table = [(0, 0)] * (1 << self._longest)
@@ -60,16 +60,16 @@ class _Code:
             raise InvalidImage("the picture is damaged: a lossless WebP has an invalid Huffman code")
 
     def read(self, bits: _Bits) -> int:
-        """The next symbol."""
+        """Read the next symbol."""
         symbol, length = self._table[bits.peek(self._longest)]
         bits.skip(length)
         return symbol
 
 
 def groups_of_codes(data: bytes, width: int, height: int) -> int:
-    """How many groups a lossless picture may have, given its bits behind its size.
+    """Return the maximum number of groups in a lossless picture, given its bits after its size.
 
-    Raises InvalidImage for a damaged one, ImageTooLarge where too much stands before the answer.
+    Raises InvalidImage for a damaged picture, ImageTooLarge if too much precedes the number.
     """
     bits, left = _Bits(data), MAX_PIXELS
     transforms = set[int]()
@@ -94,17 +94,17 @@ def groups_of_codes(data: bytes, width: int, height: int) -> int:
 
 
 def _blocks(width: int, height: int, times: int) -> int:
-    """How many squares with a side of two to the power of `times` cover a picture."""
+    """Return how many squares with a side of 2 ** `times` cover a picture."""
     return -(-width >> times) * -(-height >> times)
 
 
 def _cache(bits: _Bits) -> int:
-    """How many colours are remembered."""
+    """Read the size of the colour cache."""
     return 1 << bits.read(4) if bits.read(1) else 0
 
 
 def _skip(bits: _Bits, pixels: int) -> None:
-    """Read past a small picture."""
+    """Parse a small picture and discard it."""
     green = _LITERALS + _LENGTHS + _cache(bits)
     sizes = (green, _LITERALS, _LITERALS, _LITERALS, _DISTANCES)
     green_code, *colours, distance = [_read_code(bits, size) for size in sizes]
@@ -120,7 +120,7 @@ def _skip(bits: _Bits, pixels: int) -> None:
 
 
 def _number(bits: _Bits, prefix: int) -> int:
-    """A length or a distance, whose first digits the prefix tells."""
+    """Read a length or a distance from its prefix code."""
     if prefix < 4:
         return prefix + 1
     extra = prefix - 2 >> 1

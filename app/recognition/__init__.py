@@ -1,1 +1,1 @@
-"""Embeddings and labels to answers, with numpy only."""
+"""Recognition: from embeddings and labels to answers, with numpy only."""

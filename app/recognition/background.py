@@ -1,9 +1,9 @@
-"""What a picture may show instead of the labels: embeddings that the labels have to beat.
+"""Background embeddings for open-set recognition: what a picture may show instead of the labels.
 
-Where nothing was fitted on pictures, words alone have to do: some thousand everyday nouns, without the quarter that is
-nearest to the labels, and the share of the softmax that the labels take against them. A model may also bring
-embeddings of a thousand everyday things. Where labels name such a thing themselves, or a kind of it, it is no evidence
-against them: with the label "dog" a beagle is known.
+If nothing was fitted on pictures, words have to do: about a thousand everyday nouns, without the quarter that is
+nearest to the labels, and the labels' share of a softmax against them. A model may also bring embeddings of a thousand
+everyday things. If a label names such a thing or a kind of it, that thing is no evidence against the label: with the
+label "dog" a beagle is known.
 """
 
 from dataclasses import dataclass, replace
@@ -20,38 +20,38 @@ _LABELS_A_TURN = 1024  # bounds the memory of one product
 
 @dataclass(frozen=True)
 class Background:
-    """Unit embeddings (B, D), and how near one may come to a label."""
+    """Unit embeddings (B, D), and the rules that leave out those near a label."""
 
     embeddings: Floats
     near: float | None = None
-    """The cosine with a label from which on an embedding is left out; None leaves out none."""
+    """Embeddings with at least this cosine similarity to a label are left out; None leaves out none."""
     part: int = 0
-    """The first of the dimensions that are compared: a model may keep apart what kind of thing an embedding names."""
+    """The first dimension to compare: a model may store the kind of thing that an embedding names apart."""
     nearest: float = 0.0
-    """The share of the embeddings, those nearest to the labels, that is left out."""
+    """The share of the embeddings, nearest to the labels first, that is left out."""
 
     @classmethod
     def load(cls, path: Path) -> "Background":
-        """Read what `save` wrote."""
+        """Load what `save` wrote."""
         with np.load(path, allow_pickle=False) as kept:
             return cls(kept["embeddings"].astype(np.float32), float(kept["near"]), int(kept["part"]))
 
     def save(self, path: Path) -> None:
-        """Write it to an .npz file, in 16 bits."""
+        """Save to an .npz file as float16."""
         np.savez(path, embeddings=self.embeddings.astype(np.float16), near=self.near or np.nan, part=self.part)
 
     def with_prompts(self, embeddings: Floats) -> "Background":
-        """The same with more embeddings (P, D)."""
+        """Return a copy with further embeddings (P, D)."""
         return replace(self, embeddings=np.concatenate([self.embeddings, embeddings]))
 
     def beside_each(self, labels: Floats) -> npt.NDArray[np.bool_]:
-        """Which of the embeddings count against each of N labels by itself: (B, N)."""
+        """Return for each of N labels the embeddings that compete with it: (B, N)."""
         cosines = self.embeddings @ labels.T  # (B, D) @ (D, N) -> (B, N)
         beside: npt.NDArray[np.bool_] = cosines <= np.quantile(cosines, 1 - self.nearest, axis=0)
         return beside
 
     def beside(self, prototypes: Floats) -> Floats:
-        """The embeddings that none of some labels, unit prototypes (N, D), names.
+        """Return the embeddings that no label, of unit prototypes (N, D), names.
 
         >>> things = Background(np.float32([[1, 0], [0, 1]]), near=0.5)
         >>> things.beside(np.float32([[0.8, 0.6]])).tolist()

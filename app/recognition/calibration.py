@@ -1,4 +1,4 @@
-"""Accuracy and calibration of a model on labelled pictures, and the fits of its temperature and margins."""
+"""Accuracy and calibration of a model on labelled pictures; fits of the temperature and the margins."""
 
 import numpy as np
 
@@ -6,13 +6,13 @@ from app.recognition.zero_shot import softmax
 
 
 def accuracy(scores: np.ndarray, labels: np.ndarray, k: int = 1) -> float:
-    """Share of pictures whose label (N,) is among the k best of their scores (N, L); of equal ones the first count."""
+    """Return the share of pictures whose label (N,) is among the k best scores (N, L); ties: the first."""
     best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     return float((best == labels[:, None]).any(axis=1).mean())
 
 
 def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
-    """Expected calibration error of probabilities (N, L) of labels (N,), over bins of equal width."""
+    """Return the expected calibration error of probabilities (N, L) for labels (N,), over bins of equal width."""
     sure = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
     places = np.minimum((sure * bins).astype(int), bins - 1)
@@ -21,7 +21,7 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int =
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The divisor of the logits (N, L) with the least cross-entropy to the labels (N,)."""
+    """Fit the temperature: the divisor of the logits (N, L) with the least cross-entropy to the labels (N,)."""
 
     def cost(temperature: float) -> float:
         chances = softmax(logits / temperature)[np.arange(len(labels)), labels]
@@ -31,7 +31,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def fit_margin(positive: np.ndarray, negative: np.ndarray) -> float:
-    """The threshold of scores with the best balanced accuracy, in the middle where several are equal."""
+    """Fit the threshold of scores with the best balanced accuracy, the middle of equal ones."""
     places = np.unique(np.concatenate([positive, negative]))
     middles = (places[1:] + places[:-1]) / 2
     missed = np.searchsorted(np.sort(positive), middles, "right") / len(positive)

@@ -1,7 +1,7 @@
-"""A picture's vector to the probabilities of labels that came with the request.
+"""Classify an embedding among labels that came with the request.
 
-A label's own probability weighs it against a reference, the cosine at which it is as likely shown as not:
-sigmoid(logit_scale x (cosine - reference)). A category is as probable as its best label, however many it has.
+A label's own probability compares it with a reference, the cosine similarity at which it is as likely shown as not:
+sigmoid(logit_scale x (cosine - reference)). A category has the probability of its best label, however many it has.
 """
 
 from collections.abc import Sequence
@@ -19,23 +19,24 @@ _LABELS_A_TURN = 64  # bounds the memory of one comparison with the background
 
 @dataclass(frozen=True)
 class Classification:
-    """What is to be said of each of N labels, in their order."""
+    """The result for each of N labels, in their order."""
 
     probabilities: list[float]
     cosines: list[float]
     categories: dict[str, float] | None
-    """Each category's probability, in the order in which they came; None without categories."""
+    """Each category's probability, in order of appearance; None without categories."""
     none_of_these: float | None
-    """The probability that no label applies; None where it was not asked for."""
+    """The probability that no label applies; None if it was not requested."""
     confident: bool
 
 
 class Classifier:
-    """Weighs the labels of one request.
+    """Computes the probabilities of one request's labels.
 
     `label_cosine` is the reference that was fitted on data, or follows from a sigmoid model's bias. Without one, and
     without a margin of `known`, a label's probability is its share of a softmax over it and the background that is not
-    near it. With only a margin, the reference is the picture's best cosine with the background and that margin.
+    near it. With only a margin, the reference is the picture's best cosine similarity to the background, plus that
+    margin.
     """
 
     def __init__(
@@ -56,10 +57,10 @@ class Classifier:
         none_of_these: bool = False,
         threshold: float = 0.8,
     ) -> Classification:
-        """The answer for a picture's unit vector (D,) and the unit vectors (N, D) of N >= 1 prompts.
+        """Classify a picture's unit vector (D,) among the unit vectors (N, D) of N >= 1 prompts.
 
         Exclusive probabilities are a softmax over the labels; with `none_of_these` that takes its share first.
-        Independent ones are each label's own. Confident when the best label, or category, exceeds `threshold`; an
+        Independent ones are each label's own. Confident if the best label, or category, exceeds `threshold`; an
         exclusive choice among a single one is never confident.
         """
         cosines = prompts @ picture  # (N, D) @ (D,) -> (N,)
@@ -83,7 +84,7 @@ class Classifier:
         )
 
     def _references(self, picture: Floats, prompts: Floats) -> npt.NDArray[np.float64] | float:
-        """The logit, for each of N labels or for all, at which a label is as likely shown as not."""
+        """Return the logit, for each of N labels or for all, at which a label is as likely shown as not."""
         if self._label_cosine is not None:
             return self._logit_scale * self._label_cosine
         logits = self._logit_scale * (self._background.embeddings @ picture)  # (B, D) @ (D,) -> (B,)
@@ -97,13 +98,13 @@ class Classifier:
 
 
 def sigmoid(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Probabilities of logits, each by itself."""
+    """Return the independent probabilities of logits."""
     probabilities: npt.NDArray[np.float64] = 1 / (1 + np.exp(-logits))
     return probabilities
 
 
 def best_of(categories: Sequence[str], logits: npt.NDArray[np.float64]) -> tuple[list[str], npt.NDArray[np.float64]]:
-    """The C categories in the order in which they come first, and the best logit (C,) of each one's labels.
+    """Return the C categories in order of appearance, and the best logit (C,) of each one's labels.
 
     >>> names, best = best_of(["fruit", "tool", "fruit"], np.array([0.25, 0.5, 0.75]))
     >>> names, best.tolist()

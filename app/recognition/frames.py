@@ -1,4 +1,4 @@
-"""Several frames of one thing to one answer: pool the embeddings without the outliers."""
+"""Recognise several frames of one thing: pool the embeddings without outliers."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from app.model.engines import Floats
 from app.recognition.zero_shot import Recognition
 
 OUTLIER_RATIO = 0.75  # a frame whose cosine with the central one is below this times the typical one is an outlier
-MAJORITY = 0.5  # the answer is confident only when a larger share of the frames shows the item by itself
+MAJORITY = 0.5  # the answer is confident only if a larger share of the frames shows the item on its own
 
 
 @dataclass(frozen=True)
@@ -18,15 +18,15 @@ class Agreement:
     """How far the frames of one thing agree."""
 
     used: list[bool]
-    """Which frames count; outliers do not."""
+    """Which frames count: all but outliers."""
     share: float
-    """The share of all frames that show the item by themselves."""
+    """The share of all frames that show the item on their own."""
 
 
 def recognise_frames(
     frames: Sequence[Floats], recognise: Callable[[Floats], Recognition]
 ) -> tuple[Recognition, Agreement]:
-    """The answer for the unit vectors (D,) of two frames or more; confident only where most of them agree."""
+    """Recognise the unit vectors (D,) of two or more frames; confident only if most of them agree."""
     vector, used = pool_frames(frames)
     found = recognise(vector)
     share = float(np.mean([recognise(frame).item == found.item for frame in frames]))
@@ -35,10 +35,10 @@ def recognise_frames(
 
 
 def pool_frames(frames: Sequence[Floats]) -> tuple[Floats, list[bool]]:
-    """The unit mean (D,) of the embeddings (D,) of two frames or more without the outliers, and which frames count.
+    """Return the unit mean (D,) of two or more embeddings (D,) without outliers, and which frames count.
 
-    The central frame has the largest mean cosine with the others. Its typical similarity is that with the more similar
-    half of them.
+    The central frame has the largest mean cosine similarity to the others. Its typical similarity is that to the more
+    similar half of them.
 
     >>> pool_frames([np.float32([1, 0]), np.float32([0.96, 0.28]), np.float32([0, 1])])[1]
     [True, True, False]

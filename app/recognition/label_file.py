@@ -1,4 +1,4 @@
-"""The label file as a text that changes: a file in the file system, or an object in S3."""
+"""The label file, local or an object in S3, with a stamp that tells when its text has changed."""
 
 import time
 from collections.abc import Callable, Hashable
@@ -10,26 +10,26 @@ from app.log import get_logger
 from app.s3 import S3, SCHEME, Place, parse_place
 from app.text import decode_text
 
-_POLL_INTERVAL_S = 0.5  # between looks at S3: served within a second, for about two dollars a month
+_POLL_INTERVAL_S = 0.5  # between requests to S3: changes are served within a second, for about two dollars a month
 
 
 class LabelFile(Protocol):
     """A text that may change at any time."""
 
     def stamp(self) -> Hashable:
-        """A value that changes with the text; raises InvalidLabels when the text cannot be read."""
+        """Return a value that changes with the text; raises InvalidLabels if the text cannot be read."""
         ...
 
     def read(self) -> str:
-        """The text; raises InvalidLabels."""
+        """Return the text; raises InvalidLabels."""
         ...
 
 
 class LocalLabels:
-    """A file, which may be replaced whole or written in place.
+    """A local file, which may be replaced or written in place.
 
-    A program that writes in place truncates the file first. So a changed text is taken once the file has been the same
-    for `settle_s` seconds; until then the text from before is served.
+    A program that writes in place truncates the file first. So a changed text is used once the file has been unchanged
+    for `settle_s` seconds; until then the previous text is served.
     """
 
     def __init__(self, path: Path, settle_s: float = 0.3, clock: Callable[[], float] = time.monotonic) -> None:
@@ -42,7 +42,7 @@ class LocalLabels:
         self._data = b""
 
     def stamp(self) -> Hashable:
-        """Times, size and inode of the file when its text was taken."""
+        """Return times, size and inode of the file when its text was read."""
         try:
             seen = _stat(self._path)
             if seen != self._seen:
@@ -57,12 +57,12 @@ class LocalLabels:
         return self._stamp
 
     def read(self) -> str:
-        """The text that belongs to the last stamp."""
+        """Return the text of the last stamp."""
         return _decoded(self._path, self._data)
 
 
 class S3Labels:
-    """An object in S3, asked for at most every half second; while S3 is unreachable, the last text stays."""
+    """An object in S3, polled at most every half second; while S3 is unreachable, the last text is kept."""
 
     def __init__(self, s3: S3, place: Place, clock: Callable[[], float] = time.monotonic) -> None:
         self._s3 = s3
@@ -74,14 +74,14 @@ class S3Labels:
         self._reason: str | None = None
 
     def stamp(self) -> Hashable:
-        """The ETag."""
+        """Return the ETag."""
         if self._clock() >= self._look_at:
             self._look()
             self._look_at = self._clock() + _POLL_INTERVAL_S
         return self._tag
 
     def read(self) -> str:
-        """The text that belongs to the last stamp."""
+        """Return the text of the last stamp."""
         return _decoded(self._place, self._data)
 
     def _look(self) -> None:
@@ -98,7 +98,7 @@ class S3Labels:
 
 
 def open_labels(labels: str | Path) -> LabelFile:
-    """The label file that the settings name; raises StartError for an s3:// one without boto3."""
+    """Open the configured label file; raises StartError for an s3:// one without boto3."""
     if isinstance(labels, str) and labels.startswith(SCHEME):
         return S3Labels(S3(attempts=1, timeout=2), parse_place(labels))
     return LocalLabels(Path(labels))

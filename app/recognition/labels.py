@@ -1,9 +1,9 @@
-"""Labels: parsed from a label file, and merged with the pantry's items.
+"""Labels: parse a label file, and merge it with the pantry's items.
 
-A label file has one label a line. `#`, first in a line or after a space, starts a comment; blank lines are ignored;
+A label file has one label per line. `#`, first in a line or after a space, starts a comment; blank lines are ignored;
 `label | synonym | synonym` gives one label several names, whose embeddings are averaged so that synonyms do not split
-the probability. A line with a name that an earlier line has adds to that label. `label @ category @ wider category`
-says what kind of thing a label is; a category has the same wider ones wherever it is named.
+the probability. A line that repeats a name of an earlier line adds to that label. `label @ category @ wider category`
+gives a label its categories; a category has the same wider ones wherever it is named.
 """
 
 import re
@@ -20,33 +20,32 @@ _CATEGORY = re.compile(r"(?:^|\s+)@(?:\s+|$)")
 
 @dataclass(frozen=True)
 class Label:
-    """What the user sees, its other names, where it comes from ("file", "pantry" or both), and the pantry's item."""
+    """A label's display name, synonyms, source ("file", "pantry" or both), and pantry item."""
 
     name: str
     synonyms: tuple[str, ...] = ()
     sources: tuple[str, ...] = ("file",)
     item: str | None = None
-    """The name of the item that the pantry has for it; None when the pantry has none."""
+    """The name of its item in the pantry; None if the pantry has none."""
     categories: tuple[str, ...] = ()
-    """What kind of thing it is, the narrowest first; none where the label file says none."""
+    """Its categories, the narrowest first; empty if the label file names none."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The label and its synonyms, of which its prototype is the mean."""
+        """Return the label and its synonyms; its prototype is their mean."""
         return (self.name, *self.synonyms)
 
     @property
     def item_name(self) -> str:
-        """The item to change in the pantry: the one that is there, or a new one; raises InvalidRequest."""
+        """Return the item to change in the pantry: the existing one, or a new one; raises InvalidRequest."""
         return self.item or item_name(self.name)
 
 
 def parse_labels(text: str, longest: int, report: Callable[[int, str], None] = lambda *_: None) -> list[Label]:
-    r"""The labels of a label file's text, in its order.
+    r"""Parse a label file's text to labels, in its order.
 
-    Raises InvalidLabels, naming the line, for a name of more than `longest` characters, and for categories that do not
-    make a tree. `report` is called with the
-    line number and the reason for each label that the pantry cannot have as an item.
+    Raises InvalidLabels, naming the line, for a name of more than `longest` characters, and for categories that are not
+    a tree. `report` is called with the line number and the reason for each label that is not a valid pantry item.
 
     >>> parsed = parse_labels("# fruit\nbanana\n\nchickpeas | garbanzo beans\nBanana", longest=200)
     >>> [label.names for label in parsed]
@@ -83,15 +82,15 @@ def parse_labels(text: str, longest: int, report: Callable[[int, str], None] = l
 
 
 class _Tree:
-    """The categories of a label file: each has one wider category, or none, wherever it is named."""
+    """The categories of a label file as a tree: each has at most one wider category."""
 
     def __init__(self, longest: int) -> None:
         self._longest = longest
         self._wider: dict[str, tuple[str, int]] = {}  # normalised category -> its wider one ("" for none), the line
-        self._spellings: dict[str, str] = {}  # normalised -> as it was written first
+        self._spellings: dict[str, str] = {}  # normalised -> first spelling
 
     def path(self, line: int, written: Sequence[str]) -> tuple[str, ...]:
-        """The categories of one line, narrowest first, as they were written first; raises InvalidLabels."""
+        """Return the categories of one line, narrowest first, in their first spelling; raises InvalidLabels."""
         names = [" ".join(name.split()) for name in written]
         keys = [normalise(name) for name in names]
         if not all(keys):
@@ -111,7 +110,7 @@ class _Tree:
         return tuple(self._spellings[key] for key in keys)
 
     def check(self, line: int, categories: tuple[str, ...], names: Mapping[str, str], before: tuple[str, ...]) -> None:
-        """Raise InvalidLabels where a label is its own category, has none to be one of, or has others already."""
+        """Raise InvalidLabels if a label is its own category, was named without one, or has others already."""
         if categories and not names:
             raise InvalidLabels(f"line {line} of the label file: there is no label before the @")
         if own := [name for key, name in names.items() if key in map(normalise, categories)]:
@@ -124,9 +123,9 @@ class _Tree:
 
 
 def merge(file_labels: Iterable[Label], items: Iterable[str]) -> tuple[Label, ...]:
-    """The file's labels in their order, then the pantry's items by name; an item with a label's name is that label.
+    """Merge the file's labels, in order, with the pantry's items by name; an item with a label's name is that label.
 
-    Of several items with names of one label, the label has the one that its names mention first.
+    If several items have names of one label, it gets the item that its names mention first.
     """
     items = sorted(items, reverse=True)
     stored = {normalise(item): item for item in items}  # of two spellings the first by name
@@ -140,5 +139,5 @@ def merge(file_labels: Iterable[Label], items: Iterable[str]) -> tuple[Label, ..
 
 
 def name_indices(labels: Sequence[Label]) -> Mapping[str, int]:
-    """Each normalised name with the index of the label that has it; the first label counts."""
+    """Map each normalised name to the index of the first label that has it."""
     return {normalise(name): index for index, label in reversed([*enumerate(labels)]) for name in label.names}

@@ -1,4 +1,4 @@
-"""Leave-one-out: what each example would be taken for, had it not been taught; which items and examples mislead."""
+"""Leave-one-out report on few-shot labels: how each example is recognised without itself, and which ones mislead."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from app.recognition.vocabulary import LabelSet
 from app.recognition.zero_shot import softmax
 from app.text import normalise
 
-BLOCK = 64  # examples that are compared with all labels at once
+BLOCK = 64  # examples compared with all labels at once
 LOOK_ALIKE = 0.8  # similarity; of groceries whose nearest is that near, 7 of 11 pairs are confused, of others 3 of 31
 MOST_CANDIDATES = 50  # examples whose removal is tried
 Numbers = npt.NDArray[np.int64]
@@ -23,7 +23,7 @@ Numbers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ItemReport:
-    """An item that was taught; `right` of its examples are recognised by the others, None where there is one alone."""
+    """A taught item; `right` of its examples are recognised by the others, None if there is only one."""
 
     item: str
     examples: int
@@ -32,7 +32,7 @@ class ItemReport:
 
 @dataclass(frozen=True)
 class LookAlike:
-    """Two labels that are near to each other, as the examples show them, or their names where there are none."""
+    """Two labels that are near each other, by their examples, or by their names if they have none."""
 
     item: str
     other: str
@@ -41,32 +41,32 @@ class LookAlike:
 
 @dataclass(frozen=True)
 class Misleading:
-    """An example that is taken for another item by all others, or that others are taken for."""
+    """An example that all others take for another item, or that makes others be taken for its own."""
 
     item: str
     id: str
     looks_like: str
     probability: float
-    """Of its own item, without it."""
+    """The probability of its own item, without it."""
     improves: int
-    """How many other examples are recognised without it and not with it, less those for which it is the other way."""
+    """The number of other examples that are recognised only without it, minus those recognised only with it."""
 
 
 @dataclass(frozen=True)
 class TeachingReport:
-    """How well the items tell themselves apart by what they were taught."""
+    """How well the taught items are told apart."""
 
     items: Sequence[ItemReport]
     confusions: Mapping[tuple[str, str], int]
-    """How many examples of one item are taken for another one, the most first."""
+    """How many examples of one item are taken for another, most first."""
     look_alike: Sequence[LookAlike]
-    """The most alike first."""
+    """Most similar first."""
     misleading: Sequence[Misleading]
     """Those whose removal improves most first."""
 
 
 def report(examples: Sequence[Example], labels: LabelSet, logit_scale: float) -> TeachingReport:
-    """Judge the examples of the served model by each other, by the few-shot index that answers pictures."""
+    """Judge the examples of the served model by leave-one-out, with the few-shot index that serves."""
     known = [(index, each) for each in examples if (index := labels.indices.get(normalise(each.item))) is not None]
     if not known or labels.few_shot is None:
         return TeachingReport([], {}, [], [])
@@ -77,7 +77,7 @@ def report(examples: Sequence[Example], labels: LabelSet, logit_scale: float) ->
 
 
 class _Judged:
-    """The examples (M,), one label after another, and what each is taken for without itself."""
+    """The examples (M,), grouped by label, and how each is recognised without itself."""
 
     def __init__(
         self, examples: Sequence[Example], own: Numbers, labels: LabelSet, few_shot: FewShotIndex, logit_scale: float
@@ -111,17 +111,17 @@ class _Judged:
         self._best, self._best_cosine, self._second, self._second_cosine, self._probability = joined
 
     def _named(self, rows: Numbers) -> Floats:
-        """The cosines (n, N) of some examples with the labels' names."""
+        """Return the cosine similarities (n, N) of some examples to the labels' names."""
         cosines: Floats = self._vectors[rows] @ self._labels.prototypes.T
         return cosines
 
     def _by_others(self, label: int, rows: Numbers) -> Floats:
-        """The cosines (n,) of a label's examples with it: by the name, or by all the others of these."""
+        """Return the cosine similarities (n,) of a label's examples to it: by the name, or by all others of them."""
         named: Floats = self._vectors[rows] @ self._labels.prototypes[label]
         return np.maximum(named, self._index.left_out(self._compared[rows])) if len(rows) > 1 else named
 
     def _without(self, row: int) -> Floats:
-        """The cosines (M,) of all examples with the label of one, had that one not been taught."""
+        """Return the cosine similarities (M,) of all examples to one example's label without that example."""
         label = int(self._own[row])
         rest = self._rows[label][self._rows[label] != row]
         cosines: Floats = self._vectors @ self._labels.prototypes[label]
@@ -132,7 +132,7 @@ class _Judged:
         return cosines
 
     def items(self) -> list[ItemReport]:
-        """Each item, in the order of the labels."""
+        """Return each item, in the order of the labels."""
         right = self._best == self._own
         return [
             ItemReport(self._name(label), len(rows), int(right[rows].sum()) if len(rows) > 1 else None)
@@ -140,13 +140,13 @@ class _Judged:
         ]
 
     def confusions(self) -> dict[tuple[str, str], int]:
-        """Of items with two examples or more."""
+        """Count confusions of items with two or more examples."""
         wrong = np.flatnonzero((self._best != self._own) & self._has_others)
         counted = Counter((self._name(self._own[row]), self._name(self._best[row])) for row in wrong)
         return dict(counted.most_common())
 
     def look_alike(self) -> list[LookAlike]:
-        """Each item with the label that is nearest to the mean of its examples; each pair once."""
+        """Pair each item with the label nearest to the mean of its examples; each pair once."""
         means = unit(np.add.reduceat(self._compared.aligned, np.cumsum([0, *self._counts[:-1]])))  # (K, E)
         found: dict[tuple[int, int], float] = {}
         for start in range(0, len(means), BLOCK):
@@ -163,9 +163,9 @@ class _Judged:
         return [LookAlike(self._name(a), self._name(b), similarity) for (a, b), similarity in pairs]
 
     def misleading(self) -> list[Misleading]:
-        """The MOST_CANDIDATES examples that the others of their item speak least for, as far as they mislead.
+        """Return the misleading among the MOST_CANDIDATES examples with the least evidence from their item.
 
-        The only example of an item is judged by what it does to others alone.
+        The only example of an item is judged by its effect on others alone.
         """
         wrong = self._best != self._own
         draws = np.isin(self._own, self._best[wrong & self._has_others])
@@ -181,7 +181,7 @@ class _Judged:
         return sorted(found, key=lambda each: (-each.improves, each.probability))
 
     def _improvement(self, row: int) -> int:
-        """How many more of the other examples would be right if this one were not taught."""
+        """Return how many more of the other examples would be right without this one."""
         label, cosines = self._own[row], self._without(row)  # (M,)
         leads = self._best == label
         rival_cosine = np.where(leads, self._second_cosine, self._best_cosine)

@@ -1,4 +1,4 @@
-"""Several things in one picture: boxes to classify, and non-maximum suppression of what they show.
+"""Several things in one picture: boxes to classify, and non-maximum suppression of the answers.
 
 A box is (left, top, right, bottom) in pixels of the upright picture; right and bottom are exclusive.
 """
@@ -17,14 +17,14 @@ Box = tuple[int, int, int, int]
 LEVELS = (1, 2, 3)  # tiles along the picture's shorter side
 MAX_TILES = 64
 SAME, DIFFERENT = 0.1, 0.51  # of the smaller of two boxes, up to which they may show two equal, two different things
-INSIDE = 0.7  # of a smaller box, from which on it is in a larger one
-SEVERAL = 2  # other things in a box, from which on it shows none of its own
-LEAST_SCORE = 0.5  # chosen, as these all, by `python -m app.evaluation several` on val
+INSIDE = 0.7  # share of a smaller box from which on it is inside a larger one
+SEVERAL = 2  # other things in a box from which on it shows none of its own
+LEAST_SCORE = 0.5  # like all of these, chosen by `python -m app.evaluation several` on val
 
 
 @dataclass(frozen=True)
 class Found:
-    """An item with a box for each instance, highest score first, and the item's probability in each."""
+    """An item with a box for each instance, highest score first, and its probability in each."""
 
     item: str
     boxes: list[Box]
@@ -32,7 +32,7 @@ class Found:
 
 
 def validate_boxes(boxes: Sequence[Box], size: tuple[int, int]) -> list[Box]:
-    """Return the boxes if all lie within this width and height; raise InvalidRequest for the first that does not."""
+    """Return the boxes if all are within this width and height; raise InvalidRequest for the first that is not."""
     width, height = size
     for place, (_, _, right, bottom) in enumerate(boxes):
         if right > width or bottom > height:
@@ -44,10 +44,10 @@ def validate_boxes(boxes: Sequence[Box], size: tuple[int, int]) -> list[Box]:
 
 
 def grid(size: tuple[int, int]) -> list[Box]:
-    """Tiles of several sizes that cover a picture of this width and height, at most MAX_TILES of them.
+    """Return square tiles of several sizes that cover a picture of this width and height, at most MAX_TILES.
 
-    Tiles are square and overlap their neighbours by half. At the coarsest level a picture longer than 32 times its
-    shorter side gets tiles that overlap less, and one longer than 64 times gets tiles longer than they are high.
+    Tiles overlap their neighbours by half. At the coarsest level a picture longer than 32 times its shorter side gets
+    tiles that overlap less, and one longer than 64 times gets tiles longer than they are high.
 
     >>> grid((100, 100))[:3], len(grid((100, 100)))
     ([(0, 0, 100, 100), (0, 0, 50, 50), (25, 0, 75, 50)], 35)
@@ -62,10 +62,10 @@ def grid(size: tuple[int, int]) -> list[Box]:
 
 
 def _level(size: tuple[int, int], level: int, most: int) -> list[Box]:
-    """Tiles with 1 / `level` of the shorter side; none where a finer level needs more than `most`."""
+    """Return tiles with 1 / `level` of the shorter side; none if a finer level needs more than `most`."""
     short = min(size)
     side = max(1, short // level)
-    # each of the two counts is arithmetic: a picture of 50,000,000 x 1 would have a hundred million tiles
+    # both counts are computed first: a picture of 50,000,000 x 1 would have a hundred million tiles
     columns, rows = (-(-2 * (length * level - short) // short) + 1 for length in size)
     if columns * rows > most:
         if level > 1:
@@ -80,11 +80,11 @@ def _level(size: tuple[int, int], level: int, most: int) -> list[Box]:
 
 
 def non_max_suppression(boxes: Sequence[Box], answers: Sequence[Recognition]) -> list[Found]:
-    """Merge the answers for overlapping boxes into a list of items; boxes whose answer is not sure show nothing.
+    """Merge the answers for overlapping boxes into a list of items; boxes with an unsure answer are ignored.
 
-    A box counts by its probability and by how much of what overlaps it agrees: what only one tile sees lies across the
-    border of two things. A box in which smaller ones see several other things shows none of its own. Of boxes that
-    overlap, the one with the highest score is kept; neighbours half a tile apart may show different things.
+    A box is scored by its probability and by the agreement of the boxes that overlap it: what only one tile sees is at
+    the border of two things. A box in which smaller ones see several other things shows none of its own. Of overlapping
+    boxes the one with the highest score is kept; neighbours half a tile apart may show different things.
     """
     if not boxes:
         return []
@@ -94,7 +94,7 @@ def non_max_suppression(boxes: Sequence[Box], answers: Sequence[Recognition]) ->
     scores = _scores(answers, over_union * same, over_union)  # (N,)
     shows = np.flatnonzero(scores > LEAST_SCORE)
     kept: list[int] = []
-    for place in sorted(shows.tolist(), key=lambda place: -scores[place] * sides[place]):  # parts look like the whole
+    for place in sorted(shows.tolist(), key=lambda place: -scores[place] * sides[place]):  # a part looks like the whole
         inside = shows[(over_smaller[place, shows] > INSIDE) & (sides[shows] < sides[place])]
         apart = over_smaller[place, kept] <= np.where(same[place, kept], SAME, DIFFERENT)
         if apart.all() and len({*items[inside]} - {items[place]}) < SEVERAL:
@@ -108,9 +108,9 @@ def non_max_suppression(boxes: Sequence[Box], answers: Sequence[Recognition]) ->
 
 
 def _scores(answers: Sequence[Recognition], agreeing: Floats, overlapping: Floats) -> Floats:
-    """The geometric mean (N,) of a box's probability and of those that it has in the boxes that overlap it.
+    """Return the geometric mean (N,) of a box's probability and of those that it has in the boxes overlapping it.
 
-    The latter are weighed by their IoU (N, N), and 0 where a box does not agree. A box that is not sure scores 0.
+    The latter are weighted by their IoU (N, N), and 0 where a box does not agree. An unsure box scores 0.
     """
     shown = np.array([answer.ranking.probabilities[0] * (answer.known is not False) for answer in answers])
     sure = np.array([answer.sure for answer in answers])
@@ -119,7 +119,7 @@ def _scores(answers: Sequence[Recognition], agreeing: Floats, overlapping: Float
 
 
 def overlaps(boxes: Sequence[Box]) -> tuple[Floats, Floats]:
-    """The intersections of N >= 1 boxes as shares (N, N) of what two cover together (IoU), and of the smaller one.
+    """Return the intersections of N >= 1 boxes as shares (N, N) of their union (IoU) and of the smaller one.
 
     >>> [each[0, 1].round(2) for each in overlaps([(0, 0, 10, 10), (5, 0, 25, 20)])]
     [np.float64(0.11), np.float64(0.5)]
@@ -133,6 +133,6 @@ def overlaps(boxes: Sequence[Box]) -> tuple[Floats, Floats]:
 
 
 def _starts(length: int, side: int, count: int) -> list[int]:
-    """Where `count` tiles of this side begin, spaced evenly over the length."""
+    """Return the start of each of `count` tiles of this side, spaced evenly over the length."""
     starts: list[int] = np.linspace(0, length - side, count).round().astype(int).tolist()
     return starts

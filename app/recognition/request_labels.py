@@ -1,4 +1,4 @@
-"""The labels that come with a request, validated, with the prompts they stand for."""
+"""Validate the labels of a request and build their prompts."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,32 +7,32 @@ from typing import Any
 from app.errors import InvalidLabels
 from app.text import normalise
 
-LONGEST_TEXT = 2000  # characters of a prompt or text: bounds what counting its tokens costs
+LONGEST_TEXT = 2000  # characters of a prompt or text; bounds the cost of counting its tokens
 
 Each = Callable[[Callable[[str], Any], Sequence[str]], Awaitable[list[Any]]]
-"""Applies a function to each of some texts, off the event loop."""
+"""Applies a function to each text, off the event loop."""
 
 
 @dataclass(frozen=True)
 class TextLimits:
-    """How many texts a request may have and how long they may be."""
+    """Limits on the number and length of a request's texts."""
 
     most: int
     longest: int
-    """Of a label, in characters."""
+    """Characters of a label."""
     context: int
-    """Of a prompt, in tokens: the model reads no further."""
+    """Tokens of a prompt, the context length of the model."""
     count_tokens: Callable[[str], int]
-    """The tokens of a text; more than `context` when the model would not read its end."""
+    """Counts the tokens of a text; more than `context` if the model would truncate it."""
 
     def fits(self, text: str) -> bool:
-        """Whether the model reads a text to its end."""
+        """Return whether a text fits into the model's context."""
         return self.count_tokens(text) <= self.context
 
 
 @dataclass(frozen=True)
 class RequestLabels:
-    """Labels in the order of the request, the prompt of each, and the category of each where there are any."""
+    """The labels of a request in order, with their prompts and, if there are any, categories."""
 
     names: Sequence[str]
     prompts: Sequence[str]
@@ -42,9 +42,9 @@ class RequestLabels:
 async def read_labels(
     labels: Sequence[str] | Mapping[str, str], template: str | None, limits: TextLimits, each: Each
 ) -> RequestLabels:
-    """The labels of a request, a list or a map from label to category; a label is its own prompt without a template.
+    """Read the labels of a request, a list or a map from label to category; the default prompt is the label.
 
-    `each` does what takes time. Raises InvalidLabels that names the first label that is blank, too long or repeated.
+    `each` runs the slow part. Raises InvalidLabels with the first label that is blank, too long or repeated.
 
     >>> import asyncio
     >>> async def each(work, texts):

@@ -17,10 +17,10 @@ CONFIDENT = 0.8  # threshold of an answer that contradicts an example
 
 @dataclass(frozen=True)
 class ExampleWarning:
-    """What speaks against an example; None where nothing does."""
+    """The warnings about an example; None if there are none."""
 
     near_duplicate_of: str | None
-    """The id of the earlier example that is nearly the same."""
+    """The id of an earlier near-duplicate."""
     contradicts: str | None
     """The item or label that the picture looks like instead."""
 
@@ -28,9 +28,9 @@ class ExampleWarning:
 def check_examples(
     examples: Sequence[Example], among: Sequence[Example], recogniser: Recogniser
 ) -> dict[str, ExampleWarning]:
-    """The warning for each example, by id, compared with the live labels and `among` all examples of its model.
+    """Return the warning for each example, by id, from the live labels and `among` all examples of its model.
 
-    Of two that are nearly the same the later one is the duplicate.
+    The later of two near-duplicates is the duplicate.
     """
     if not examples:
         return {}
@@ -50,7 +50,7 @@ def check_examples(
 
 
 def _other_item(example: Example, items: npt.NDArray[np.str_], near: Floats) -> str | None:
-    """The item of the nearest example, where that is another one and the example's own item has others."""
+    """Return the item of the nearest example, if it is another one and the example's own item has others."""
     own = items == example.item
     if own.sum() < 2 or own.all() or near[~own].max() <= near[own].max():
         return None
@@ -58,7 +58,7 @@ def _other_item(example: Example, items: npt.NDArray[np.str_], near: Floats) -> 
 
 
 def _other_label(example: Example, recogniser: Recogniser) -> str | None:
-    """The label that the picture is taken for, where that is another one and beyond doubt."""
+    """Return the label that the picture is confidently recognised as, if it is another one."""
     answer = recogniser.recognise(example.vector, top_k=1, threshold=CONFIDENT)
     label = answer.labels[0]
     doubtful = not answer.ranking.confident or answer.known is False

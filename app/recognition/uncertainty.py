@@ -1,4 +1,4 @@
-"""Uncertainty sampling (active learning): which pictures to label first, so that few labels teach most."""
+"""Uncertainty sampling (active learning): choose the pictures to label first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ import numpy.typing as npt
 from app.model.engines import Floats
 from app.recognition.zero_shot import Recogniser, Recognition, softmax
 
-THRESHOLD = 0.8  # of confident answers, as a request has it by default
-AT_ONCE = 64  # pictures, each with a row of numbers for all labels
+THRESHOLD = 0.8  # of confident answers, the default of a request
+AT_ONCE = 64  # pictures at once; each has a probability per label
 
 
 Probabilities = npt.NDArray[np.float64]
@@ -18,19 +18,19 @@ Probabilities = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Uncertain:
-    """A picture, by its place among those that were looked at, and how it is recognised now."""
+    """A picture, by its index, and how it is recognised now."""
 
     place: int
     recognition: Recognition
     entropy: float
-    """Of the probabilities of all labels, as a share of the most there can be: 0 is certain, 1 a mere guess."""
+    """Normalised entropy of the probabilities of all labels: 0 is certain, 1 is uniform."""
 
 
 def by_uncertainty(pictures: Sequence[Floats], recogniser: Recogniser, top_k: int) -> list[Uncertain]:
-    """Recognise pictures (D,) again, and order them by the entropy of the answer, the largest first.
+    """Recognise pictures (D,) again, and sort them by the entropy of the answer, the largest first.
 
-    Those that are confident and known by now are left out: what was taught in the meantime has settled them.
-    docs/decisions/0038-review.md has what entropy was compared with.
+    Leaves out pictures that are confident and known by now, because of what was taught meanwhile.
+    docs/decisions/0038-review.md compares entropy with alternatives.
     """
     recognitions = [recogniser.recognise(picture, top_k=top_k, threshold=THRESHOLD) for picture in pictures]
     unsure = [place for place, each in enumerate(recognitions) if not each.ranking.confident or each.known is False]
@@ -43,7 +43,7 @@ def by_uncertainty(pictures: Sequence[Floats], recogniser: Recogniser, top_k: in
 
 
 def label_probabilities(pictures: Floats, recogniser: Recogniser) -> Probabilities:
-    """The probabilities (B, N) of all labels for pictures (B, D), as `recognise` has them for one."""
+    """Return the probabilities (B, N) of all labels for pictures (B, D), as `recognise` computes them for one."""
     label_set = recogniser.label_set
     cosines = pictures @ label_set.prototypes.T  # (B, N)
     if label_set.few_shot:
@@ -52,7 +52,7 @@ def label_probabilities(pictures: Floats, recogniser: Recogniser) -> Probabiliti
 
 
 def entropy(probabilities: Probabilities) -> Probabilities:
-    """The entropies (B,) of probabilities (B, N), as shares of the most there can be.
+    """Return the entropies (B,) of probabilities (B, N), normalised by the maximum.
 
     >>> entropy(np.array([[0.5, 0.5], [1.0, 0.0]])).tolist()
     [1.0, 0.0]

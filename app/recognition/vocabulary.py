@@ -22,39 +22,39 @@ from app.text import normalise, read_text
 
 _NOUN = "a photo of {}."
 _NEAREST = 0.25  # chosen on groceries and the first half of `things`: docs/decisions/0001-confidence.md
-_MAX_WARNINGS = 20  # about single lines of one label file
+_MAX_WARNINGS = 20  # about lines of one label file
 
 
 @dataclass(frozen=True)
 class LabelSet:
-    """Labels in their order, with one unit prototype (N, D) each, and a version that names this very set."""
+    """Labels in order, with a unit prototype (N, D) each, and a version that identifies the set."""
 
     labels: tuple[Label, ...]
     prototypes: Floats
     version: str
     few_shot: FewShotIndex | None = None
-    """The examples of the labels, or None."""
+    """The support examples of the labels, or None."""
     indices: Mapping[str, int] = field(default_factory=dict)
     """Each normalised name with the index of its label."""
     rivals: Floats | None = None
-    """Unit embeddings (R, D) of what pictures may show instead of the labels, or None."""
+    """Unit embeddings (R, D) of the background, or None."""
     levels: Sequence[npt.NDArray[np.int64]] = ()
-    """For each level of the categories, the widest first, the number of each label's category (N,)."""
+    """For each level of the categories, the widest first, the index of each label's category (N,)."""
 
     @property
     def current(self) -> "LabelSet":
-        """Itself: where labels do not change, a label set stands for a vocabulary."""
+        """Return itself: a fixed label set can stand for a vocabulary."""
         return self
 
     def find(self, name: str) -> Label | None:
-        """The label with this name, or None."""
+        """Return the label with this name, or None."""
         index = self.indices.get(normalise(name))
         return None if index is None else self.labels[index]
 
 
 @dataclass(frozen=True)
 class _Merged:
-    """The labels of a label file and of items, and what is computed only from these."""
+    """The merged labels of file and items, and what is computed from these alone."""
 
     file_labels: list[Label]
     items: tuple[str, ...]
@@ -65,7 +65,7 @@ class _Merged:
 
 
 class Vocabulary:
-    """The live label set: `current` is swapped whole by `refresh`, so a reader never sees half a change."""
+    """The live label set: `refresh` swaps `current` atomically, so readers never see a partial change."""
 
     def __init__(
         self,
@@ -79,9 +79,9 @@ class Vocabulary:
         fits: Callable[[str], bool] = lambda _: True,
         background: Background | None = None,
     ) -> None:
-        """`model` is the checksum that examples must have to be used, `alignment` how its pictures are compared.
+        """`model` is the checksum that usable examples have, `alignment` that of the model's pictures and prototypes.
 
-        `fits` says whether the model reads a prompt to its end; `background` is what pictures may show instead.
+        `fits` tells whether a prompt fits into the model's context; `background` is what pictures may show instead.
         """
         self._label_file = label_file
         self._templates = templates
@@ -97,12 +97,12 @@ class Vocabulary:
         self._merged: _Merged | None = None
         self._stamp: Hashable = None
         self.current: LabelSet | None = None
-        """None until the first `refresh` is through."""
+        """None until the first `refresh` has finished."""
 
     def refresh(self) -> bool:
-        """Poll the label file and the pantry; where they changed, encode the new names and swap the set.
+        """Poll the label file and the pantry; if they changed, encode the new names and swap the set.
 
-        Returns whether there is a new set. Raises InvalidLabels or StoreUnavailable and keeps the set it had.
+        Returns whether there is a new set. Raises InvalidLabels or StoreUnavailable and keeps the previous set.
         """
         self.read_file()
         stamp = (self._file_stamp, self._pantry.stamp())
@@ -117,10 +117,10 @@ class Vocabulary:
         return changed
 
     def read_file(self) -> None:
-        """Parse the label file where it has changed; raises InvalidLabels.
+        """Parse the label file if it has changed; raises InvalidLabels.
 
-        A file that had labels and is empty now is taken for one that is being written: its labels stay. One with
-        nothing but comments has no labels.
+        A file that had labels and is empty now is assumed to be still written: its labels are kept. One with only
+        comments has no labels.
         """
         stamp = self._label_file.stamp()
         if stamp == self._file_stamp:
@@ -139,7 +139,7 @@ class Vocabulary:
         self._file_stamp = stamp
 
     def _merge(self) -> "_Merged":
-        """The merged labels; those of the last time when neither the file's labels nor the items' names changed."""
+        """Return the merged labels; the previous ones if neither the file's labels nor the items' names changed."""
         items, before = tuple(self._pantry.items()), self._merged
         if before and before.file_labels is self._file_labels and before.items == items:
             return before
@@ -155,12 +155,12 @@ class Vocabulary:
         return LabelSet(merged.labels, prototypes, version, few_shot, merged.indices, rivals, merged.levels)
 
     def _examples(self) -> list[Example]:
-        """The examples that the model understands."""
+        """Return the examples with the model's checksum."""
         shape = (self._encoder.size,)
         return [each for each in self._pantry.examples() if each.model == self._model and each.vector.shape == shape]
 
     def _prototypes(self, labels: Sequence[Label]) -> Floats:
-        """Unit prototypes (N, D); those of the present set are kept, only new names are encoded."""
+        """Return unit prototypes (N, D); reuses those of the current set and encodes only new names."""
         before = self.current
         if before and before.labels is labels:
             return before.prototypes
@@ -168,7 +168,7 @@ class Vocabulary:
         new = [label.names for label in labels if label.names not in have]
         longest = max(self._templates, key=len)
         cut = [names[0] for names in new if not all(self._fits(longest.replace("{}", name)) for name in names)]
-        if cut:  # served all the same: a pantry's names come from elsewhere
+        if cut:  # served all the same: the pantry's names come from elsewhere
             get_logger().warning("labels exceed the model's context length", count=len(cut), first=cut[0])
         have |= zip(new, encode(new, self._templates, self._encoder), strict=True)
         return (
@@ -177,13 +177,13 @@ class Vocabulary:
 
 
 def label_indices(examples: Iterable[Example], indices: Mapping[str, int]) -> list[tuple[int, Floats]]:
-    """Each example's embedding (D,) with the index of the label that its item is; examples of no label are left out."""
+    """Return each example's embedding (D,) with the index of its item's label; skips examples without a label."""
     keys = ((normalise(each.item), each.vector) for each in examples)
     return [(indices[key], vector) for key, vector in keys if key in indices]
 
 
 def encode(labels: Sequence[tuple[str, ...]], templates: Sequence[str], encoder: Encoder) -> Floats:
-    """Unit prototypes (N, D) of labels, each given by its names: the mean over its names and the templates."""
+    """Return unit prototypes (N, D) of labels given by their names: the mean over names and templates."""
     prompts = [template.replace("{}", name) for names in labels for name in names for template in templates]
     vectors = encoder.prompts(prompts)  # (sum of names x templates, D)
     sizes = [len(names) * len(templates) for names in labels]
@@ -194,7 +194,7 @@ def encode(labels: Sequence[tuple[str, ...]], templates: Sequence[str], encoder:
 def label_set(
     labels: Sequence[Label], templates: Sequence[str], encoder: Encoder, background: Background | None = None
 ) -> LabelSet:
-    """A label set that stays as it is."""
+    """Build a fixed label set."""
     prototypes = encode([label.names for label in labels], templates, encoder)
     rivals = background.beside(prototypes) if background else None
     return LabelSet(
@@ -208,14 +208,14 @@ def label_set(
 
 
 def background_of_words(encoder: Encoder, prompts: Sequence[str], nouns: Sequence[str]) -> Background:
-    """A background of prompts, word for word, and nouns: what tells `known` where nothing was fitted on pictures."""
+    """Build a background of prompts, word for word, and nouns: for `known` if nothing was fitted on pictures."""
     return Background(encoder.prompts([*prompts, *map(_NOUN.format, nouns)]), nearest=_NEAREST)
 
 
 def read_prompts(path: Path) -> list[str]:
-    """The lines of a background file; `#` lines and blank ones are left out.
+    """Read the lines of a background file; `#` lines and blank ones are skipped.
 
-    Raises InvalidLabels when there are none.
+    Raises InvalidLabels if there are none.
     """
     try:
         lines = [line.strip() for line in read_text(path).splitlines()]
@@ -228,7 +228,7 @@ def read_prompts(path: Path) -> list[str]:
 
 
 def read_templates(path: Path) -> list[str]:
-    """The same of a templates file; raises InvalidLabels also for a line without `{}`, where the label comes."""
+    """Read a templates file like a background file; also raises InvalidLabels for a line without `{}` for the label."""
     templates = read_prompts(path)
     for template in templates:
         if "{}" not in template:
@@ -241,9 +241,9 @@ def _line(label: Label) -> str:
 
 
 def category_levels(labels: Sequence[Label]) -> tuple[npt.NDArray[np.int64], ...]:
-    """For each level of the categories, the widest first, the number of each label's category: (N,) each.
+    """Return for each level of the categories, the widest first, the index of each label's category: (N,) each.
 
-    A label without a category at a level stands for itself there.
+    A label without a category at a level is its own category there.
 
     >>> labels = [Label("gala", categories=("apple", "fruit")), Label("leek"), Label("plum", categories=("fruit",))]
     >>> [level.tolist() for level in category_levels(labels)]

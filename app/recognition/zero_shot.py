@@ -1,4 +1,4 @@
-"""Zero-shot recognition among the live labels: cosine, softmax over all labels, the best k, how sure, known or not.
+"""Zero-shot recognition among the live labels: cosine similarity, softmax, top k, confidence, open-set recognition.
 
 picture (D,)  .  prototypes (N, D)  ->  cosines (N,)  ->  probabilities (N,)  ->  the best k
 """
@@ -24,29 +24,29 @@ class Ranking:
     indices: list[int]
     cosines: list[float]
     probabilities: list[float]
-    """softmax over all labels."""
+    """Softmax over all labels."""
     scores: list[float]
     """The probabilities of the best k, renormalised to sum to 1."""
     confident: bool
     best_named: float
-    """The best cosine with a label's names, lowered where its examples disagree: what `known` is judged by."""
+    """The best cosine similarity to a label's names, lowered where its examples disagree; `known` is judged by it."""
     evidence: float = 0.0
-    """The log of the sum of exp(logit_scale x cosine) over the labels' names: what the softmax divides by."""
+    """Log-sum-exp of logit_scale x cosine over the labels' names: the denominator of the softmax."""
     categories: Sequence[tuple[float, bool]] = ()
-    """For each level of the categories, the widest first: the best label's probability there and whether it is sure."""
+    """For each level of the categories, the widest first: the best label's probability there, and its confidence."""
     calibrated_probability: float | None = None
-    """The best label's probability by a temperature that was fitted on data; None without one."""
+    """The best label's calibrated probability, by a temperature fitted on data; None without one."""
 
 
 def softmax(logits: Floats | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Probabilities (..., N) of logits (..., N)."""
+    """Return the probabilities (..., N) of logits (..., N)."""
     powers: npt.NDArray[np.float64] = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
     probabilities: npt.NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
     return probabilities
 
 
 def log_sum_exp(logits: npt.NDArray[np.floating[Any]], axis: int = -1) -> npt.NDArray[np.float64]:
-    """The logarithm of the sum of exp of logits (..., N), N >= 1; no term overflows.
+    """Return the logarithm of the sum of exp of logits (..., N), N >= 1, without overflow.
 
     >>> round(float(log_sum_exp(np.float32([1000, 1000]))), 3)
     1000.693
@@ -67,12 +67,12 @@ def rank(
     few_shot: FewShotIndex | None = None,
     levels: Sequence[npt.NDArray[np.int64]] = (),
 ) -> Ranking:
-    """The best `top_k` of N >= 1 labels for a picture's unit vector (D,), given unit prototypes (N, D).
+    """Return the best `top_k` of N >= 1 labels for a picture's unit vector (D,), given unit prototypes (N, D).
 
-    Confident when the first of the best k, renormalised among them, exceeds `threshold`. One label alone is never
-    confident, and neither is a k of 1 by itself: there the runner-up still counts. `temperature` divides the logits for
-    the calibrated probability alone. `few_shot` raises the cosines of labels that have examples. At each of `levels` a
-    category is as probable as its best label, and sure by the rule for labels.
+    Confident if the first of the best k, renormalised among them, exceeds `threshold`. A single label is never
+    confident, and with k = 1 the runner-up still counts. `temperature` divides the logits for the calibrated
+    probability alone. `few_shot` raises the cosines of labels that have examples. At each of `levels` a category has
+    the probability of its best label, and is confident by the rule for labels.
 
     >>> picture, prototypes = np.float32([1, 0]), np.float32([[0, 1], [1, 0], [-1, 0]])
     >>> ranking = rank(picture, prototypes, logit_scale=1.0, top_k=2, threshold=0.8)
@@ -103,7 +103,7 @@ def rank(
 def _category(
     numbers: npt.NDArray[np.int64], logits: Floats, label: int, top_k: int, threshold: float
 ) -> tuple[float, bool]:
-    """The probability of a label's category among those of N labels, `numbers` (N,), and whether that is sure."""
+    """Return the probability of a label's category among those of N labels, `numbers` (N,), and its confidence."""
     best = np.full(numbers.max() + 1, -np.inf)
     np.maximum.at(best, numbers, logits)
     probabilities = softmax(best)  # (C,)
@@ -113,21 +113,21 @@ def _category(
 
 
 def best_indices(cosines: Floats, k: int) -> npt.NDArray[np.int64]:
-    """The indices of the best k of N cosines (N,), best first; equal ones stay in their order.
+    """Return the indices of the best k of N cosines (N,), best first; equal ones stay in their order.
 
     >>> best_indices(np.float32([0.5, 0.25, 0.75, 0.5]), 2).tolist()
     [2, 0]
     """
-    if k < len(cosines):  # a partial sort: among thousands of labels a whole one takes milliseconds
+    if k < len(cosines):  # a partial sort: a full one takes milliseconds for thousands of labels
         least = np.partition(cosines, -k)[-k]
-        candidates = np.flatnonzero(cosines >= least)  # more than k where several are equal to the least
+        candidates = np.flatnonzero(cosines >= least)  # more than k if several equal the least
     else:
         candidates = np.arange(len(cosines))
     return candidates[np.argsort(-cosines[candidates], kind="stable")[:k]]
 
 
 def is_known(picture: Floats, best_cosine: float, background: Floats, margin: float) -> bool:
-    """Open-set recognition: whether a picture (D,) shows any of the labels, or is out-of-distribution.
+    """Open-set recognition: return whether a picture (D,) shows any of the labels, or is out-of-distribution.
 
     It is known when its cosine similarity to the best label exceeds that to every background prompt (B, D) by `margin`.
     """
@@ -135,41 +135,41 @@ def is_known(picture: Floats, best_cosine: float, background: Floats, margin: fl
 
 
 def is_known_by_words(picture: Floats, evidence: float, background: Floats, logit_scale: float) -> bool:
-    """Whether the labels take more than half of a softmax over them and a background (B, D); `evidence` is theirs."""
+    """Return whether the labels take more than half of a softmax with a background (B, D); `evidence` is theirs."""
     return not len(background) or bool(evidence > log_sum_exp(np.float32(logit_scale) * (background @ picture)))
 
 
 @dataclass(frozen=True)
 class Recognition:
-    """The best labels of a picture, best first, and what is to be said of them."""
+    """The best labels of a picture, best first, with confidence and `known`."""
 
     labels: Sequence[Label]
     ranking: Ranking
     known: bool | None
-    """Whether the picture shows any of the labels; None where there is no background to tell by."""
+    """Whether the picture shows any of the labels; None without a background to compare with."""
     label_count: int
     unknown_counts: bool = False
-    """Whether a confident answer may be acted upon although it is not known, as older clients expect."""
+    """Whether a confident answer may be used although it is not known, as older clients expect."""
 
     @property
     def label(self) -> Label:
-        """The best label."""
+        """Return the best label."""
         return self.labels[0]
 
     @property
     def item(self) -> str:
-        """The name of the best label."""
+        """Return the name of the best label."""
         return self.label.name
 
     @property
     def category(self) -> tuple[str, float] | None:
-        """The best label's narrowest category and its probability; None where it has none."""
+        """Return the best label's narrowest category and its probability; None if it has none."""
         kinds = self.label.categories
         return (kinds[0], self.ranking.categories[len(kinds) - 1][0]) if kinds else None
 
     @property
     def confident_category(self) -> str | None:
-        """The narrowest of the best label's categories that is sure; None where none is."""
+        """Return the narrowest confident category of the best label; None if there is none."""
         kinds = self.label.categories
         levels = range(len(kinds) - 1, -1, -1)  # narrowest first, as the categories of a label
         return next(
@@ -178,24 +178,24 @@ class Recognition:
 
     @property
     def sure(self) -> bool:
-        """Whether it may be acted upon: confident, and not of something unknown."""
+        """Return whether the answer may be used: confident, and not unknown."""
         return self.ranking.confident and (self.unknown_counts or self.known is not False)
 
     @property
     def unsure(self) -> str:
-        """Why it must not be acted upon; empty if it may."""
+        """Return why the answer must not be used; empty if it may."""
         if not self.ranking.confident:
             return f"the answer is not confident: {self.ranking.scores[0]:.2f} for {self.item!r}"
         return "" if self.sure else "the picture shows none of the labels (known: false)"
 
 
 class Recogniser:
-    """Ranks the labels of a vocabulary, or of a label set that does not change, for a picture.
+    """Ranks the labels of a vocabulary, or of a fixed label set, for a picture.
 
-    `known_margin` is the calibrated margin by which the best label must beat the set's rivals; where it is None, the
-    labels must take more than half of a softmax over them and the rivals. `temperature` is what calibrated
-    probabilities divide the logits by (None: not calibrated), `unknown_counts` whether what is not known may be acted
-    upon.
+    `known_margin` is the calibrated margin by which the best label must exceed the background; if it is None, the
+    labels must take more than half of a softmax over them and the background. `temperature` divides the logits for
+    calibrated probabilities (None: not calibrated). `unknown_counts` tells whether an answer that is not known may be
+    used.
     """
 
     def __init__(
@@ -214,14 +214,14 @@ class Recogniser:
 
     @property
     def label_set(self) -> LabelSet:
-        """The labels of this moment; raises Starting while the first ones are being encoded."""
+        """Return the current labels; raises Starting while the first ones are being encoded."""
         label_set = self._labels.current
         if label_set is None:
             raise Starting("the labels are still being encoded")
         return label_set
 
     def recognise(self, picture: Floats, *, top_k: int, threshold: float) -> Recognition:
-        """The answer for a picture's unit vector (D,); raises InvalidLabels when there are no labels."""
+        """Recognise a picture's unit vector (D,); raises InvalidLabels if there are no labels."""
         label_set = self.label_set
         if not label_set.labels:
             raise InvalidLabels("there are no labels: add lines to the label file or items to the pantry")
