@@ -162,7 +162,7 @@ class Preparer:
         return self._preprocess(whole.reduce(further), convert), whole.convert("L"), upright
 
     def crops(self, picture: Picture, boxes_in: BoxesIn) -> tuple[Sequence[Box], list[Pixels]]:
-        """Return the boxes from `boxes_in`, given the upright width and height, and the inputs of the whole and of each.
+        """Return the boxes from `boxes_in`, given upright width and height, and the inputs of the whole and of each.
 
         Also raises what `boxes_in` raises.
         """
