@@ -1,4 +1,4 @@
-"""The commands: `python -m app serve`, `classify`, `bulk`, `pantry`, `contents`, `feedback` and `models`."""
+"""Command line: `python -m app serve`, `classify`, `bulk`, `pantry`, `contents`, `feedback` and `models`."""
 
 import argparse
 import json
@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def add_bulk(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command `bulk` and its actions."""
+    """Add the command `bulk` and its subcommands."""
     bulk = commands.add_parser(
         "bulk", help="classify or index many pictures; run again, an interrupted command continues"
     )
@@ -90,7 +90,7 @@ def add_bulk(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def add_pantry(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command `pantry` and its actions."""
+    """Add the command `pantry` and its subcommands."""
     pantry = commands.add_parser("pantry", help="import or export the items of the pantry")
     actions = pantry.add_subparsers(dest="action", required=True, metavar="ACTION")
     imports = actions.add_parser("import", help="set the counts of the items in a file; other items are kept")
@@ -107,7 +107,7 @@ def add_pantry(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def add_contents(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command `contents` and its actions."""
+    """Add the command `contents` and its subcommands."""
     contents = commands.add_parser("contents", help="manage the stored texts and pictures")
     actions = contents.add_subparsers(dest="action", required=True, metavar="ACTION")
     again = actions.add_parser("reindex", help="embed all entries again after LARDER_MODEL was changed")
@@ -138,7 +138,7 @@ def add_contents(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def add_feedback(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command `feedback` and its action."""
+    """Add the command `feedback` and its subcommand."""
     feedback = commands.add_parser("feedback", help="export the feedback on answers")
     actions = feedback.add_subparsers(dest="action", required=True, metavar="ACTION")
     export = actions.add_parser("export", help="write the pictures as training data, a folder for each item")
@@ -149,7 +149,7 @@ def add_feedback(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def add_models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command `models` and its actions."""
+    """Add the command `models` and its subcommands."""
     models = commands.add_parser("models", help="list, export and check model bundles")
     actions = models.add_subparsers(dest="action", required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="list the bundles")
@@ -255,7 +255,7 @@ def pantry(options: argparse.Namespace) -> int:
 
 
 def reindex(options: argparse.Namespace) -> int:
-    """Embed the stored entries again."""
+    """Re-encode the stored entries."""
     from app.components import open_model, open_preparer
     from app.contents.reindex import reindex
     from app.log import configure

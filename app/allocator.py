@@ -1,4 +1,4 @@
-"""The C library's allocator, told to give large pieces back at once, to keep small ones, and to have few arenas."""
+"""Tune the C library's allocator: return large blocks at once, keep small ones, and use few arenas."""
 
 import ctypes
 import sys
@@ -8,16 +8,16 @@ _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 _LARGE = 4 * 1024 * 1024
-_KEPT = 16 * 1024 * 1024  # of an arena: what one picture takes, again and again, without a page fault for each 4 KiB
+_KEPT = 16 * 1024 * 1024  # of an arena: what one picture takes, reused without a page fault for each 4 KiB
 _ARENAS = 2
 
 
 def bound_memory() -> None:
-    """Keep what decoding took from staying with the process; without effect where the C library is not glibc.
+    """Return memory used for decoding to the system; no effect unless the C library is glibc.
 
-    By itself glibc raises the size from which it gives memory back to 32 MiB, once pieces so large were freed, and
-    makes up to eight arenas a processor, each with what its threads have ever needed. Once that size is fixed, it gives
-    back whatever is free beyond 128 KiB, which the next picture needs again.
+    By default glibc raises its mmap threshold to 32 MiB once blocks of that size were freed, and makes up to eight
+    arenas per processor, each with the most that its threads have ever needed. With a fixed threshold it also trims
+    whatever is free beyond 128 KiB, which the next picture needs again.
     """
     if not sys.platform.startswith("linux"):
         return

@@ -11,10 +11,10 @@ from app.errors import InvalidRequest, LarderError
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yield a path to write to, which replaces `path` on success; after an error or a kill, `path` is as it was.
+    """Yield a path to write to, which replaces `path` on success; after an error or a kill, `path` is unchanged.
 
-    Each write has a temporary file of its own, so concurrent writers of one path do not disturb each other: the last
-    one wins. Raises InvalidRequest when the file cannot be written.
+    Each write has its own temporary file, so concurrent writers of one path do not interfere: the last one wins. Raises
+    InvalidRequest if the file cannot be written.
     """
     part = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
@@ -23,7 +23,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         part.replace(path)
     except LarderError:
-        raise  # of the caller's own work: it says what is wrong better than the path does
+        raise  # an error of the caller's own work, whose message is better
     except OSError as error:
         raise InvalidRequest(f"{path} cannot be written: {error.strerror or error}") from error
     finally:

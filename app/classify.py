@@ -48,7 +48,7 @@ def classify(settings: Settings, pictures: Sequence[str], labels: str | None, to
 
 
 def recogniser_for(settings: Settings, model: Model, labels: str | None) -> Recogniser:
-    """Return a recogniser for the comma-separated labels, or without them for those that the service would have."""
+    """Return a recogniser for the comma-separated labels; without them, for those of the service."""
     if labels is None:
         vocabulary = open_vocabulary(settings, model, open_pantry(settings), open_background(settings, model))
         vocabulary.refresh()
@@ -80,7 +80,7 @@ def _fields(answer: Recognition) -> dict[str, object]:
 
 
 def _categories(answer: Recognition) -> dict[str, object]:
-    """Return the category of the best label, as in `POST /process-image`: only where it has one."""
+    """Return the category of the best label as in `POST /process-image`, if it has one."""
     if answer.category is None:
         return {}
     category, probability = answer.category

@@ -57,24 +57,24 @@ class Model:
     count_tokens: Callable[[str], int]
     alignment: ImageAlignment | None = None
     background: Background | None = None
-    """What the bundle brings of it; the settings' prompts come on top."""
+    """The bundle's background embeddings; the prompts of the settings are added."""
     labels: Path | None = None
-    """The label file of a bundle that knows no other labels; it serves where the settings name none."""
+    """The label file of a bundle that knows only these; used if the settings name none."""
 
     @property
     def tells_known(self) -> bool:
-        """Whether it can say that a picture shows none of the labels: by a fitted margin, or by nouns that it knows."""
+        """Whether it can tell out-of-distribution pictures: by a fitted margin, or by nouns that it knows."""
         calibration = self.config.calibration
         return self.labels is None or (calibration is not None and calibration.known_margin is not None)
 
     @property
     def name(self) -> str:
-        """Its name on the wire and in logs."""
+        """The name in responses and logs."""
         return self.config.name
 
     @property
     def vectors(self) -> VectorModel:
-        """Identify the model that embeddings in a store were made by."""
+        """Identify the model of a store's embeddings."""
         return VectorModel(self.name, self.checksum, self.encoder.size)
 
 
@@ -116,7 +116,7 @@ def bundle_folder(settings: Settings) -> Path:
 
 
 def _published_bundle(settings: Settings) -> Path:
-    """Return the bundle of a model on the Hugging Face hub; it is made once, and kept in the data folder."""
+    """Return the bundle of a model on the Hugging Face hub; exported once, and kept in the data folder."""
     place = settings.data / "models" / re.sub(r"[^\w.-]+", "--", settings.model.removeprefix("hf:"))
     if not (place / "config.json").is_file():
         need(settings.model, ("onnx", "safetensors", "regex"), "requirements-hub.txt")
@@ -154,9 +154,9 @@ def open_pantry(settings: Settings) -> PantryStore:
 
 
 def open_contents(settings: Settings, model: Model, *, searched: bool = True) -> ContentStore:
-    """Open the contents that the settings name; `searched` is whether they will be.
+    """Open the configured content store; `searched` tells whether searches will be made.
 
-    Raises StoreUnavailable, or ContentsError for another model's.
+    Raises StoreUnavailable, or ContentsError if another model filled it.
     """
     if settings.contents == "none":
         return NoContents()
@@ -209,10 +209,9 @@ def open_classifier(model: Model, background: Background) -> Classifier:
 
 
 def open_background(settings: Settings, model: Model) -> Background:
-    """What pictures may show instead of the labels: the prompts of the settings' file, beside what the bundle brings.
+    """Encode the background: the prompts of the settings' file, and the embeddings of the bundle.
 
-    Where no margin of `known` was fitted, the nouns of the settings' file come on top, if the model knows any. All are
-    encoded here.
+    If no margin of `known` was fitted, the nouns of the settings' file are added, if the model knows any.
     """
     with naming("LARDER_BACKGROUND"):
         prompts = read_prompts(settings.background)
@@ -226,7 +225,7 @@ def open_background(settings: Settings, model: Model) -> Background:
 
 
 def open_followers(settings: Settings, pantry: PantryStore, metrics: Metrics) -> list[Follower]:
-    """Open what tells others of events. Raises SettingsError, or StartError without aiomqtt."""
+    """Create the event followers: webhooks and MQTT. Raises SettingsError, or StartError without aiomqtt."""
     followers: list[Follower] = [*open_webhooks(settings, metrics)]
     if settings.mqtt:
         need("LARDER_MQTT", ("aiomqtt",), "requirements-mqtt.txt")
@@ -242,7 +241,7 @@ def image_limits(settings: Settings) -> ImageLimits:
 
 
 def open_preparer(settings: Settings, model: Model) -> Preparer:
-    """Return what turns pictures within the settings' limits into the model's input."""
+    """Return the preparer for pictures within the settings' limits."""
     return Preparer(model.config.image_form, image_limits(settings))
 
 

@@ -1,4 +1,4 @@
-"""The deadline of a call to a store, as everything that the call waits for sees it: locks, files, other services."""
+"""The deadline of a call to a store, visible to everything that it waits for: locks, files, other services."""
 
 import time
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)  # mo
 
 @contextmanager
 def deadline_in(seconds: float) -> Iterator[None]:
-    """Set the deadline of what is called inside, in this context and in copies of it."""
+    """Set the deadline of calls inside, in this context and in copies of it."""
     token = _deadline.set(time.monotonic() + seconds)
     try:
         yield
@@ -19,6 +19,6 @@ def deadline_in(seconds: float) -> Iterator[None]:
 
 
 def seconds_left(at_most: float) -> float:
-    """Seconds until the deadline: `at_most`, also where no deadline is set, and never less than 0."""
+    """Return the seconds until the deadline, 0 to `at_most`; `at_most` if no deadline is set."""
     deadline = _deadline.get()
     return at_most if deadline is None else max(0.0, min(at_most, deadline - time.monotonic()))

@@ -34,7 +34,7 @@ from contextlib import contextmanager
 
 
 class LarderError(Exception):
-    """The base class of all exceptions that Larder raises on purpose."""
+    """Base class of all exceptions that Larder raises on purpose."""
 
 
 class InvalidRequest(LarderError):
@@ -62,7 +62,7 @@ class NotFound(LarderError):
 
 
 class Conflict(LarderError):
-    """What is there now does not allow what was asked for; the message says why."""
+    """The current state does not allow the request; the message says why."""
 
 
 class Unauthorized(LarderError):
@@ -139,7 +139,7 @@ class ContentsError(StartError):
 
 @contextmanager
 def naming(setting: str) -> Iterator[None]:
-    """Put the name of the setting that is to blame before what Larder raises.
+    """Prefix the message of a LarderError with the setting that caused it.
 
     >>> with naming("LARDER_MODEL"):
     ...     raise BundleError("no model bundle 'huge'")

@@ -1,7 +1,7 @@
-"""AWS Lambda handler: one start and one event loop for the whole life of an execution environment.
+"""AWS Lambda handler: one start and one event loop for the lifetime of an execution environment.
 
-Nothing happens on import: awslambdaric reads the attribute `handler` once, while the environment starts, which starts
-the service. Between invocations Lambda freezes the process, tasks and threads included.
+Importing has no side effects: awslambdaric reads the attribute `handler` once, while the environment starts, and that
+starts the service. Between invocations Lambda freezes the process, including tasks and threads.
 """
 
 import asyncio
@@ -24,14 +24,14 @@ from app.settings import read_settings
 
 BAKED = Path("baked")  # in the image: the data folder of a start at build time
 LABELS_WAIT_S = 8.0  # how long a start, or a request after it, waits for the labels: Lambda allows a start 10 s
-MARGIN_S = 1.0  # before Lambda's deadline: enough to answer that it is near
+MARGIN_S = 1.0  # before Lambda's deadline: enough to answer with a timeout
 
 
 class Handler:
     """Answer events of HTTP and REST APIs, load balancers and function URLs. Raises RuntimeError for other events."""
 
     def __init__(self, app: FastAPI, origins: Sequence[str] = ()) -> None:
-        """Take the app, and the origins of LARDER_CORS for the answers that the app does not make."""
+        """Take the app, and the origins of LARDER_CORS for responses that the app does not make."""
         self._app = app
         self._origins = origins
         self._loop = asyncio.new_event_loop()
@@ -67,7 +67,7 @@ class Handler:
 
 
 async def _ready(service: Service) -> None:
-    """Wait until the labels are encoded, at most LABELS_WAIT_S; after that the app answers 503 `starting`."""
+    """Wait until the labels are encoded, at most LABELS_WAIT_S; afterwards the app answers 503 `starting`."""
     with suppress(TimeoutError):
         async with asyncio.timeout(LABELS_WAIT_S):
             while not _encoded(service):
@@ -82,7 +82,7 @@ def _encoded(service: Service) -> bool:
 
 
 def _without_stage(path: str, event: dict[str, Any]) -> str:
-    """Strip the stage that HTTP APIs put before the app's path, unless it is the default stage.
+    """Strip the stage that HTTP APIs prepend to the path, unless it is the default stage.
 
     >>> _without_stage("/prod/labels", {"version": "2.0", "requestContext": {"stage": "prod"}})
     '/labels'
@@ -94,7 +94,7 @@ def _without_stage(path: str, event: dict[str, Any]) -> str:
 
 
 def start() -> Handler:
-    """Start the service with the environment's settings. Raises SystemExit with one line when it cannot start."""
+    """Start the service with the environment's settings. Raises SystemExit with one line if it cannot start."""
     try:
         for variable in ("LARDER_API_KEYS", "LARDER_GOOGLE_CREDENTIALS"):
             if secret := os.environ.get(f"{variable}_SECRET"):

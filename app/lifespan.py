@@ -27,10 +27,10 @@ from app.serving.url_policy import UrlPolicy
 from app.settings import Settings
 
 POLL_INTERVAL_S = 0.1  # of the label file, the pantry and the contents
-FLUSH_INTERVAL_S = 1.0  # of the review queue: a flush takes 8 ms of a processor beside 500 entries
+FLUSH_INTERVAL_S = 1.0  # of the review queue: a flush takes 8 ms of processor time with 500 entries
 COUNT_INTERVAL_S = 5.0  # of the contents, for the metrics
 
-FAREWELL_S = 3.0  # for the last events to be told, at the end
+FAREWELL_S = 3.0  # for sending the last events at shutdown
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[State]]
 
@@ -123,7 +123,7 @@ def _set_gauges(metrics: Metrics, components: Components, events: Hub) -> None:
 
 
 async def _follow(follower: Follower, events: Hub) -> None:
-    """Run a follower; what it fails at concerns no request."""
+    """Run a follower; its failure affects no request."""
     try:
         await follower.run(events)
     except Exception:
@@ -138,7 +138,7 @@ async def _count_contents(metrics: Metrics, contents: ContentStore) -> None:
 
 
 def _count(contents: ContentStore) -> float:
-    """Return the number of entries; NaN where none are stored or the store is unavailable."""
+    """Return the number of entries; NaN if none are stored or the store is unavailable."""
     try:
         return contents.count()
     except LarderError:

@@ -1,4 +1,4 @@
-"""Logging: JSON lines on standard error, each with the id of its request."""
+"""Logging: JSON lines on standard error, each with its request id."""
 
 import logging
 import sys
@@ -17,7 +17,7 @@ def get_logger() -> structlog.stdlib.BoundLogger:
 
 
 class _Stderr(logging.StreamHandler[TextIO]):
-    """Write to what standard error is at the time of writing."""
+    """Write to the standard error of the time of writing."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
@@ -57,4 +57,4 @@ def configure(level: str) -> None:
         logging.getLogger(name).propagate = True
     for name in ("uvicorn.access", "mangum.http"):  # ours carry the request id
         logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it warns of every malformed request
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it warns about every malformed request

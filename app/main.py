@@ -1,4 +1,4 @@
-"""The ASGI app: its routes and middlewares over the components that the settings name."""
+"""The ASGI app: routes and middlewares over the components that the settings name."""
 
 from collections.abc import MutableMapping
 from typing import Any
@@ -68,9 +68,9 @@ def middlewares(settings: Settings, keys: Keys, metrics: Metrics) -> list[Middle
 def create_app(
     settings: Settings | None = None, model: Model | None = None, store: PantryStore | None = None
 ) -> FastAPI:
-    """Build the app and open its model; settings come from the environment unless they are given.
+    """Build the app and open its model; settings default to the environment.
 
-    Raises SystemExit with one line when a setting, the bundle, the labels or the pantry cannot be used.
+    Raises SystemExit with one line if a setting, the bundle, the labels or the pantry cannot be used.
     """
     try:
         settings = settings or read_settings()

@@ -9,7 +9,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _PICTURES = (1, 2, 4, 8, 16, 32, 64)
-_MOST_KEYS = 100  # names of keys; further ones are counted as "other"
+_MOST_KEYS = 100  # key names; further ones are counted as "other"
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
@@ -75,18 +75,18 @@ class Metrics:
         self._of_keys.labels(name if name in self._key_names else "other").inc()
 
     def stage(self, name: str, seconds: float) -> None:
-        """Observe how long a picture was in a stage."""
+        """Observe the duration of a picture in a stage."""
         self._stages.labels(name).observe(seconds)
 
     def batch(self, waits: Sequence[float], seconds: float) -> None:
-        """Observe an encoded batch: how long each of its pictures had waited, and the seconds of the call."""
+        """Observe an encoded batch: the waiting time of each of its pictures, and the duration of the call."""
         self._batches.observe(len(waits))
         for wait in waits:
             self.stage("queue", wait)
             self.stage("encode", seconds)
 
     def delivered(self, to: str, outcome: Literal["delivered", "failed", "lost", "gone"], count: int = 1) -> None:
-        """Count what became of events for a webhook or for MQTT."""
+        """Count the outcomes of events for a webhook or for MQTT."""
         self._deliveries.labels(to, outcome).inc(count)
 
     def text(self) -> bytes:

@@ -6,7 +6,7 @@ from app.errors import StartError
 
 
 def need(what: str, modules: tuple[str, ...], requirements: str) -> None:
-    """Raise StartError when one of the modules is not installed.
+    """Raise StartError if one of the modules is not installed.
 
     >>> need("magic", ("math", "wand"), "requirements-magic.txt")
     Traceback (most recent call last):

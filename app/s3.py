@@ -1,4 +1,4 @@
-"""Objects in S3 or a compatible store, read like files: failures are OSErrors.
+"""Objects in S3 or a compatible store with a file-like interface: failures are OSErrors.
 
 An unreachable store, or one that refuses the credentials, raises ConnectionError; an object that may not be read
 raises PermissionError.

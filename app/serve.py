@@ -17,15 +17,15 @@ from app.errors import LarderError
 from app.serving.pipeline import Pipeline
 from app.settings import Settings
 
-WARM_BATCHES = range(2, 9)  # the start has tried a batch of 1; sixteen clients make batches of 8
-WARM_INTERVAL_S = 0.5  # a process that is asked at once, and ends, does not pay for it
-KEEP_ALIVE = 75  # seconds; load balancers close idle connections sooner, so none closes under a request of theirs
+WARM_BATCHES = range(2, 9)  # the start has tried a batch of 1; sixteen clients make batches of up to 8
+WARM_INTERVAL_S = 0.5  # delay between sizes, so that a process that is used at once, or ends, is not slowed down
+KEEP_ALIVE = 75  # seconds; load balancers close idle connections sooner, so none closes during a request of theirs
 
 
 class DrainingServer(uvicorn.Server):
-    """On SIGTERM, answer 503 `draining` for `drain` seconds, then finish the requests in progress and exit.
+    """On SIGTERM, answer 503 `draining` for `drain` seconds, then finish pending requests and exit.
 
-    A second signal exits at once. Once it listens, it has the common batch sizes encoded while nobody asks.
+    A second signal exits at once. After listening starts, the common batch sizes are encoded while idle.
     """
 
     def __init__(self, config: uvicorn.Config, app: FastAPI, drain: float) -> None:
@@ -59,11 +59,11 @@ class DrainingServer(uvicorn.Server):
 
 
 async def warm_up(pipeline: Pipeline, interval_s: float = WARM_INTERVAL_S) -> None:
-    """Encode a batch of each common size while no picture is in hand.
+    """Encode a batch of each common size while no picture is in progress.
 
-    The first call of a size takes up to 300 ms longer, in which OpenVINO makes its kernels for that shape.
+    The first call of a size takes up to 300 ms longer, while OpenVINO compiles its kernels for that shape.
     """
-    with suppress(LarderError):  # the service is being stopped
+    with suppress(LarderError):  # the service is shutting down
         for batch in WARM_BATCHES:
             await asyncio.sleep(interval_s)
             while pipeline.in_hand:

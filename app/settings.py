@@ -285,9 +285,9 @@ def allowed_hosts(settings: Settings) -> tuple[str, ...]:
 
 
 def check_names(variables: Iterable[str]) -> None:
-    """Raise SettingsError for a variable that is nearly a setting's name, so that a typing error is not ignored.
+    """Raise SettingsError for a variable whose name nearly matches a setting's, so that typing errors are not ignored.
 
-    Others that begin with LARDER_ are the client's and the page's, or a container platform's.
+    Other names that begin with LARDER_ belong to the client, the pages or a container platform.
     """
     settings = {f"LARDER_{name.upper()}" for name in Settings.model_fields}
     for name in sorted(set(variables) - settings - set(OTHERS)):

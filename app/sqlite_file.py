@@ -1,4 +1,4 @@
-"""A SQLite file: one writer, readers that wait for no writer, and a deadline for everything that waits."""
+"""A SQLite file: one writer, readers that do not wait for it, and a deadline for everything that waits."""
 
 import queue
 import sqlite3
@@ -11,16 +11,16 @@ from pathlib import Path
 from app.deadline import seconds_left
 from app.errors import StoreUnavailable
 
-TIMEOUT_S = 4.0  # for one use of a file, waiting for its locks included
+TIMEOUT_S = 4.0  # for one use of a file, including the wait for its locks
 _NOT_STORED = "; nothing was stored"
 _PERHAPS_STORED = "; it is not known whether the change was stored"
 
 
 class SQLiteFile:
-    """A file in WAL mode, durable: what was committed survives the loss of power.
+    """A durable file in WAL mode: committed changes survive a loss of power.
 
-    SQLite's errors become StoreUnavailable, whose message says the outcome of a change. `name` is what the
-    file is called in messages, `max_bytes` the size at which it counts as full.
+    SQLite's errors become StoreUnavailable, whose message tells the outcome of a change. `name` is the file's name in
+    messages, `max_bytes` the size at which it counts as full.
     """
 
     def __init__(
@@ -48,9 +48,9 @@ class SQLiteFile:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Commit all or nothing through the writer, which one thread at a time has.
+        """Commit all or nothing through the writer, one thread at a time.
 
-        The file is reserved from the start, so that what is read stays true until it is written.
+        The write lock is taken at the start, so that what is read stays valid until the commit.
         """
         deadline, outcome = time.monotonic() + seconds_left(self._timeout_s), _NOT_STORED
         if not self._lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
@@ -75,7 +75,7 @@ class SQLiteFile:
 
     @contextmanager
     def reader(self) -> Iterator[sqlite3.Connection]:
-        """A connection that no other thread uses meanwhile: in WAL mode it waits for no writer."""
+        """Borrow a connection that no other thread uses meanwhile: in WAL mode it does not wait for the writer."""
         with self.failures():
             try:
                 reader = self._readers.get_nowait()
@@ -83,22 +83,22 @@ class SQLiteFile:
                 reader = self.connect()
             _wait_at_most(reader, seconds_left(self._timeout_s))
             yield reader
-        self._readers.put(reader)  # after an error it is dropped instead: a transaction may be open on it
+        self._readers.put(reader)  # after an error it is discarded instead: a transaction may be open on it
 
     @contextmanager
     def failures(self) -> Iterator[None]:
-        """SQLite's errors as StoreUnavailable."""
+        """Map SQLite's errors to StoreUnavailable."""
         try:
             yield
         except sqlite3.Error as error:
             raise self._failed(error) from error
 
     def connect(self) -> sqlite3.Connection:
-        """A connection of its own, for one thread at a time."""
+        """Open a separate connection, for one thread at a time."""
         return sqlite3.connect(self.path, timeout=self._timeout_s, isolation_level=None, check_same_thread=False)
 
     def close(self) -> None:
-        """Close every connection; what was acknowledged is in the file."""
+        """Close every connection; acknowledged changes are in the file."""
         with self._lock:
             self.writer.close()
         while not self._readers.empty():
@@ -116,5 +116,5 @@ def make_private(path: Path) -> None:
 
 
 def _wait_at_most(connection: sqlite3.Connection, seconds: float) -> None:
-    """Bound for how long SQLite waits for another process's lock."""
+    """Limit how long SQLite waits for another process's lock."""
     connection.execute(f"PRAGMA busy_timeout = {max(1, round(seconds * 1000))}")

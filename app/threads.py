@@ -1,7 +1,7 @@
-"""Bounds the threads of the numeric libraries: BLAS under numpy, OpenMP under FAISS and torch.
+"""Limit the threads of the numeric libraries: BLAS under numpy, OpenMP under FAISS and torch.
 
-Engines bound their own threads. What is left are products of one picture with many prototypes, for which BLAS wakes a
-thread for each processor; these wait for each other busily, and cost more processor time than they save.
+Engines limit their own threads. The rest are products of one picture with many prototypes, for which BLAS wakes a
+thread per processor; these busy-wait for each other, and cost more processor time than they save.
 """
 
 import os
@@ -10,9 +10,9 @@ from threadpoolctl import threadpool_limits
 
 
 def bound_threads(threads: int) -> None:
-    """Give BLAS one thread and OpenMP at most `threads`, which sleep while they wait.
+    """Give BLAS one thread and OpenMP at most `threads`, with passive waiting.
 
-    Libraries that are loaded already are told; those that are loaded later read the environment.
+    Loaded libraries are configured directly; those that are loaded later read the environment.
     """
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -1,4 +1,4 @@
-"""OpenTelemetry tracing: where spans are sent, and spans for a picture's stages."""
+"""OpenTelemetry tracing: the exporter, and spans for a picture's stages."""
 
 from typing import TYPE_CHECKING
 
@@ -19,9 +19,9 @@ def note(name: str, value: str) -> None:
 
 
 def open_tracing(version: str) -> "TracerProvider":
-    """Send all spans of this process to OTEL_EXPORTER_OTLP_ENDPOINT; OpenTelemetry reads its other variables itself.
+    """Send this process's spans to OTEL_EXPORTER_OTLP_ENDPOINT; OpenTelemetry reads its other variables itself.
 
-    Raises SettingsError when its packages are not installed.
+    Raises SettingsError if its packages are not installed.
     """
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter

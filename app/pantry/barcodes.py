@@ -1,18 +1,18 @@
-"""Barcodes that stand for items: one form of each code, and what is no code."""
+"""Barcodes of items: validation, and a canonical form of each code."""
 
 from app.errors import InvalidRequest, NotFound
 
 MAX_BARCODES = 100_000
 MAX_CODE = 500  # characters
-_GTIN = (8, 12, 13, 14)  # digits of EAN-8, UPC-A, EAN-13 and GTIN-14; the last of them checks the others
+_GTIN = (8, 12, 13, 14)  # digits of EAN-8, UPC-A, EAN-13 and GTIN-14; the last is the check digit
 
 
 def barcode(text: str) -> str:
-    """The one form of a code: EAN-8 with 8 digits, UPC-A, UPC-E and EAN-13 with 13, anything else as it is.
+    """Return the canonical form of a code: EAN-8 with 8 digits, UPC-A, UPC-E and EAN-13 with 13, others unchanged.
 
-    Eight digits that are right as EAN-8 and as UPC-E are an EAN-8.
+    Eight digits that are valid both as EAN-8 and as UPC-E are an EAN-8.
 
-    Raises InvalidRequest for what is blank, too long or not printable, and for digits with a wrong check digit.
+    Raises InvalidRequest for blank, too long or unprintable codes, and for digits with a wrong check digit.
 
     >>> barcode("036000291452"), barcode("04252614"), barcode("96385074"), barcode("larder:rice")
     ('0036000291452', '0042100005264', '96385074', 'larder:rice')
@@ -35,7 +35,7 @@ def barcode(text: str) -> str:
 
 
 def barcode_read(text: str) -> str:
-    """The one form of a code that was read from a picture; a QR code may be of digits that are no article number."""
+    """Return the canonical form of a code read from a picture; a QR code's digits may be no article number."""
     try:
         return barcode(text)
     except InvalidRequest:
@@ -43,13 +43,13 @@ def barcode_read(text: str) -> str:
 
 
 def _check_digit(digits: str) -> str:
-    """The check digit for the digits before it: every other one counts threefold, from the last on."""
+    """Compute the check digit of some digits: every other one has weight 3, starting from the last."""
     total = sum(int(digit) * (3 if place % 2 == 0 else 1) for place, digit in enumerate(reversed(digits)))
     return str(-total % 10)
 
 
 def _upc_of_upc_e(text: str) -> str:
-    """The UPC-A that a UPC-E of 8 digits is short for: its last digit but one says where zeros were left out."""
+    """Expand a UPC-E of 8 digits to its UPC-A: the last but one digit encodes where zeros were omitted."""
     system, digits, how, check = text[0], text[1:6], text[6], text[7]
     if how in "012":
         body = digits[:2] + how + "0000" + digits[2:]
@@ -63,11 +63,11 @@ def _upc_of_upc_e(text: str) -> str:
 
 
 def not_tied(code: str) -> NotFound:
-    """The error for a code that is tied to no item."""
+    """Return the error for a code without an item."""
     return NotFound(f"the barcode {code[:100]!r} is tied to no item")
 
 
 def check_room_for_barcode(have: int) -> None:
-    """Raises InvalidRequest when `have` codes leave no room for a new one."""
+    """Raise InvalidRequest if `have` codes leave no room for a new one."""
     if have >= MAX_BARCODES:
         raise InvalidRequest(f"{have:,} barcodes are tied to items, the most that are kept: delete some before")

@@ -10,16 +10,16 @@ from app.pantry.journal import JournalEntry
 
 @dataclass(frozen=True)
 class Change:
-    """One change of one item; `quantity` is the count to put, or how many to add or take."""
+    """One change of one item; `quantity` is the count to set, or how many to add or remove."""
 
     operation: Literal["put", "add", "remove", "delete"]
     item: str
     quantity: int = 0
 
     def applied(self, before: int | None) -> Item:
-        """The item afterwards, given its count before, None where it was not there; one that is deleted has count 0.
+        """Return the item afterwards, given its count before, None if it was missing; a deleted one has count 0.
 
-        Raises NotFound when there is no item to remove from or to delete.
+        Raises NotFound if there is no item to remove from or to delete.
 
         >>> Change("remove", "rice", 5).applied(2)
         Item(item='rice', count=0, removed=2)
@@ -37,10 +37,10 @@ class Change:
 
 
 def undone(entry: JournalEntry, now: int | None, *, taught: bool) -> int | None:
-    """The item's count once an entry is undone, given its count now: changes made since stay. None: no item.
+    """Return the item's count after undoing an entry, given its current count: later changes stay. None: no item.
 
-    An item that the entry brought goes again, unless more of it was added or it was taught. Raises Conflict where the
-    entry was undone before, or the count now does not allow it.
+    An item that the entry created is deleted again, unless more of it was added or it was taught. Raises Conflict if
+    the entry was undone before, or the current count does not allow it.
 
     >>> undone(JournalEntry("7", 0.0, "", "", "add", "rice", before=2, after=5), 4, taught=False)
     1
@@ -61,12 +61,12 @@ def undone(entry: JournalEntry, now: int | None, *, taught: bool) -> int | None:
 
 
 def not_there(item: str) -> NotFound:
-    """The error for an item that the pantry does not have."""
+    """Return the error for an item that the pantry does not have."""
     return NotFound(f"the pantry has no item {item!r}")
 
 
 def check_room_for_item(item: str, have: int, most: int = MAX_ITEMS) -> None:
-    """Raises InvalidRequest when a pantry of `have` items is full."""
+    """Raise InvalidRequest if a pantry of `have` items is full."""
     if have >= most:
         raise InvalidRequest(
             f"the pantry has {have:,} items, the most that it takes: delete some before adding {item!r}"
@@ -74,6 +74,6 @@ def check_room_for_item(item: str, have: int, most: int = MAX_ITEMS) -> None:
 
 
 def check_same(key: Key, request: str) -> None:
-    """Raises InvalidRequest if the key came with another request before."""
+    """Raise InvalidRequest if the key came with another request before."""
     if key.request != request:
         raise InvalidRequest("this Idempotency-Key came with another request before; a new request needs a new key")

@@ -1,4 +1,4 @@
-"""Examples of items: embeddings of pictures, the support set of few-shot recognition."""
+"""Support examples of items: embeddings of pictures, for few-shot recognition."""
 
 import hashlib
 import time
@@ -17,34 +17,34 @@ Vector = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """A picture's unit vector (D,) as an example of an item, and the checksum of the model that it comes from."""
+    """A picture's unit embedding (D,) as an example of an item, and the checksum of its model."""
 
     id: str
     item: str
     model: str
     vector: Vector
     at: float
-    """When it was taught, in seconds since 1970."""
+    """The time of teaching, seconds since 1970."""
 
 
 def new_example(item: str, model: str, vector: Vector) -> Example:
-    """Make an example now; its id is a checksum of everything but the time, so that a repeated one is the same."""
+    """Create an example; its id is a checksum of everything but the time, so that a repeated one is the same."""
     text = f"{item}\n{model}\n".encode()
     return Example(hashlib.sha256(text + to_bytes(vector)).hexdigest()[:32], item, model, vector, time.time())
 
 
 def to_bytes(vector: Vector) -> bytes:
-    """A vector (D,) as a store keeps it: float32, little-endian."""
+    """Encode an embedding (D,) for storage: float32, little-endian."""
     return vector.astype("<f4").tobytes()
 
 
 def from_bytes(data: bytes) -> Vector:
-    """The inverse of `to_bytes`."""
+    """Decode what `to_bytes` encoded."""
     return np.frombuffer(data, "<f4").astype(np.float32)
 
 
 def not_kept_yet(examples: Iterable[Example], have: Collection[str]) -> list[Example]:
-    """The examples whose ids are not among those an item has, each once, as first given."""
+    """Return the examples with new ids, each once, as first given."""
     new: dict[str, Example] = {}
     for example in examples:
         if example.id not in have:
@@ -53,7 +53,7 @@ def not_kept_yet(examples: Iterable[Example], have: Collection[str]) -> list[Exa
 
 
 def check_room(item: str, have: int, more: int) -> None:
-    """Raises InvalidRequest when an item would have too many examples."""
+    """Raise InvalidRequest if an item would have too many examples."""
     if have + more > MAX_EXAMPLES:
         raise InvalidRequest(
             f"{item!r} has {have} examples, and an item has at most {MAX_EXAMPLES}: delete some before {more} more"
@@ -61,7 +61,7 @@ def check_room(item: str, have: int, more: int) -> None:
 
 
 def chosen(item: str, have: Sequence[str], ids: Sequence[str] | None) -> list[str]:
-    """The ids of an item's examples that are named, each once, or all. Raises NotFound for one that does not exist."""
+    """Return the ids of the named examples of an item, each once, or all. Raises NotFound for an unknown one."""
     if missing := [each for each in ids or () if each not in have]:
         raise NotFound(f"{item!r} has no example {missing[0][:100]!r}")
     return list(have if ids is None else dict.fromkeys(ids))

@@ -1,4 +1,4 @@
-"""The journal of the pantry: what changed a count, when, and who asked for it."""
+"""The journal of the pantry: changes of counts, with time and origin."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from app.errors import NotFound
 from app.log import get_logger
 
 JOURNAL_KEPT_S = 90 * 24 * 3600
-JOURNAL_KEPT = 100_000  # entries in SQLite, the newest; Firestore keeps all for as long
+JOURNAL_KEPT = 100_000  # newest entries kept in SQLite; Firestore keeps all for the same time
 
 Action = Literal["put", "add", "remove", "delete", "undo"]
 
@@ -19,14 +19,14 @@ Action = Literal["put", "add", "remove", "delete", "undo"]
 class JournalEntry:
     """One change of one item's count, stored in the same transaction as the count itself.
 
-    `before` and `after` are None where the item was not there. A change that leaves the count equal has no entry.
+    `before` and `after` are None if the item was missing. A change that leaves the count equal has no entry.
     """
 
     id: str
     at: float
-    """When, in seconds since 1970."""
+    """Time, seconds since 1970."""
     by: str
-    """The name of the API key, empty where none was needed."""
+    """The name of the API key, empty without keys."""
     request: str
     """The request's id, empty for a change by a command."""
     action: Action
@@ -44,7 +44,7 @@ Listener = Callable[[JournalEntry], None]
 
 @dataclass(frozen=True)
 class Origin:
-    """Who asks for a change, and by which request."""
+    """The origin of a change: API key or command, and request."""
 
     by: str = ""
     request: str = ""
@@ -54,13 +54,13 @@ _origin: ContextVar[Origin | None] = ContextVar("origin", default=None)
 
 
 def origin() -> Origin:
-    """The origin of changes that are made here."""
+    """Return the origin of changes in this context."""
     return _origin.get() or Origin()
 
 
 @contextmanager
 def acting_as(new: Origin) -> Iterator[None]:
-    """Set the origin of the changes that are made inside, in this context and in copies of it."""
+    """Set the origin of changes inside, in this context and in copies of it."""
     token = _origin.set(new)
     try:
         yield
@@ -69,7 +69,7 @@ def acting_as(new: Origin) -> Iterator[None]:
 
 
 def tell(listeners: Sequence[Listener], entry: JournalEntry) -> None:
-    """Call the listeners with a change that is committed; their failures are logged and go no further.
+    """Call the listeners with a committed change; their failures are logged and do not propagate.
 
     They are called in the thread of the change, so a listener must not block.
     """
@@ -81,5 +81,5 @@ def tell(listeners: Sequence[Listener], entry: JournalEntry) -> None:
 
 
 def no_such_entry(id: str) -> NotFound:
-    """The error for an entry that the journal does not have, or no longer has."""
+    """Return the error for an entry that the journal does not have, or no longer has."""
     return NotFound(f"the journal has no change {id[:100]!r}: it keeps {JOURNAL_KEPT_S // 86400} days")

@@ -1,4 +1,4 @@
-"""The store of a service without a pantry: recognition without counts."""
+"""The empty pantry store, for recognition without counts."""
 
 from collections.abc import Hashable
 from typing import NoReturn
@@ -16,7 +16,7 @@ class NoPantry:
         self.listeners: list[Listener] = []
 
     def items(self) -> dict[str, int]:
-        """No items."""
+        """Return no items."""
         return {}
 
     def _refuse(self, *_: object) -> NoReturn:
@@ -25,24 +25,24 @@ class NoPantry:
     get = put = add = remove = delete = journal = undo = teach = forget = tie = untie = _refuse
 
     def examples(self) -> list[Example]:
-        """No examples."""
+        """Return no examples."""
         return []
 
     def barcodes(self, *_: object) -> tuple[dict[str, str], str | None]:
-        """No barcodes."""
+        """Return no barcodes."""
         return {}, None
 
     def items_of(self, *_: object) -> dict[str, str]:
-        """No barcodes."""
+        """Return no barcodes."""
         return {}
 
     def stamp(self) -> Hashable:
-        """A constant: nothing ever changes."""
+        """Return a constant: nothing ever changes."""
         return None
 
     def status(self) -> Status:
-        """The status "none"."""
+        """Return the status "none"."""
         return Status("none", 0.0)
 
     def close(self) -> None:
-        """Does nothing."""
+        """Do nothing."""

@@ -1,6 +1,6 @@
-"""Items between a pantry and a file: CSV with a heading `item,count`, or JSON lines `{"item": ..., "count": ...}`.
+"""Import and export items: CSV with a heading `item,count`, or JSON lines `{"item": ..., "count": ...}`.
 
-A spreadsheet takes a CSV cell that begins with `=`, `+`, `-` or `@` for a formula. Such a name is exported with an
+Spreadsheets take a CSV cell that begins with `=`, `+`, `-` or `@` for a formula. Such a name is exported with an
 apostrophe before it, which the import removes.
 """
 
@@ -25,13 +25,13 @@ from app.pantry.journal import Origin, acting_as
 from app.text import csv_cell, from_csv_cell
 
 AT_A_TIME = 16
-IMPORT = Origin(by="app pantry import")  # in the journal
+IMPORT = Origin(by="app pantry import")  # as shown in the journal
 Form = Literal["csv", "jsonl"]
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a file: an item and its count, or what is wrong with it."""
+    """A line of a file: an item and its count, or its error."""
 
     number: int
     item: str = ""
@@ -46,9 +46,9 @@ def transfer(
     said: Form | None,
     as_json: bool,
 ) -> int:
-    """Run one action and report its result; returns 1 when some lines could not be imported, 0 otherwise.
+    """Run one command and report its result; returns 1 if some lines could not be imported, 0 otherwise.
 
-    Raises InvalidRequest, StoreUnavailable, or NotFound where there is no pantry.
+    Raises InvalidRequest, StoreUnavailable, or NotFound if there is no pantry.
     """
     form = form_of(path, said)
     if as_json and not path:
@@ -76,9 +76,9 @@ def transfer(
 
 
 def form_of(path: Path | None, said: Form | None) -> Form:
-    """The form of a file: the given one, or that of its ending; CSV for standard output.
+    """Return the format of a file: the given one, or that of its suffix; CSV for standard output.
 
-    Raises InvalidRequest for an ending that says nothing.
+    Raises InvalidRequest for an unknown suffix.
 
     >>> form_of(Path("pantry.jsonl"), None)
     'jsonl'
@@ -92,9 +92,9 @@ def form_of(path: Path | None, said: Form | None) -> Form:
 
 
 def export_items(store: PantryStore, path: Path | None, form: Form) -> int:
-    """Write all items, by name, to a file, atomically, or to standard output; returns their number.
+    """Write all items by name to a file, atomically, or to standard output; returns their number.
 
-    Raises InvalidRequest when the file cannot be written.
+    Raises InvalidRequest if the file cannot be written.
     """
     items = store.items()
     with _opened(path) if path else nullcontext(sys.stdout) as file:
@@ -112,9 +112,9 @@ def export_items(store: PantryStore, path: Path | None, form: Form) -> int:
 
 
 def import_items(store: PantryStore, lines: Sequence[Line]) -> list[Line]:
-    """Set the count of each line without a problem, several at a time; return the refused ones.
+    """Set the count of each valid line, several at a time; return the refused ones.
 
-    Raises StoreUnavailable at the first that cannot be stored, and says how many were.
+    Raises StoreUnavailable at the first failure, with the number stored so far.
     """
     good = [line for line in lines if not line.problem]
     refused, done = [], 0
@@ -141,7 +141,7 @@ def _put(store: PantryStore, line: Line) -> Line:
 
 
 def read_lines(path: Path, form: Form) -> list[Line]:
-    """All lines of a file, good and bad; raises InvalidRequest when the file as a whole cannot be read."""
+    """Read all lines of a file, valid or not; raises InvalidRequest if the file itself cannot be read."""
     first: dict[str, int] = {}
     lines = []
     try:
@@ -157,7 +157,7 @@ def read_lines(path: Path, form: Form) -> list[Line]:
 
 
 def _csv_records(file: TextIO) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
-    """The rows by their heading's names, with counts as numbers; raises InvalidRequest for another heading."""
+    """Read the rows by column names, with numeric counts; raises InvalidRequest for another heading."""
     reader = csv.DictReader(file)
     heading = [name.strip().lower() for name in reader.fieldnames or []]
     if not {"item", "count"} <= set(heading):
@@ -188,7 +188,7 @@ def _json_records(file: TextIO) -> Iterator[tuple[int, Mapping[str, Any] | str]]
 
 
 def _line(number: int, record: Mapping[str, Any] | str) -> Line:
-    """A record, or what is wrong with it, checked as the HTTP interface would."""
+    """Parse a record, with the checks of the HTTP interface; returns the item or the error."""
     if isinstance(record, str):
         return Line(number, problem=record)
     item, count = record.get("item"), record.get("count")

@@ -1,6 +1,6 @@
-"""Barcodes in Firestore: documents of the collection `<collection>_barcodes`, cached as the items are.
+"""Barcodes in Firestore: documents of the collection `<collection>_barcodes`, cached like the items.
 
-The id of a document is the code where that is digits, else a checksum of it: a code may have slashes.
+A document's id is the code if that has only digits, otherwise its checksum, because a code may contain slashes.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from app.pantry.firestore.documents import Version, version_of
 
 @dataclass(frozen=True, slots=True)
 class BarcodeEntry:
-    """A document as a code and its item, both empty where it cannot be that; `warning` says what is wrong."""
+    """A document as a code and its item, both empty if it is invalid; `warning` tells what is wrong."""
 
     code: str
     item: str
@@ -27,7 +27,7 @@ class BarcodeEntry:
 
     @property
     def visible_state(self) -> tuple[str, str]:
-        """The code and its item."""
+        """Return the code and its item."""
         return self.code, self.item
 
 
@@ -36,10 +36,10 @@ class Barcodes(DocumentCache[BarcodeEntry]):
 
     def __init__(self, report: Callable[[str, str], None]) -> None:
         super().__init__(read, report)
-        self._codes: list[tuple[str, str]] | None = []  # by code; None when it must be made
+        self._codes: list[tuple[str, str]] | None = []  # by code; None if it must be rebuilt
 
     def page(self, cursor: str, limit: int) -> tuple[dict[str, str], str | None]:
-        """Codes and their items from the first on, or behind the cursor, which is the last code before."""
+        """Return codes with their items, from the first or after the cursor, which is the last code before."""
         codes = self._codes
         if codes is None:
             with self._lock:
@@ -50,7 +50,7 @@ class Barcodes(DocumentCache[BarcodeEntry]):
         return dict(some), some[-1][0] if len(codes) > start + limit else None
 
     def items_of(self, codes: Sequence[str]) -> dict[str, str]:
-        """Those of the codes that are tied to items, with these."""
+        """Return those of the codes that have an item, with it."""
         found = {code: self.known(document_id(code)) for code in codes}
         return {code: entry.item for code, entry in found.items() if entry and entry.code == code}
 
@@ -59,12 +59,12 @@ class Barcodes(DocumentCache[BarcodeEntry]):
 
 
 def document_id(code: str) -> str:
-    """The id of a code's document."""
+    """Return the document id of a code."""
     return code if code.isascii() and code.isdecimal() else hashlib.sha256(code.encode()).hexdigest()
 
 
 def read(id: str, document: Any) -> BarcodeEntry:
-    """A document (as Firestore's protocol has it) as a code; nothing in it is an error."""
+    """Convert a document (as in Firestore's protocol) to a code; invalid ones raise no error."""
     version, fields = version_of(document.update_time), document.fields
     code, item = (fields[name].string_value if name in fields else "" for name in ("code", "item"))
     try:
@@ -77,5 +77,5 @@ def read(id: str, document: Any) -> BarcodeEntry:
 
 
 def written(code: str, item: str) -> dict[str, Any]:
-    """A code and its item as the fields of a document."""
+    """Return a code and its item as the fields of a document."""
     return {"code": {"string_value": code}, "item": {"string_value": item}}

@@ -16,8 +16,8 @@ from app.errors import StoreUnavailable
 
 _CHANNEL = [
     ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 2_000),  # by itself gRPC would wait for up to two minutes
-    ("grpc.min_reconnect_backoff_ms", 5_000),  # despite its name: for how long one attempt may take
+    ("grpc.max_reconnect_backoff_ms", 2_000),  # by default gRPC waits for up to two minutes
+    ("grpc.min_reconnect_backoff_ms", 5_000),  # despite its name: the duration of one attempt
     ("grpc.keepalive_time_ms", 30_000),
 ]
 _FOR_CALLERS = (exceptions.AlreadyExists, exceptions.FailedPrecondition, exceptions.NotFound, exceptions.Aborted)
@@ -30,10 +30,10 @@ _PERHAPS = (
 
 
 class Connection:
-    """The database `(default)` of a project, or of the emulator at `emulator` (HOST:PORT). Connects when it is used."""
+    """The database `(default)` of a project, or of the emulator at `emulator` (HOST:PORT). Connects on first use."""
 
     def __init__(self, project: str, emulator: str | None = None, credentials: Any = None) -> None:
-        """Without credentials it uses the platform's own; raises StoreUnavailable if there are none."""
+        """Uses the platform's credentials if none are given; raises StoreUnavailable if there are none."""
         self.database = f"projects/{project}/databases/(default)"
         self.metadata = [("google-cloud-resource-prefix", self.database)]
         if emulator:
@@ -42,14 +42,14 @@ class Connection:
         self.api: Any = FirestoreClient(transport=FirestoreGrpcTransport(channel=self._channel))
 
     def document(self, collection: str, document_id: str) -> str:
-        """A document's full name."""
+        """Return a document's full name."""
         return f"{self.database}/documents/{collection}/{document_id}"
 
     def commit(self, writes: list[dict[str, Any]], deadline: float) -> Any:
-        """Write all or nothing before `deadline` (monotonic), and return the CommitResponse.
+        """Commit all writes or none before `deadline` (monotonic), and return the CommitResponse.
 
-        Raises AlreadyExists, FailedPrecondition, NotFound and Aborted as they come: in each, nothing was stored. Raises
-        StoreUnavailable for the rest; its message says whether the writes may have been stored.
+        Raises AlreadyExists, FailedPrecondition, NotFound and Aborted unchanged: after each, nothing was stored. Raises
+        StoreUnavailable for all others; its message tells whether the writes may have been stored.
         """
         request = types.CommitRequest(database=self.database, writes=writes)
         with _failures(_PERHAPS):
@@ -57,7 +57,7 @@ class Connection:
         return types.CommitResponse.pb(response)
 
     def read(self, names: list[str], deadline: float) -> dict[str, Any]:
-        """The documents that exist, by full name, from one consistent read; raises StoreUnavailable."""
+        """Read the existing documents, by full name, from one consistent read; raises StoreUnavailable."""
         request = types.BatchGetDocumentsRequest(database=self.database, documents=names)
         with _failures(_NOTHING):
             answers = self.api.batch_get_documents(request, timeout=left(deadline), retry=None, metadata=self.metadata)
@@ -65,7 +65,7 @@ class Connection:
         return {document.name: document for document in found if document.name}
 
     def query(self, query: dict[str, Any], deadline: float) -> list[Any]:
-        """The documents that a structured query finds, in its order; raises StoreUnavailable."""
+        """Run a structured query and return its documents in order; raises StoreUnavailable."""
         request = types.RunQueryRequest(parent=f"{self.database}/documents", structured_query=query)
         with _failures(_NOTHING):
             answers = self.api.run_query(request, timeout=left(deadline), retry=None, metadata=self.metadata)
@@ -78,7 +78,7 @@ class Connection:
 
 
 def left(deadline: float) -> float:
-    """Seconds until `deadline` (monotonic), at least 0.01: gRPC takes no 0."""
+    """Return the seconds until `deadline` (monotonic), at least 0.01, because gRPC takes no 0."""
     return max(deadline - time.monotonic(), 0.01)
 
 

@@ -1,7 +1,7 @@
-"""Google credentials from a setting, for platforms that give none of their own; the role of an ECS task included.
+"""Google credentials from a setting, for platforms without their own; includes the role of an ECS task.
 
-Google's library knows the keys of EC2 instances and those in variables, but not where an ECS task gets the keys of its
-role: there, the federation of AWS with Google needs the few lines here.
+Google's library finds the keys of EC2 instances and those in variables, but not those of an ECS task's role. This
+module fetches them for AWS federation.
 """
 
 import json
@@ -36,9 +36,9 @@ class TaskRole(aws.AwsSecurityCredentialsSupplier):
 
 
 def credentials_of(text: str, task_role: tuple[str, str] | None) -> Any:
-    """Credentials from the JSON that Google makes: a service account's key, or a federation with AWS.
+    """Create credentials from Google's JSON: a service account's key, or a federation with AWS.
 
-    `task_role` is the URL of an ECS task's keys and its region. Raises StoreUnavailable for what is neither.
+    `task_role` is the URL of an ECS task's keys and its region. Raises StoreUnavailable for other JSON.
     """
     info = json.loads(text)
     scopes = FirestoreGrpcTransport.AUTH_SCOPES
@@ -53,6 +53,6 @@ def credentials_of(text: str, task_role: tuple[str, str] | None) -> Any:
             info["aws_security_credentials_supplier"] = TaskRole(*task_role)
         return aws.Credentials.from_info(info, scopes=scopes)  # type: ignore[no-untyped-call]
     except (GoogleAuthError, ValueError, KeyError, TypeError) as error:
-        # what Google says of it may hold what was given, and that is a secret
+        # Google's message may repeat the value, which is a secret
         known = "a service account's key or the configuration of a federation with AWS"
         raise StoreUnavailable(f"LARDER_GOOGLE_CREDENTIALS does not hold {known}") from error

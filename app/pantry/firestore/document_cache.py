@@ -1,4 +1,4 @@
-"""Cache of a collection's documents: the last snapshot of the listener, and this process's acknowledged writes."""
+"""Cache of a collection's documents: the listener's last snapshot and this process's acknowledged writes."""
 
 import threading
 from collections.abc import Callable, Hashable, Mapping
@@ -8,7 +8,7 @@ from app.pantry.firestore.documents import Version
 
 
 class CachedDocument(Protocol):
-    """What a document means to the pantry; `warning` says what is wrong with it, None where nothing is."""
+    """The pantry's interpretation of a document; `warning` tells what is wrong with it, or is None."""
 
     @property
     def version(self) -> Version: ...
@@ -18,7 +18,7 @@ class CachedDocument(Protocol):
 
     @property
     def visible_state(self) -> Hashable:
-        """The part that labels depend on: while it is equal, a change of the document does not matter to them."""
+        """Return the part that labels depend on; changes that leave it equal do not affect them."""
         ...
 
 
@@ -26,35 +26,35 @@ V = TypeVar("V", bound=CachedDocument)
 
 
 class DocumentCache(Generic[V]):
-    """Documents by id; of two versions of one document the one with Firestore's later time counts.
+    """Documents by id; the version with the later Firestore time wins.
 
-    So a write shows as soon as it is acknowledged, and an older snapshot that arrives later does not undo it.
+    So a write is visible as soon as it is acknowledged, and an older snapshot that arrives later does not undo it.
     """
 
     def __init__(self, read: Callable[[str, Any], V], report: Callable[[str, str], None]) -> None:
-        """`read` converts a document; `report` gets the id and the warning of each document that has one, once."""
+        """`read` converts a document; `report` is called once with the id and warning of each document that has one."""
         self.read = read
         self._report = report
         self._reported: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
         self._entries: dict[str, V] = {}
-        self._deleted: dict[str, Version] = {}  # tombstones of own deletes, until no older snapshot can come
+        self._deleted: dict[str, Version] = {}  # tombstones of own deletes, until no older snapshot can arrive
         self._stamp = 0
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def stamp(self) -> int:
-        """Grows when a visible state changes; what is read after it is at least as new."""
+        """Increases when a visible state changes; what is read after it is at least as new."""
         with self._lock:
             return self._stamp
 
     def known(self, document_id: str) -> V | None:
-        """The cached document, or None."""
+        """Return the cached document, or None."""
         return self._entries.get(document_id)
 
     def apply_snapshot(self, changes: Mapping[str, V | None], at: Version, whole: bool) -> None:
-        """Apply a snapshot of time `at`: changed documents, None for deleted ones; `whole` when it has all."""
+        """Apply a snapshot of time `at`: changed documents, None for deleted ones; `whole` if it has all."""
         with self._lock:
             before = self._stamp
             for document_id, entry in changes.items():
@@ -82,7 +82,7 @@ class DocumentCache(Generic[V]):
                 self._changed()
 
     def _changed(self) -> None:
-        """Hook, called under the lock after a change: discard what was computed from the documents."""
+        """Hook, called under the lock after a change: discard values computed from the documents."""
 
     def _set(self, document_id: str, entry: V) -> None:
         have = self._entries.get(document_id)

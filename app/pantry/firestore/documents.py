@@ -1,4 +1,4 @@
-"""Convert Firestore documents to items, whatever is in them."""
+"""Convert Firestore documents to items, whatever they contain."""
 
 import math
 import re
@@ -9,15 +9,15 @@ from app.errors import InvalidRequest
 from app.pantry import MAX_COUNT, item_name
 
 COUNT = "count"
-_RESERVED = re.compile(r"\.\.?|__.*__", re.DOTALL)  # ids that Firestore keeps for itself
+_RESERVED = re.compile(r"\.\.?|__.*__", re.DOTALL)  # ids that Firestore reserves
 
 Version = tuple[int, int]
-"""When a document was changed, on Firestore's clock: seconds and nanoseconds."""
+"""The time of a document's change on Firestore's clock: seconds and nanoseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A document as an item, None where its id is not a valid item name; `warning` says what is wrong."""
+    """A document as an item, None if its id is not a valid item name; `warning` tells what is wrong."""
 
     item: str | None
     count: int
@@ -26,17 +26,17 @@ class Entry:
 
     @property
     def visible_state(self) -> str | None:
-        """The part that labels depend on."""
+        """Return the part that labels depend on."""
         return self.item
 
 
 def version_of(time: Any) -> Version:
-    """A timestamp of Firestore's."""
+    """Convert a Firestore timestamp."""
     return time.seconds, time.nanos
 
 
 def read(document_id: str, document: Any) -> Entry:
-    """A document (as Firestore's protocol has it) as an item; nothing in it is an error."""
+    """Convert a document (as in Firestore's protocol) to an item; invalid ones raise no error."""
     version = version_of(document.update_time)
     try:
         item = item_name(document_id)
@@ -49,9 +49,9 @@ def read(document_id: str, document: Any) -> Entry:
 
 
 def read_count(fields: Any) -> tuple[int, str | None]:
-    """The count that a document's fields give, from 0 to MAX_COUNT, and what is odd about it, if anything is.
+    """Return the count of a document's fields, from 0 to MAX_COUNT, and a warning if it is invalid.
 
-    A fraction counts as its whole part; negative numbers and other types as 0.
+    Fractions are truncated; negative numbers and other types count as 0.
     """
     if COUNT not in fields:
         return 0, f"it has no field `{COUNT}`, so it counts 0"
@@ -67,17 +67,17 @@ def read_count(fields: Any) -> tuple[int, str | None]:
 
 
 def number(value: Any) -> float:
-    """The number in a Firestore value, 0 for other types."""
+    """Return the number in a Firestore value, 0 for other types."""
     found: float = value.integer_value or value.double_value  # the other one is 0; both are 0 for other types
     return 0 if math.isnan(found) else found
 
 
 def whole(value: Any) -> int:
-    """A value of Firestore's as a count: its whole part within 0 to MAX_COUNT."""
+    """Convert a Firestore value to a count: truncated, within 0 to MAX_COUNT."""
     return int(min(max(number(value), 0), MAX_COUNT))
 
 
 def check_id(item: str) -> None:
-    """Raises InvalidRequest for a name that Firestore allows no document to have."""
+    """Raise InvalidRequest for a name that Firestore does not allow as a document id."""
     if _RESERVED.fullmatch(item):
         raise InvalidRequest(f"the pantry is in Firestore, which keeps names like {item!r} for itself")

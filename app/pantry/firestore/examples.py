@@ -1,4 +1,4 @@
-"""Examples in Firestore: documents of the collection `<collection>_examples`, cached as the items are."""
+"""Support examples in Firestore: documents of the collection `<collection>_examples`, cached like the items."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from app.pantry.firestore.documents import Version, number, version_of
 from app.text import normalise
 
 Fields = dict[str, Any]
-LATEST = 253402300799.0  # the end of the year 9999, in seconds since 1970: the latest time of a datetime
+LATEST = 253402300799.0  # the end of the year 9999, seconds since 1970: the latest time of a datetime
 
 
 @dataclass(frozen=True, slots=True)
 class ExampleEntry:
-    """A document as an example, None where it cannot be one; `warning` says what is wrong."""
+    """A document as an example, None if it is invalid; `warning` tells what is wrong."""
 
     example: Example | None
     version: Version
@@ -27,7 +27,7 @@ class ExampleEntry:
 
     @property
     def visible_state(self) -> Version:
-        """The version: an example that is written again may have another vector."""
+        """Return the version: a rewritten example may have another vector."""
         return self.version
 
 
@@ -36,10 +36,10 @@ class Examples(DocumentCache[ExampleEntry]):
 
     def __init__(self, report: Callable[[str, str], None]) -> None:
         super().__init__(read, report)
-        self._examples: list[Example] | None = []  # None when it must be made
+        self._examples: list[Example] | None = []  # None if it must be rebuilt
 
     def all(self) -> list[Example]:
-        """All examples, in the order in which they were taught."""
+        """Return all examples, in the order of teaching."""
         examples = self._examples
         if examples is None:
             with self._lock:
@@ -48,7 +48,7 @@ class Examples(DocumentCache[ExampleEntry]):
         return list(examples)
 
     def ids(self, item: str) -> list[str]:
-        """The ids of an item's examples, which are those of their documents."""
+        """Return the ids of an item's examples, which are those of their documents."""
         key = normalise(item)
         return [each.id for each in self.all() if normalise(each.item) == key]
 
@@ -57,7 +57,7 @@ class Examples(DocumentCache[ExampleEntry]):
 
 
 def read(document_id: str, document: Any) -> ExampleEntry:
-    """A document (as Firestore's protocol has it) as an example; nothing in it is an error."""
+    """Convert a document (as in Firestore's protocol) to an example; invalid ones raise no error."""
     version, fields = version_of(document.update_time), document.fields
     try:
         item = item_name(fields["item"].string_value if "item" in fields else "")
@@ -76,12 +76,12 @@ def read(document_id: str, document: Any) -> ExampleEntry:
 
 
 def _is_unit(vector: Vector) -> bool:
-    """Whether a vector (D,) is finite and has length 1, within the error of rounding to 16 bits."""
+    """Return whether a vector (D,) is finite and has length 1, within float16 rounding."""
     return bool(np.isfinite(vector).all()) and abs(float(np.linalg.norm(vector.astype(np.float64))) - 1) < 0.01
 
 
 def written(example: Example) -> Fields:
-    """An example as the fields of its document."""
+    """Return an example as the fields of its document."""
     return {
         "item": {"string_value": example.item},
         "model": {"string_value": example.model},

@@ -1,7 +1,7 @@
 """The journal in Firestore: documents of the collection `<collection>_journal`.
 
-An id begins with the time left until a far day, so that the order of the ids, by which Firestore lists documents
-without an index of our own, has the newest first.
+An id begins with the time left until a distant day, so that the order of the ids, in which Firestore lists documents
+without an additional index, has the newest first.
 """
 
 import re
@@ -18,14 +18,14 @@ from app.pantry.journal import JOURNAL_KEPT_S, Action, JournalEntry, no_such_ent
 from app.text import normalise
 
 READ_DEADLINE = 4.0  # seconds for a page
-_FAR = 2**63  # nanoseconds since 1970: a day in the year 2262
+_FAR = 2**63  # nanoseconds since 1970: in the year 2262
 _ID = re.compile(r"[0-9a-f]{16}-[0-9a-f]{8}")
 _TEXTS = ("by", "request", "action", "item", "undoes", "undone_by")
 Write = dict[str, Any]
 
 
 class Journal:
-    """Makes the writes of entries, which are committed with the change itself, and reads them."""
+    """Creates the writes of entries, which are committed with the change itself, and reads entries."""
 
     def __init__(self, connection: Connection, collection: str) -> None:
         self._connection = connection
@@ -34,20 +34,20 @@ class Journal:
     def entry(
         self, action: Action, item: str, before: int | None, after: int | None, undoes: str | None = None
     ) -> tuple[JournalEntry, Write]:
-        """Make the entry of a change, and the write that stores it."""
+        """Create the entry of a change, and the write that stores it."""
         who, at = origin(), time.time()
         entry = JournalEntry(_id(at), at, who.by, who.request, action, item, before, after, undoes)
         return entry, {"update": {"name": self._name(entry.id), "fields": _written(entry)}} | _exists(False)
 
     def undoing(self, stored: "Stored", before: int | None, after: int | None) -> tuple[JournalEntry, list[Write]]:
-        """Make the entry that undoes another one, and the writes that store both if it was not undone meanwhile."""
+        """Create the entry of an undo, and the writes that store both, on condition that it was not undone yet."""
         new, write = self.entry("undo", stored.entry.item, before, after, stored.entry.id)
         mark = {"name": self._name(stored.entry.id), "fields": {"undone_by": {"string_value": new.id}}}
         unchanged = {"update_mask": {"field_paths": ["undone_by"]}, "current_document": {"update_time": stored.version}}
         return new, [write, {"update": mark} | unchanged]
 
     def find(self, id: str, beside: str, deadline: float) -> tuple["Stored", Any | None]:
-        """An entry, and a document that is read with it where one is named; raises NotFound or StoreUnavailable."""
+        """Return an entry, and another document read with it if named; raises NotFound or StoreUnavailable."""
         if not _ID.fullmatch(id):
             raise no_such_entry(id)
         documents = self._connection.read([self._name(id), beside] if beside else [self._name(id)], deadline)
@@ -58,7 +58,7 @@ class Journal:
         return Stored(entry, document.update_time), documents.get(beside)
 
     def page(self, cursor: str, limit: int, item: str | None) -> tuple[list[JournalEntry], str | None]:
-        """Entries from the newest on, or from the cursor, which is the last entry before."""
+        """Return entries from the newest, or after the cursor, which is the last entry before."""
         if cursor and not _ID.fullmatch(cursor):
             raise InvalidRequest("the cursor is not one of this service: send it as it came")
         query: dict[str, Any] = {
@@ -82,7 +82,7 @@ class Journal:
 
 @dataclass(frozen=True)
 class Stored:
-    """An entry, and when its document was changed last."""
+    """An entry, and the time of its document's last change."""
 
     entry: JournalEntry
     version: Any
@@ -93,7 +93,7 @@ def _id(at: float) -> str:
 
 
 def _oldest() -> str:
-    """What every id of an entry that counts is less than; Firestore's own expiry may take days, or be switched off."""
+    """Return the exclusive upper bound of valid ids: Firestore's own expiry may take days, or be disabled."""
     return _id(time.time() - JOURNAL_KEPT_S)
 
 
@@ -102,7 +102,7 @@ def _exists(there: bool) -> Write:
 
 
 def _written(entry: JournalEntry) -> dict[str, Any]:
-    """An entry as the fields of its document; `name` is what the spellings of an item's name have in common."""
+    """Return an entry as the fields of its document; `name` is the normalised name of the item."""
     texts = {"by": entry.by, "request": entry.request, "action": entry.action, "item": entry.item}
     texts |= {"name": normalise(entry.item)} | ({"undoes": entry.undoes} if entry.undoes else {})
     counts = {"before": entry.before, "after": entry.after}
@@ -115,7 +115,7 @@ def _written(entry: JournalEntry) -> dict[str, Any]:
 
 
 def _read(document: Any) -> JournalEntry | None:
-    """A document as an entry; None if another program has made it invalid."""
+    """Convert a document to an entry; None if another program has made it invalid."""
     fields = document.fields
     text = {field: fields[field].string_value for field in _TEXTS if field in fields}
     action = next((known for known in get_args(Action) if known == text.get("action")), None)

@@ -11,15 +11,15 @@ KEYS_KEPT = timedelta(days=1)
 
 
 def _has_expired(known: Any) -> bool:
-    """Whether a key is too old to count: Firestore's own expiry may take days, or be switched off."""
+    """Return whether a key has expired: Firestore's own expiry may take days, or be disabled."""
     expires = known.fields["expires"].timestamp_value if "expires" in known.fields else None
     return expires is not None and expires.seconds <= time.time()
 
 
 def key_write(key: Key, key_name: str, item: Item, expired: Any | None) -> dict[str, Any]:
-    """A key with the answer of its change, in place of an expired one.
+    """Return the write of a key with the answer of its change, replacing an expired one.
 
-    If the key was written meanwhile, it fails together with the change.
+    If the key was written meanwhile, the write fails together with the change.
     """
     fields = {
         "request": {"string_value": key.request},
@@ -33,7 +33,7 @@ def key_write(key: Key, key_name: str, item: Item, expired: Any | None) -> dict[
 
 
 def first_answer(key: Key, known: Any | None) -> Item | None:
-    """The answer that the key's change got, or None when it is new; raises InvalidRequest for another request."""
+    """Return the answer of the key's change, or None if it is new; raises InvalidRequest for another request."""
     if known is None or _has_expired(known):
         return None
     check_same(key, known.fields["request"].string_value)

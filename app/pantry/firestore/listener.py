@@ -1,8 +1,7 @@
-"""Listens to a collection until it is closed; a lost or silent stream is reopened, with exponential backoff.
+"""Listen to a collection until closed; a lost or silent stream is reopened with exponential backoff.
 
-The library's own `on_snapshot` makes the same call, but gives no sign of a stream that has gone silent, reopens a
-broken one without a pause, and needs time for each change that grows with the collection: docs/firestore.md has the
-numbers.
+The library's `on_snapshot` makes the same call, but does not detect a silent stream, reopens a broken one without a
+pause, and takes time per change that grows with the collection: docs/firestore.md has the figures.
 """
 
 import random
@@ -19,11 +18,11 @@ from app.pantry.firestore.stream import Position, Stream, StreamError
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds of backoff, doubled each time
 _MAY_GO_ON = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "ABORTED", "RESOURCE_EXHAUSTED", "UNAUTHENTICATED")
-"""Statuses after which the stream may resume where it was."""
+"""Statuses after which the stream may resume at its position."""
 
 
 class Listener:
-    """Keeps a document cache current with a thread of its own, from `start` to `close`."""
+    """Keeps a document cache current in its own thread, from `start` to `close`."""
 
     def __init__(self, connection: Connection, collection: str, memory: DocumentCache[Any]) -> None:
         self._connection = connection
@@ -39,24 +38,24 @@ class Listener:
         self.live = False
         """Whether the connection to Firestore is up."""
         self.problem = ""
-        """Why not, in one line that begins with a status name such as gRPC's."""
+        """The reason, in one line that begins with a status name such as gRPC's."""
 
     def start(self) -> None:
-        """Begin to listen."""
+        """Start listening."""
         self._thread.start()
 
     def wait(self, seconds: float, *, patient: bool = False) -> bool:
-        """Wait for the first snapshot, or unless `patient` the first failure; return whether there was a snapshot."""
+        """Wait for the first snapshot or, unless `patient`, the first failure; return whether there was a snapshot."""
         (self._first_snapshot if patient else self._tried).wait(seconds)
         return self.has_snapshot
 
     @property
     def has_snapshot(self) -> bool:
-        """Whether a first snapshot has arrived."""
+        """Return whether a first snapshot has arrived."""
         return self._first_snapshot.is_set()
 
     def age(self) -> float:
-        """Seconds since Firestore last said that it had sent everything; since the start if it never did."""
+        """Return the seconds since Firestore last reported a complete snapshot, or since the start."""
         return time.monotonic() - self._current_at
 
     def close(self) -> None:
@@ -81,7 +80,7 @@ class Listener:
                 self._on_failure(f"{error.code().name}: {error.details()}")
             except StreamError as error:
                 self._on_failure(str(error))
-            except Exception as error:  # the listener must outlive whatever a stream does
+            except Exception as error:  # the listener must survive any failure of a stream
                 self._on_failure(f"{type(error).__name__}: {error}")
             self._closed.wait(pause * random.uniform(0.5, 1))  # noqa: S311 - to spread a fleet, not to keep a secret
             pause = min(2 * pause, LONGEST_PAUSE)
@@ -97,7 +96,7 @@ class Listener:
 
     def _on_failure(self, problem: str) -> None:
         self.live = False
-        known = self.problem.partition(":")[0] == problem.partition(":")[0]  # one line for each status
+        known = self.problem.partition(":")[0] == problem.partition(":")[0]  # one line per status
         if not known and not self._closed.is_set():
             get_logger().warning("Firestore connection lost", collection=self._collection, problem=problem)
         self.problem = problem

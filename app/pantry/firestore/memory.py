@@ -9,30 +9,30 @@ from app.text import normalise
 
 
 class Memory(DocumentCache[Entry]):
-    """The collection of items: what its documents come to, by the items' names."""
+    """The items of the collection's documents, by name."""
 
     def __init__(self, report: Callable[[str, str], None]) -> None:
         super().__init__(read, report)
-        self._items: dict[str, tuple[str, str]] | None = {}  # key -> item and document id; None when it must be made
+        self._items: dict[str, tuple[str, str]] | None = {}  # key -> item and document id; None if it must be rebuilt
 
     def items(self) -> dict[str, int]:
-        """All items by name, in the order of their names."""
+        """Return all items, sorted by name."""
         found = ((item, self._entries.get(document_id)) for item, document_id in self._view().values())
         return {item: entry.count for item, entry in found if entry}
 
     def get(self, item: str) -> Item | None:
-        """An item under the name that it has, None where it is not there."""
+        """Return an item with its spelling, None if it is missing."""
         found = self._view().get(normalise(item))
         entry = self._entries.get(found[1]) if found else None
         return Item(found[0], entry.count) if found and entry else None
 
     def document(self, item: str) -> tuple[str, Entry | None]:
-        """The id of the document that has the item, or would have it, and what is known of it."""
+        """Return the id of the document of an existing or new item, and its cached state."""
         _, document_id = self._view().get(normalise(item), (item, item))
         return document_id, self._entries.get(document_id)
 
     def has(self, item: str) -> bool:
-        """Whether the item is there, under this spelling of its name or another one."""
+        """Return whether the item exists, under this spelling or another."""
         return normalise(item) in self._view()
 
     def wrote(self, document_id: str, item: str, count: int | None, version: Version) -> None:
@@ -43,10 +43,10 @@ class Memory(DocumentCache[Entry]):
         self._items = None
 
     def _view(self) -> dict[str, tuple[str, str]]:
-        """Items in the order of their names, made again after a change.
+        """Return the items sorted by name, recomputed after a change.
 
-        Several documents may be spellings of one name. The one whose id is spelled as we write it stands for the item;
-        of several of these, or of none, the first by its id.
+        Several documents may be spellings of one name. The one whose id has our spelling is the item; of several of
+        these, or of none, the first by id.
         """
         view = self._items
         if view is None:

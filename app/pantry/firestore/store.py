@@ -1,4 +1,4 @@
-"""The Firestore pantry as a store: reads from memory, changes through Firestore."""
+"""The Firestore pantry store: reads from memory, changes through Firestore."""
 
 from collections.abc import Hashable, Sequence
 from typing import Any
@@ -22,11 +22,11 @@ from app.pantry.journal import JournalEntry, Listener, tell
 from app.settings import Settings, firestore_emulator, task_role
 
 WAIT = 5.0  # seconds for the first snapshot; then the start continues without it, at once if Firestore is unreachable
-STRICT_WAIT = 30.0  # the same for a strict start, which fails then
+STRICT_WAIT = 30.0  # the same for a strict start, which fails after it
 
 
 def open_firestore(settings: Settings) -> "FirestorePantry":
-    """The pantry that LARDER_PANTRY names as firestore://PROJECT/COLLECTION; raises StoreUnavailable."""
+    """Open the pantry of LARDER_PANTRY=firestore://PROJECT/COLLECTION; raises StoreUnavailable."""
     project, collection = settings.pantry.removeprefix("firestore://").split("/")
     secret, emulator = settings.google_credentials, firestore_emulator()
     credentials = credentials_of(secret.get_secret_value(), task_role()) if secret and not emulator else None
@@ -35,7 +35,7 @@ def open_firestore(settings: Settings) -> "FirestorePantry":
 
 
 class FirestorePantry:
-    """A PantryStore in a Firestore collection. Starts, and recognises, whether or not Firestore can be reached."""
+    """A PantryStore in a Firestore collection. Starts, and recognises, even if Firestore is unreachable."""
 
     def __init__(
         self,
@@ -47,9 +47,9 @@ class FirestorePantry:
         strict: bool = False,
         strict_wait_s: float | None = None,
     ) -> None:
-        """Listens to the collection; a strict store raises StoreUnavailable without a first snapshot in time.
+        """Listens to the collection; a strict store raises StoreUnavailable if no snapshot arrives in time.
 
-        Without any credentials, given or the platform's own, it raises StoreUnavailable in any case.
+        Raises StoreUnavailable if there are no credentials, neither given nor the platform's.
         """
         self._collection = collection
         self._connection = Connection(project, emulator, credentials)
@@ -74,11 +74,11 @@ class FirestorePantry:
             get_logger().warning("starting without the pantry's items; they follow once Firestore answers")
 
     def items(self) -> dict[str, int]:
-        """All items by name, as of the last snapshot; none before the first one."""
+        """Return all items by name, as of the last snapshot; none before the first one."""
         return self._memory.items()
 
     def get(self, item: str) -> Item:
-        """One item, as of the last snapshot; raises NotFound, or StoreUnavailable before the first one."""
+        """Return one item, as of the last snapshot; raises NotFound, or StoreUnavailable before the first one."""
         if found := self._memory.get(item):
             return found
         if not self._listener.has_snapshot:
@@ -90,11 +90,11 @@ class FirestorePantry:
         return self._change(Change("put", item, count), key)
 
     def add(self, item: str, quantity: int, key: Key | None = None) -> Item:
-        """Add to an item's count, up to MAX_COUNT; an item that is not there starts from 0."""
+        """Add to an item's count, up to MAX_COUNT; a missing item starts from 0."""
         return self._change(Change("add", item, quantity), key)
 
     def remove(self, item: str, quantity: int, key: Key | None = None) -> Item:
-        """Subtract from an item's count, to 0 at least; raises NotFound."""
+        """Subtract from an item's count, not below 0; raises NotFound."""
         return self._change(Change("remove", item, quantity), key)
 
     def delete(self, item: str, key: Key | None = None) -> None:
@@ -110,18 +110,18 @@ class FirestorePantry:
     def journal(
         self, cursor: str = "", limit: int = 100, item: str | None = None
     ) -> tuple[list[JournalEntry], str | None]:
-        """Entries of the journal, newest first, read from Firestore; raises InvalidRequest or StoreUnavailable."""
+        """Return journal entries, newest first, read from Firestore; raises InvalidRequest or StoreUnavailable."""
         return self._journal.page(cursor, limit, item)
 
     def undo(self, id: str, key: Key | None = None) -> JournalEntry:
-        """Undo an entry of the journal, once; raises NotFound or Conflict."""
+        """Undo a journal entry, once; raises NotFound or Conflict."""
         entry, new = self._writer.undo(id, key)
         if new:
             tell(self.listeners, entry)
         return entry
 
     def examples(self) -> list[Example]:
-        """All examples of the items, as of the last snapshot, in the order in which they were taught."""
+        """Return all examples, as of the last snapshot, in the order of teaching."""
         return [each for each in self._examples.all() if self._memory.has(each.item)]
 
     def teach(self, item: str, examples: Sequence[Example]) -> None:
@@ -133,15 +133,15 @@ class FirestorePantry:
         return self._writer.forget(item, ids)
 
     def barcodes(self, cursor: str = "", limit: int = 1000) -> tuple[dict[str, str], str | None]:
-        """Codes and the items they are tied to, by code, as of the last snapshot, and the cursor of the next page."""
+        """Return codes with their items, by code, as of the last snapshot, and the next page's cursor."""
         return self._barcodes.page(cursor, limit)
 
     def items_of(self, codes: Sequence[str]) -> dict[str, str]:
-        """Those of the codes that are tied to items, with these, as of the last snapshot."""
+        """Return those of the codes that have an item, with it, as of the last snapshot."""
         return self._barcodes.items_of(codes)
 
     def tie(self, code: str, item: str) -> None:
-        """Tie a code to an item; raises InvalidRequest or StoreUnavailable."""
+        """Assign a code to an item; raises InvalidRequest or StoreUnavailable."""
         if not self._barcodes.items_of([code]):
             check_room_for_barcode(len(self._barcodes))
         name = self._connection.document(f"{self._collection}_barcodes", document_id(code))
@@ -150,7 +150,7 @@ class FirestorePantry:
         self._barcodes.apply_write(document_id(code), BarcodeEntry(code, item, version), version)
 
     def untie(self, code: str) -> None:
-        """Forget a code; raises NotFound or StoreUnavailable."""
+        """Remove a code; raises NotFound or StoreUnavailable."""
         if not self._barcodes.items_of([code]):
             raise not_tied(code)
         name = self._connection.document(f"{self._collection}_barcodes", document_id(code))
@@ -158,7 +158,7 @@ class FirestorePantry:
         self._barcodes.apply_write(document_id(code), None, version_of(response.commit_time))
 
     def stamp(self) -> Hashable:
-        """Grows when an item or an example is added or removed."""
+        """Increases when an item or an example is added or removed."""
         return self._memory.stamp(), self._examples.stamp()
 
     def status(self) -> Status:
@@ -167,7 +167,7 @@ class FirestorePantry:
         return Status("ok" if live else "stale", max(each.age() for each in self._listeners))
 
     def close(self) -> None:
-        """Stop listening; what was acknowledged is in Firestore."""
+        """Stop listening; acknowledged changes are in Firestore."""
         for each in self._listeners:
             each.close()
         self._connection.close()

@@ -13,29 +13,29 @@ from app.pantry.firestore.connection import Connection
 from app.pantry.firestore.document_cache import CachedDocument, DocumentCache
 
 HEARTBEAT = 10.0  # seconds between heartbeats on the stream
-SILENCE = 5.0  # seconds without an answer to a heartbeat, after which the stream is closed
-_ITEMS = 1  # the stream's target that is the collection; heartbeats are targets of their own: 2, 3 and so on
+SILENCE = 5.0  # seconds without an answer to a heartbeat before the stream is closed
+_ITEMS = 1  # the stream's target for the collection; heartbeats are further targets: 2, 3 and so on
 _Kind = types.TargetChange.TargetChangeType
 _STATUS = {status.value[0]: status.name for status in grpc.StatusCode}
 
 
 class StreamError(Exception):
-    """Firestore is silent, has removed our target, or counts other documents than we have.
+    """Firestore is silent, has removed our target, or counts other documents than we do.
 
-    The message begins with a status name, as gRPC's do.
+    The message begins with a status name, like gRPC's.
     """
 
 
 @dataclass
 class Position:
-    """How far the stream of a collection was read: Firestore's resume token, and the ids of its documents."""
+    """The position in the stream of a collection: Firestore's resume token, and the ids of its documents."""
 
     token: bytes = b""
     ids: set[str] = field(default_factory=set)
 
 
 class Stream:
-    """One Listen call, which resumes at `position` and advances it; closed when no heartbeat is answered in time."""
+    """One Listen call, which resumes at `position` and advances it; closed if no heartbeat is answered in time."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Stream:
         self._collection = collection
         self._memory = memory
         self._position = position
-        self._changes: dict[str, CachedDocument | None] = {}  # since the last snapshot; None: gone
+        self._changes: dict[str, CachedDocument | None] = {}  # since the last snapshot; None: deleted
         self._whole = not position.token
         self._current = False
         self._silent = False
@@ -63,7 +63,7 @@ class Stream:
         self._call: Any = None
 
     def snapshots(self) -> Iterator[float]:
-        """Update the cache; yield the time (monotonic) of each moment when it was complete.
+        """Update the cache; yield the time (monotonic) whenever it is complete.
 
         Ends when Firestore ends the call; raises grpc.RpcError or StreamError.
         """
@@ -90,17 +90,17 @@ class Stream:
             raise StreamError(f"SILENCE: a heartbeat was not answered within {self._silence_s:.0f} s")
 
     def cancel(self) -> None:
-        """End the call."""
+        """Cancel the call."""
         self._ended.set()
         if self._call:
             self._call.cancel()
 
     def _requests(self) -> Iterator[types.ListenRequest]:
-        """The requests of the stream: the collection first, then heartbeats. gRPC reads them in a thread of its own."""
+        """Yield the requests of the stream: the collection first, then heartbeats. gRPC reads them in a thread."""
         parent, source = f"{self._connection.database}/documents", [{"collection_id": self._collection}]
         query = {"parent": parent, "structured_query": {"from_": source}}
         yield self._request(add_target={"query": query, "target_id": _ITEMS, "resume_token": self._position.token})
-        heartbeat = {"documents": [self._connection.document(f"{self._collection}_keys", "heartbeat")]}  # never there
+        heartbeat = {"documents": [self._connection.document(f"{self._collection}_keys", "heartbeat")]}  # never exists
         number = _ITEMS
         while not self._ended.wait(self._heartbeat_s):
             if number > _ITEMS:
@@ -133,13 +133,13 @@ class Stream:
             self._changes[name.removeprefix(self._prefix)] = None
 
     def _check(self, existence: Any) -> None:
-        """Compare the number of documents with Firestore's; raises StreamError when we have missed deletions."""
+        """Compare the number of documents with Firestore's; raises StreamError if we have missed deletions."""
         if existence.target_id == _ITEMS and existence.count != len(self._ids()):
             self._position.token = b""
             raise StreamError(f"MISMATCH: Firestore counts {existence.count} documents, not {len(self._ids())}")
 
     def _ids(self) -> set[str]:
-        """The ids of all documents, including changes since the last snapshot."""
+        """Return the ids of all documents, including changes since the last snapshot."""
         ids = set() if self._whole else set(self._position.ids)
         for document_id, entry in self._changes.items():
             (ids.add if entry else ids.discard)(document_id)

@@ -1,7 +1,7 @@
-"""Changes of items in Firestore: each is applied once, atomically, and within a deadline.
+"""Write changes of items to Firestore: each is applied once, atomically, and within a deadline.
 
-A change is a compare-and-set: computed from what is in memory, or read, and written on condition that nothing has
-changed meanwhile, in one commit with its key and its entry in the journal.
+A change is a compare-and-set: computed from the cached or read state, and written on condition that nothing has changed
+meanwhile, in one commit with its key and its entry in the journal.
 """
 
 import hashlib
@@ -29,8 +29,8 @@ from app.pantry.firestore.keys import first_answer, key_write
 from app.pantry.firestore.memory import Memory
 from app.pantry.journal import JournalEntry
 
-DEADLINE = 4.0  # seconds for a change, all attempts together
-MAX_CONCURRENT = 32  # changes in progress at a time
+DEADLINE = 4.0  # seconds for a change, including all attempts
+MAX_CONCURRENT = 32  # concurrent changes
 _LOCKS = 64
 _CONFLICTS = (exceptions.AlreadyExists, exceptions.FailedPrecondition, exceptions.NotFound, exceptions.Aborted)
 Write = dict[str, Any]
@@ -38,7 +38,7 @@ Write = dict[str, Any]
 
 @dataclass(frozen=True)
 class _Found:
-    """An item's document as it was found."""
+    """The state of an item's document when it was read."""
 
     count: int
     update_time: Any
@@ -62,7 +62,7 @@ class Writer:
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
 
     def change(self, change: Change, key: Key | None) -> tuple[Item, JournalEntry | None]:
-        """Apply a change, and return its entry in the journal; None if it changed nothing or was applied before.
+        """Apply a change, and return its journal entry; None if it had no effect or was applied before.
 
         Raises NotFound, InvalidRequest or StoreUnavailable.
         """
@@ -76,7 +76,7 @@ class Writer:
                 return self._compare_and_set(change, key, document_id, deadline)
 
     def undo(self, id: str, key: Key | None) -> tuple[JournalEntry, bool]:
-        """Undo an entry of the journal; return the entry that says so, and whether it is new, not the key's first.
+        """Undo a journal entry; return the entry of the undo, and whether it is new rather than the key's first.
 
         Raises NotFound, Conflict, InvalidRequest or StoreUnavailable.
         """
@@ -104,7 +104,7 @@ class Writer:
                     return new, True
 
     def teach(self, item: str, examples: Sequence[Example]) -> None:
-        """Keep examples, and the item with its count or 0; raises InvalidRequest or StoreUnavailable."""
+        """Store examples, and the item with its count or 0; raises InvalidRequest or StoreUnavailable."""
         check_id(item)
         have = self._examples.ids(item)
         new = not_kept_yet(examples, have)
@@ -133,9 +133,9 @@ class Writer:
     def _compare_and_set(
         self, change: Change, key: Key | None, document_id: str, deadline: float
     ) -> tuple[Item, JournalEntry | None]:
-        """Compute, and write if nothing has changed meanwhile; otherwise read and try again.
+        """Compute the change and write it if the document is unchanged; otherwise read it and try again.
 
-        The first attempt uses the cached item. Usually Firestore has the same, and one call is enough.
+        The first attempt uses the cached item. Usually that is current, and one call is enough.
         """
         key_name = self._key_name(key) if key else ""
         found, known = self._cached(document_id), None
@@ -164,7 +164,7 @@ class Writer:
                 return item, entry
 
     def _cached(self, document_id: str) -> "_Found | None":
-        """The cached state of a document."""
+        """Return the cached state of a document."""
         entry = self._memory.known(document_id)
         return _Found(entry.count, Timestamp(seconds=entry.version[0], nanos=entry.version[1])) if entry else None
 
@@ -176,13 +176,13 @@ class Writer:
         return _Found(read_count(found.fields)[0], found.update_time) if found else None, documents.get(key_name)
 
     def _update(self, document_id: str, found: "_Found | None", count: int | None) -> Write:
-        """The write that sets the count of a document that is still as it was found; None deletes it."""
+        """Return the write that sets the count of an unchanged document; None deletes it."""
         name = self._connection.document(self._collection, document_id)
         unchanged = {"update_time": found.update_time} if found else {"exists": False}
         return ({"delete": name} if count is None else _put(name, count)) | {"current_document": unchanged}
 
     def commit(self, writes: list[Write]) -> Any:
-        """Make a call, repeated while Firestore reports contention on the documents; raises StoreUnavailable."""
+        """Call Firestore, retrying while it reports contention on the documents; raises StoreUnavailable."""
         with self._deadline() as deadline:
             while True:
                 try:
@@ -191,7 +191,7 @@ class Writer:
                     _pause(deadline, error)
 
     def _example_deletes(self, change: Change) -> list[Write]:
-        """The writes that delete an item's examples with it."""
+        """Return the writes that delete an item's examples with it."""
         gone = self._examples.ids(change.item) if change.operation == "delete" else []
         return [{"delete": self._example(each)} for each in gone]
 
@@ -203,7 +203,7 @@ class Writer:
         return self._connection.document(f"{self._collection}_examples", id)
 
     def _remember(self, document_id: str, item: Item, count: int | None, response: Any) -> None:
-        """Show an acknowledged change at once; the first result is the item's, a delete's has no time."""
+        """Apply an acknowledged change to the cache; the first result is the item's, a delete's has no time."""
         first = response.write_results[0]
         at = version_of(first.update_time if first.HasField("update_time") else response.commit_time)
         self._memory.wrote(document_id, item.item, count, at)
@@ -211,12 +211,12 @@ class Writer:
             self._forgot(self._examples.ids(item.item), at)
 
     def _key_name(self, key: Key) -> str:
-        """A key's document: any text becomes an id."""
+        """Return the document name of a key: any text becomes an id."""
         return self._connection.document(f"{self._collection}_keys", hashlib.sha256(key.id.encode()).hexdigest())
 
     @contextmanager
     def _deadline(self) -> Iterator[float]:
-        """The deadline (monotonic) of a change; raises StoreUnavailable when too many wait."""
+        """Return the deadline (monotonic) of a change; raises StoreUnavailable if too many wait."""
         if not self._under_way.acquire(blocking=False):
             raise StoreUnavailable(f"{MAX_CONCURRENT} changes wait for Firestore already; nothing was stored")
         try:
@@ -226,7 +226,7 @@ class Writer:
 
     @contextmanager
     def _document_lock(self, document_id: str, deadline: float) -> Iterator[None]:
-        """Allow one change of a document at a time in this process, so that only other processes conflict with it."""
+        """Allow one change of a document at a time in this process, so that only other processes conflict."""
         lock = self._locks[hash(document_id) % _LOCKS]
         if not lock.acquire(timeout=left(deadline)):
             raise StoreUnavailable("too many changes of the item are in progress; nothing was stored")
@@ -237,19 +237,19 @@ class Writer:
 
 
 def _put(name: str, count: int) -> Write:
-    """Set the count; the document's other fields stay."""
+    """Return the write that sets the count; the document's other fields stay."""
     fields = {COUNT: {"integer_value": count}}
     return {"update": {"name": name, "fields": fields}, "update_mask": {"field_paths": [COUNT]}}
 
 
 def _transform(name: str, **how: int) -> Write:
-    """Have Firestore compute the count from its current value."""
+    """Return the write that lets Firestore compute the count from its current value."""
     transforms = [{"field_path": COUNT} | {kind: {"integer_value": value} for kind, value in how.items()}]
     return {"transform": {"document": name, "field_transforms": transforms}}
 
 
 def _pause(deadline: float, error: Exception) -> None:
-    """Wait for a moment before the next attempt; raises StoreUnavailable when no time is left for it."""
+    """Wait briefly before the next attempt; raises StoreUnavailable if no time is left."""
     pause = random.uniform(0.005, 0.05)  # noqa: S311 - to spread callers, not to keep a secret
     if time.monotonic() + pause >= deadline:
         raise StoreUnavailable("too many changes of the item are in progress; nothing was stored") from error

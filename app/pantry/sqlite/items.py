@@ -1,4 +1,4 @@
-"""Items in the pantry's SQLite file: found under any spelling of their names, and written."""
+"""Items in the pantry's SQLite file: find them by any spelling of their names, and write them."""
 
 import sqlite3
 
@@ -11,21 +11,21 @@ _PUT = "INSERT INTO items VALUES (:item, :count) ON CONFLICT (item) DO UPDATE SE
 
 
 def find(connection: sqlite3.Connection, item: str) -> Item | None:
-    """The item as it is stored: under this spelling, or else under another one of the same name."""
+    """Return the stored item, under this spelling or another one of the same name."""
     if row := connection.execute(_FIND, (item,)).fetchone():
         return Item(*row)
-    key = normalise(item)  # which is also how a name in ASCII is spelled
+    key = normalise(item)  # also the spelling of a name in ASCII
     rows = connection.execute(_ALIKE, (key,))
     return next((Item(*row) for row in rows if normalise(row[0]) == key), None)
 
 
 def item_count(connection: sqlite3.Connection) -> int:
-    """How many items there are."""
+    """Return the number of items."""
     return int(connection.execute("SELECT count(*) FROM items").fetchone()[0])
 
 
 def own_name(connection: sqlite3.Connection, item: str) -> str:
-    """The name under which an item is stored, or this one."""
+    """Return the name under which an item is stored, or this one."""
     found = find(connection, item)
     return found.item if found else item
 

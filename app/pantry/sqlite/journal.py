@@ -14,7 +14,7 @@ SCHEMA = """
         after INTEGER, undoes INTEGER, undone_by INTEGER) STRICT;
     CREATE INDEX IF NOT EXISTS journal_name ON journal (name, number);
     CREATE INDEX IF NOT EXISTS journal_at ON journal (at);
-"""  # `name` is what the spellings of an item's name have in common
+"""  # `name` is the normalised name of the item
 _COLUMNS = "SELECT CAST(number AS TEXT), at, by, request, action, item, before, after, CAST(undoes AS TEXT), "
 _COLUMNS += "CAST(undone_by AS TEXT) FROM journal "
 _KEEP = """INSERT INTO journal (at, by, request, action, item, name, before, after, undoes)
@@ -32,7 +32,7 @@ def keep(
     undoes: JournalEntry | None = None,
     kept: int = JOURNAL_KEPT,
 ) -> JournalEntry:
-    """Store the entry of a change, and drop entries that are too old or too many."""
+    """Store the entry of a change, and delete entries that are too old or too many."""
     who = origin()
     entry = JournalEntry(
         "", time.time(), who.by, who.request, action, item, before, after, undoes.id if undoes else None
@@ -46,7 +46,7 @@ def keep(
 
 
 def find(connection: sqlite3.Connection, id: str) -> JournalEntry:
-    """One entry; raises NotFound."""
+    """Return one entry; raises NotFound."""
     number = _number(id)
     row = connection.execute(_COLUMNS + "WHERE number = ? AND at >= ?", (number, _oldest())).fetchone()
     if row is None:
@@ -57,7 +57,7 @@ def find(connection: sqlite3.Connection, id: str) -> JournalEntry:
 def page(
     connection: sqlite3.Connection, cursor: str, limit: int, item: str | None
 ) -> tuple[list[JournalEntry], str | None]:
-    """Entries from the newest on, or from the cursor, which is the last entry before; raises InvalidRequest."""
+    """Return entries from the newest, or after the cursor, which is the last entry before; raises InvalidRequest."""
     before = _number(cursor) if cursor else _LAST
     if before is None:
         raise InvalidRequest("the cursor is not one of this service: send it as it came")
@@ -71,10 +71,10 @@ def page(
 
 
 def _oldest() -> float:
-    """The time of the oldest entry that counts."""
+    """Return the time of the oldest entry within the retention."""
     return time.time() - JOURNAL_KEPT_S
 
 
 def _number(text: str) -> int | None:
-    """An id as a number, None if it cannot be one."""
+    """Parse an id to a number, None if it is invalid."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None

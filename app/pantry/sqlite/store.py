@@ -1,4 +1,4 @@
-"""The pantry in SQLite as a store: each change is a transaction, with its key and its entry in the journal."""
+"""The SQLite pantry store: each change is a transaction, with its key and its journal entry."""
 
 import sqlite3
 import time
@@ -36,14 +36,14 @@ _SCHEMA = """
         BEGIN INSERT INTO revision VALUES (1, 1) ON CONFLICT DO UPDATE SET number = number + 1; END;
     CREATE TRIGGER IF NOT EXISTS example_moved AFTER UPDATE OF item ON examples
         BEGIN INSERT INTO revision VALUES (1, 1) ON CONFLICT DO UPDATE SET number = number + 1; END;
-"""  # the revision grows with names and examples, whatever program changes them, and not with counts
+"""  # the revision increases with names and examples, whatever program changes them, and not with counts
 _REVISION = "SELECT coalesce(max(number), 0) FROM revision"
 _EXAMPLES = "SELECT number, id, item, model, vector, at FROM examples WHERE number > ? ORDER BY number"
 _KEEP_EXAMPLE = "INSERT INTO examples (id, item, model, vector, at) VALUES (?, ?, ?, ?, ?)"
 
 
 class SQLitePantry:
-    """A PantryStore in one file. A change is one transaction, synced to the disk before the call returns."""
+    """A PantryStore in one file. A change is one transaction, synced to disk before the call returns."""
 
     def __init__(
         self,
@@ -63,15 +63,15 @@ class SQLitePantry:
         self._keys_kept = keys_kept
         self._max_items = max_items
         upgrade(self._file)
-        self._examples: tuple[int, dict[int, Example]] = (-1, {})  # revision, and the examples of it by number
+        self._examples: tuple[int, dict[int, Example]] = (-1, {})  # revision, and its examples by number
 
     def items(self) -> dict[str, int]:
-        """All items by name, in the order of their names."""
+        """Return all items, sorted by name."""
         with self._file.reader() as reader:
             return dict(reader.execute("SELECT item, count FROM items ORDER BY item").fetchall())
 
     def get(self, item: str) -> Item:
-        """One item; raises NotFound."""
+        """Return one item; raises NotFound."""
         with self._file.reader() as reader:
             found = items.find(reader, item)
         if found is None:
@@ -83,11 +83,11 @@ class SQLitePantry:
         return self._change(Change("put", item, count), key)
 
     def add(self, item: str, quantity: int, key: Key | None = None) -> Item:
-        """Add to an item's count, up to MAX_COUNT; an item that is not there starts from 0."""
+        """Add to an item's count, up to MAX_COUNT; a missing item starts from 0."""
         return self._change(Change("add", item, quantity), key)
 
     def remove(self, item: str, quantity: int, key: Key | None = None) -> Item:
-        """Subtract from an item's count, to 0 at least; raises NotFound."""
+        """Subtract from an item's count, not below 0; raises NotFound."""
         return self._change(Change("remove", item, quantity), key)
 
     def delete(self, item: str, key: Key | None = None) -> None:
@@ -97,12 +97,12 @@ class SQLitePantry:
     def journal(
         self, cursor: str = "", limit: int = 100, item: str | None = None
     ) -> tuple[list[JournalEntry], str | None]:
-        """Entries of the journal, newest first, and the cursor of the next page; raises InvalidRequest."""
+        """Return journal entries, newest first, and the next page's cursor; raises InvalidRequest."""
         with self._file.reader() as reader:
             return journal.page(reader, cursor, limit, item)
 
     def undo(self, id: str, key: Key | None = None) -> JournalEntry:
-        """Undo an entry of the journal, once; raises NotFound or Conflict."""
+        """Undo a journal entry, once; raises NotFound or Conflict."""
         with self._file.transaction() as writer:
             now = time.time()
             repeated = bool(key and keys.first_answer(writer, key, now))
@@ -122,7 +122,7 @@ class SQLitePantry:
         return new
 
     def examples(self) -> list[Example]:
-        """All examples, in the order in which they were taught; only new ones are read."""
+        """Return all examples, in the order of teaching; reads only new ones."""
         with self._file.reader() as reader:
             reader.execute("BEGIN")
             revision = reader.execute(_REVISION).fetchone()[0]
@@ -162,36 +162,36 @@ class SQLitePantry:
         return len(gone)
 
     def barcodes(self, cursor: str = "", limit: int = 1000) -> tuple[dict[str, str], str | None]:
-        """Codes and the items they are tied to, by code, and the cursor of the next page."""
+        """Return codes with their items, by code, and the next page's cursor."""
         with self._file.reader() as reader:
             return barcodes.page(reader, cursor, limit)
 
     def items_of(self, codes: Sequence[str]) -> dict[str, str]:
-        """Those of the codes that are tied to items, with these."""
+        """Return those of the codes that have an item, with it."""
         with self._file.reader() as reader:
             return barcodes.items_of(reader, codes)
 
     def tie(self, code: str, item: str) -> None:
-        """Tie a code to an item; raises InvalidRequest."""
+        """Assign a code to an item; raises InvalidRequest."""
         with self._file.transaction() as writer:
             barcodes.tie(writer, code, item)
 
     def untie(self, code: str) -> None:
-        """Forget a code; raises NotFound."""
+        """Remove a code; raises NotFound."""
         with self._file.transaction() as writer:
             barcodes.untie(writer, code)
 
     def stamp(self) -> Hashable:
-        """The revision of names and examples, which triggers keep in the file."""
+        """Return the revision of names and examples, which triggers keep in the file."""
         with self._file.reader() as reader:
             return int(reader.execute(_REVISION).fetchone()[0])
 
     def status(self) -> Status:
-        """Always fresh: the file is read at every change."""
+        """Return "ok": the file is read at every change."""
         return Status("ok", 0.0)
 
     def close(self) -> None:
-        """Close the file; what was acknowledged is in it."""
+        """Close the file; acknowledged changes are in it."""
         self._file.close()
 
     def _change(self, change: Change, key: Key | None) -> Item:

@@ -16,7 +16,7 @@ def upgrade(file: SQLiteFile) -> None:
     if not _has_callers(file.writer):  # a file of an earlier release, or a new one
         with file.transaction() as writer:
             _add_callers(writer)
-    if _other_spellings(_items(file.writer)):  # an earlier release took them for several items
+    if _other_spellings(_items(file.writer)):  # an earlier release stored them as several items
         with file.transaction() as writer:
             _unite_spellings(writer)
 
@@ -26,9 +26,9 @@ def _items(connection: sqlite3.Connection) -> dict[str, int]:
 
 
 def _other_spellings(items: Mapping[str, int]) -> dict[str, list[str]]:
-    """Each name with the items that are spellings of it, where these are not the one item of that name.
+    """Map each name to the items that are spellings of it, if these are not the one item of that name.
 
-    Names that are no longer valid are left out.
+    Skips names that are no longer valid.
     """
     spellings: dict[str, list[str]] = {}
     for item in items:
@@ -45,7 +45,7 @@ def _other_spellings(items: Mapping[str, int]) -> dict[str, list[str]]:
 
 
 def _unite_spellings(connection: sqlite3.Connection) -> None:
-    """Make one item of each name, with the sum of the counts and all examples."""
+    """Merge the items of each name, adding their counts and keeping all examples."""
     items = _items(connection)
     for name, same in _other_spellings(items).items():
         total = min(sum(items[item] for item in same), MAX_COUNT)
