@@ -1,16 +1,16 @@
 """The exceptions that Larder raises.
 
 LarderError
-├── InvalidRequest         the request does not have the form it should have
-├── InvalidLabels          labels that cannot be used
+├── InvalidRequest         the request is malformed
+├── InvalidLabels          invalid labels
 ├── InvalidImage           not base64, not a picture, or a truncated one
 ├── UnsupportedImage       a picture in a format that is not accepted
 ├── ImageTooLarge          too many bytes or pixels
 ├── NotFound               no such item, entry, model or path
-├── Conflict               what is there now does not allow it
+├── Conflict               the current state does not allow it
 ├── Unauthorized           an API key is needed, and it was wrong or missing
 ├── Forbidden              a web page of another origin, or a host name that is not allowed, where no keys are set
-├── RequestTimeout         the body did not arrive in time; nothing was carried out
+├── RequestTimeout         the body did not arrive in time; nothing was changed
 ├── Unavailable            try again later; `retry_after` says in how many seconds
 │   ├── Overloaded         the queue is full
 │   ├── Starting           the labels are still being encoded
@@ -18,8 +18,8 @@ LarderError
 │   └── StoreUnavailable   a store cannot be reached; says whether a change may have been stored
 ├── SourceError            the pictures of a bulk run cannot be read: access refused, no connection
 ├── ExportError            a model cannot be downloaded, exported or compared with its original
-├── EvaluationError        pictures, classes or predictions that a model cannot be measured with
-├── TrainingError          pictures, captions or a checkpoint that training cannot use
+├── EvaluationError        invalid pictures, classes or predictions for measuring a model
+├── TrainingError          invalid pictures, captions or checkpoints for training
 └── StartError             the service cannot start
     ├── SettingsError      a setting has a value it cannot have
     ├── BundleError        a model bundle is missing, damaged or of another version
@@ -38,11 +38,11 @@ class LarderError(Exception):
 
 
 class InvalidRequest(LarderError):
-    """The request does not have the form it should have."""
+    """The request is malformed."""
 
 
 class InvalidLabels(LarderError):
-    """Labels that cannot be used: empty, duplicate, too long, too many."""
+    """Invalid labels: empty, duplicate, too long, too many."""
 
 
 class InvalidImage(LarderError):
@@ -74,7 +74,7 @@ class Forbidden(LarderError):
 
 
 class RequestTimeout(LarderError):
-    """The body did not arrive in time; nothing was carried out."""
+    """The body did not arrive in time; nothing was changed."""
 
 
 class Unavailable(LarderError):
@@ -110,11 +110,11 @@ class ExportError(LarderError):
 
 
 class EvaluationError(LarderError):
-    """Pictures, classes or predictions that a model cannot be measured with."""
+    """Invalid pictures, classes or predictions for measuring a model."""
 
 
 class TrainingError(LarderError):
-    """Pictures, captions or a checkpoint that training cannot use."""
+    """Invalid pictures, captions or checkpoints for training."""
 
 
 class StartError(LarderError):

@@ -29,15 +29,15 @@ class Change:
     id: str
     at: str
     by: str | None
-    """The name of the API key, or of the command; None where no key was needed."""
+    """The name of the API key, or of the command; None without keys."""
     request_id: str | None
     action: str
     """`put`, `add`, `remove`, `delete` or `undo`."""
     item: str
     before: int | None
-    """The count before; None where the item was not there."""
+    """The count before; None if the item was missing."""
     after: int | None
-    """The count after; None where the item was deleted."""
+    """The count after; None if the item was deleted."""
     undoes: str | None
     """The change that this one undid."""
     undone_by: str | None
@@ -45,7 +45,7 @@ class Change:
 
 
 class Changes(list[Change]):
-    """A page of the journal, newest first; `cursor` asks for the next page, None at the end."""
+    """A page of the journal, newest first; `cursor` is for the next page, None at the end."""
 
     def __init__(self, changes: Iterable[Change] = (), cursor: str | None = None) -> None:
         super().__init__(changes)
@@ -54,7 +54,7 @@ class Changes(list[Change]):
 
 @dataclass(frozen=True)
 class Barcode:
-    """A barcode in a picture, and the item that it is tied to."""
+    """A barcode in a picture, and the item assigned to it."""
 
     code: str
     format: str
@@ -66,14 +66,14 @@ class Barcode:
 
 @dataclass(frozen=True)
 class TiedBarcode:
-    """A code that is tied to an item."""
+    """A code and its item."""
 
     code: str
     item: str
 
 
 class TiedBarcodes(list[TiedBarcode]):
-    """A page of the codes; `cursor` asks for the next page, None at the end."""
+    """A page of the codes; `cursor` is for the next page, None at the end."""
 
     def __init__(self, codes: Iterable[TiedBarcode] = (), cursor: str | None = None) -> None:
         super().__init__(codes)
@@ -85,9 +85,9 @@ class Frames:
     """How well the frames of one thing agree."""
 
     used: list[bool]
-    """Which frames count, in their order."""
+    """Which frames count, all but outliers, in order."""
     agreement: float
-    """The share of all frames that show the item by themselves."""
+    """The share of all frames that show the item on their own."""
 
 
 @dataclass(frozen=True)
@@ -97,26 +97,26 @@ class Countable:
     item: str
     """The label."""
     pantry_item: str | None = field(default=None, kw_only=True)
-    """The pantry's name of it, where that is another one: a synonym, for instance."""
+    """The pantry's name of it, if that differs: a synonym, for instance."""
     pantry_refused: str | None = field(default=None, kw_only=True)
-    """Why the pantry cannot have it as an item, where an update was asked for."""
+    """Why the pantry cannot store it as an item, if an update was requested."""
 
     @property
     def stored_as(self) -> str:
-        """The name under which the pantry has it, or would have it."""
+        """Return the name under which the pantry has it, or would store it."""
         return self.pantry_item or self.item
 
 
 @dataclass(frozen=True)
 class Found(Countable):
-    """An item that was found in a picture, with a box for each piece."""
+    """An item found in a picture, with a box for each instance."""
 
     count: int
     boxes: list[list[int]]
     """Left, top, right, bottom in pixels."""
     probabilities: list[float]
     pantry: Item | None
-    """The item and its new count, when the pantry was updated."""
+    """The item and its new count, if the pantry was updated."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Example:
     id: str
     taught_at: str
     used: bool
-    """Whether the served model made it; another model's is kept, but not used."""
+    """Whether the served model made it; those of another model are kept, but not used."""
     near_duplicate_of: str | None
     contradicts: str | None
     """The other item or label that the picture looks like."""
@@ -134,42 +134,42 @@ class Example:
 
 @dataclass(frozen=True)
 class Correction:
-    """Feedback as it was stored: the answer, the right item, and what was kept."""
+    """Feedback as stored: the answer, the right item, and what was kept."""
 
     request_id: str
     item: str
     answered: str
-    """The item that the service had answered."""
+    """The item of the service's answer."""
     right: bool
-    """Whether that was right."""
+    """Whether the answer was right."""
     pictures_kept: int
     taught: list[Example] | None
     """The new examples, if the item was taught."""
     tied: str | None = None
-    """The barcode that was tied to the item, where that was asked for."""
+    """The barcode that was assigned to the item, if requested."""
 
 
 @dataclass(frozen=True)
 class Unsure:
-    """A picture, or frames of one thing, that the service did not recognise for sure."""
+    """A picture, or frames of one thing, without a confident answer."""
 
     id: str
     at: str
-    """When it, or a near-duplicate of it, came last."""
+    """Time of the last near-duplicate."""
     seen: int
-    """How many near-duplicates came, itself included."""
+    """Number of near-duplicates, including itself."""
     pictures: int
-    """How many pictures are kept of it; `review_picture` has them."""
+    """Number of its stored pictures; `review_picture` returns them."""
     known: bool | None
     uncertainty: float
-    """Between 0 and 1: the entropy of the labels' probabilities."""
+    """Entropy of the labels' probabilities, between 0 and 1."""
     top_k_items: list[str]
-    """What it would be taken for now, the best first."""
+    """The current best labels, best first."""
     top_k_scores: list[float]
 
 
 class Review(list[Unsure]):
-    """What is to be labelled, the most informative first; `total` counts what a limit has cut off too."""
+    """The entries to label, most informative first; `total` also counts those beyond a limit."""
 
     def __init__(self, entries: Iterable[Unsure] = (), total: int = 0) -> None:
         super().__init__(entries)
@@ -178,12 +178,12 @@ class Review(list[Unsure]):
 
 @dataclass(frozen=True)
 class Labelled:
-    """What an entry of the review queue shows, and what that taught."""
+    """The label of an entry of the review queue, and what it taught."""
 
     id: str
     item: str
     answered: str
-    """What the service had said."""
+    """The service's answer."""
     right: bool
     pictures_kept: int
     taught: list[Example]
@@ -191,7 +191,7 @@ class Labelled:
 
 @dataclass(frozen=True)
 class TaughtItem:
-    """An item that was taught; `right` of its examples are recognised by the others, None where there is one alone."""
+    """A taught item; `right` of its examples are recognised by the others, None if there is only one."""
 
     item: str
     examples: int
@@ -200,7 +200,7 @@ class TaughtItem:
 
 @dataclass(frozen=True)
 class TakenFor:
-    """How many examples of an item are taken for another one when they are left out."""
+    """How many examples of an item are taken for another by leave-one-out."""
 
     item: str
     taken_for: str
@@ -218,28 +218,28 @@ class Alike:
 
 @dataclass(frozen=True)
 class MisleadingExample:
-    """An example that its item's other examples do not speak for."""
+    """An example that its item's other examples contradict."""
 
     item: str
     id: str
     looks_like: str
     probability: float
-    """Of its own item, when it is left out."""
+    """The probability of its own item, by leave-one-out."""
     improves: int
-    """How many more of the other examples were right if it were deleted."""
+    """How many more of the other examples would be right if it were deleted."""
 
 
 @dataclass(frozen=True)
 class ExamplesReport:
-    """What the examples say of each other: each is left out once and recognised by all others."""
+    """The leave-one-out report: each example is left out once and recognised by all others."""
 
     examples: int
     unused: int
-    """Of another model, or of no label."""
+    """Examples of another model, or without a label."""
     judged: int
-    """Of items with two examples or more."""
+    """Examples of items with two or more."""
     right: int
-    """How many of these are recognised by the others."""
+    """How many of these the others recognise."""
     items: list[TaughtItem]
     confusions: list[TakenFor]
     look_alike: list[Alike]
@@ -248,82 +248,82 @@ class ExamplesReport:
 
 @dataclass(frozen=True)
 class Seen(Countable):
-    """What a picture or a box of it shows, and how sure that is; `item` is the best label."""
+    """The answer for a picture or a box of it; `item` is the best label."""
 
     confident: bool
     known: bool | None
-    """Whether the picture shows any of the labels at all; None where the model is not calibrated."""
+    """Whether the picture shows any of the labels at all; None if the model is not calibrated."""
     similarity_score: float
     """The best label's probability: softmax over all labels."""
     calibrated_probability: float | None
-    """How likely the best label is right; None where the model is not calibrated."""
+    """The calibrated probability that the best label is right; None if the model is not calibrated."""
     top_k_items: list[str]
     top_k_scores: list[float]
     """The best labels' probabilities, renormalised to sum to 1."""
     top_k_probabilities: list[float]
     top_k_cosines: list[float]
     category: str | None = field(default=None, kw_only=True)
-    """The narrowest category of the item, where the label file has one."""
+    """The narrowest category of the item, if the label file has one."""
     category_probability: float | None = field(default=None, kw_only=True)
     confident_category: str | None = field(default=None, kw_only=True)
-    """The narrowest category that is sure; it may be where the item is not."""
+    """The narrowest confident category; it may be confident where the item is not."""
 
 
 @dataclass(frozen=True)
 class Region(Seen):
-    """What a box of a picture shows."""
+    """The answer for a box of a picture."""
 
     box: list[int]
     """Left, top, right, bottom in pixels."""
     pantry: Item | None
-    """The item and its count after all boxes, when this one changed it."""
+    """The item and its count after all boxes, if this one changed it."""
 
 
 @dataclass(frozen=True)
 class Recognition(Seen):
-    """What a picture, or frames of one thing, show."""
+    """The answer for a picture, or frames of one thing."""
 
     label_count: int
     model: str
     pantry: Item | None
-    """The item and its new count, when the pantry was updated."""
+    """The item and its new count, if the pantry was updated."""
     request_id: str
-    """By which feedback names this answer, and by which the service's log has it."""
+    """Identifies this answer for feedback, and in the service's log."""
     frames: Frames | None = None
-    """Only for several frames."""
+    """Only with several frames."""
     barcodes: list[Barcode] | None = None
-    """Only where they were asked for, as the next two."""
+    """Only if requested, as the next two."""
     evidence: str | None = None
-    """What decided on `item`: `barcode` or `picture`."""
+    """The evidence for `item`: `barcode` or `picture`."""
     disagreement: str | None = None
-    """How barcodes and picture, or several barcodes, disagree; nothing is counted then."""
+    """A conflict of barcodes and picture, or of several barcodes; then nothing is counted."""
 
 
 @dataclass(frozen=True)
 class Classification:
-    """The probability of each label that was sent with the picture."""
+    """The probability of each label sent with the picture."""
 
     result: dict[str, float]
-    """Each label's probability, in the order in which they were sent."""
+    """Each label's probability, in the order sent."""
     categories: dict[str, float] | None
     cosines: dict[str, float]
     none_of_these: float | None
-    """The probability that no label applies; None when that was not asked for."""
+    """The probability that no label applies; None if not requested."""
     confident: bool
     model: str
 
 
 @dataclass(frozen=True)
 class Label:
-    """A label, its other names, and where it comes from."""
+    """A label, its synonyms, and its source."""
 
     label: str
     synonyms: list[str]
     sources: list[str]
     categories: list[str] = field(default_factory=list)
-    """What kind of thing it is, the narrowest first; none where the label file says none."""
+    """Its categories, the narrowest first; empty if the label file names none."""
     item: str | None = None
-    """The pantry's name of it, where that is another one."""
+    """The pantry's name of it, if that differs."""
 
 
 @dataclass(frozen=True)
@@ -336,7 +336,7 @@ class Content:
     metadata: dict[str, Any]
     collection: str
     thumbnail: bool
-    """Whether there is one."""
+    """Whether it has a thumbnail."""
 
 
 @dataclass(frozen=True)
@@ -351,7 +351,7 @@ class Hit:
 
 
 class Contents(list[Content]):
-    """A page of the list of entries; `cursor` asks for the next page, None at the end."""
+    """A page of the list of entries; `cursor` is for the next page, None at the end."""
 
     def __init__(self, contents: Iterable[Content] = (), cursor: str | None = None) -> None:
         super().__init__(contents)
@@ -359,7 +359,7 @@ class Contents(list[Content]):
 
 
 class Hits(list[Hit]):
-    """Search hits, best first; `cursor` asks for the next page, None at the end."""
+    """Search hits, best first; `cursor` is for the next page, None at the end."""
 
     def __init__(self, hits: Iterable[Hit] = (), cursor: str | None = None) -> None:
         super().__init__(hits)
@@ -368,7 +368,7 @@ class Hits(list[Hit]):
 
 @dataclass(frozen=True)
 class Duplicate:
-    """An entry of a group of near-duplicates; what is not known of its file is None."""
+    """An entry of a group of near-duplicates; unknown properties of its file are None."""
 
     id: str
     type: Literal["text", "image"]
@@ -395,29 +395,29 @@ class DuplicateGroup:
 
 @dataclass(frozen=True)
 class DuplicateJob:
-    """A search for near-duplicates: `waiting`, `running`, `done` or `failed`; ask `job` until it has ended."""
+    """A search for near-duplicates: `waiting`, `running`, `done` or `failed`; poll `job` until it has finished."""
 
     job: str
     status: str
     progress: float
     problem: str | None
     total: int
-    """How many groups there are."""
+    """The number of groups."""
     groups: list[DuplicateGroup]
-    """A page of them, the closest first."""
+    """A page of the groups, the closest first."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """What has happened: a `change` of the pantry, a sure `recognition`, or `reset`: events before it were missed."""
+    """A `change` of the pantry, a sure `recognition`, or `reset`: earlier events were missed."""
 
     id: str
-    """Where to go on: `events(last_id=...)`."""
+    """The position to resume from: `events(last_id=...)`."""
     type: str
     data: dict[str, Any]
-    """Of a change `item`, `before` and `after` (None where it is not there); of a recognition `item` and `count`."""
+    """Of a change `item`, `before` and `after` (None if missing); of a recognition `item` and `count`."""
     timestamp: str | None = None
-    """When, in UTC; None for a reset."""
+    """Time in UTC; None for a reset."""
 
 
 @dataclass(frozen=True)
@@ -430,11 +430,11 @@ class Health:
     pantry: dict[str, Any]
     version: str
     scope: str | None = None
-    """What the model knows and what it does not, where its bundle says so."""
+    """What the model knows and what not, if its bundle says so."""
 
 
 def read(form: type[T], data: dict[str, Any]) -> T:
-    """A JSON object as a dataclass; fields that a later version of the service adds are ignored.
+    """Parse a JSON object as a dataclass; fields added by later versions of the service are ignored.
 
     Raises TypeError for anything but an object with all required fields.
     """
@@ -445,27 +445,27 @@ def read(form: type[T], data: dict[str, Any]) -> T:
 
 
 def contents(data: dict[str, Any]) -> Contents:
-    """The answer of `GET /contents` with a limit."""
+    """Parse the answer of `GET /contents` with a limit."""
     return Contents((read(Content, each) for each in data["entries"]), data["cursor"])
 
 
 def changes(data: dict[str, Any]) -> Changes:
-    """The answer of `GET /journal`."""
+    """Parse the answer of `GET /journal`."""
     return Changes((read(Change, each) for each in data["entries"]), data["cursor"])
 
 
 def tied_barcodes(data: dict[str, Any]) -> TiedBarcodes:
-    """The answer of `GET /barcodes`."""
+    """Parse the answer of `GET /barcodes`."""
     return TiedBarcodes((read(TiedBarcode, each) for each in data["barcodes"]), data["cursor"])
 
 
 def hits(data: dict[str, Any]) -> Hits:
-    """The answer of `POST /contents/search`."""
+    """Parse the answer of `POST /contents/search`."""
     return Hits((read(Hit, each) for each in data["hits"]), data.get("cursor"))
 
 
 def duplicate_job(data: dict[str, Any]) -> DuplicateJob:
-    """The answer of `POST /contents/duplicates` and `GET /jobs/{id}`."""
+    """Parse the answer of `POST /contents/duplicates` and `GET /jobs/{id}`."""
 
     def group(each: dict[str, Any]) -> DuplicateGroup:
         return read(DuplicateGroup, each | {"entries": [read(Duplicate, entry) for entry in each["entries"]]})
@@ -474,7 +474,7 @@ def duplicate_job(data: dict[str, Any]) -> DuplicateJob:
 
 
 def recognition(data: dict[str, Any]) -> Recognition:
-    """The answer of `POST /process-image`."""
+    """Parse the answer of `POST /process-image`."""
     frames, codes = data.get("frames"), data.get("barcodes")
     inner = {
         "frames": None if frames is None else read(Frames, frames),
@@ -484,38 +484,38 @@ def recognition(data: dict[str, Any]) -> Recognition:
 
 
 def regions(data: dict[str, Any]) -> list[Region]:
-    """The boxes in the answer of `POST /process-image` with `regions`."""
+    """Parse the boxes in the answer of `POST /process-image` with `regions`."""
     return [_counted(Region, each) for each in data["regions"]]
 
 
 def found(data: dict[str, Any]) -> list[Found]:
-    """The list in the answer of `POST /process-image` with `tiles`."""
+    """Parse the list in the answer of `POST /process-image` with `tiles`."""
     return [_counted(Found, each) for each in data["items"]]
 
 
 def examples(data: dict[str, Any]) -> list[Example]:
-    """The answer of the calls of an item's examples."""
+    """Parse the answer of the calls for an item's examples."""
     return [read(Example, each) for each in data["examples"]]
 
 
 def correction(data: dict[str, Any]) -> Correction:
-    """The answer of `POST /feedback`."""
+    """Parse the answer of `POST /feedback`."""
     taught = None if data["taught"] is None else examples({"examples": data["taught"]})
     return read(Correction, data | {"taught": taught})
 
 
 def review(data: dict[str, Any]) -> Review:
-    """The answer of `GET /review`."""
+    """Parse the answer of `GET /review`."""
     return Review((read(Unsure, each) for each in data["entries"]), int(data["total"]))
 
 
 def labelled(data: dict[str, Any]) -> Labelled:
-    """The answer of `POST /review/{id}`."""
+    """Parse the answer of `POST /review/{id}`."""
     return read(Labelled, data | {"taught": examples({"examples": data["taught"]})})
 
 
 def examples_report(data: dict[str, Any]) -> ExamplesReport:
-    """The answer of `GET /examples/report`."""
+    """Parse the answer of `GET /examples/report`."""
     forms: dict[str, type] = {
         "items": TaughtItem,
         "confusions": TakenFor,
@@ -528,6 +528,6 @@ def examples_report(data: dict[str, Any]) -> ExamplesReport:
 
 
 def _counted(form: type[T], data: dict[str, Any]) -> T:
-    """An answer with the item that it counted; None where it counted none."""
+    """Parse the counted item of an answer; None if nothing was counted."""
     pantry = data["pantry"]
     return read(form, data | {"pantry": None if pantry is None else read(Item, pantry)})

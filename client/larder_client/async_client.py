@@ -19,7 +19,7 @@ P = ParamSpec("P")
 
 
 def _method(make: Callable[P, calls.Call[T]]) -> "Callable[Concatenate[AsyncLarder, P], Coroutine[Any, Any, T]]":
-    """A method that sends a call."""
+    """Make a method that sends a call."""
 
     async def method(self: "AsyncLarder", /, *args: P.args, **options: P.kwargs) -> T:
         return await self._send(await asyncio.to_thread(make, *args, **options))  # it may shrink a large picture
@@ -28,14 +28,14 @@ def _method(make: Callable[P, calls.Call[T]]) -> "Callable[Concatenate[AsyncLard
 
 
 class AsyncLarder:
-    """A Larder service at `url`, for one event loop; everything else is as in `Larder`."""
+    """A Larder service at `url`, for one event loop; otherwise like `Larder`."""
 
     def __init__(
         self, url: str = "http://127.0.0.1:8000", key: str | None = None, *, timeout: float = 10, retries: int = 4
     ) -> None:
         self._connection = connect(url, key, timeout)
         self._retries = retries
-        self._raw = True  # pictures as they are, unless the service is too old for it
+        self._raw = True  # raw pictures, unless the service is too old for them
         self._http = httpx2.AsyncClient(**self._connection.options(httpx2.AsyncHTTPTransport))
 
     async def __aenter__(self) -> "AsyncLarder":
@@ -46,7 +46,7 @@ class AsyncLarder:
 
     @property
     def url(self) -> str:
-        """The service's address, without user and password."""
+        """The service's URL, without user and password."""
         return self._connection.name
 
     async def close(self) -> None:
@@ -103,10 +103,10 @@ class AsyncLarder:
     async def events(
         self, kinds: str | Sequence[str] | None = None, *, last_id: str | None = None
     ) -> AsyncGenerator[Event, None]:
-        """Follow what happens, without end, or only `change` or `recognition` (`GET /events`).
+        """Yield events without end, or only `change` or `recognition` (`GET /events`).
 
-        A lost connection is opened again and goes on where it was; an event `reset` says that some were missed. With
-        `last_id` it begins after that event, else now. Raises LarderError when the service is away for too long.
+        A lost connection is reopened and resumes; an event `reset` reports missed events. With `last_id` it starts
+        after that event, otherwise now. Raises LarderError if the service is away for too long.
         """
         stream = EventStream(self._connection, kinds, last_id)
         policy = RetryPolicy(retries := max(1, self._retries))  # streams end now and then

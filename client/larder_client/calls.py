@@ -1,4 +1,4 @@
-"""What each call sends and how its answer is parsed, independent of the transport."""
+"""The request of each call and the parser of its answer, independent of the transport."""
 
 import uuid
 from collections.abc import Callable, Sequence
@@ -33,50 +33,50 @@ class Call(Generic[T]):
     method: str
     path: str
     read: Callable[[Any], T]
-    """Makes the answer of JSON; of bytes, where `media` says so."""
+    """Parses the answer: JSON, or bytes if `media` says so."""
     body: dict[str, Any] | None = None
     """The fields as JSON; a picture, or each of a list of pictures, may be bytes."""
     key: str | None = None
     also: tuple[int, ...] = ()
-    """Statuses other than 2xx whose body is an answer too."""
+    """Statuses other than 2xx whose body is also an answer."""
     media: str = "application/json"
     """The media type of the answer."""
     gone: Callable[[], T] | None = None
-    """Makes the answer of a retry that finds nothing, because the first attempt deleted it."""
+    """Makes the answer of a retry that finds nothing because the first attempt deleted it."""
 
 
 def health() -> Call[Health]:
-    """Readiness of the service (`GET /`); not being ready is an answer here, not an error."""
+    """Return the readiness of the service (`GET /`); not being ready is an answer here, not an error."""
     return Call("GET", "/", lambda data: read(Health, data), also=(503,))
 
 
 def metrics() -> Call[str]:
-    """The service's metrics in Prometheus' text format (`GET /metrics`)."""
+    """Return the service's metrics in Prometheus' text format (`GET /metrics`)."""
     return Call("GET", "/metrics", bytes.decode, media="text/plain")
 
 
 def labels() -> Call[list[Label]]:
-    """The merged label set (`GET /labels`)."""
+    """Return the merged label set (`GET /labels`)."""
     return Call("GET", "/labels", lambda data: [read(Label, each) for each in data["labels"]])
 
 
 def embed_texts(texts: Sequence[str]) -> Call[Vectors]:
-    """The embeddings (N, D) of texts, unit vectors (`POST /v1/embeddings`)."""
+    """Return the unit embeddings (N, D) of texts (`POST /v1/embeddings`)."""
     return _embed(list(texts), "text")
 
 
 def embed_pictures(pictures: Sequence[Picture], *, shrink: bool = True) -> Call[Vectors]:
-    """The embeddings (N, D) of pictures, unit vectors (`POST /v1/embeddings`)."""
+    """Return the unit embeddings (N, D) of pictures (`POST /v1/embeddings`)."""
     return _embed([as_file(picture, shrink) for picture in pictures], "image")
 
 
 def items() -> Call[list[Item]]:
-    """All items of the pantry (`GET /pantry`)."""
+    """Return all items of the pantry (`GET /pantry`)."""
     return Call("GET", "/pantry", lambda data: [read(Item, each) for each in data["items"]])
 
 
 def item(name: str) -> Call[Item]:
-    """One item of the pantry (`GET /pantry/{item}`)."""
+    """Return one item of the pantry (`GET /pantry/{item}`)."""
     return Call("GET", item_path(name), lambda data: read(Item, data))
 
 
@@ -102,37 +102,37 @@ def delete(name: str) -> Call[None]:
 
 
 def journal(item: str | None = None, *, cursor: str | None = None, limit: int = 100) -> Call[Changes]:
-    """The changes of the pantry's counts, of one item or all, newest first, page by page (`GET /journal`)."""
+    """Return a page of changes of counts, of one item or all, newest first (`GET /journal`)."""
     query = {"limit": limit} | {name: each for name, each in (("item", item), ("cursor", cursor)) if each is not None}
     return Call("GET", f"/journal?{urlencode(query)}", changes)
 
 
 def undo(id: str) -> Call[Change]:
-    """Undo a change of the journal, and return the change that did so (`POST /journal/{id}/undo`).
+    """Undo a change of the journal, and return the change that this made (`POST /journal/{id}/undo`).
 
-    Raises Conflict where it was undone before, or the count now does not allow it.
+    Raises Conflict if it was undone before, or the current count does not allow it.
     """
     return Call("POST", f"/journal/{part(id)}/undo", lambda data: read(Change, data), key=new_key())
 
 
 def barcodes(*, cursor: str | None = None, limit: int = 1000) -> Call[TiedBarcodes]:
-    """The codes that are tied to items, by code, page by page (`GET /barcodes`)."""
+    """Return a page of codes with their items, by code (`GET /barcodes`)."""
     query = {"limit": limit} | ({} if cursor is None else {"cursor": cursor})
     return Call("GET", f"/barcodes?{urlencode(query)}", tied_barcodes)
 
 
 def barcode(code: str) -> Call[TiedBarcode]:
-    """The item of a code (`GET /barcodes/{code}`)."""
+    """Return the item of a code (`GET /barcodes/{code}`)."""
     return Call("GET", f"/barcodes/{part(code)}", lambda data: read(TiedBarcode, data))
 
 
 def tie_barcode(code: str, item: str) -> Call[TiedBarcode]:
-    """Tie an EAN, a UPC or a QR code's text to an item (`PUT /barcodes/{code}`)."""
+    """Assign an EAN, a UPC or a QR code's text to an item (`PUT /barcodes/{code}`)."""
     return Call("PUT", f"/barcodes/{part(code)}", lambda data: read(TiedBarcode, data), {"item": item})
 
 
 def untie_barcode(code: str) -> Call[None]:
-    """Untie a code; its item stays (`DELETE /barcodes/{code}`)."""
+    """Remove a code's item; the item itself stays (`DELETE /barcodes/{code}`)."""
     return Call("DELETE", f"/barcodes/{part(code)}", lambda _: None, gone=lambda: None)
 
 
@@ -158,5 +158,5 @@ def item_path(name: str) -> str:
 
 
 def new_key() -> str:
-    """A new Idempotency-Key: the service applies a change with it once, however often it is sent."""
+    """Return a new Idempotency-Key: the service applies a change with it once, however often it is sent."""
     return uuid.uuid4().hex

@@ -20,7 +20,7 @@ P = ParamSpec("P")
 
 
 def _method(make: Callable[P, calls.Call[T]]) -> "Callable[Concatenate[Larder, P], T]":
-    """A method that sends a call."""
+    """Make a method that sends a call."""
 
     def method(self: "Larder", /, *args: P.args, **options: P.kwargs) -> T:
         return self._send(make(*args, **options))
@@ -31,9 +31,9 @@ def _method(make: Callable[P, calls.Call[T]]) -> "Callable[Concatenate[Larder, P
 class Larder:
     """A Larder service at `url`; safe to use from several threads, and after a fork.
 
-    A call that gets no answer, a broken connection or 503 is retried up to `retries` times, no sooner than the
-    service asks for; a change is still applied only once. `timeout` is in seconds, for one try. The proxy and the
-    certificates that the environment names are used, except for this machine itself. Every method raises LarderError:
+    A call without an answer, with a broken connection or with 503 is retried up to `retries` times, no sooner than the
+    service asks for; a change is still applied only once. `timeout` is in seconds, per attempt. Proxy and certificates
+    from the environment are used, except for this machine itself. Every method raises LarderError:
     see larder_client.errors.
     """
 
@@ -42,7 +42,7 @@ class Larder:
     ) -> None:
         self._connection = connect(url, key, timeout)
         self._retries = retries
-        self._raw = True  # pictures as they are, unless the service is too old for it
+        self._raw = True  # raw pictures, unless the service is too old for them
         self._http = os.getpid(), self._client()
 
     def __enter__(self) -> "Larder":
@@ -53,7 +53,7 @@ class Larder:
 
     @property
     def url(self) -> str:
-        """The service's address, without user and password."""
+        """The service's URL, without user and password."""
         return self._connection.name
 
     def close(self) -> None:
@@ -66,7 +66,7 @@ class Larder:
         return httpx2.Client(**self._connection.options(httpx2.HTTPTransport))
 
     def _of_this_process(self) -> httpx2.Client:
-        """The connections of this process: after a fork, parent and child must not share a socket."""
+        """Return the connections of this process: after a fork, parent and child must not share a socket."""
         process, http = self._http
         if process != os.getpid():
             http = self._client()
@@ -123,10 +123,10 @@ class Larder:
     def events(
         self, kinds: str | Sequence[str] | None = None, *, last_id: str | None = None
     ) -> Generator[Event, None, None]:
-        """Follow what happens, without end, or only `change` or `recognition` (`GET /events`).
+        """Yield events without end, or only `change` or `recognition` (`GET /events`).
 
-        A lost connection is opened again and goes on where it was; an event `reset` says that some were missed. With
-        `last_id` it begins after that event, else now. Raises LarderError when the service is away for too long.
+        A lost connection is reopened and resumes; an event `reset` reports missed events. With `last_id` it starts
+        after that event, otherwise now. Raises LarderError if the service is away for too long.
         """
         stream = EventStream(self._connection, kinds, last_id)
         policy = RetryPolicy(retries := max(1, self._retries))  # streams end now and then

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Build the argument parser."""
     top = argparse.ArgumentParser(prog="larder", description="Ask a Larder service.")
     top.add_argument(
         "--url",
@@ -80,12 +80,12 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status, 1 when a picture could not be recognised."""
+    """Run one command; returns the exit status, 1 if a picture could not be recognised."""
     options = parser().parse_args(arguments)
     try:
         with Larder(options.url, options.key) as larder:
             return run(larder, options)
-    except BrokenPipeError:  # the reader, such as `head`, has enough; what is left in the buffer goes nowhere
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe; the rest of the buffer is discarded
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141  # 128 + SIGPIPE, as shells report it
     except (LarderError, OSError) as error:
@@ -127,7 +127,7 @@ def run(larder: Larder, options: argparse.Namespace) -> int:
 
 
 def serve_mcp(larder: Larder, options: argparse.Namespace) -> None:
-    """Serve the Model Context Protocol until standard input ends, or for ever over HTTP."""
+    """Serve the Model Context Protocol until standard input ends, or over HTTP."""
     try:
         from larder_client.mcp_server import build, run_http
     except ModuleNotFoundError as error:
@@ -144,7 +144,7 @@ def serve_mcp(larder: Larder, options: argparse.Namespace) -> None:
 
 
 def search(larder: Larder, options: argparse.Namespace) -> list[Hit]:
-    """Find entries; a text that is the path of a file means the picture in it."""
+    """Find entries; a text that is the path of a file searches by that picture."""
     text, picture = options.text, options.picture
     if text and not picture and os.path.isfile(text):  # noqa: PTH113  Path refuses texts that are too long for a path
         text, picture = None, text

@@ -1,4 +1,4 @@
-"""How to reach a service: its address, the key, and the proxies and certificates of the environment."""
+"""How to reach a service: its URL, the key, and the proxies and certificates of the environment."""
 
 import ipaddress
 import os
@@ -17,31 +17,31 @@ T = TypeVar("T", httpx2.HTTPTransport, httpx2.AsyncHTTPTransport)
 
 @dataclass(frozen=True)
 class Connection:
-    """How to connect to one service; both clients use it."""
+    """The connection settings of one service, shared by both clients."""
 
-    address: httpx2.URL = field(repr=False)  # may hold a password
+    address: httpx2.URL = field(repr=False)  # may contain a password
     key: str | None = field(repr=False)
     timeout: float
-    """Seconds for each step of a request: connect, send, wait for a chunk of the answer."""
+    """Timeout of each step of a request, s: connect, send, wait for a chunk of the answer."""
     proxy: str | None = field(repr=False)
 
     @property
     def name(self) -> str:
-        """The address without user and password, for messages."""
+        """The URL without user and password, for messages."""
         return public(str(self.address))
 
     @property
     def way(self) -> str:
-        """The address, and the proxy on the way to it, for messages."""
+        """The URL, and the proxy on the way to it, for messages."""
         return f"{self.name} through the proxy {public(self.proxy)} of the environment" if self.proxy else self.name
 
     def options(self, transport: type[T]) -> dict[str, Any]:
-        """The arguments of an HTTP client.
+        """Return the arguments of an HTTP client.
 
-        Raises Unreachable where the environment names a proxy or certificates that cannot be used.
+        Raises Unreachable if the environment names an unusable proxy or certificate file.
         """
         headers = {}
-        if self.key:  # an address with a password takes the header Authorization
+        if self.key:  # a URL with a password needs the header Authorization
             headers = {"X-API-Key": self.key} if self.address.userinfo else {"Authorization": f"Bearer {self.key}"}
         return {
             "base_url": self.address,
@@ -64,7 +64,7 @@ class Connection:
 
 
 def connect(url: str, key: str | None, timeout: float) -> Connection:
-    """The way to the service at `url`; raises Unreachable for an invalid address, Unauthorized for an invalid key."""
+    """Return the settings for `url`; raises Unreachable for an invalid URL, Unauthorized for an invalid key."""
     if key and not re.fullmatch("[!-~]+", key):
         raise Unauthorized("the key has a blank, a line break or a letter other than ASCII in it; no key can have one")
     try:
@@ -78,7 +78,7 @@ def connect(url: str, key: str | None, timeout: float) -> Connection:
 
 
 def public(url: str) -> str:
-    """An address without its user and password.
+    """Return a URL without its user and password.
 
     >>> public("http://robot:secret@larder.example:8000/api")
     'http://larder.example:8000/api'
@@ -87,7 +87,7 @@ def public(url: str) -> str:
 
 
 def _proxy(address: httpx2.URL) -> str | None:
-    """The proxy that the environment names for an address; never one for this machine itself."""
+    """Return the proxy that the environment names for a URL; None for this machine itself."""
     if _is_loopback(address.host) or urllib.request.proxy_bypass(address.host):
         return None
     proxies = urllib.request.getproxies()
@@ -103,7 +103,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _certificates() -> ssl.SSLContext:
-    """The certificates to trust, those of SSL_CERT_FILE and SSL_CERT_DIR where they are set."""
+    """Return the certificates to trust, those of SSL_CERT_FILE and SSL_CERT_DIR if set."""
     try:
         return httpx2.create_ssl_context()
     except OSError as error:  # ssl.SSLError is one

@@ -35,7 +35,7 @@ def put_picture(
 
 
 def content(id: str) -> Call[Content]:
-    """One stored entry (`GET /contents/{id}`)."""
+    """Return one stored entry (`GET /contents/{id}`)."""
     return Call("GET", _path(id), lambda data: read(Content, data))
 
 
@@ -51,32 +51,32 @@ def count_contents(collection: str | None = None) -> Call[int]:
 
 
 def contents(collection: str | None = None, *, cursor: str | None = None, limit: int = 100) -> Call[Contents]:
-    """A page of the entries, of all collections or of one, and the cursor of the next page (`GET /contents`)."""
+    """Return a page of the entries, of all collections or one, with the next page's cursor (`GET /contents`)."""
     given = {"collection": collection, "cursor": cursor, "limit": str(limit)}
     query = urlencode({name: each for name, each in given.items() if each is not None})
     return Call("GET", f"/contents?{query}", _contents)
 
 
 def rename_collection(collection: str, to: str, *, merge: bool = False) -> Call[int]:
-    """Rename a collection, and return how many entries it has moved (`POST /contents/rename`)."""
+    """Rename a collection, and return the number of entries moved (`POST /contents/rename`)."""
     body = {"collection": collection, "to": to, "merge": merge}
     return Call("POST", "/contents/rename", lambda data: int(data["renamed"]), body, gone=lambda: 0)
 
 
 def delete_collection(collection: str) -> Call[int]:
-    """Delete a collection with all of its entries, and return how many they were (`DELETE /contents`)."""
+    """Delete a collection with all of its entries, and return their number (`DELETE /contents`)."""
     query = urlencode({"collection": collection})
     return Call("DELETE", f"/contents?{query}", lambda data: int(data["deleted"]), gone=lambda: 0)
 
 
 def thumbnail(id: str) -> Call[bytes]:
-    """A picture's thumbnail, a JPEG of at most 256 pixels a side (`GET /thumbnails/{id}`)."""
+    """Return a picture's thumbnail, a JPEG of at most 256 pixels a side (`GET /thumbnails/{id}`)."""
     return Call("GET", f"/thumbnails/{part(id)}", bytes, media="image/jpeg")
 
 
 @dataclass(frozen=True)
 class Query:
-    """One of several queries: a text, a picture or the id of an entry; a negative weight leads away from it."""
+    """One of several queries: a text, a picture or the id of an entry; a negative weight searches away from it."""
 
     text: str | None = None
     picture: Picture | None = None
@@ -102,9 +102,9 @@ def search(
 ) -> Call[Hits]:
     """Find the entries most similar to a text, a picture, or stored entries, best first (`POST /contents/search`).
 
-    `queries` are several at once, weighted; the `cursor` of the hits before takes their place for the next page.
-    `filter` is on the metadata: `{"shelf": 2, "year": {"gte": 2020}, "kind": {"in": ["a", "b"]}}`. `only` says which
-    kind of entries may be hits; `type` is its older name.
+    `queries` are several weighted queries at once; for the next page send the `cursor` of the previous hits instead.
+    `filter` is on the metadata: `{"shelf": 2, "year": {"gte": 2020}, "kind": {"in": ["a", "b"]}}`. `only` restricts the
+    type of the hits; `type` is its older name.
     """
     wanted = _query(Query(text, picture, id), shrink) | {
         "ids": None if ids is None else list(ids),
@@ -125,14 +125,14 @@ def duplicates(
     distance: Literal["copy", "scene", "alike"] = "copy",
     min_score: float | None = None,
 ) -> Call[DuplicateJob]:
-    """Begin to look for groups of near-duplicates (`POST /contents/duplicates`); `job` tells how far it is."""
+    """Start a search for groups of near-duplicates (`POST /contents/duplicates`); poll it with `job`."""
     wanted = {"collection": collection, "only": only, "distance": distance, "min_score": min_score}
     body = {name: each for name, each in wanted.items() if each is not None}
     return Call("POST", "/contents/duplicates", duplicate_job, body)
 
 
 def job(id: str, *, offset: int = 0, limit: int = 100) -> Call[DuplicateJob]:
-    """A search for near-duplicates, with a page of its groups when it is done (`GET /jobs/{id}`)."""
+    """Return a search for near-duplicates, with a page of its groups when it is done (`GET /jobs/{id}`)."""
     return Call("GET", f"/jobs/{part(id)}?{urlencode({'offset': offset, 'limit': limit})}", duplicate_job)
 
 

@@ -1,13 +1,13 @@
 """The client's exceptions.
 
 LarderError
-├── Unreachable          nothing answers, the connection broke, or the address is invalid
+├── Unreachable          no answer, a broken connection, or an invalid URL
 ├── TimedOut             no answer in time
-├── Busy                 503: `retry_after` says in how many seconds the service wants to be asked again
+├── Busy                 503: retry after `retry_after` seconds
 ├── Failed               500 and the like: the service's log has more under `request_id`
-└── Refused              the request is at fault; sending it again will not help
-    ├── InvalidRequest   it does not have the form it should have
-    ├── InvalidLabels    labels that cannot be used
+└── Refused              the request is wrong; sending it again will not help
+    ├── InvalidRequest   the request is malformed
+    ├── InvalidLabels    invalid labels
     ├── InvalidImage     not a picture, or a truncated one
     ├── UnsupportedImage a format that is not accepted
     ├── ImageTooLarge    too many bytes or pixels
@@ -21,7 +21,7 @@ from typing import Any
 
 
 class LarderError(Exception):
-    """The base class; if there was an answer, `request_id` finds it in the service's log."""
+    """Base class; `request_id` identifies the request in the service's log if there was an answer."""
 
     def __init__(self, message: str, request_id: str | None = None) -> None:
         super().__init__(message)
@@ -29,7 +29,7 @@ class LarderError(Exception):
 
 
 class Unreachable(LarderError):
-    """Nothing answers, the connection broke, or the address is invalid."""
+    """The service does not answer, the connection broke, or the URL is invalid."""
 
 
 class TimedOut(LarderError):
@@ -42,7 +42,7 @@ class Busy(LarderError):
     def __init__(self, message: str, request_id: str | None = None, retry_after: float | None = None) -> None:
         super().__init__(message, request_id)
         self.retry_after = retry_after
-        """The seconds after which to ask again, if the service says so."""
+        """Seconds until the next attempt, if the service says so."""
 
 
 class Failed(LarderError):
@@ -50,15 +50,15 @@ class Failed(LarderError):
 
 
 class Refused(LarderError):
-    """The request is at fault; sending it again will not help."""
+    """The request is wrong; sending it again will not help."""
 
 
 class InvalidRequest(Refused):
-    """It does not have the form it should have."""
+    """The request is malformed."""
 
 
 class InvalidLabels(Refused):
-    """Labels that cannot be used."""
+    """Invalid labels."""
 
 
 class InvalidImage(Refused):
@@ -98,7 +98,7 @@ _BY_CODE: dict[str, type[Refused]] = {
 
 
 def error_of(status: int, body: Any, headers: Mapping[str, str]) -> LarderError:
-    """The error that an answer with this status stands for; the body may be another program's, such as a proxy's."""
+    """Return the error for an answer with this status; the body may be another program's, such as a proxy's."""
     error = body.get("error") if isinstance(body, dict) else None
     error = error if isinstance(error, dict) else {}
     message = str(error.get("message") or f"the answer was {status}, and not in Larder's form")
@@ -111,5 +111,5 @@ def error_of(status: int, body: Any, headers: Mapping[str, str]) -> LarderError:
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """`Retry-After` in seconds; None for the form with a date, which Larder does not send."""
+    """Parse `Retry-After` in seconds; None for the form with a date, which Larder does not send."""
     return float(retry_after) if retry_after and retry_after.isdecimal() else None

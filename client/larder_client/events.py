@@ -1,4 +1,4 @@
-"""The stream of events (`GET /events`), independent of the transport: what is asked for, and events of its lines."""
+"""The event stream (`GET /events`), independent of the transport: requests, and a parser of lines."""
 
 import json
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ SILENCE = 45.0  # seconds; the service sends something every 15
 
 
 class EventStream:
-    """Server-sent events, and how far they were read, so that a lost connection goes on where it was."""
+    """A parser of server-sent events that keeps its position, so that a lost connection resumes."""
 
     def __init__(self, connection: Connection, kinds: str | Sequence[str] | None, last_id: str | None) -> None:
         self._connection = connection
@@ -23,15 +23,15 @@ class EventStream:
         self._fields: dict[str, str] = {}
 
     def request(self) -> dict[str, Any]:
-        """The next request as the arguments of an HTTP client's `stream`."""
-        self._fields = {}  # half an event of the connection before
+        """Return the next request as the arguments of an HTTP client's `stream`."""
+        self._fields = {}  # of an incomplete event of the previous connection
         headers = {} if self._last_id is None else {"Last-Event-ID": self._last_id}
         timeout = httpx2.Timeout(self._connection.timeout, read=max(self._connection.timeout, SILENCE))
         about = {"method": "GET", "url": "/events", "headers": headers, "timeout": timeout}
         return about | {"params": {"kind": self._kinds}}
 
     def check(self, response: httpx2.Response) -> None:
-        """Raise the LarderError that an answer stands for, unless it is a stream; an error's body has to be read."""
+        """Raise the LarderError of an answer unless it is a stream; reads the body of an error."""
         if not response.is_success:
             try:
                 body = response.json()
@@ -43,7 +43,7 @@ class EventStream:
             raise Failed(f"{where} answered {response.status_code}, but no stream of events: is it Larder?")
 
     def feed(self, line: str) -> Event | None:
-        """The event that a line completes."""
+        """Return the event that a line completes."""
         if line:
             name, _, value = line.partition(":")
             self._fields[name] = value.removeprefix(" ")
@@ -56,5 +56,5 @@ class EventStream:
             raise Failed(f"an event that is not in Larder's form: {fields['data'][:100]!r}") from error
 
     def ended(self) -> Unreachable:
-        """The error for a stream that has ended."""
+        """Return the error for a stream that has ended."""
         return Unreachable(f"{self._connection.way} has ended the stream of events")

@@ -1,4 +1,4 @@
-"""One request and its answer over HTTP, and when to retry: what both clients share."""
+"""Build requests, parse answers and decide on retries, for both clients."""
 
 import base64
 import functools
@@ -27,12 +27,12 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 LONGEST_WAIT = 30.0  # seconds: a longer Retry-After is raised to the caller
 LONGEST_QUERY = 4000  # characters; servers and proxies bound a request line at 8,000
-MOST_FILES = 50  # of a form; the service takes 64 parts
+MOST_FILES = 50  # of a form; the service accepts 64 parts
 _FIRST_WAIT = 0.2
 
 
 def named(method: F, make: Callable[..., Call[Any]]) -> F:
-    """Give a client's method the name, signature and docstring of the call that it sends."""
+    """Give a client's method the name, signature and docstring of its call."""
     functools.update_wrapper(method, make)
     own, (answered,) = inspect.signature(make), get_args(make.__annotations__["return"])
     itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
@@ -42,10 +42,10 @@ def named(method: F, make: Callable[..., Call[Any]]) -> F:
 
 
 def request(call: Call[T], raw: bool = True) -> dict[str, Any]:
-    """A call as the arguments of an HTTP client's `request`; raises InvalidRequest for values that JSON cannot hold.
+    """Return the arguments of an HTTP client's `request`; raises InvalidRequest for values that JSON cannot hold.
 
     One picture is sent as the raw body with the other fields as query parameters, several as files of a form. Without
-    `raw`, and where pictures are within other fields, everything is JSON: older services take nothing else.
+    `raw`, and if pictures are nested in other fields, everything is JSON, the only form of older services.
     """
     headers = {"Idempotency-Key": call.key} if call.key else {}
     about: dict[str, Any] = {"method": call.method, "url": call.path, "headers": headers}
@@ -67,7 +67,7 @@ def request(call: Call[T], raw: bool = True) -> dict[str, Any]:
 
 
 def _pictures(body: Mapping[str, Any]) -> tuple[str, list[bytes]]:
-    """The field that is a picture or a list of 2 to MOST_FILES, and its pictures; empty if there is no such field."""
+    """Return the field that is a picture or a list of 2 to MOST_FILES, and its pictures; empty if there is none."""
     for name, value in body.items():
         if isinstance(value, bytes):
             return name, [value]
@@ -87,14 +87,14 @@ def _as_base64(value: Any) -> str:
 
 
 def wants_json(error: LarderError) -> bool:
-    """Whether the service is an older one, which takes pictures only within JSON."""
+    """Return whether an older service accepts pictures only within JSON."""
     return isinstance(error, InvalidRequest) and "was not parsed as JSON" in str(error)
 
 
 def answer(call: Call[T], response: httpx2.Response, again: bool = False) -> T:
-    """Read the answer to a call, which may have been sent before; raises the LarderError that the answer stands for."""
+    """Parse the answer to a call, which may be a retry; raises the LarderError that the answer stands for."""
     body = _json(response)
-    if isinstance(body, dict):  # the id of the answer travels in a header
+    if isinstance(body, dict):  # the id of the answer is in a header
         body = {"request_id": response.headers.get("x-request-id", "")} | body
     if not response.is_success and not (response.status_code in call.also and _is_own(body)):
         error = error_of(response.status_code, body, response.headers)
@@ -116,7 +116,7 @@ def _json(response: httpx2.Response) -> Any:
 
 
 def _object(response: httpx2.Response, body: Any) -> dict[str, Any]:
-    """The answer's JSON object, empty for 204; raises TypeError for anything else."""
+    """Return the answer's JSON object, empty for 204; raises TypeError for anything else."""
     if response.status_code == 204:
         return {}
     if not isinstance(body, dict):
@@ -125,7 +125,7 @@ def _object(response: httpx2.Response, body: Any) -> dict[str, Any]:
 
 
 def _bytes(response: httpx2.Response, media: str) -> bytes:
-    """The answer's bytes; raises ValueError for those of another media type."""
+    """Return the answer's bytes; raises ValueError for those of another media type."""
     found = response.headers.get("content-type", "")
     if not found.startswith(media):
         raise ValueError(f"the answer is of type {found!r}, not {media}")
@@ -133,12 +133,12 @@ def _bytes(response: httpx2.Response, media: str) -> bytes:
 
 
 def _is_own(body: Any) -> bool:
-    """Whether a failed `GET /` has the service's own form rather than an error's."""
+    """Return whether a failed `GET /` has the service's own form rather than an error's."""
     return isinstance(body, Mapping) and "status" in body
 
 
 def failure(error: httpx2.RequestError, connection: Connection) -> LarderError:
-    """Map a transport error to our own."""
+    """Map a transport error to a LarderError."""
     if isinstance(error, httpx2.TimeoutException):
         return TimedOut(f"{connection.way} did not answer in time")
     if isinstance(error, httpx2.TransportError):
@@ -147,10 +147,10 @@ def failure(error: httpx2.RequestError, connection: Connection) -> LarderError:
 
 
 class RetryPolicy:
-    """How long to wait after each failure; raises the error when a retry would not help or none is left.
+    """Computes the wait after each failure; raises the error if a retry would not help or none is left.
 
-    Exponential back-off from 0.2 s with jitter, so that many clients do not retry at once; `Retry-After` is the
-    shortest wait where the service gives one.
+    Exponential backoff from 0.2 s with jitter, so that many clients do not retry at once; `Retry-After` is the least
+    wait if the service sends one.
     """
 
     def __init__(self, retries: int) -> None:
@@ -160,7 +160,7 @@ class RetryPolicy:
         self._wait = _FIRST_WAIT
 
     def wait_after(self, error: LarderError) -> float:
-        """The seconds to wait before the next attempt; raises `error` if there is no next one."""
+        """Return the seconds to wait before the next attempt; raises `error` if there is no next one."""
         asked = (error.retry_after or 0.0) if isinstance(error, Busy) else 0.0
         if not isinstance(error, (Busy, TimedOut, Unreachable)) or self._left == 0 or asked > LONGEST_WAIT:
             raise error

@@ -1,10 +1,10 @@
-"""Answers as the command prints them for people."""
+"""Format answers as lines for people."""
 
 from larder_client.answers import Change, Event, ExamplesReport, Hit, Recognition, Unsure, read
 
 
 def sentence(found: Recognition, *, asked: bool = False) -> str:
-    """Format an answer for people; `asked` is whether a change of the pantry was asked for.
+    """Format an answer for people; `asked` is whether a change of the pantry was requested.
 
     The percentage is the score, which the service compares with the threshold of `confident`.
     """

@@ -1,4 +1,4 @@
-"""A Model Context Protocol server, by which an assistant asks a Larder service: `larder mcp`."""
+"""A Model Context Protocol server through which an assistant uses a Larder service: `larder mcp`."""
 
 import functools
 import inspect
@@ -18,8 +18,8 @@ from larder_client.client import Larder
 from larder_client.errors import LarderError
 from larder_client.pictures import is_address
 
-MAX_FILE = 100_000_000  # bytes of a picture; what is sent of it is smaller
-MAX_PATH = 1000  # characters: what is longer is a picture in base64
+MAX_FILE = 100_000_000  # bytes of a picture; what is sent is smaller
+MAX_PATH = 1000  # characters; longer texts are pictures in base64
 CONTENT = "content:"
 INSTRUCTIONS = """\
 Larder says what pictures show, and keeps the counts of a pantry. Act on an answer of `recognise` only if `confident` is
@@ -36,7 +36,7 @@ Name = Annotated[str, Field(min_length=1, max_length=200, description="the item'
 
 
 class Tools:
-    """The tools; each method is one, and its docstring is what the assistant reads."""
+    """The tools: each method is one, and its docstring is what the assistant reads."""
 
     def __init__(self, larder: Larder, folder: Path | None) -> None:
         """Take the service, and the folder whose files may be read."""
@@ -137,7 +137,7 @@ class Tools:
         return self._larder.feedback(request_id, item, teach).taught or []
 
     def _picture(self, given: str) -> bytes | str:
-        """A picture's file, or its address; raises ToolError for what is not allowed."""
+        """Return a picture's file, or its URL; raises ToolError for anything else."""
         if is_address(given):
             return given
         if given.startswith(CONTENT):
@@ -159,7 +159,7 @@ class Tools:
 
 
 def build(larder: Larder, folder: Path | None) -> MCPServer:
-    """Make the server; `folder` is the one whose files may be read."""
+    """Create the server; `folder` is the one whose files may be read."""
     server = MCPServer(
         "larder", title="Larder", instructions=INSTRUCTIONS, version=larder_client.__version__, log_level="WARNING"
     )
@@ -185,7 +185,7 @@ def build(larder: Larder, folder: Path | None) -> MCPServer:
 
 
 def _explained(tool: Callable[..., Any]) -> Callable[..., Any]:
-    """A tool whose errors reach the assistant in the service's words."""
+    """Wrap a tool so that the assistant reads the service's error messages."""
 
     @functools.wraps(tool)
     def explained(*args: Any, **options: Any) -> Any:
@@ -198,7 +198,7 @@ def _explained(tool: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def run_http(server: MCPServer, host: str, port: int, names: Sequence[str]) -> None:
-    """Serve over streamable HTTP at /mcp, for requests that name this machine or one of `names` as their host."""
+    """Serve over streamable HTTP at /mcp, for requests with this machine or one of `names` as their host."""
     hosts = [each for name in ("127.0.0.1", "localhost", "[::1]", *names) for each in (name, f"{name}:*")]
     origins = [f"{scheme}://{each}" for scheme in ("http", "https") for each in hosts]
     security = TransportSecuritySettings(allowed_hosts=hosts, allowed_origins=origins)

@@ -13,8 +13,8 @@ SHORTEST = 448  # pixels: the model sees a square of at most about half of that,
 _QUALITY = 90
 _LONGEST_JPEG = 65_500  # pixels a side
 
-_AS_THEY_ARE = ("JPEG", "PNG", "WEBP", "GIF", "BMP")  # formats that every service takes
-_CONVERTED = ("TIFF", "AVIF", "HEIF")  # formats that not every service takes, and Pillow reads, the last by pi-heif
+_AS_THEY_ARE = ("JPEG", "PNG", "WEBP", "GIF", "BMP")  # formats that every service accepts
+_CONVERTED = ("TIFF", "AVIF", "HEIF")  # formats that not every service accepts, and Pillow reads, the last with pi-heif
 
 # EXIF 2.32, tag 0x0112: the transformation that shows the picture upright
 _ORIENTATION_TAG = 0x0112
@@ -31,29 +31,29 @@ _TRANSPOSE: dict[Any, Image.Transpose] = {
 Picture = Any
 """A path (str or PathLike), a file's bytes, a PIL picture, or an array (H, W), (H, W, 3) RGB or (H, W, 4) of uint8.
 
-Where a call takes one picture, and for teaching, it may also be an http or https address (str), which the service
-fetches if its LARDER_IMAGE_URLS allows that.
+For teaching, and if a call takes one picture, it may also be an http or https URL (str), which the service fetches if
+its LARDER_IMAGE_URLS allows it.
 """
 
 
 def is_address(picture: Picture) -> bool:
-    """Whether a picture is given by its address."""
+    """Return whether a picture is given by its URL."""
     return isinstance(picture, str) and picture[:8].lower().startswith(("http://", "https://"))
 
 
 def as_field(picture: Picture, shrink: bool = True) -> dict[str, bytes | str]:
-    """Make the field of a request that holds a picture or its address; otherwise as `as_file`."""
+    """Encode a picture or its URL as a field of a request; otherwise like `as_file`."""
     return {"image_url": picture} if is_address(picture) else {"image_data": as_file(picture, shrink)}
 
 
 def as_file(picture: Picture, shrink: bool = True) -> bytes:
-    """Make a picture's file for the service, its shortest side reduced to 448 pixels where it is longer.
+    """Encode a picture as a file for the service, with its shortest side reduced to at most 448 pixels.
 
-    The model's own resizing starts at the shortest side, so nothing that it would have seen is lost. Files that need no
-    shrinking are sent byte for byte, except TIFF, AVIF and, where the package pi-heif is installed, HEIC, which become
-    JPEG or PNG. Files that cannot be read here are sent unchanged: the service says what is wrong.
+    The model's own resizing starts at the shortest side, so nothing that it would see is lost. Files that need no
+    shrinking are sent unchanged, except TIFF, AVIF and, with the package pi-heif, HEIC, which become JPEG or PNG. Files
+    that cannot be read here are sent unchanged too: the service reports the error.
 
-    Raises OSError when a path cannot be read, TypeError for a type that `Picture` does not list.
+    Raises OSError if a path cannot be read, TypeError for a type that `Picture` does not list.
     """
     if isinstance(picture, (str, os.PathLike)):
         picture = Path(picture).read_bytes()
@@ -64,7 +64,7 @@ def as_file(picture: Picture, shrink: bool = True) -> bytes:
 
 
 def as_base64(picture: Picture, shrink: bool = True) -> str:
-    """Encode a picture's file in base64, as JSON takes it; otherwise as `as_file`."""
+    """Encode a picture's file in base64, for JSON; otherwise like `as_file`."""
     return base64.b64encode(as_file(picture, shrink)).decode()
 
 
@@ -72,13 +72,13 @@ def upright(image: Image.Image) -> Image.Image:
     """Apply the EXIF orientation; unreadable EXIF data is ignored, as viewers do."""
     try:
         transpose = _TRANSPOSE.get(image.getexif().get(_ORIENTATION_TAG))
-    except Exception:  # some cameras and editors write invalid EXIF; the pixels are still good
+    except Exception:  # some cameras and editors write invalid EXIF; the pixels are still valid
         return image
     return image if transpose is None else image.transpose(transpose)
 
 
 def displayable(image: Image.Image) -> Image.Image:
-    """Convert a picture of any mode to L or RGB, or to RGBA where it has transparency, as viewers show it.
+    """Convert a picture of any mode to L or RGB, or to RGBA if it has transparency, as viewers show it.
 
     Modes I;16 and I are read as 16 bits of grey, F as 0 to 255.
     """
@@ -93,7 +93,7 @@ def displayable(image: Image.Image) -> Image.Image:
 
 
 def open_file(data: bytes) -> Image.Image:
-    """Open a picture's file without decoding it; HEIC where the package pi-heif is installed.
+    """Open a picture's file without decoding it; HEIC if the package pi-heif is installed.
 
     Raises what Pillow raises.
     """
@@ -107,7 +107,7 @@ def open_file(data: bytes) -> Image.Image:
 
 
 def _from_file(data: bytes, shrink: bool) -> bytes:
-    """The bytes to send for a file: unchanged, unless the picture is large or its format has to be converted."""
+    """Return the bytes to send for a file: unchanged, unless the picture is large or its format must be converted."""
     try:
         image = open_file(data)
         if image.format not in _CONVERTED:
@@ -121,7 +121,7 @@ def _from_file(data: bytes, shrink: bool) -> bytes:
 
 
 def _encoded(image: Image.Image, shrink: bool) -> bytes:
-    """A picture as a file: JPEG, or PNG for what JPEG cannot hold."""
+    """Encode a picture as JPEG, or as PNG if JPEG cannot represent it."""
     image = displayable(upright(image))
     if shrink and min(image.size) > SHORTEST:
         image = image.resize(_size(image, SHORTEST), Image.Resampling.BICUBIC, reducing_gap=3.0)
@@ -137,13 +137,13 @@ def _encoded(image: Image.Image, shrink: bool) -> bytes:
 
 
 def _size(image: Image.Image, shortest: int) -> tuple[int, int]:
-    """Width and height with that shortest side, in the same proportion."""
+    """Return width and height with that shortest side and the same aspect ratio."""
     share = shortest / min(image.size)
     return max(1, round(image.width * share)), max(1, round(image.height * share))
 
 
 def _from_array(array: Any) -> Image.Image:
-    """An array as a picture."""
+    """Convert an array to a picture."""
     form = getattr(array, "__array_interface__", None)
     if form is None:
         raise TypeError(f"a picture is a path, bytes, a PIL picture or an array, not {type(array).__name__}")

@@ -21,10 +21,10 @@ def recognise(
     shrink: bool = True,
     barcodes: bool = False,
 ) -> Call[Recognition]:
-    """What a picture shows among the live labels (`POST /process-image`).
+    """Recognise a picture among the live labels (`POST /process-image`).
 
-    `update` has the pantry's count changed when that is sure. `barcodes` has EAN, UPC and QR codes read too, of which
-    one that is tied to an item decides; the picture is sent as large as it is then.
+    `update` changes the pantry's count if the answer is sure. `barcodes` also reads EAN, UPC and QR codes; one with an
+    item decides. The picture is then sent at full size.
     """
     body = as_field(picture, shrink and not barcodes) | {"top_k": top_k, "threshold": threshold}
     body |= {"barcodes": True} if barcodes else {}
@@ -40,7 +40,7 @@ def recognise_frames(
     quantity: int = 1,
     shrink: bool = True,
 ) -> Call[Recognition]:
-    """What 2 to 16 frames of one thing show (`POST /process-image` with `images`); `frames` says how far they agree."""
+    """Recognise 2 to 16 frames of one thing (`POST /process-image` with `images`); `frames` tells their agreement."""
     images = [as_file(picture, shrink) for picture in pictures]
     return _process(recognition, {"images": images, "top_k": top_k, "threshold": threshold}, update, quantity)
 
@@ -54,9 +54,9 @@ def recognise_regions(
     update: Update | None = None,
     quantity: int = 1,
 ) -> Call[list[Region]]:
-    """What 1 to 32 boxes of a picture show, each by itself (`POST /process-image` with `regions`).
+    """Recognise 1 to 32 boxes of a picture separately (`POST /process-image` with `regions`).
 
-    A box is left, top, right and bottom in pixels of the upright picture, which is sent as large as it is.
+    A box is left, top, right and bottom in pixels of the upright picture, which is sent at full size.
     """
     body = as_field(picture, False) | {
         "regions": [list(box) for box in boxes],
@@ -73,9 +73,9 @@ def recognise_shelf(
     update: Update | None = None,
     quantity: int = 1,
 ) -> Call[list[Found]]:
-    """The things in one picture of several (`POST /process-image` with `tiles`); `update` counts each.
+    """Recognise the things in a picture of several (`POST /process-image` with `tiles`); `update` counts each.
 
-    The picture is sent as large as it is, for things in it may be small.
+    The picture is sent at full size, because things in it may be small.
     """
     body = as_field(picture, False) | {"tiles": "auto", "threshold": threshold}
     return _process(found, body, update, quantity)
@@ -91,9 +91,9 @@ def classify(
     threshold: float = 0.8,
     shrink: bool = True,
 ) -> Call[Classification]:
-    """How probable each of your own labels is (`POST /classify`).
+    """Classify a picture among your own labels (`POST /classify`); returns their probabilities.
 
-    A map from label to category answers for categories too.
+    With a map from label to category, also those of the categories.
     """
     body = as_field(picture, shrink) | {
         "labels": dict(labels) if isinstance(labels, Mapping) else list(labels),

@@ -1,4 +1,4 @@
-"""Decode embeddings; numpy arrays where numpy is installed."""
+"""Decode embeddings; numpy arrays if numpy is installed."""
 
 import base64
 import struct
@@ -10,7 +10,7 @@ Vectors = Any
 
 
 def vectors(texts: Iterable[str]) -> Vectors:
-    """The vectors of base64 texts, each of which holds little-endian float32."""
+    """Decode base64 texts of little-endian float32."""
     parts = [base64.b64decode(text, validate=True) for text in texts]
     try:
         import numpy as np
