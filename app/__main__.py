@@ -202,9 +202,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def serve() -> int:
     """Start the service: the web framework is imported while the engine compiles the model."""
-    from app.allocator import bound_memory
     from app.components import open_model
     from app.log import configure
+    from app.native import bound_memory
     from app.settings import check_address, read_settings
 
     settings = read_settings()
@@ -296,8 +296,7 @@ def feedback(options: argparse.Namespace) -> int:
     """Write the pictures of the feedback as training data; return 1 if some could not be written, else 0."""
     from app.components import FEEDBACK, image_limits
     from app.log import configure
-    from app.serving.feedback import Feedback
-    from app.serving.feedback_export import export
+    from app.serving.feedback import Feedback, export
     from app.settings import read_settings
 
     configure("warning")

@@ -24,6 +24,7 @@ from app.model.encoder import Encoder, PromptCache
 from app.model.engines import Engine
 from app.model.engines.choice import open_engine
 from app.model.remote_bundle import fetch_bundle
+from app.native import bound_threads
 from app.optional import need
 from app.pantry import PantryStore
 from app.pantry.none import NoPantry
@@ -38,7 +39,6 @@ from app.recognition.zero_shot import Recogniser
 from app.s3 import S3, SCHEME, parse_place
 from app.serving.pipeline import PROMPTS_KEPT
 from app.settings import S3Url, Settings
-from app.threads import bound_threads
 
 if TYPE_CHECKING:
     from app.exporter.original import OpenedOriginal

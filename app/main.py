@@ -10,7 +10,6 @@ from fastapi.telemetry import TelemetryConfig
 from fastapi_offline import FastAPIOffline
 
 from app import __version__
-from app.allocator import bound_memory
 from app.api import (
     barcodes,
     classify,
@@ -34,6 +33,7 @@ from app.errors import LarderError
 from app.lifespan import lifespan_of
 from app.log import configure
 from app.metrics import Metrics
+from app.native import bound_memory
 from app.pantry import PantryStore
 from app.serving.keys import Keys
 from app.settings import Settings, allowed_hosts, read_settings, traced

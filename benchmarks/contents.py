@@ -23,11 +23,11 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from app.components import open_model
-from app.contents import EVERYTHING, Content, VectorModel, Where
-from app.contents.bitmap import Flags, Numbers
-from app.contents.conditions import Condition
-from app.contents.database import Database, Delete, Put, stored
+from app.contents import EVERYTHING, Content, Flags, Numbers, VectorModel, Where
+from app.contents.database import Database, stored
+from app.contents.group_commit import Delete, Put
 from app.contents.local import LocalContents
+from app.contents.metadata import Condition
 from app.model.engines import Floats
 from app.settings import Settings
 from benchmarks import rows

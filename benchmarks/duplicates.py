@@ -22,8 +22,9 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from app.components import Model, open_model
 from app.contents import Content, FileFacts, Scanned, Where
-from app.contents.database import Database, Put, stored
+from app.contents.database import Database, stored
 from app.contents.duplicates import DISTANCES, Distance, find_duplicates
+from app.contents.group_commit import Put
 from app.contents.local import LocalContents
 from app.images.fingerprint import fingerprint
 from app.images.prepare import preprocessor

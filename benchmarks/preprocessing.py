@@ -18,7 +18,6 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
-from app.allocator import bound_memory
 from app.images.header import ImageLimits
 from app.images.prepare import Preparer
 from app.images.resize import LIBRARY, PILLOW
@@ -26,6 +25,7 @@ from app.model.bundle import Bundle, find_bundle, open_bundle
 from app.model.encoder import unit
 from app.model.engines import Floats
 from app.model.engines.onnxruntime import OnnxRuntimeEngine
+from app.native import bound_memory
 from app.recognition.labels import parse_labels
 from app.settings import available_processors
 from benchmarks import rows

@@ -54,7 +54,7 @@ OWNERS = {
     "larder_client": ["ui"],
     "opentelemetry": ["tracing"],
     "structlog": ["log"],
-    "threadpoolctl": ["threads"],
+    "threadpoolctl": ["native"],
     "logging": ["log", "exporter.quiet"],
 }
 

@@ -5,12 +5,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
-from app.contents.conditions import Condition
+import numpy as np
+import numpy.typing as npt
+
+from app.contents.metadata import Condition
 from app.errors import InvalidRequest, NotFound
 from app.model.engines import Floats
 
+Numbers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 ContentType = Literal["text", "image"]
 MAX_ID = 200
+MAX_TEXT = 10_000  # characters of an entry
 MAX_K = 1000
 MAX_IDS = 100  # entries that one query may name
 COLLECTION = "default"

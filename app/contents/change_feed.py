@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from app.contents.bitmap import Numbers
+from app.contents import Numbers
 from app.model.engines import Floats
 from app.sqlite_file import SQLiteFile
 

@@ -4,122 +4,21 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from app.contents import Content, Entry, FileFacts, Scanned, VectorModel, Where, not_there
-from app.contents.bitmap import Numbers
+from app.contents import Content, Entry, FileFacts, Numbers, Scanned, VectorModel, Where, not_there, sql
 from app.contents.change_feed import ChangeFeed, floats
-from app.contents.query import conditions, facts
+from app.contents.group_commit import Change, Delete, DeleteCollection, Done, Put
 from app.errors import ContentsError, NotFound
 from app.model.engines import Floats
 from app.sqlite_file import SQLiteFile
 
-_SCHEMA = """
-    CREATE TABLE IF NOT EXISTS models (model INTEGER PRIMARY KEY, checksum TEXT NOT NULL UNIQUE,
-        name TEXT NOT NULL) STRICT;
-    CREATE TABLE IF NOT EXISTS contents (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL,
-        type TEXT NOT NULL, text TEXT, collection TEXT NOT NULL, metadata TEXT NOT NULL, gone REAL) STRICT;
-    CREATE UNIQUE INDEX IF NOT EXISTS contents_ids ON contents (id) WHERE gone IS NULL;
-    CREATE INDEX IF NOT EXISTS contents_kinds ON contents (collection, type, gone);
-    CREATE INDEX IF NOT EXISTS contents_collections ON contents (collection) WHERE gone IS NULL;
-    CREATE INDEX IF NOT EXISTS contents_gone ON contents (gone) WHERE gone IS NOT NULL;
-    CREATE TABLE IF NOT EXISTS vectors (number INTEGER PRIMARY KEY, model INTEGER NOT NULL, digest BLOB NOT NULL,
-        vector BLOB NOT NULL) STRICT;
-    CREATE INDEX IF NOT EXISTS vectors_models ON vectors (model);
-    CREATE INDEX IF NOT EXISTS vectors_digests ON vectors (digest);
-    CREATE TABLE IF NOT EXISTS pictures (number INTEGER PRIMARY KEY, thumbnail BLOB, picture BLOB) STRICT;
-    CREATE TABLE IF NOT EXISTS picture_files (number INTEGER PRIMARY KEY, width INTEGER NOT NULL,
-        height INTEGER NOT NULL, bytes INTEGER NOT NULL, stored_at REAL NOT NULL, fingerprint TEXT NOT NULL) STRICT;
-    CREATE TABLE IF NOT EXISTS facts (key TEXT NOT NULL, value ANY NOT NULL, number INTEGER NOT NULL,
-        PRIMARY KEY (key, value, number)) STRICT, WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS removals (turn INTEGER PRIMARY KEY AUTOINCREMENT,
-        number INTEGER NOT NULL UNIQUE) STRICT;
-    CREATE TABLE IF NOT EXISTS counts (collection TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-    CREATE TRIGGER IF NOT EXISTS count_added AFTER INSERT ON contents WHEN new.gone IS NULL BEGIN
-        INSERT INTO counts VALUES (new.collection, 1) ON CONFLICT (collection) DO UPDATE SET count = count + 1; END;
-    CREATE TRIGGER IF NOT EXISTS count_removed AFTER UPDATE OF gone ON contents
-        WHEN old.gone IS NULL AND new.gone IS NOT NULL BEGIN
-        UPDATE counts SET count = count - 1 WHERE collection = new.collection; END;
-    CREATE TRIGGER IF NOT EXISTS count_renamed AFTER UPDATE OF collection ON contents WHEN new.gone IS NULL BEGIN
-        UPDATE counts SET count = count - 1 WHERE collection = old.collection;
-        INSERT INTO counts VALUES (new.collection, 1) ON CONFLICT (collection) DO UPDATE SET count = count + 1; END;
-    INSERT INTO counts SELECT collection, count(*) FROM contents
-        WHERE gone IS NULL AND NOT EXISTS (SELECT 1 FROM counts) GROUP BY collection;
-"""
-_FILE = "width, height, bytes, stored_at, fingerprint"
-_GET = f"""SELECT {_FILE}, id, type, text, collection, metadata, thumbnail FROM contents
-           LEFT JOIN pictures USING (number) LEFT JOIN picture_files USING (number)
-           WHERE id = ? AND gone IS NULL"""  # noqa: S608 - only constants
-_PAGE = f"""SELECT number, model, vector, {_FILE}, id, type, text, collection, metadata, thumbnail,
-                   CASE WHEN ? THEN picture END
-            FROM contents JOIN vectors USING (number) LEFT JOIN pictures USING (number)
-            LEFT JOIN picture_files USING (number)
-            WHERE gone IS NULL AND number > ?"""  # noqa: S608 - only constants
-_OF_COLLECTION = "SELECT number FROM contents WHERE collection = ? AND gone IS NULL LIMIT ?"
-_ROWS = """SELECT number, id, type, text, collection, metadata FROM contents
-           WHERE number IN (SELECT value FROM json_each(?))"""
-_EQUAL = """SELECT id FROM vectors JOIN contents USING (number) WHERE digest = ? AND vector = ? AND +model = ?
-            ORDER BY number"""
-_VECTOR = "SELECT vector, model FROM vectors JOIN contents USING (number) WHERE id = ? AND gone IS NULL"
-_OTHERS = """SELECT name, (SELECT count(*) FROM vectors WHERE model = models.model) FROM models WHERE model <> ?"""
-_FROM_OUTDATED = """FROM vectors JOIN contents USING (number) LEFT JOIN pictures USING (number)
-                    WHERE model <> ? AND gone IS NULL"""
-_LOST = f"SELECT number, id {_FROM_OUTDATED} AND text IS NULL AND picture IS NULL"
-_OUTDATED = f"""SELECT number, picture, id, type, text, collection, metadata {_FROM_OUTDATED} AND number > ?
-                ORDER BY number LIMIT ?"""
-_REMOVED = """SELECT number, gone, metadata FROM removals JOIN contents USING (number) ORDER BY turn LIMIT ?"""
 SCANNED = 10_000  # entries in memory at once
 RETENTION_S = 60.0  # how long removed rows and their tombstones are kept: a search or another process may need them
-
-
-@dataclass(frozen=True)
-class Put:
-    """Store an entry; with `unless_equal`, only if no entry has exactly this vector."""
-
-    content: Content
-    vector: bytes
-    unless_equal: bool = False
-
-
-@dataclass(frozen=True)
-class Delete:
-    """Remove an entry."""
-
-    id: str
-
-
-@dataclass(frozen=True)
-class DeleteCollection:
-    """Delete at most `most` entries of a collection."""
-
-    collection: str
-    most: int
-
-
-@dataclass(frozen=True)
-class RenameCollection:
-    """Move at most `most` entries of a collection to another."""
-
-    old: str
-    new: str
-    most: int
-
-
-Change = Put | Delete | DeleteCollection | RenameCollection
-
-
-@dataclass(frozen=True)
-class Done:
-    """The outcome of a change: the number added or removed, the id of an entry with an equal vector, a count."""
-
-    added: int | None = None
-    removed: int | None = None
-    equal: str | None = None
-    count: int = 0
 
 
 class Database:
@@ -133,7 +32,7 @@ class Database:
         self, path: Path, model: VectorModel, retention_s: float = RETENTION_S, *, max_bytes: int | None = None
     ) -> None:
         """Open or create the file; raises StoreUnavailable."""
-        self._file = SQLiteFile("the contents", path, _SCHEMA, max_bytes=max_bytes)
+        self._file = SQLiteFile("the contents", path, sql.SCHEMA, max_bytes=max_bytes)
         self._writer = self._file.writer
         self._name = model.name
         self._retention_s = retention_s
@@ -151,7 +50,7 @@ class Database:
     def get(self, id: str) -> Content:
         """Return one entry, with its thumbnail; raises NotFound."""
         with self._file.reader() as reader:
-            row = reader.execute(_GET, (id,)).fetchone()
+            row = reader.execute(sql.GET, (id,)).fetchone()
         if row is None:
             raise not_there(id)
         return _with_file(row)
@@ -164,7 +63,7 @@ class Database:
         of_collection = "" if collection is None else " AND collection = ?"
         values = (originals, after, *(() if collection is None else (collection,)), limit)
         with self._file.reader() as reader:
-            rows = reader.execute(f"{_PAGE}{of_collection} ORDER BY number LIMIT ?", values).fetchall()
+            rows = reader.execute(f"{sql.PAGE}{of_collection} ORDER BY number LIMIT ?", values).fetchall()
         return [
             (number, Entry(_with_file(row), floats(vector) if model == self._model else None))
             for number, model, vector, *row in rows
@@ -173,12 +72,12 @@ class Database:
     def rows(self, numbers: Numbers) -> dict[int, Content]:
         """Return the entries with these numbers, including recently removed ones."""
         with self._file.reader() as reader:
-            rows = reader.execute(_ROWS, (json.dumps(numbers.tolist()),))
+            rows = reader.execute(sql.ROWS, (json.dumps(numbers.tolist()),))
             return {number: _content(row) for number, *row in rows}
 
     def matching(self, where: Where) -> Numbers:
         """Return the numbers of all entries that match a filter, ascending, including recently removed ones."""
-        parts, values = conditions(where)
+        parts, values = sql.conditions(where)
         query = f"SELECT number FROM contents WHERE {' AND '.join(parts)}"  # noqa: S608 - only constants
         with self._file.reader() as reader:
             rows = reader.execute(query, values)
@@ -186,7 +85,7 @@ class Database:
 
     def scan(self, where: Where) -> Iterator[Scanned]:
         """Yield the matching entries that have a vector of this model, from one snapshot."""
-        parts, values = conditions(where)
+        parts, values = sql.conditions(where)
         query = (
             "SELECT id, vector, coalesce(fingerprint, '') FROM contents JOIN vectors USING (number) "  # noqa: S608
             f"LEFT JOIN picture_files USING (number) WHERE model = ? AND gone IS NULL AND {' AND '.join(parts)} "
@@ -201,7 +100,7 @@ class Database:
     def vector(self, id: str) -> Floats:
         """Return the vector (D,) of one entry; raises NotFound, also if the vector is from another model."""
         with self._file.reader() as reader:
-            row = reader.execute(_VECTOR, (id,)).fetchone()
+            row = reader.execute(sql.VECTOR, (id,)).fetchone()
         if row is None:
             raise not_there(id)
         if row[1] != self._model:
@@ -220,7 +119,7 @@ class Database:
     def check_model(self, name: str) -> None:
         """Raise ContentsError if some vectors are from another model."""
         with self._file.reader() as reader:
-            others = reader.execute(_OTHERS, (self._model,)).fetchall()
+            others = reader.execute(sql.OTHERS, (self._model,)).fetchall()
         for other, count in others:
             if count:
                 raise ContentsError(
@@ -231,19 +130,19 @@ class Database:
     def outdated_count(self) -> int:
         """Count the entries whose vector is from another model."""
         with self._file.reader() as reader:
-            row = reader.execute(f"SELECT count(*) {_FROM_OUTDATED}", (self._model,)).fetchone()
+            row = reader.execute(f"SELECT count(*) {sql.FROM_OUTDATED}", (self._model,)).fetchone()
         return int(row[0])
 
     def lost(self) -> list[tuple[int, str]]:
         """Return numbers and ids of the pictures whose vector is from another model and whose original was not kept."""
         with self._file.reader() as reader:
-            rows: list[tuple[int, str]] = reader.execute(_LOST, (self._model,)).fetchall()
+            rows: list[tuple[int, str]] = reader.execute(sql.LOST, (self._model,)).fetchall()
         return rows
 
     def outdated(self, after: int, most: int) -> list[tuple[int, Content]]:
         """Return some entries, with numbers above `after` and originals, whose vector is from another model."""
         with self._file.reader() as reader:
-            rows = reader.execute(_OUTDATED, (self._model, after, most)).fetchall()
+            rows = reader.execute(sql.OUTDATED, (self._model, after, most)).fetchall()
         return [(number, replace(_content(row), picture=picture)) for number, picture, *row in rows]
 
     def replace_vectors(self, vectors: Sequence[tuple[int, bytes]]) -> None:
@@ -269,7 +168,7 @@ class Database:
         if isinstance(change, Delete):
             return self._delete(change)
         name = change.collection if isinstance(change, DeleteCollection) else change.old
-        numbers = self._writer.execute(_OF_COLLECTION, (name, change.most)).fetchall()
+        numbers = self._writer.execute(sql.OF_COLLECTION, (name, change.most)).fetchall()
         if isinstance(change, DeleteCollection):
             self._remove(numbers)
         else:
@@ -294,7 +193,7 @@ class Database:
             self._writer.execute("INSERT INTO pictures VALUES (?, ?, ?)", (added, content.thumbnail, content.picture))
         if content.file:
             self._writer.execute("INSERT INTO picture_files VALUES (?, ?, ?, ?, ?, ?)", (added, *content.file))
-        rows = [(key, value, added) for key, value in facts(content.metadata)]
+        rows = [(key, value, added) for key, value in sql.facts(content.metadata)]
         self._writer.executemany("INSERT INTO facts VALUES (?, ?, ?)", rows)
         return Done(added, removed)
 
@@ -324,17 +223,17 @@ class Database:
         The order lets a change feed detect that it has missed some: the remaining turns are consecutive.
         """
         before = time.time() - self._retention_s
-        for number, gone, metadata in self._writer.execute(_REMOVED, (most,)).fetchall():
+        for number, gone, metadata in self._writer.execute(sql.REMOVED, (most,)).fetchall():
             if gone >= before:
                 return
-            rows = [(key, value, number) for key, value in facts(json.loads(metadata))]
+            rows = [(key, value, number) for key, value in sql.facts(json.loads(metadata))]
             self._writer.executemany("DELETE FROM facts WHERE key = ? AND value = ? AND number = ?", rows)
             self._writer.execute("DELETE FROM contents WHERE number = ?", (number,))
             self._writer.execute("DELETE FROM removals WHERE number = ?", (number,))
 
     def _equal(self, digest: bytes, vector: bytes) -> str | None:
         """Return the id of an entry with exactly this vector."""
-        row = self._writer.execute(_EQUAL, (digest, vector, self._model)).fetchone()
+        row = self._writer.execute(sql.EQUAL, (digest, vector, self._model)).fetchone()
         return row[0] if row else None
 
     def _number_of(self, model: VectorModel) -> int:

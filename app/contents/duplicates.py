@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from app.contents import Content, ContentStore, Where
-from app.contents.bitmap import Flags, Numbers
+from app.contents import Content, ContentStore, Flags, Numbers, Where
 from app.errors import NotFound
 from app.model.engines import Floats
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from app.contents.bitmap import Flags, Numbers
+from app.contents import Flags, Numbers
 from app.log import get_logger
 from app.model.engines import Floats
 

@@ -6,20 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from app.contents import EVERYTHING, Content, Entry, Hit, Scanned, VectorModel, Where
-from app.contents.bitmap import Numbers
-from app.contents.database import (
-    RETENTION_S,
-    Change,
-    Database,
-    Delete,
-    DeleteCollection,
-    Done,
-    Put,
-    RenameCollection,
-    stored,
-)
-from app.contents.group_commit import GroupCommit
+from app.contents import EVERYTHING, Content, Entry, Hit, Numbers, Scanned, VectorModel, Where
+from app.contents.database import RETENTION_S, Database, stored
+from app.contents.group_commit import Change, Delete, DeleteCollection, Done, GroupCommit, Put, RenameCollection
 from app.contents.index import IndexOptions, VectorIndex, View
 from app.errors import InvalidRequest, NotFound
 from app.model.engines import Floats
@@ -54,7 +43,7 @@ class LocalContents:
                 self._index.load(numbers, vectors)
         self._refreshing = threading.Lock()
         self._search_slots = threading.BoundedSemaphore(threads)
-        self._change: GroupCommit[Change, Done] = GroupCommit(self._commit)
+        self._change = GroupCommit(self._commit)
 
     def put(self, content: Content, vector: Floats) -> bool:
         """Create or replace the entry with this id; return whether it is new."""

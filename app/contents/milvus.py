@@ -13,7 +13,7 @@ import numpy as np
 from pymilvus import DataType, MilvusClient, MilvusException
 
 from app.contents import EVERYTHING, Content, Entry, FileFacts, Hit, Scanned, VectorModel, Where, not_there
-from app.contents.conditions import Condition, Scalar, kind
+from app.contents.metadata import Condition, Scalar, kind
 from app.deadline import seconds_left
 from app.errors import ContentsError, StoreUnavailable
 from app.model.engines import Floats

@@ -17,8 +17,8 @@ import numpy as np
 from tqdm import tqdm
 
 from app.atomic import atomic_write
-from app.contents import COLLECTION, MAX_ID, Content, ContentStore, Entry, FileFacts, VectorModel, content_id
-from app.contents.entry_limits import MAX_TEXT, check_metadata
+from app.contents import COLLECTION, MAX_ID, MAX_TEXT, Content, ContentStore, Entry, FileFacts, VectorModel, content_id
+from app.contents.metadata import check_metadata
 from app.contents.reindex import encode_entries
 from app.errors import InvalidRequest, NotFound, StoreUnavailable
 from app.model.encoder import Encoder

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, contextmanager
 from functools import partial
@@ -17,7 +17,6 @@ from app.metrics import Metrics
 from app.model.encoder import Encoder
 from app.model.engines import Floats
 from app.serving.batching import Batcher, RequestPrompts
-from app.serving.chunks import chunks, gather_in_chunks
 from app.serving.decoders import DEADLINE_S, Decoders
 from app.tracing import span
 
@@ -33,6 +32,7 @@ CROPS_AT_ONCE = 16  # of one picture, which is decoded already
 PROMPTS_KEPT = 10_000  # embeddings of requests' prompts in memory: 20 MB at 512 numbers each
 
 A = TypeVar("A")
+B = TypeVar("B")
 P = ParamSpec("P")
 
 
@@ -262,3 +262,14 @@ def _reading_cost(picture: Picture) -> float:
 
 def _cost(header: Header, weight: int) -> int:
     return header.cost * (1 if header.is_giant else weight)
+
+
+def chunks(size: int, some: Sequence[A]) -> Iterator[Sequence[A]]:
+    """Yield a sequence in chunks of `size`."""
+    for start in range(0, len(some), size):
+        yield some[start : start + size]
+
+
+async def gather_in_chunks(size: int, work: Callable[[A], Awaitable[B]], some: Sequence[A]) -> list[B]:
+    """Apply `work` to each element concurrently, `size` at a time."""
+    return [made for chunk in chunks(size, some) for made in await asyncio.gather(*map(work, chunk))]

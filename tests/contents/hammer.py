@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from app.contents import Content, ContentStore, Hit, VectorModel, Where
-from app.contents.conditions import Condition
 from app.contents.index import IndexOptions
 from app.contents.local import LocalContents
+from app.contents.metadata import Condition
 from app.model.encoder import unit
 from app.model.engines import Floats
 

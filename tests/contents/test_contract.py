@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.contents import Content, FileFacts, Hit, VectorModel, Where, content_id
-from app.contents.conditions import Condition
+from app.contents.metadata import Condition
 from app.errors import ContentsError, InvalidRequest, NotFound
 from tests.contents.brute import drawn, same
 from tests.contents.conftest import MODEL

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from app.contents import EVERYTHING, Content, Where
-from app.contents.conditions import Condition
 from app.contents.group_commit import GroupCommit
 from app.contents.index import IndexOptions
 from app.contents.local import LocalContents
+from app.contents.metadata import Condition
 from app.errors import StoreUnavailable
 from harness.killed import reported_until_killed
 from tests.conftest import wait_until

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from app.contents import Content, Where
-from app.contents.conditions import Condition
 from app.contents.index import IndexOptions
 from app.contents.local import LocalContents
+from app.contents.metadata import Condition
 from app.errors import NotFound
 from app.model.encoder import unit
 from tests.contents.brute import BruteForce, same

@@ -9,8 +9,7 @@ import pytest
 from app.__main__ import main
 from app.errors import InvalidRequest
 from app.images.header import ImageLimits
-from app.serving.feedback import Answer, Feedback
-from app.serving.feedback_export import export, safe_name
+from app.serving.feedback import Answer, Feedback, export, safe_name
 from app.training.sources import read_examples
 from tests.fakes import as_base64, picture
 

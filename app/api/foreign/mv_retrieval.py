@@ -10,8 +10,7 @@ from app.api.contents import with_picture
 from app.api.dependencies import KEYS, Service, ServiceDep
 from app.api.failures import PICTURE
 from app.api.schemas.base import Error
-from app.contents import MAX_ID, MAX_K, Content, ContentType, content_id
-from app.contents.entry_limits import MAX_TEXT
+from app.contents import MAX_ID, MAX_K, MAX_TEXT, Content, ContentType, content_id
 from app.errors import InvalidRequest
 from app.model.engines import Floats
 

@@ -16,9 +16,8 @@ from pydantic import (
 )
 
 from app.api.schemas.base import PictureByUrl, Request, TakesPictures, needs_one_of
-from app.contents import COLLECTION, MAX_ID, MAX_IDS, MAX_K, ContentType, Where
-from app.contents.conditions import Condition, Operator, Scalar
-from app.contents.entry_limits import MAX_METADATA, MAX_TEXT, check_metadata
+from app.contents import COLLECTION, MAX_ID, MAX_IDS, MAX_K, MAX_TEXT, ContentType, Where
+from app.contents.metadata import MAX_METADATA, Condition, Operator, Scalar, check_metadata
 from app.contents.paging import MAX_CURSOR, MAX_HITS
 
 MAX_FILTERS = 10

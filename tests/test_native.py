@@ -1,4 +1,4 @@
-"""Threads of the numeric libraries."""
+"""Limits on native libraries."""
 
 import json
 import subprocess
@@ -8,7 +8,7 @@ SCRIPT = """
 import json, sys, time
 import numpy as np
 from threadpoolctl import threadpool_info
-from app.threads import bound_threads
+from app.native import bound_threads
 bound_threads(2)
 import faiss
 pools = {each["prefix"]: each["num_threads"] for each in threadpool_info()}

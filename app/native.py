@@ -1,7 +1,14 @@
-"""Tune the C library's allocator: return large blocks at once, keep small ones, and use few arenas."""
+"""Limits on native libraries: the memory that the C library's allocator keeps, the threads of BLAS and OpenMP.
+
+Engines limit their own threads. The rest are products of one picture with many prototypes, for which BLAS wakes a
+thread per processor; these busy-wait for each other, and cost more processor time than they save.
+"""
 
 import ctypes
+import os
 import sys
+
+from threadpoolctl import threadpool_limits
 
 # glibc's malloc.h
 _M_TRIM_THRESHOLD = -1
@@ -26,3 +33,15 @@ def bound_memory() -> None:
         mallopt(_M_MMAP_THRESHOLD, _LARGE)
         mallopt(_M_TRIM_THRESHOLD, _KEPT)
         mallopt(_M_ARENA_MAX, _ARENAS)
+
+
+def bound_threads(threads: int) -> None:
+    """Give BLAS one thread and OpenMP at most `threads`, with passive waiting.
+
+    Loaded libraries are configured directly; those that are loaded later read the environment.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    threadpool_limits(1, user_api="blas")
+    threadpool_limits(threads, user_api="openmp")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.contents.conditions import Condition, kind
+from app.contents.metadata import Condition, kind
 
 
 @pytest.mark.parametrize(
