@@ -7,6 +7,7 @@ from app.errors import InvalidRequest
 
 MAX_PARTS = 64  # of a multipart body; the calls take 32 pictures at most
 MAX_BOUNDARY = 70  # characters: RFC 2046, section 5.1.1
+MAX_SEMICOLONS = 32  # in a header with parameters: the parser's time grows with their square
 _BINARY = {"", "7bit", "8bit", "binary"}  # Content-Transfer-Encoding, RFC 7578, section 4.7
 _FILES = ("image", "images")
 
@@ -29,6 +30,17 @@ def read_form(body: bytes, boundary: bytes) -> tuple[list[bytes], list[tuple[str
             except UnicodeDecodeError as error:
                 raise InvalidRequest(f"{name[:100]}: the form field is not a text in UTF-8") from error
     return pictures, fields
+
+
+def parse_header(value: str) -> tuple[bytes, dict[bytes, bytes]]:
+    """Return the value of a header in lower case, and its parameters. Raises InvalidRequest for too many.
+
+    >>> parse_header("Multipart/Form-Data; boundary=x")
+    (b'multipart/form-data', {b'boundary': b'x'})
+    """
+    if value.count(";") > MAX_SEMICOLONS:
+        raise InvalidRequest(f"{value[:100]!r} has more than {MAX_SEMICOLONS} semicolons, the most that are accepted")
+    return parse_options_header(value)
 
 
 def _parts(body: bytes, boundary: bytes) -> list[tuple[str, bool, bytes]]:
@@ -98,7 +110,7 @@ def _check_delimiters(body: bytes, boundary: bytes) -> None:
 
 def _named(headers: dict[bytes, bytes], data: bytes) -> tuple[str, bool, bytes]:
     """Return a part's name, whether it is a file, and its bytes; raises InvalidRequest for one without a name."""
-    disposition, parameters = parse_options_header(headers.get(b"content-disposition"))
+    disposition, parameters = parse_header(headers.get(b"content-disposition", b"").decode("latin-1"))
     name = parameters.get(b"name", b"").decode("utf-8", "replace")
     if disposition != b"form-data" or not name:
         raise InvalidRequest("a part of the multipart body has no Content-Disposition: form-data with a name")

@@ -8,9 +8,8 @@ from typing import Any, get_type_hints
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic_core import from_json
-from python_multipart.multipart import parse_options_header
 
-from app.api.forms import read_form
+from app.api.forms import parse_header, read_form
 from app.api.schemas.base import TakesPictures, pictures_by_url
 from app.errors import InvalidRequest
 from app.images.header import looks_like_picture
@@ -87,7 +86,7 @@ async def read_fields(request: Request, model: Model) -> Any:
     Raises InvalidRequest.
     """
     body = await request.body()
-    media_type, parameters = parse_options_header(request.headers.get("content-type"))
+    media_type, parameters = parse_header(request.headers.get("content-type", ""))
     options = request.query_params.multi_items()
     if media_type == b"multipart/form-data":
         pictures, sent = read_form(body, parameters.get(b"boundary", b""))
@@ -200,6 +199,8 @@ def check_structure(content_type: str, body: bytes, most: int = MAX_ELEMENTS) ->
     """Raise InvalidRequest for a JSON body whose parsing and validation would hold up the event loop."""
     if "json" not in content_type.lower():
         return
+    if b"\0" in body:  # the parser would take it for UTF-16, in which nothing below counts right
+        raise InvalidRequest("invalid JSON: a NUL was found; send UTF-8")
     if b"\\" in body:
         body = body.replace(rb"\\", b"").replace(rb"\"", b"")  # every quote left begins or ends a string
     most_strings = 2 * most + MAX_DEPTH  # a comma has two beside it at most, and an object in an object needs none

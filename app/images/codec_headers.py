@@ -5,9 +5,15 @@ HEVC: ITU-T H.265, sections 7.3.1 and 7.3.2.2; hvcC: ISO/IEC 14496-15. AV1: its 
 
 from typing import NamedTuple
 
+MAX_SETS = 16  # sequence parameter sets of a stream: HEVC numbers them from 0 to 15, and encoders write one or two
+MAX_CONFIG_UNITS = 64  # of a hvcC box; encoders write three or four
+
 
 class Stream(NamedTuple):
-    """The largest width and height that a stream declares, and its slices or frames: each may cover all pixels."""
+    """The largest width and height that a stream declares, and its slices or frames: each may cover all pixels.
+
+    A stream of too many units has more `repeats` than the most.
+    """
 
     width: int
     height: int
@@ -36,25 +42,28 @@ class _Bits:
 def hevc_stream(config: bytes, body: bytes, most: int) -> Stream:
     """Read the parameter sets of a hvcC box and of a stream, and count its slices, up to `most` + 1."""
     length_size = (config[21] & 3) + 1 if len(config) > 21 else 4
-    width = height = slices = 0
-    for unit in (*_hvcc_units(config), *_units(body, length_size, 64 * most)):
+    width = height = slices = sets = 0
+    for unit in (*_hvcc_units(config, most), *_units(body, length_size, 4 * most)):
         kind = unit[0] >> 1 & 0x3F if unit else 0x3F
         if kind == 33:  # SPS_NUT
             across, down = _sps_size(unit[2:256])
-            width, height = max(width, across), max(height, down)
+            width, height, sets = max(width, across), max(height, down), sets + 1
         elif kind < 32:  # a slice
             slices += 1
-            if slices > most:
-                break
+        if slices > most or sets > MAX_SETS:
+            return Stream(width, height, most + 1)
     return Stream(width, height, slices)
 
 
-def _hvcc_units(config: bytes) -> list[bytes]:
-    units, at = [], 23
+def _hvcc_units(config: bytes, most: int) -> list[bytes]:
+    """The NAL units of a hvcC box; `most` slices and one more in place of too many."""
+    units, at = list[bytes](), 23
     for _ in range(config[22] if len(config) > 22 else 0):
         count = int.from_bytes(config[at + 1 : at + 3], "big")
         at += 3
-        for _ in range(min(count, 64)):
+        if len(units) + count > MAX_CONFIG_UNITS:
+            return [b"\0\0"] * (most + 1)
+        for _ in range(count):
             length = int.from_bytes(config[at : at + 2], "big")
             units.append(config[at + 2 : at + 2 + length])
             at += 2 + length
@@ -90,8 +99,8 @@ def _sps_size(sps: bytes) -> tuple[int, int]:
 
 def av1_stream(stream: bytes, most: int) -> Stream:
     """Read the sequence headers of a stream of OBUs, and count its frames, up to `most` + 1."""
-    width = height = frames = units = at = 0
-    while at < len(stream) and frames <= most and units <= 64 * most:
+    width = height = frames = units = sets = at = 0
+    while at < len(stream) and frames <= most and units <= 4 * most and sets <= MAX_SETS:
         header, at, units = stream[at], at + 1, units + 1
         kind = header >> 3 & 15
         at += header >> 2 & 1  # the extension
@@ -100,10 +109,10 @@ def av1_stream(stream: bytes, most: int) -> Stream:
             length, at = _leb128(stream, at)
         if kind == 1:  # OBU_SEQUENCE_HEADER
             across, down = _sequence_size(stream[at : at + min(length, 256)])
-            width, height = max(width, across), max(height, down)
+            width, height, sets = max(width, across), max(height, down), sets + 1
         frames += kind in (3, 6)  # OBU_FRAME_HEADER, OBU_FRAME
         at += length
-    return Stream(width, height, frames if units <= 64 * most else most + 1)
+    return Stream(width, height, frames if units <= 4 * most and sets <= MAX_SETS else most + 1)
 
 
 def _leb128(data: bytes, at: int) -> tuple[int, int]:

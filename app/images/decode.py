@@ -18,6 +18,7 @@ from app.images.header import Header, ImageLimits, read_header
 
 _CACHED = 64 * 1024  # bytes; RGB profiles of cameras and phones have 500 to 4,000, tables for printing a megabyte
 _SAME = 2  # grey levels within which a profile equals sRGB
+_MAX_TAGS = 100  # of a profile: LittleCMS refuses more
 _BLOCK = 1_000_000  # pixels flattened at a time
 _WIDE = 8192  # pixels; width of a block, a multiple of 8
 
@@ -174,7 +175,7 @@ def to_srgb(profile: bytes, mode: str) -> Convert | None:
 
 def _build(profile: bytes, mode: str) -> Convert | None:
     try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        source = ImageCms.ImageCmsProfile(io.BytesIO(_without_elements(profile)))
         if source.profile.xcolor_space.strip() != {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK"}[mode]:
             return None
         transform = ImageCms.buildTransform(
@@ -193,6 +194,18 @@ def _build(profile: bytes, mode: str) -> Convert | None:
 
 
 _cached = lru_cache(32)(_build)
+
+
+def _without_elements(profile: bytes) -> bytes:
+    """A profile without the tags of multi-process elements, D2B0 to D2B3, which viewers of ICC.1:2004 pass over, too.
+
+    They may name one element half a million times, and each is applied to all points of a table.
+    """
+    body = bytearray(profile)
+    for at in range(132, 132 + 12 * min(int.from_bytes(body[128:132], "big"), _MAX_TAGS), 12):
+        if body[at : at + 3] == b"D2B":
+            body[at : at + 3] = b"d2b"
+    return bytes(body)
 
 
 def _is_identity(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:

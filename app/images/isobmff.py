@@ -12,6 +12,9 @@ from app.images.codec_headers import Stream, av1_stream, hevc_stream
 MAX_BOXES = 4096  # on one level of a file, including properties and items; a phone's 48 megapixels have some 400
 MAX_TILES = 1000  # of a grid, libheif's own limit; a phone's 48 megapixels have 192
 MAX_EXTENTS = 32  # of an item
+MAX_PROPERTIES = 64  # of an item; encoders write ten
+MAX_CONFIG = 16 * 1024  # bytes of a decoder's configuration; encoders write some hundred
+MAX_ALPHAS = 4  # alpha channels of a picture; encoders write one
 MAX_STREAMS = 64  # pictures or slices in one item's stream; encoders write one to eight
 TILE_COST = 50_000  # pixels: the cost of setting up a decoder for a tile
 _CODED = {b"hvc1": "HEIC", b"av01": "AVIF"}
@@ -64,6 +67,8 @@ def still_picture(data: bytes) -> Asked:
         for kind, start, to in meta.references
         if kind == b"auxl" and meta.primary in to and _is_alpha(data, meta.item(start))
     ]
+    if len(alpha) > MAX_ALPHAS:
+        raise ImageTooLarge(f"the picture has more than {MAX_ALPHAS} alpha channels, the most that are accepted")
     streams: dict[int, Stream] = {}
     pixels = cost = 0
     for number in (meta.primary, *alpha):
@@ -93,21 +98,29 @@ def _tiles(meta: _Meta, number: int) -> list[int]:
 def _stream(data: bytes, item: _Item) -> Stream:
     if item.kind not in _CODED:
         raise UnsupportedImage(f"a tile of the kind {item.kind.decode('latin-1')!r} is not accepted")
-    config = {kind: data[start + 8 : end] for kind, start, end in _properties(data, item)}
+    spans = {kind: (start + 8, end) for kind, start, end in _properties(data, item)}
+    start, end = spans.get(b"hvcC" if item.kind == b"hvc1" else b"av1C", (0, 0))
+    if end - start > MAX_CONFIG:
+        raise ImageTooLarge(f"a decoder's configuration has more than {MAX_CONFIG:,} bytes, the most that are accepted")
+    config = data[start:end]
     body = b"".join(data[start:end] for start, end in item.extents)
     if item.kind == b"hvc1":
-        stream = hevc_stream(config.get(b"hvcC", b""), body, MAX_STREAMS)
+        stream = hevc_stream(config, body, MAX_STREAMS)
     else:
-        stream = av1_stream(config.get(b"av1C", b"")[4:] + body, MAX_STREAMS)
-    if not stream.width * stream.height:
-        raise InvalidImage("the picture is damaged: its stream has no size")
+        stream = av1_stream(config[4:] + body, MAX_STREAMS)
     if stream.repeats > MAX_STREAMS:
         raise ImageTooLarge(f"the picture's stream has more than {MAX_STREAMS} pieces, the most that are accepted")
+    if not stream.width * stream.height:
+        raise InvalidImage("the picture is damaged: its stream has no size")
     return stream
 
 
 def _is_alpha(data: bytes, item: _Item) -> bool:
-    return any(kind == b"auxC" and data[start + 12 : end] in _ALPHA for kind, start, end in _properties(data, item))
+    longest = max(map(len, _ALPHA)) + 1
+    return any(
+        kind == b"auxC" and data[start + 12 : min(end, start + 12 + longest)] in _ALPHA
+        for kind, start, end in _properties(data, item)
+    )
 
 
 def _properties(data: bytes, item: _Item) -> Iterator[tuple[bytes, int, int]]:
@@ -204,13 +217,18 @@ def _iprp(box: _Reader, meta: _Meta) -> None:
                 index = entry.number(2) & 0x7FFF if flags & 1 else entry.number(1) & 0x7F
                 if 0 < index <= len(properties):
                     item.properties.append(properties[index - 1])
+            if len(item.properties) > MAX_PROPERTIES:
+                raise ImageTooLarge(f"an item has more than {MAX_PROPERTIES} properties, the most that are accepted")
 
 
 def _iref(box: _Reader, meta: _Meta) -> None:
-    size = 4 if box.number(4) >> 24 else 2
+    size, total = 4 if box.number(4) >> 24 else 2, 0
     for kind, _, start, end in _boxes(box.data, box.at, box.end):
         entry = _Reader(box.data, start, end)
         meta.references.append((kind, entry.number(size), [entry.number(size) for _ in entry.count(2)]))
+        total += len(meta.references[-1][2])
+        if total > MAX_BOXES:
+            raise ImageTooLarge(f"the picture has more than {MAX_BOXES:,} references, the most that are accepted")
 
 
 def _iloc(box: _Reader, meta: _Meta, idat: int) -> None:

@@ -20,9 +20,10 @@ MAX_BLOCKS = 65_536  # of a GIF before its first frame
 MAX_RUN_LENGTH_PIXELS = 2_100_000  # of a run-length encoded BMP, which Pillow decodes in Python
 MAX_PROFILE = 4 * 1024 * 1024  # bytes of an ICC profile
 
-# not stuffing, a restart or a reserved marker: libjpeg skips the last two within a scan, without any length
-_MARKER = re.compile(rb"\xff([\xc0-\xcf\xd8-\xfe])")
-_SOS, _EOI, _SOI = 0xDA, 0xD9, 0xD8
+# The end, and what has a length: not stuffing, restarts, a start, or what is reserved or an extension, which libjpeg
+# discards or refuses, and which Pillow walks a byte at a time
+_MARKER = re.compile(rb"\xff([\xc0-\xc7\xc9-\xcf\xd9-\xef\xfe])")
+_SOS, _EOI = 0xDA, 0xD9
 _FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
 _DECODABLE = {0xC0, 0xC1, 0xC2, 0xC9}  # baseline, extended, progressive, arithmetic: ITU T.81, table B.1
 _FRAME_NAMES = {0xC3: "lossless", 0xCA: "progressive arithmetic", 0xCB: "lossless arithmetic"}
@@ -44,8 +45,6 @@ def jpeg_frame(data: bytes) -> tuple[int, int]:
         if marker == _EOI:
             break
         position = found.end()
-        if marker == _SOI:
-            continue
         if marker in _FRAMES:
             components = max(components, _components(data, position, marker))
         scans += marker == _SOS
@@ -57,6 +56,8 @@ def jpeg_frame(data: bytes) -> tuple[int, int]:
         if junk > MAX_JUNK:
             raise InvalidImage(f"the picture is damaged: more than {MAX_JUNK:,} stray bytes before its first scan")
         position += max(2, int.from_bytes(data[position : position + 2], "big"))
+    if not scans:  # Pillow would look for one byte by byte
+        raise InvalidImage("the picture is damaged: it has no scan")
     return scans, components
 
 
@@ -162,9 +163,9 @@ def _after_blocks(data: bytes, position: int) -> int:
 def webp_groups(data: bytes) -> int:
     """Return the most Huffman code groups that a WebP's first picture and alpha channel may have; 0: none is lossless.
 
-    Raises ImageTooLarge for too many chunks, and what `groups_of_codes` raises.
+    Raises ImageTooLarge for too many chunks, InvalidImage for too many pictures, and what `groups_of_codes` raises.
     """
-    groups, start, canvas, frames = 0, 12, (0, 0), 0
+    groups, start, canvas, frames, pictures = 0, 12, (0, 0), 0, 0
     for _ in range(MAX_CHUNKS):
         kind, size = data[start : start + 4], int.from_bytes(data[start + 4 : start + 8], "little")
         body = start + 8
@@ -172,6 +173,9 @@ def webp_groups(data: bytes) -> int:
             frames += 1
         if len(kind) < 4 or frames > 1:  # of an animation only the first frame is decoded
             return groups
+        pictures += kind in (b"VP8L", b"ALPH")
+        if pictures > 1:  # reading past each may take 150 ms
+            raise InvalidImage("the picture is damaged: the WebP has several lossless pictures in one frame")
         if kind == b"VP8X":
             canvas = _size24(data, body + 4)
         elif kind == b"ANMF":

@@ -20,6 +20,11 @@ class _Bits:
         self._data = data
         self._at = 0
 
+    @property
+    def at(self) -> int:
+        """How many bits have been read."""
+        return self._at
+
     def read(self, count: int) -> int:
         """Read the next `count` bits, at most 24; raises InvalidImage beyond the end."""
         value = self.peek(count)
@@ -109,6 +114,7 @@ def _skip(bits: _Bits, pixels: int) -> None:
     sizes = (green, _LITERALS, _LITERALS, _LITERALS, _DISTANCES)
     green_code, *colours, distance = [_read_code(bits, size) for size in sizes]
     while pixels > 0:
+        before = bits.at
         symbol = green_code.read(bits)
         if symbol < _LITERALS:
             for code in colours:
@@ -117,6 +123,8 @@ def _skip(bits: _Bits, pixels: int) -> None:
             pixels -= _number(bits, symbol - _LITERALS) - 1
             _number(bits, distance.read(bits))
         pixels -= 1
+        if bits.at == before:  # nor do the pixels that follow take any bit
+            return
 
 
 def _number(bits: _Bits, prefix: int) -> int:

@@ -52,6 +52,15 @@ def test_what_is_no_json_is_counted_as_far_as_it_is_parsed(text, end):
     assert refused(body, most=5)
 
 
+@pytest.mark.parametrize("coding", ["utf-16", "utf-16-le", "utf-32"])
+def test_json_is_in_utf_8(client, coding):
+    """In UTF-16 an escaped quote would turn what is outside of strings into what is inside."""
+    body = '{"text": "\\"", "filter": {"a": {"in": [' + "1," * 100_000 + "1]}}}"
+    answer = client.post("/contents/search", content=body.encode(coding), headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    assert "UTF-8" in answer.json()["detail"]
+
+
 @pytest.mark.parametrize("body", [b'"",' * 100_000, b'""' * 200_000, b"," * 100_000, b'"' * 200_000])
 def test_strings_and_commas_without_an_end_are_refused(body):
     """Also where nothing but strings comes."""

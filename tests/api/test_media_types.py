@@ -174,6 +174,8 @@ BROKEN = {
     "a text that is none": (multipart(('Content-Disposition: form-data; name="tiles"', b"\xff")), "edge"),
     "many headers": (multipart(("\r\n".join([FILE, *["X: y"] * 100]), RED)), "edge"),
     "a long header": (multipart((f"{FILE}\r\nX: {'y' * 100_000}", RED)), "edge"),
+    "many semicolons": (multipart((f'{FILE}; x="{";" * 3000}"', RED)), "edge"),
+    "many semicolons in the boundary": (multipart((FILE, RED)), f'"{";" * 60_000}"'),
     "many parts": (multipart(*[(FILE, b"")] * 100_000), "edge"),
     "many boundaries": (b"--edge\r\n" * 100_000, "edge"),
     "padding": (b"--edge\r\n" + FILE.encode() + b"\r\n\r\nx\r\n--edge" + b" " * 1_000_000, "edge"),

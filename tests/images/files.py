@@ -3,6 +3,8 @@
 import io
 import struct
 import zlib
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from PIL import Image, ImageCms
 
@@ -42,8 +44,13 @@ def bmp_with_alpha(picture: Image.Image, alpha: int) -> bytes:
     return b"BM" + struct.pack("<IHHI", 14 + 124 + len(pixels), 0, 0, 14 + 124) + header + pixels
 
 
-def rgb_profile(primaries: dict[str, tuple[float, float]], gamma: float) -> bytes:
-    """An ICC profile (version 2, matrix and curve) of an RGB space with these chromaticities and D65 as white."""
+def rgb_profile(
+    primaries: dict[str, tuple[float, float]], gamma: float, more: Mapping[bytes, bytes] = MappingProxyType({})
+) -> bytes:
+    """An ICC profile (version 2, matrix and curve) of an RGB space with these chromaticities and D65 as white.
+
+    With `more` tags.
+    """
     import numpy as np
 
     def xyz(x: float, y: float) -> list[float]:
@@ -63,7 +70,7 @@ def rgb_profile(primaries: dict[str, tuple[float, float]], gamma: float) -> byte
     tags = {b"desc": text, b"wtpt": b"XYZ \0\0\0\0" + fixed(d50), b"cprt": b"text\0\0\0\0none\0\0\0\0"}
     tags |= {name + b"XYZ": b"XYZ \0\0\0\0" + fixed(adapted[:, place]) for place, name in enumerate([b"r", b"g", b"b"])}
     tags |= {name + b"TRC": curve for name in (b"r", b"g", b"b")}
-    return _profile(b"RGB ", tags)
+    return _profile(b"RGB ", {**tags, **more})
 
 
 def grey_profile(gamma: float) -> bytes:
@@ -114,7 +121,8 @@ def _profile(space: bytes, tags: dict[bytes, bytes], device: bytes = b"mntr", co
 
 DISPLAY_P3 = rgb_profile({"r": (0.680, 0.320), "g": (0.265, 0.690), "b": (0.150, 0.060)}, 2.2)
 ADOBE_RGB = rgb_profile({"r": (0.64, 0.33), "g": (0.21, 0.71), "b": (0.15, 0.06)}, 2.19921875)
-WIDE = rgb_profile({"r": (0.7347, 0.2653), "g": (0.1596, 0.8404), "b": (0.0366, 0.0001)}, 1.8)
+WIDE_PRIMARIES = {"r": (0.7347, 0.2653), "g": (0.1596, 0.8404), "b": (0.0366, 0.0001)}
+WIDE = rgb_profile(WIDE_PRIMARIES, 1.8)
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 

@@ -147,3 +147,12 @@ def test_a_profile_larger_than_a_megabyte_is_used_and_one_larger_than_four_is_le
     size = len(padded).to_bytes(4, "big")
     assert abs(opened(as_bytes(colours(), icc_profile=size + padded[4:])) - viewed(colours(), files.WIDE)).max() <= 2
     assert (opened(as_bytes(colours(), icc_profile=files.WIDE + bytes(4_500_000))) == np.asarray(colours(), int)).all()
+
+
+def test_elements_of_a_profile_are_passed_over():
+    """A profile may name one of its multi-process elements half a million times; its primaries say the same."""
+    count = 200_000
+    element = b"mpet" + bytes(4) + bytes([0, 3, 0, 3]) + count.to_bytes(4, "big") + bytes(8 * count)
+    profile = files.rgb_profile(files.WIDE_PRIMARIES, 1.8, {b"D2B0": element})
+    data = as_bytes(colours(), icc_profile=profile)
+    assert abs(opened(data) - viewed(colours(), files.WIDE)).max() <= 2

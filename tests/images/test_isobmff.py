@@ -241,3 +241,42 @@ def test_broken_files_raise_errors_of_ours(kind):
             open_picture(each, LIMITS)
         except (InvalidImage, UnsupportedImage, ImageTooLarge):
             continue
+
+
+def hvcc(units: int) -> bytes:
+    """A HEVC configuration that has this many parameter sets, 64 to an array."""
+    array = b"\x21" + (64).to_bytes(2, "big") + (len(sps(8, 8)).to_bytes(2, "big") + sps(8, 8)) * 64
+    return box(b"hvcC", bytes(21) + b"\3" + bytes([units // 64]) + array * (units // 64))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"config": hvcc(128)},
+        {"stream": unit(sps(8, 8)) * 17},
+        {"stream": unit(b"\x4e\1") * 300},
+        {"config": box(b"hvcC", bytes(20_000))},
+    ],
+    ids=["sets of the configuration", "sets of the stream", "units of no picture", "a long configuration"],
+)
+def test_what_is_read_of_each_tile_is_bounded(change):
+    """A configuration may belong to a thousand tiles, and encoders write one parameter set."""
+    with pytest.raises(ImageTooLarge, match="most that are accepted"):
+        still_picture(heif([tile("HEIC")._replace(**change)] * 2, grid=(1, 2, 128, 64), tiles=[1, 2]))
+
+
+def test_sequence_headers_of_av1_are_bounded():
+    """Of a stream and its configuration together."""
+    header = b"\x0a\x0b" + bytes.fromhex("000000024cfcb7fcbf9a01")
+    assert av1_stream(header * 16, 64).repeats == 0
+    assert av1_stream(header * 17, 64).repeats == 65
+
+
+def test_references_and_properties_are_bounded():
+    """A property of a megabyte may be named a million times."""
+    many = box(b"iref", *[box(b"cdsc", b"\0\1\x08\0" + b"\0\2" * 2048)] * 3, version=0)
+    with pytest.raises(ImageTooLarge, match="more than 4,096 references"):
+        still_picture(box(b"meta", many, version=0))
+    named = box(b"ipma", (1).to_bytes(4, "big"), b"\0\1", bytes([65]), bytes([1]) * 65, version=0)
+    with pytest.raises(ImageTooLarge, match="more than 64 properties"):
+        still_picture(box(b"meta", box(b"iprp", box(b"ipco", box(b"free")), named), version=0))

@@ -14,7 +14,8 @@ from PIL import Image
 from app.errors import ImageTooLarge, InvalidImage, LarderError, UnsupportedImage
 from app.images.decode import open_picture
 from app.images.header import ImageLimits, read_header
-from app.images.structure import MAX_SCANS, jpeg_frame, png_essentials
+from app.images.structure import MAX_SCANS, jpeg_frame, png_essentials, webp_groups
+from harness import hostile
 from tests.fakes import as_bytes, picture
 from tests.images import files
 
@@ -238,3 +239,35 @@ def test_a_cut_png_keeps_its_end():
     """What follows the last whole chunk goes to the decoder, which says that it is cut."""
     data = as_bytes(picture())
     assert png_essentials(data[:-20])[0] == data[:-20]
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        b"\xff\xd8" * 100_000,
+        b"\xff\xc8\xff\xff" + b"\xff" * 200_000,
+        b"\xff\xf0\xff\xff" + b"\xd0" * 200_000,
+    ],
+    ids=["starts", "an extension", "a reserved marker"],
+)
+def test_what_pillow_walks_byte_by_byte_is_bounded(hidden):
+    """Starts, and markers that Pillow does not know to have a length, count as stray bytes."""
+    data = as_bytes(Image.new("RGB", (8, 8)), "JPEG")
+    jpeg_frame(data[:2] + hidden[:1000] + data[2:])
+    with pytest.raises(InvalidImage, match="stray bytes"):
+        jpeg_frame(data[:2] + hidden + data[2:])
+
+
+@pytest.mark.parametrize("before", [b"\xff\xd9", b""], ids=["behind its end", "at all"])
+def test_a_jpeg_without_a_scan_is_no_picture(before):
+    """Nothing looks for one in megabytes of stray bytes."""
+    with pytest.raises(InvalidImage, match="no scan"):
+        jpeg_frame(b"\xff\xd8\xff\xe0\0\2" + before + b"\xd0" * 1_000_000)
+
+
+def test_a_webp_has_one_picture():
+    """Each lossless picture and alpha channel is read past in Python; those of further frames are not."""
+    picture = hostile.vp8l(64, 30)
+    assert webp_groups(hostile.riff(picture))
+    with pytest.raises(InvalidImage, match="several lossless"):
+        webp_groups(hostile.riff(picture, picture))
