@@ -14,7 +14,7 @@ from google.auth.transport.requests import Request
 
 from app.components import open_pantry
 from app.errors import StoreUnavailable
-from app.pantry.firestore.credentials import credentials_of
+from app.pantry.firestore.connection import credentials_of
 from app.settings import Settings, task_role
 
 FEDERATION = {

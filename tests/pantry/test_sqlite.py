@@ -9,7 +9,7 @@ import pytest
 from app.errors import InvalidRequest, StoreUnavailable
 from app.pantry import Key
 from app.pantry.examples import new_example
-from app.pantry.sqlite.keys import KEYS_KEPT_S
+from app.pantry.sqlite.journal import KEYS_KEPT_S
 from app.pantry.sqlite.store import SQLitePantry
 from harness.killed import reported_until_killed
 from tests.pantry.adder import add_without_end
@@ -66,7 +66,7 @@ def test_a_pantry_from_before_keys_goes_on(tmp_path):
 
 def test_a_key_and_its_change_are_stored_together(store, monkeypatch):
     """Where the key cannot be stored, neither is the change."""
-    monkeypatch.setattr("app.pantry.sqlite.keys._KEEP_KEY", "INSERT INTO nothing VALUES (?, ?, ?, ?, ?, ?)")
+    monkeypatch.setattr("app.pantry.sqlite.journal._KEEP_KEY", "INSERT INTO nothing VALUES (?, ?, ?, ?, ?, ?)")
     with pytest.raises(StoreUnavailable):
         store.add("rice", 1, Key("k", "r"))
     assert store.items() == {}

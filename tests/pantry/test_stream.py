@@ -6,7 +6,7 @@ import time
 import pytest
 from google.cloud.firestore_v1 import types
 
-from app.pantry.firestore.memory import Memory
+from app.pantry.firestore.items import Items
 from app.pantry.firestore.stream import Position, Stream, StreamError
 
 PREFIX = "projects/p/databases/(default)/documents/pantry/"
@@ -47,7 +47,7 @@ class Connection:
 
 @pytest.fixture
 def memory():
-    return Memory(lambda document_id, odd: None)
+    return Items(lambda document_id, odd: None)
 
 
 def target(kind, ids=(1,), **more):

@@ -12,8 +12,7 @@ from typing import Any
 from app.errors import InvalidRequest
 from app.pantry import item_name
 from app.pantry.barcodes import barcode_read
-from app.pantry.firestore.document_cache import DocumentCache
-from app.pantry.firestore.documents import Version, version_of
+from app.pantry.firestore.document_cache import DocumentCache, Version, version_of
 
 
 @dataclass(frozen=True, slots=True)

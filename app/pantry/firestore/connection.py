@@ -1,5 +1,10 @@
-"""Connection to one Firestore database: channel, commit and read, with errors mapped to StoreUnavailable."""
+"""Connection to one Firestore database: channel, credentials, commit and read, with errors mapped to StoreUnavailable.
 
+Google's library finds the keys of EC2 instances and those in variables, but not those of an ECS task's role, which
+`TaskRole` fetches for AWS federation.
+"""
+
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,13 +12,16 @@ from typing import Any
 
 import grpc  # type: ignore[import-untyped]
 from google.api_core import exceptions
-from google.auth.exceptions import GoogleAuthError
+from google.auth import aws
+from google.auth.exceptions import GoogleAuthError, RefreshError
 from google.cloud.firestore_v1 import types
 from google.cloud.firestore_v1.services.firestore import FirestoreClient
 from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrpcTransport
+from google.oauth2 import service_account
 
 from app.errors import StoreUnavailable
 
+_OF_AWS = "urn:ietf:params:aws:token-type:aws4_request"
 _CHANNEL = [
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2_000),  # by default gRPC waits for up to two minutes
@@ -106,3 +114,44 @@ def _channel(emulator: str | None, credentials: Any) -> Any:
         raise StoreUnavailable(
             f"there are no credentials for Firestore (docs/firestore.md says how): {line}"
         ) from error
+
+
+class TaskRole(aws.AwsSecurityCredentialsSupplier):
+    """The keys of an ECS task's role, fetched whenever a token is needed; they are valid for hours."""
+
+    def __init__(self, url: str, region: str) -> None:
+        self._url = url
+        self._region = region
+
+    def get_aws_security_credentials(self, context: Any, request: Any) -> Any:  # noqa: ARG002 - Google's signature
+        response = request(url=self._url, method="GET")
+        if response.status != 200:
+            raise RefreshError(f"the ECS task's keys cannot be fetched: {response.status}")  # type: ignore[no-untyped-call]
+        keys = json.loads(response.data)
+        return aws.AwsSecurityCredentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys["Token"])
+
+    def get_aws_region(self, context: Any, request: Any) -> str:  # noqa: ARG002 - Google's signature
+        return self._region
+
+
+def credentials_of(text: str, task_role: tuple[str, str] | None) -> Any:
+    """Create credentials from Google's JSON: a service account's key, or a federation with AWS.
+
+    `task_role` is the URL of an ECS task's keys and its region. Raises StoreUnavailable for other JSON.
+    """
+    info = json.loads(text)
+    scopes = FirestoreGrpcTransport.AUTH_SCOPES
+    try:
+        if info.get("type") == "service_account":
+            # the untyped calls are Google's
+            return service_account.Credentials.from_service_account_info(info, scopes=scopes)  # type: ignore[no-untyped-call]
+        if info.get("subject_token_type") != _OF_AWS:
+            raise ValueError(info.get("type"))
+        if task_role:
+            info = {name: value for name, value in info.items() if name != "credential_source"}
+            info["aws_security_credentials_supplier"] = TaskRole(*task_role)
+        return aws.Credentials.from_info(info, scopes=scopes)  # type: ignore[no-untyped-call]
+    except (GoogleAuthError, ValueError, KeyError, TypeError) as error:
+        # Google's message may repeat the value, which is a secret
+        known = "a service account's key or the configuration of a federation with AWS"
+        raise StoreUnavailable(f"LARDER_GOOGLE_CREDENTIALS does not hold {known}") from error

@@ -4,7 +4,13 @@ import threading
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
-from app.pantry.firestore.documents import Version
+Version = tuple[int, int]
+"""The time of a document's change on Firestore's clock: seconds and nanoseconds."""
+
+
+def version_of(time: Any) -> Version:
+    """Convert a Firestore timestamp."""
+    return time.seconds, time.nanos
 
 
 class CachedDocument(Protocol):

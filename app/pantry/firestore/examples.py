@@ -9,8 +9,8 @@ import numpy as np
 from app.errors import InvalidRequest
 from app.pantry import item_name
 from app.pantry.examples import Example, Vector, from_bytes, to_bytes
-from app.pantry.firestore.document_cache import DocumentCache
-from app.pantry.firestore.documents import Version, number, version_of
+from app.pantry.firestore.document_cache import DocumentCache, Version, version_of
+from app.pantry.firestore.items import number
 from app.text import normalise
 
 Fields = dict[str, Any]

@@ -1,18 +1,16 @@
-"""The journal in Firestore: documents of the collection `<collection>_journal`.
-
-An id begins with the time left until a distant day, so that the order of the ids, in which Firestore lists documents
-without an additional index, has the newest first.
-"""
+"""What Firestore keeps of a change: its journal entry in `<collection>_journal`, its key in `<collection>_keys`."""
 
 import re
 import secrets
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
 from app.deadline import seconds_left
 from app.errors import InvalidRequest
+from app.pantry import Item, Key
+from app.pantry.changes import check_same
 from app.pantry.firestore.connection import Connection
 from app.pantry.journal import JOURNAL_KEPT_S, Action, JournalEntry, no_such_entry, origin
 from app.text import normalise
@@ -134,3 +132,37 @@ def _read(document: Any) -> JournalEntry | None:
         undoes=text.get("undoes"),
         undone_by=text.get("undone_by"),
     )
+
+
+KEYS_KEPT = timedelta(days=1)
+
+
+def _has_expired(known: Any) -> bool:
+    """Return whether a key has expired: Firestore's own expiry may take days, or be disabled."""
+    expires = known.fields["expires"].timestamp_value if "expires" in known.fields else None
+    return expires is not None and expires.seconds <= time.time()
+
+
+def key_write(key: Key, key_name: str, item: Item, expired: Any | None) -> dict[str, Any]:
+    """Return the write of a key with the answer of its change, replacing an expired one.
+
+    If the key was written meanwhile, the write fails together with the change.
+    """
+    fields = {
+        "request": {"string_value": key.request},
+        "item": {"string_value": item.item},
+        "count": {"integer_value": item.count},
+        "removed": {"integer_value": item.removed},
+        "expires": {"timestamp_value": datetime.now(UTC) + KEYS_KEPT},
+    }
+    unchanged = {"update_time": expired.update_time} if expired else {"exists": False}
+    return {"update": {"name": key_name, "fields": fields}, "current_document": unchanged}
+
+
+def first_answer(key: Key, known: Any | None) -> Item | None:
+    """Return the answer of the key's change, or None if it is new; raises InvalidRequest for another request."""
+    if known is None or _has_expired(known):
+        return None
+    check_same(key, known.fields["request"].string_value)
+    count, removed = (known.fields[name].integer_value for name in ("count", "removed"))
+    return Item(known.fields["item"].string_value, count, removed)

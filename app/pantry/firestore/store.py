@@ -10,13 +10,12 @@ from app.pantry.barcodes import check_room_for_barcode, not_tied
 from app.pantry.changes import Change, not_there
 from app.pantry.examples import Example
 from app.pantry.firestore.barcodes import BarcodeEntry, Barcodes, document_id, written
-from app.pantry.firestore.connection import Connection
-from app.pantry.firestore.credentials import credentials_of
-from app.pantry.firestore.documents import version_of
+from app.pantry.firestore.connection import Connection, credentials_of
+from app.pantry.firestore.document_cache import version_of
 from app.pantry.firestore.examples import Examples
+from app.pantry.firestore.items import Items
 from app.pantry.firestore.journal import Journal
 from app.pantry.firestore.listener import Listener as CollectionListener
-from app.pantry.firestore.memory import Memory
 from app.pantry.firestore.writer import Writer
 from app.pantry.journal import JournalEntry, Listener, tell
 from app.settings import Settings, firestore_emulator, task_role
@@ -53,7 +52,7 @@ class FirestorePantry:
         """
         self._collection = collection
         self._connection = Connection(project, emulator, credentials)
-        self._memory = Memory(_report)
+        self._memory = Items(_report)
         self._examples = Examples(_report)
         self._barcodes = Barcodes(_report)
         self._listener = CollectionListener(self._connection, collection, self._memory)

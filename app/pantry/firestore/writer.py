@@ -22,11 +22,10 @@ from app.pantry import Item, Key
 from app.pantry.changes import Change, check_room_for_item, undone
 from app.pantry.examples import Example, check_room, chosen, not_kept_yet
 from app.pantry.firestore.connection import Connection, left
-from app.pantry.firestore.documents import COUNT, Version, check_id, read_count, version_of, whole
+from app.pantry.firestore.document_cache import Version, version_of
 from app.pantry.firestore.examples import ExampleEntry, Examples, written
-from app.pantry.firestore.journal import Journal
-from app.pantry.firestore.keys import first_answer, key_write
-from app.pantry.firestore.memory import Memory
+from app.pantry.firestore.items import COUNT, Items, check_id, read_count, whole
+from app.pantry.firestore.journal import Journal, first_answer, key_write
 from app.pantry.journal import JournalEntry
 
 DEADLINE = 4.0  # seconds for a change, including all attempts
@@ -51,7 +50,7 @@ class Writer:
     """
 
     def __init__(
-        self, connection: Connection, collection: str, memory: Memory, examples: Examples, journal: Journal
+        self, connection: Connection, collection: str, memory: Items, examples: Examples, journal: Journal
     ) -> None:
         self._connection = connection
         self._journal = journal

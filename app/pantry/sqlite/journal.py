@@ -1,20 +1,21 @@
-"""The journal in the pantry's SQLite file."""
+"""What the pantry's SQLite file keeps of a change: its journal entry, and its idempotency key with the answer."""
 
 import sqlite3
 import time
 from dataclasses import replace
 
 from app.errors import InvalidRequest
+from app.pantry import Item, Key
+from app.pantry.changes import check_same
 from app.pantry.journal import JOURNAL_KEPT, JOURNAL_KEPT_S, Action, JournalEntry, no_such_entry, origin
 from app.text import normalise
 
-SCHEMA = """
-    CREATE TABLE IF NOT EXISTS journal (number INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, by TEXT NOT NULL,
-        request TEXT NOT NULL, action TEXT NOT NULL, item TEXT NOT NULL, name TEXT NOT NULL, before INTEGER,
-        after INTEGER, undoes INTEGER, undone_by INTEGER) STRICT;
-    CREATE INDEX IF NOT EXISTS journal_name ON journal (name, number);
-    CREATE INDEX IF NOT EXISTS journal_at ON journal (at);
-"""  # `name` is the normalised name of the item
+KEYS_KEPT = 100_000  # of each caller, so that no caller can evict another's keys
+KEYS_KEPT_S = 24 * 3600
+_EXPIRE_KEYS = "DELETE FROM keys WHERE at < ?"
+_EVICT_KEYS = """DELETE FROM keys WHERE caller = :caller AND number <=
+                 (SELECT number FROM keys WHERE caller = :caller ORDER BY number DESC LIMIT 1 OFFSET :kept)"""
+_KEEP_KEY = "INSERT INTO keys (key, request, item, count, removed, at, caller) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _COLUMNS = "SELECT CAST(number AS TEXT), at, by, request, action, item, before, after, CAST(undoes AS TEXT), "
 _COLUMNS += "CAST(undone_by AS TEXT) FROM journal "
 _KEEP = """INSERT INTO journal (at, by, request, action, item, name, before, after, undoes)
@@ -78,3 +79,21 @@ def _oldest() -> float:
 def _number(text: str) -> int | None:
     """Parse an id to a number, None if it is invalid."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
+
+
+def first_answer(connection: sqlite3.Connection, key: Key, now: float) -> Item | None:
+    """Return the answer of the key's change, or None if it is new; raises InvalidRequest for another request."""
+    connection.execute(_EXPIRE_KEYS, (now - KEYS_KEPT_S,))
+    row = connection.execute("SELECT request, item, count, removed FROM keys WHERE key = ?", (key.id,)).fetchone()
+    if row is None:
+        return None
+    check_same(key, row[0])
+    return Item(*row[1:])
+
+
+def keep_key(writer: sqlite3.Connection, key: Key, item: Item, now: float, kept: int) -> None:
+    """Store a key with the answer of its change, and delete the caller's oldest beyond `kept`."""
+    row = (key.id, key.request, item.item, item.count, item.removed, now, key.caller)
+    number = writer.execute(_KEEP_KEY, row).lastrowid or 0
+    if number % max(1, kept // 1000) == 0:  # it reads all keys of the caller
+        writer.execute(_EVICT_KEYS, {"caller": key.caller, "kept": kept})

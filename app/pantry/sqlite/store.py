@@ -10,33 +10,10 @@ from app.pantry import MAX_ITEMS, Item, Key, Status
 from app.pantry.changes import Change, check_room_for_item, not_there, undone
 from app.pantry.examples import Example, check_room, chosen, from_bytes, not_kept_yet, to_bytes
 from app.pantry.journal import JOURNAL_KEPT, JournalEntry, Listener, tell
-from app.pantry.sqlite import barcodes, items, journal, keys
-from app.pantry.sqlite.upgrade import upgrade
+from app.pantry.sqlite import items, journal
+from app.pantry.sqlite.schema import SCHEMA, upgrade
 from app.sqlite_file import TIMEOUT_S, SQLiteFile
 
-_SCHEMA = """
-    CREATE TABLE IF NOT EXISTS items (item TEXT PRIMARY KEY, count INTEGER NOT NULL CHECK (count >= 0)) STRICT;
-    CREATE TABLE IF NOT EXISTS keys (number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, request TEXT NOT NULL,
-        item TEXT NOT NULL, count INTEGER NOT NULL, removed INTEGER NOT NULL, at REAL NOT NULL) STRICT;
-    CREATE INDEX IF NOT EXISTS keys_at ON keys (at);
-    CREATE TABLE IF NOT EXISTS examples (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
-        item TEXT NOT NULL REFERENCES items ON DELETE CASCADE, model TEXT NOT NULL, vector BLOB NOT NULL,
-        at REAL NOT NULL) STRICT;
-    CREATE INDEX IF NOT EXISTS examples_item ON examples (item);
-    CREATE TABLE IF NOT EXISTS revision (id INTEGER PRIMARY KEY CHECK (id = 1), number INTEGER NOT NULL) STRICT;
-    CREATE TRIGGER IF NOT EXISTS item_new AFTER INSERT ON items
-        BEGIN INSERT INTO revision VALUES (1, 1) ON CONFLICT DO UPDATE SET number = number + 1; END;
-    CREATE TRIGGER IF NOT EXISTS item_gone AFTER DELETE ON items
-        BEGIN INSERT INTO revision VALUES (1, 1) ON CONFLICT DO UPDATE SET number = number + 1; END;
-    CREATE TRIGGER IF NOT EXISTS item_named AFTER UPDATE OF item ON items
-        BEGIN INSERT INTO revision VALUES (1, 1) ON CONFLICT DO UPDATE SET number = number + 1; END;
-    CREATE TRIGGER IF NOT EXISTS example_new AFTER INSERT ON examples
-        BEGIN INSERT INTO revision VALUES (1, 1) ON CONFLICT DO UPDATE SET number = number + 1; END;
-    CREATE TRIGGER IF NOT EXISTS example_gone AFTER DELETE ON examples
-        BEGIN INSERT INTO revision VALUES (1, 1) ON CONFLICT DO UPDATE SET number = number + 1; END;
-    CREATE TRIGGER IF NOT EXISTS example_moved AFTER UPDATE OF item ON examples
-        BEGIN INSERT INTO revision VALUES (1, 1) ON CONFLICT DO UPDATE SET number = number + 1; END;
-"""  # the revision increases with names and examples, whatever program changes them, and not with counts
 _REVISION = "SELECT coalesce(max(number), 0) FROM revision"
 _EXAMPLES = "SELECT number, id, item, model, vector, at FROM examples WHERE number > ? ORDER BY number"
 _KEEP_EXAMPLE = "INSERT INTO examples (id, item, model, vector, at) VALUES (?, ?, ?, ?, ?)"
@@ -51,13 +28,12 @@ class SQLitePantry:
         *,
         max_bytes: int | None = None,
         timeout_s: float = TIMEOUT_S,
-        keys_kept: int = keys.KEYS_KEPT,
+        keys_kept: int = journal.KEYS_KEPT,
         max_items: int = MAX_ITEMS,
         journal_kept: int = JOURNAL_KEPT,
     ) -> None:
         """Open the file, created if missing; raises StoreUnavailable."""
-        schema = _SCHEMA + journal.SCHEMA + barcodes.SCHEMA
-        self._file = SQLiteFile("the pantry", path, schema, max_bytes=max_bytes, timeout_s=timeout_s)
+        self._file = SQLiteFile("the pantry", path, SCHEMA, max_bytes=max_bytes, timeout_s=timeout_s)
         self.listeners: list[Listener] = []
         self._journal_kept = journal_kept
         self._keys_kept = keys_kept
@@ -105,7 +81,7 @@ class SQLitePantry:
         """Undo a journal entry, once; raises NotFound or Conflict."""
         with self._file.transaction() as writer:
             now = time.time()
-            repeated = bool(key and keys.first_answer(writer, key, now))
+            repeated = bool(key and journal.first_answer(writer, key, now))
             entry = journal.find(writer, id)
             if repeated and entry.undone_by:
                 return journal.find(writer, entry.undone_by)
@@ -117,7 +93,7 @@ class SQLitePantry:
             items.write(writer, item, after)
             new = journal.keep(writer, "undo", item, before, after, undoes=entry, kept=self._journal_kept)
             if key:
-                keys.keep(writer, key, Item(item, after or 0), now, self._keys_kept)
+                journal.keep_key(writer, key, Item(item, after or 0), now, self._keys_kept)
         tell(self.listeners, new)
         return new
 
@@ -164,22 +140,22 @@ class SQLitePantry:
     def barcodes(self, cursor: str = "", limit: int = 1000) -> tuple[dict[str, str], str | None]:
         """Return codes with their items, by code, and the next page's cursor."""
         with self._file.reader() as reader:
-            return barcodes.page(reader, cursor, limit)
+            return items.page_of_barcodes(reader, cursor, limit)
 
     def items_of(self, codes: Sequence[str]) -> dict[str, str]:
         """Return those of the codes that have an item, with it."""
         with self._file.reader() as reader:
-            return barcodes.items_of(reader, codes)
+            return items.items_of(reader, codes)
 
     def tie(self, code: str, item: str) -> None:
         """Assign a code to an item; raises InvalidRequest."""
         with self._file.transaction() as writer:
-            barcodes.tie(writer, code, item)
+            items.tie(writer, code, item)
 
     def untie(self, code: str) -> None:
         """Remove a code; raises NotFound."""
         with self._file.transaction() as writer:
-            barcodes.untie(writer, code)
+            items.untie(writer, code)
 
     def stamp(self) -> Hashable:
         """Return the revision of names and examples, which triggers keep in the file."""
@@ -198,7 +174,7 @@ class SQLitePantry:
         """Apply a change unless its key was applied before; key and entry are stored in the same transaction."""
         with self._file.transaction() as writer:
             now = time.time()
-            if key and (answer := keys.first_answer(writer, key, now)):
+            if key and (answer := journal.first_answer(writer, key, now)):
                 return answer
             found = items.find(writer, change.item)
             before = found.count if found else None
@@ -212,7 +188,7 @@ class SQLitePantry:
             if before != after:
                 entry = journal.keep(writer, change.operation, item.item, before, after, kept=self._journal_kept)
             if key:
-                keys.keep(writer, key, item, now, self._keys_kept)
+                journal.keep_key(writer, key, item, now, self._keys_kept)
         if entry:
             tell(self.listeners, entry)
         return item

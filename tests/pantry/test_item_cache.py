@@ -3,8 +3,7 @@
 import pytest
 
 from app.pantry import Item
-from app.pantry.firestore.documents import Entry
-from app.pantry.firestore.memory import Memory
+from app.pantry.firestore.items import Entry, Items
 
 
 def at(second, item="rice", count=1, odd=None):
@@ -18,7 +17,7 @@ def reports():
 
 @pytest.fixture
 def memory(reports):
-    return Memory(lambda document_id, odd: reports.append((document_id, odd)))
+    return Items(lambda document_id, odd: reports.append((document_id, odd)))
 
 
 def test_snapshots_are_taken_in(memory):

@@ -5,7 +5,7 @@ from google.cloud.firestore_v1 import types
 
 from app.errors import InvalidRequest
 from app.pantry import MAX_COUNT
-from app.pantry.firestore.documents import check_id, read
+from app.pantry.firestore.items import check_id, read
 
 
 def entry(document_id="rice", **fields):

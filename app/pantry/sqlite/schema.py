@@ -1,4 +1,4 @@
-"""Migrate files of earlier releases when they are opened."""
+"""Schema of the pantry's SQLite file, and the migration of files of earlier releases."""
 
 import sqlite3
 from collections.abc import Mapping
@@ -9,6 +9,37 @@ from app.pantry import MAX_COUNT, item_name
 from app.pantry.sqlite.items import write
 from app.sqlite_file import SQLiteFile
 from app.text import normalise
+
+SCHEMA = """
+    CREATE TABLE IF NOT EXISTS items (item TEXT PRIMARY KEY, count INTEGER NOT NULL CHECK (count >= 0)) STRICT;
+    CREATE TABLE IF NOT EXISTS keys (number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, request TEXT NOT NULL,
+        item TEXT NOT NULL, count INTEGER NOT NULL, removed INTEGER NOT NULL, at REAL NOT NULL) STRICT;
+    CREATE INDEX IF NOT EXISTS keys_at ON keys (at);
+    CREATE TABLE IF NOT EXISTS examples (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
+        item TEXT NOT NULL REFERENCES items ON DELETE CASCADE, model TEXT NOT NULL, vector BLOB NOT NULL,
+        at REAL NOT NULL) STRICT;
+    CREATE INDEX IF NOT EXISTS examples_item ON examples (item);
+    CREATE TABLE IF NOT EXISTS revision (id INTEGER PRIMARY KEY CHECK (id = 1), number INTEGER NOT NULL) STRICT;
+    CREATE TRIGGER IF NOT EXISTS item_new AFTER INSERT ON items
+        BEGIN INSERT INTO revision VALUES (1, 1) ON CONFLICT DO UPDATE SET number = number + 1; END;
+    CREATE TRIGGER IF NOT EXISTS item_gone AFTER DELETE ON items
+        BEGIN INSERT INTO revision VALUES (1, 1) ON CONFLICT DO UPDATE SET number = number + 1; END;
+    CREATE TRIGGER IF NOT EXISTS item_named AFTER UPDATE OF item ON items
+        BEGIN INSERT INTO revision VALUES (1, 1) ON CONFLICT DO UPDATE SET number = number + 1; END;
+    CREATE TRIGGER IF NOT EXISTS example_new AFTER INSERT ON examples
+        BEGIN INSERT INTO revision VALUES (1, 1) ON CONFLICT DO UPDATE SET number = number + 1; END;
+    CREATE TRIGGER IF NOT EXISTS example_gone AFTER DELETE ON examples
+        BEGIN INSERT INTO revision VALUES (1, 1) ON CONFLICT DO UPDATE SET number = number + 1; END;
+    CREATE TRIGGER IF NOT EXISTS example_moved AFTER UPDATE OF item ON examples
+        BEGIN INSERT INTO revision VALUES (1, 1) ON CONFLICT DO UPDATE SET number = number + 1; END;
+    CREATE TABLE IF NOT EXISTS journal (number INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, by TEXT NOT NULL,
+        request TEXT NOT NULL, action TEXT NOT NULL, item TEXT NOT NULL, name TEXT NOT NULL, before INTEGER,
+        after INTEGER, undoes INTEGER, undone_by INTEGER) STRICT;
+    CREATE INDEX IF NOT EXISTS journal_name ON journal (name, number);
+    CREATE INDEX IF NOT EXISTS journal_at ON journal (at);
+    CREATE TABLE IF NOT EXISTS barcodes (code TEXT PRIMARY KEY, item TEXT NOT NULL) STRICT, WITHOUT ROWID;
+"""  # the revision increases with names and examples, whatever program changes them, and not with counts
+# In the journal `name` is the normalised name of the item
 
 
 def upgrade(file: SQLiteFile) -> None:
