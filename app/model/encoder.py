@@ -34,12 +34,18 @@ class Encoder:
         self._tokenize = tokenize
         self._engine = engine
         self._cache = cache
+        self._turn = threading.Lock()
+        self._input = np.empty(0, np.float32)  # of the largest batch so far, (N, 3, S, S)
         self.size = size
 
     def pictures(self, pixels: Sequence[Floats]) -> Floats:
         """Preprocessed pictures, each (3, S, S), to unit vectors (N, D)."""
-        batch = np.stack(pixels) if len(pixels) > 1 else pixels[0][np.newaxis]  # (N, 3, S, S)
-        return unit(self._engine.encode_pixels(batch))
+        if len(pixels) == 1:
+            return unit(self._engine.encode_pixels(pixels[0][np.newaxis]))
+        with self._turn:  # batches share one input: memory for a new one would cost a page fault for each 4 KiB
+            if len(self._input) < len(pixels):
+                self._input = np.empty((len(pixels), *pixels[0].shape), np.float32)
+            return unit(self._engine.encode_pixels(np.stack(pixels, out=self._input[: len(pixels)])))
 
     def texts(self, texts: Sequence[str]) -> Floats:
         """Up to a few dozen texts to unit vectors (N, D), past the cache."""

@@ -1,5 +1,8 @@
 """The encoder's vectors are of unit length and in order, however many calls they take."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
+
 import numpy as np
 import pytest
 
@@ -41,6 +44,51 @@ def test_pictures_are_unit_vectors():
     vectors = encoder().pictures([np.full((3, 2, 2), value, np.float32) for value in (1, 5)])
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1)
     assert vectors.dtype == np.float32
+
+
+class MeansEngine(NumberEngine):
+    """Takes channel means when it is let, and notes where in memory each batch lies."""
+
+    def __init__(self):
+        super().__init__()
+        self.begun, self.go_on, self.addresses = threading.Event(), threading.Event(), []
+
+    def encode_pixels(self, pixels):
+        self.addresses.append(pixels.ctypes.data)
+        self.begun.set()
+        assert self.go_on.wait(30)
+        return super().encode_pixels(pixels)
+
+
+def some_pictures(count, seed):
+    return list(np.random.default_rng(seed).random((count, 3, 2, 2), np.float32))
+
+
+def test_batches_share_one_input():
+    """A smaller batch lies where the larger one before it lay, and each row is still its own picture's."""
+    engine = MeansEngine()
+    engine.go_on.set()
+    under_test = Encoder(lambda _: np.empty(0), engine, size=3)
+    for count in (8, 3, 1, 8):
+        pictures = some_pictures(count, seed=count)
+        wanted = unit(np.stack([each.mean(axis=(1, 2)) for each in pictures]))
+        assert np.allclose(under_test.pictures(pictures), wanted)
+    assert len(set(engine.addresses[:2] + engine.addresses[3:])) == 1
+
+
+def test_batches_of_two_threads_take_turns():
+    """A second batch does not overwrite the input of one that is being encoded."""
+    engine = MeansEngine()
+    under_test = Encoder(lambda _: np.empty(0), engine, size=3)
+    one, other = some_pictures(4, seed=1), some_pictures(4, seed=2)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(under_test.pictures, one)
+        assert engine.begun.wait(30)
+        second = pool.submit(under_test.pictures, other)
+        wait([second], timeout=0.1)  # enough for it to overwrite the input, if it could
+        engine.go_on.set()
+        for pictures, made in ((one, first), (other, second)):
+            assert np.allclose(made.result(30), unit(np.stack([each.mean(axis=(1, 2)) for each in pictures])))
 
 
 def test_nothing_becomes_nothing():
