@@ -11,13 +11,14 @@ import random
 import resource
 import socket
 import sqlite3
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from multiprocessing import Pipe, get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import httpx2 as httpx
@@ -55,33 +56,45 @@ class Seen:
 
 @contextmanager
 def probing(port: int) -> Iterator[Seen]:
-    """Ask for liveness and for a small picture, one after the other, until the block ends; once at least."""
-    seen, over = Seen(), threading.Event()
-    body = {"image_data": base64.b64encode(photo()).decode()}
+    """Ask for liveness and for a small picture, one after the other, until the block ends; once at least.
 
-    def ask() -> None:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-            while True:
-                for took, method, path, sent in (
-                    (seen.livez, "GET", "/livez", None),
-                    (seen.picture, "POST", "/process-image", body),
-                ):
-                    begun = time.monotonic()
-                    try:
-                        seen.statuses[client.request(method, path, json=sent).status_code] += 1
-                    except httpx.TransportError:
-                        seen.statuses[0] += 1
-                    took.append(time.monotonic() - begun)
-                if over.wait(0.02):
-                    return
-
-    asking = threading.Thread(target=ask)
+    In a process of its own: beside sixty threads that attack, the probe would measure how long it waits for the
+    interpreter's lock.
+    """
+    seen, (ours, theirs) = Seen(), Pipe()
+    asking = get_context("spawn").Process(target=_ask, args=(port, theirs))
     asking.start()
+    theirs.close()  # so that a probe that ends too soon is an EOFError here
+    ours.recv()  # it has begun
     try:
         yield seen
     finally:
-        over.set()
+        ours.send("over")
+        saw: Seen = ours.recv()
+        seen.livez, seen.picture, seen.statuses = saw.livez, saw.picture, saw.statuses
         asking.join()
+
+
+def _ask(port: int, told: Connection) -> None:
+    """Say that the probe has begun, ask until told to end, and send what was seen."""
+    seen = Seen()
+    body = {"image_data": base64.b64encode(photo()).decode()}
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+        told.send("begun")
+        while True:
+            for took, method, path, sent in (
+                (seen.livez, "GET", "/livez", None),
+                (seen.picture, "POST", "/process-image", body),
+            ):
+                begun = time.monotonic()
+                try:
+                    seen.statuses[client.request(method, path, json=sent).status_code] += 1
+                except httpx.TransportError:
+                    seen.statuses[0] += 1
+                took.append(time.monotonic() - begun)
+            if told.poll(0.02):
+                break
+    told.send(seen)
 
 
 Attack = Callable[[Server], str]
