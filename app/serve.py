@@ -4,7 +4,6 @@ import asyncio
 import gc
 import signal
 import socket
-from contextlib import suppress
 from functools import partial
 from types import FrameType
 from typing import cast
@@ -12,20 +11,19 @@ from typing import cast
 import uvicorn
 from fastapi import FastAPI
 
+from app.api.dependencies import Service
 from app.connection import Connection, Limits
-from app.errors import LarderError
-from app.serving.pipeline import Pipeline
 from app.settings import Settings
 
-WARM_BATCHES = range(2, 9)  # the start has tried a batch of 1; sixteen clients make batches of up to 8
-WARM_INTERVAL_S = 0.5  # delay between sizes, so that a process that is used at once, or ends, is not slowed down
+WARM_BATCHES = (8, 4, 2, 3, 5, 6, 7)  # sixteen clients make batches of up to 8; with 1, 2, 4 and 8 it keeps up
+WARM_INTERVAL_S = 0.1  # delay between sizes, in which pictures are encoded
 KEEP_ALIVE = 75  # seconds; load balancers close idle connections sooner, so none closes during a request of theirs
 
 
 class DrainingServer(uvicorn.Server):
     """On SIGTERM, answer 503 `draining` for `drain` seconds, then finish pending requests and exit.
 
-    A second signal exits at once. After listening starts, the common batch sizes are encoded while idle.
+    A second signal exits at once. After listening starts, a batch of each common size is encoded.
     """
 
     def __init__(self, config: uvicorn.Config, app: FastAPI, drain: float) -> None:
@@ -38,7 +36,7 @@ class DrainingServer(uvicorn.Server):
         """Listen, then warm up."""
         await super().startup(sockets)
         if service := getattr(self._app.state, "service", None):
-            self._warming = asyncio.create_task(warm_up(service.pipeline))
+            self._warming = asyncio.create_task(_warm_up(service))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
         """Handle SIGINT and SIGTERM; uvicorn's own handler raises the signal again, this one exits with 0."""
@@ -58,17 +56,11 @@ class DrainingServer(uvicorn.Server):
         self.should_exit = True
 
 
-async def warm_up(pipeline: Pipeline, interval_s: float = WARM_INTERVAL_S) -> None:
-    """Encode a batch of each common size while no picture is in progress.
-
-    The first call of a size takes up to 300 ms longer, while OpenVINO compiles its kernels for that shape.
-    """
-    with suppress(LarderError):  # the service is shutting down
-        for batch in WARM_BATCHES:
-            await asyncio.sleep(interval_s)
-            while pipeline.in_hand:
-                await asyncio.sleep(interval_s)
-            await pipeline.warm_up(batch)
+async def _warm_up(service: Service) -> None:
+    """Have common batch sizes encoded, once the labels are."""
+    while service.starting:
+        await asyncio.sleep(WARM_INTERVAL_S)
+    await service.pipeline.warm_up(WARM_BATCHES, WARM_INTERVAL_S)
 
 
 def serve(app: FastAPI, settings: Settings) -> None:

@@ -12,7 +12,7 @@ from fastapi import Depends, Header, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 
 from app.contents import ContentStore, VectorModel
-from app.errors import NotFound
+from app.errors import NotFound, Starting
 from app.events.hub import Hub
 from app.metrics import Metrics
 from app.pantry import Key, PantryStore
@@ -55,6 +55,15 @@ class Service:
     metrics: Metrics
     events: Hub
     draining: bool = False
+
+    @property
+    def starting(self) -> bool:
+        """Whether the first labels are still being encoded."""
+        try:
+            _ = self.recogniser.label_set
+        except Starting:
+            return True
+        return False
 
     def drain(self) -> None:
         """Refuse new requests, and end the streams of events."""

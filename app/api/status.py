@@ -10,7 +10,6 @@ from pydantic import BaseModel, Field
 from app import __version__
 from app.api import failures
 from app.api.dependencies import KEYS, Phase, Service, ServiceDep
-from app.errors import Starting
 from app.log import get_logger
 from app.metrics import CONTENT_TYPE
 from app.recognition.labels import Label
@@ -85,11 +84,10 @@ async def _state(service: ServiceDep) -> tuple[Phase, str]:
 async def _phase(service: Service) -> Phase:
     if service.draining:
         return "draining"
-    try:
-        _ = service.recogniser.label_set
-        await service.pipeline.prove()
-    except Starting:
+    if service.starting:
         return "starting"
+    try:
+        await service.pipeline.prove()
     except Exception:  # whatever the reason, the load balancer must be told
         get_logger().exception("the encoder does not answer")
         return "failing"

@@ -4,7 +4,7 @@ The batcher's contract, each clause a test:
 1. What enters is decoded and valid.  2. The queue is bounded: full is `Overloaded` at once.  3. Every caller gets a
 vector or an error: on success, failure, cancellation and shutdown.  4. A failed batch fails its own callers only.
 5. Callers that went away are skipped.  6. The loop waits on the queue, and for company only until a deadline; it never
-polls.  7. Clock and encode are parameters.
+polls.  7. Clock and encode are parameters.  8. While sizes are warmed up, a batch has one that was encoded before.
 """
 
 import asyncio
@@ -51,6 +51,7 @@ class Batcher:
     ) -> None:
         self._encode = encode
         self._max_batch = max_batch
+        self._warm: set[int] | None = None
         self._queue: asyncio.Queue[_Caller | None] = asyncio.Queue()  # None: nobody comes any more
         self._max_queue = max_queue
         self._wait = wait
@@ -85,6 +86,33 @@ class Batcher:
         self._queue.put_nowait(caller)
         return await caller.vector
 
+    async def warm_up(self, pixels: Floats, sizes: Sequence[int], interval_s: float) -> None:
+        """Encode a batch of each size, of one picture (3, S, S) again and again; sizes above `max_batch` are left out.
+
+        The first call of a size takes longer, while the engine compiles kernels for that shape. Under load more
+        pictures wait after it, whose batch would be of a new size again. So batches meanwhile, and until no more
+        pictures wait than the largest size has, are of 1 or of a size that has been encoded. Raises what `encode`
+        raises.
+        """
+        self._warm = {1}
+        try:
+            for size in sizes:
+                if not self._closed and size <= self._max_batch:
+                    await self._encode([pixels] * size)
+                    self._warm.add(size)
+                    await asyncio.sleep(interval_s)
+            while self._queue.qsize() > max(self._warm):
+                await asyncio.sleep(interval_s)
+        finally:
+            self._warm = None
+
+    @property
+    def _most(self) -> int:
+        """The most pictures that the next batch may have, of which one is taken from the queue already."""
+        if self._warm is None:
+            return self._max_batch
+        return max(size for size in self._warm if size <= 1 + self._queue.qsize())
+
     @property
     def waiting(self) -> int:
         """How many pictures wait for a batch."""
@@ -106,10 +134,11 @@ class Batcher:
     async def _collect(self, batch: list[_Caller]) -> bool:
         """Fill the next batch: the first caller, those behind it, who comes until the deadline; False at the end."""
         caller = await self._queue.get()
+        most = self._most
         deadline = self._clock() + self._wait
         while caller:
             batch.append(caller)
-            if len(batch) == self._max_batch or (self._queue.empty() and self._clock() >= deadline):
+            if len(batch) == most or (self._queue.empty() and self._clock() >= deadline):
                 return True
             try:
                 async with asyncio.timeout(deadline - self._clock()):

@@ -152,9 +152,9 @@ class Pipeline:
             async with asyncio.timeout(within):
                 await self._batcher.vector(self._preparer.blank)
 
-    async def warm_up(self, batch: int) -> None:
-        """Encode `batch` blank pictures at once; raises as `vector` does."""
-        await asyncio.gather(*(self._batcher.vector(self._preparer.blank) for _ in range(batch)))
+    async def warm_up(self, sizes: Sequence[int], interval_s: float) -> None:
+        """Encode a batch of each size; batches meanwhile have the sizes that have been encoded."""
+        await self._batcher.warm_up(self._preparer.blank, sizes, interval_s)
 
     @contextmanager
     def _place(self) -> Iterator[None]:

@@ -227,3 +227,38 @@ def test_the_clock_tells_when_it_last_worked():
             assert batcher.last_success == 100
 
     asyncio.run(main())
+
+
+def test_batches_have_sizes_that_were_encoded_while_others_are_warmed_up():
+    """Of those that wait as many share a batch as a size has that is warm; no warm-up is larger than allowed."""
+
+    async def scenario(batcher, encode):
+        encode.gate.clear()
+        warming = asyncio.create_task(batcher.warm_up(pixels(0), [4, 9, 2], 0))
+        await settle()
+        tasks = start(batcher, *range(1, 8))
+        await settle()
+        assert encode.batches == [[0] * 4, [1]]  # 4 is being encoded, and no size but 1 has been
+        encode.gate.set()
+        await asyncio.gather(warming, *tasks)
+        sizes = [len(batch) for batch in encode.batches if 0 not in batch]
+        assert sizes[:2] == [1, 4] and set(sizes) <= {1, 2, 4} and sum(sizes) == 7
+        assert [len(batch) for batch in encode.batches if 0 in batch] == [4, 2]
+        encode.batches.clear()
+        await asyncio.gather(*start(batcher, 1, 2, 3))
+        assert encode.batches == [[1, 2, 3]]  # any size, once all are warm
+
+    run(scenario, max_batch=8)
+
+
+def test_a_warm_up_that_fails_leaves_batches_of_any_size():
+    """The error is the warm-up's caller's; pictures are batched as before."""
+
+    async def scenario(batcher, encode):
+        encode.failures.append(RuntimeError("broken"))
+        with pytest.raises(RuntimeError):
+            await batcher.warm_up(pixels(0), [4], 0)
+        await asyncio.gather(*start(batcher, 1, 2, 3))
+        assert encode.batches[1:] == [[1, 2, 3]]
+
+    run(scenario)

@@ -10,7 +10,6 @@ from app.images.decode import decode
 from app.images.header import ImageLimits
 from app.images.prepare import Preparer
 from app.metrics import Metrics
-from app.serve import WARM_BATCHES, warm_up
 from app.serving.pipeline import open_pipeline
 from tests.fakes import FORM, ColourEncoder, as_base64, as_bytes, picture
 
@@ -98,25 +97,6 @@ def test_proof_is_an_encoding_that_went_through():
             await pipeline.prove()
 
     run(broken, encoder)
-
-
-def test_common_batches_are_encoded_while_nobody_asks():
-    """Each size in a batch of its own, once the picture in hand has its answer."""
-    encoder = ColourEncoder()
-
-    async def scenario(pipeline):
-        encoder.open.clear()
-        asked = asyncio.create_task(pipeline.vector(as_bytes(picture())))
-        while not pipeline.in_hand:
-            await asyncio.sleep(0)
-        warming = asyncio.create_task(warm_up(pipeline, 0.01))
-        await asyncio.sleep(0.05)
-        assert not warming.done()
-        encoder.open.set()
-        await asyncio.gather(asked, warming)
-
-    run(scenario, encoder, max_batch=32, max_queue=32)
-    assert encoder.batches == [1, *WARM_BATCHES]
 
 
 def test_an_encoder_that_hangs_is_no_proof():
