@@ -1,1 +1,1 @@
-"""Makes the numbers of docs/benchmarks.md; `make bench` runs it all."""
+"""Measure the figures of docs/benchmarks.md; `make bench` runs them all."""

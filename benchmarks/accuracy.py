@@ -1,9 +1,9 @@
-"""How often `POST /process-image` is right on groceries it was not trained on, measured over HTTP.
+"""Measure the accuracy of `POST /process-image` over HTTP, on groceries it was not trained on.
 
     python -m benchmarks.accuracy --data ../shared/data
 
-Three label files, one service each: the 81 fine labels of labels/pantry.txt, the same with the goods that no picture
-shows, and the coarse names. A picture is right when the first of `top_k_items` is its own label.
+Three label files, with one service each: the 81 fine labels of labels/pantry.txt, the same with goods that no picture
+shows, and the coarse names. A picture is right if the first of `top_k_items` is its own label.
 """
 
 import argparse
@@ -28,7 +28,7 @@ FINE = 81
 
 @dataclass(frozen=True)
 class Result:
-    """Top-1 and top-5 in per cent over `pictures` pictures and `labels` labels."""
+    """Top-1 and top-5 in per cent, with the numbers of pictures and labels."""
 
     name: str
     labels: int
@@ -48,7 +48,7 @@ class Picture:
 
 
 def read(folder: Path, split: str) -> tuple[list[Picture], list[str], list[str]]:
-    """The pictures of a split, all labels of labels/pantry.txt, and the coarse names."""
+    """Read the pictures of a split, all labels of labels/pantry.txt, and the coarse names."""
     every = [label.name for label in parse_labels((ROOT / "labels/pantry.txt").read_text(), longest=200)]
     with (folder / "grocery/classes.csv").open() as file:
         coarse = {int(row["label"]): row["coarse_name"].replace("-", " ").lower() for row in csv.DictReader(file)}
@@ -61,7 +61,7 @@ def read(folder: Path, split: str) -> tuple[list[Picture], list[str], list[str]]
 
 
 def measure(name: str, labels: list[str], pictures: list[Picture], right: str, model: str) -> Result:
-    """Ask a service with these labels for each picture; `right` names the field of Picture that is the answer."""
+    """Recognise each picture with a service of these labels; `right` names the field of Picture with the answer."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "labels.txt"
         file.write_text("\n".join(labels))
@@ -86,7 +86,7 @@ def _row(result: Result, least: float) -> rows.Row:
 
 
 def main() -> None:
-    """Print the table, or JSON."""
+    """Print the table or JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="the folder with grocery/test_sample.parquet")
     parser.add_argument("--split", default="test_sample", help="test_sample, val or train")

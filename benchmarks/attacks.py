@@ -1,7 +1,7 @@
-"""Attacks on a running service, each beside a probe that asks what a user and a load balancer ask.
+"""Attacks on a running service, each with a concurrent probe that sends what a user and a load balancer send.
 
-A row says how long `GET /livez` and the recognition of a small picture took at most, with and without the attack, how
-much memory the process took on top, and what became of the attack's own requests.
+A row has the longest times of `GET /livez` and of recognising a small picture, with and without the attack, the growth
+of the process's memory, and the outcome of the attack's own requests.
 """
 
 import base64
@@ -29,25 +29,25 @@ from benchmarks.rows import Row
 from harness import hostile
 from harness.server import Server, memory
 
-LIVEZ_S = 0.25  # `GET /livez` may take longer than usual by this
-PICTURE_S = 1.0  # and a small picture by this
+LIVEZ_S = 0.25  # how much longer than usual `GET /livez` may take
+PICTURE_S = 1.0  # and a small picture
 MEMORY_MIB = 600
-LONGEST_S = 20  # an attack ends after this
+LONGEST_S = 20  # duration limit of an attack
 
 
 class CameThrough(Exception):
-    """An attack did what it was meant to do."""
+    """The attack succeeded."""
 
 
 def expect(held: bool, otherwise: str) -> None:
-    """Raises CameThrough with these words unless the service held."""
+    """Raise CameThrough with this message unless the condition holds."""
     if not held:
         raise CameThrough(otherwise)
 
 
 @dataclass
 class Seen:
-    """What a probe saw: seconds of each call, and the statuses."""
+    """The results of a probe: seconds of each call, and the statuses."""
 
     livez: list[float] = field(default_factory=list)
     picture: list[float] = field(default_factory=list)
@@ -56,10 +56,9 @@ class Seen:
 
 @contextmanager
 def probing(port: int) -> Iterator[Seen]:
-    """Ask for liveness and for a small picture, one after the other, until the block ends; once at least.
+    """Probe liveness and a small picture in turns until the block ends, at least once.
 
-    In a process of its own: beside sixty threads that attack, the probe would measure how long it waits for the
-    interpreter's lock.
+    In its own process: beside sixty attacking threads, the probe would measure its wait for the interpreter's lock.
     """
     seen, (ours, theirs) = Seen(), Pipe()
     asking = get_context("spawn").Process(target=_ask, args=(port, theirs))
@@ -76,7 +75,7 @@ def probing(port: int) -> Iterator[Seen]:
 
 
 def _ask(port: int, told: Connection) -> None:
-    """Say that the probe has begun, ask until told to end, and send what was seen."""
+    """Report the start, probe until told to end, and send the results."""
     seen = Seen()
     body = {"image_data": base64.b64encode(photo()).decode()}
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
@@ -98,15 +97,15 @@ def _ask(port: int, told: Connection) -> None:
 
 
 Attack = Callable[[Server], str]
-"""Carries the attack out, returns in words what became of it; raises CameThrough."""
+"""Runs the attack and describes the outcome; raises CameThrough."""
 
 
 def attacked(server: Server, what: str, attack: Attack) -> Row:
-    """One attack beside the probe; the service must be as it was afterwards."""
+    """Run one attack with the probe; afterwards the service must be as before."""
     with probing(server.port) as usual:
         time.sleep(1.5)
     before = memory(server, "VmRSS")
-    Path(f"/proc/{server.process.pid}/clear_refs").write_text("5")  # VmHWM starts again from here
+    Path(f"/proc/{server.process.pid}/clear_refs").write_text("5")  # resets VmHWM
     with probing(server.port) as seen:
         try:
             outcome, held = attack(server), True
@@ -125,9 +124,9 @@ def attacked(server: Server, what: str, attack: Attack) -> Row:
 def statuses(
     server: Server, requests: Sequence[tuple[str, str, bytes] | tuple[str, str, bytes, str]], at_once: int = 8
 ) -> str:
-    """Send requests (method, path, body, JSON or another media type) and count the answers.
+    """Send requests (method, path, body, JSON or another media type) and count the statuses.
 
-    A 500 or a broken connection came through.
+    Raises CameThrough on a 500 or a broken connection.
     """
 
     def send(request: tuple[str, str, bytes] | tuple[str, str, bytes, str]) -> int:
@@ -147,7 +146,7 @@ def statuses(
 
 @contextmanager
 def connections(server: Server, number: int) -> Iterator[list[socket.socket]]:
-    """Plain connections; those that the service refuses are missing."""
+    """Open plain connections; refused ones are omitted."""
     with ExitStack() as stack:
         made = []
         for _ in range(number):
@@ -157,7 +156,7 @@ def connections(server: Server, number: int) -> Iterator[list[socket.socket]]:
 
 
 def upgrades(server: Server) -> str:
-    """Requests that ask for another protocol, with a body in which another request is hidden."""
+    """Send protocol upgrades with a body in which another request is hidden (request smuggling)."""
     for protocol in ("h2c", "websocket", "TLS/1.0"):
         hidden = b"PUT /pantry/smuggled HTTP/1.1\r\nHost: localhost\r\nContent-Length: 11\r\n\r\n"
         for body in (b'{"quantity": 9}', hidden + b'{"count":1}'):
@@ -179,7 +178,7 @@ def upgrades(server: Server) -> str:
 
 
 def header_flood(server: Server) -> str:
-    """Four connections of 30 MiB of one header each, and four of a million header lines."""
+    """Send four connections with one header of 30 MiB each, and four with a million header lines."""
 
     def flood(line: bytes, times: int) -> int:
         sent = 0
@@ -199,7 +198,7 @@ def header_flood(server: Server) -> str:
 
 
 def endless_headers(server: Server) -> str:
-    """1,100 connections whose headers never end."""
+    """Open 1,100 connections whose headers never end (Slowloris)."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     with connections(server, 1100) as made:
         for each in made:
@@ -222,7 +221,7 @@ def endless_headers(server: Server) -> str:
 
 
 def slow_bodies(server: Server) -> str:
-    """Two hundred bodies that come a byte at a time."""
+    """Send two hundred bodies, one byte at a time."""
     with connections(server, 200) as made:
         for each in made:
             each.sendall(b"POST /process-image HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n")
@@ -236,7 +235,7 @@ def slow_bodies(server: Server) -> str:
 
 
 def wrong_elements(server: Server) -> str:
-    """Lists and maps of wrong elements by the million, and unknown fields by the hundred thousand."""
+    """Send lists and maps with millions of wrong elements, and hundreds of thousands of unknown fields."""
     fields = json.dumps({f"field{number}": 1 for number in range(90_000)}).encode()
     bodies = [
         ("POST", "/classify", b'{"image_data":"x","labels":[' + b"1," * 4_000_000 + b"1]}"),
@@ -259,7 +258,7 @@ def wrong_elements(server: Server) -> str:
 
 
 def line_breaks(server: Server) -> str:
-    """Templates and texts of line breaks, which were slow to normalise."""
+    """Send templates and texts of line breaks, which were slow to normalise."""
     labels = [f"x{number}" for number in range(1000)]
     template = json.dumps({"image_data": "x", "labels": labels, "template": "\n" * 196 + "{}"}).encode()
     texts = [("\n" * 1900) + f"x{number}" for number in range(200)]
@@ -272,7 +271,7 @@ def line_breaks(server: Server) -> str:
 
 
 def many_scans(server: Server) -> str:
-    """Progressive JPEGs with a scan repeated a hundred thousand times."""
+    """Send progressive JPEGs with a scan repeated a hundred thousand times."""
     file = io.BytesIO()
     Image.new("L", (4000, 4000), 128).save(file, "JPEG", progressive=True, quality=10)
     data = file.getvalue()
@@ -286,7 +285,7 @@ def many_scans(server: Server) -> str:
 
 
 def tiny_giants(server: Server) -> str:
-    """Some dozen bytes of WebP that are fifty megapixels, as frames, regions, embeddings, contents and examples."""
+    """Send WebPs of some dozen bytes and fifty megapixels, as frames, regions, embeddings, contents and examples."""
     file = io.BytesIO()
     Image.new("RGB", (16383, 3051), (200, 30, 30)).save(file, "WEBP", lossless=True)
     text = base64.b64encode(file.getvalue()).decode()
@@ -304,7 +303,7 @@ def tiny_giants(server: Server) -> str:
 
 
 def almost_large(server: Server) -> str:
-    """Sixty pictures at once, for some seconds, of just the cost up to which they are decoded beside others."""
+    """For some seconds send sixty pictures at once of the largest cost that is decoded concurrently."""
     file = io.BytesIO()
     hostile.photograph().resize((1730, 1730), Image.Resampling.NEAREST).save(file, "PNG", compress_level=1)
     lossless = hostile.riff(hostile.vp8l(330, 330))
@@ -315,13 +314,13 @@ def almost_large(server: Server) -> str:
 
 
 def costly_pictures(server: Server) -> str:
-    """Pictures that cost far more than they weigh, at every call that takes one, eight at a time."""
+    """Send pictures with a large cost for their size to every call that takes one, eight at a time."""
     model = server.client.get("/").json()["model"]
     return statuses(server, [call for _, data in hostile.costly() for call in hostile.calls(data, model)])
 
 
 def foreign_origins(server: Server) -> str:
-    """Changes that pages of other sites send without a preflight, and names that are rebound to this machine."""
+    """Send changes from pages of other sites without a preflight, and host names rebound to this machine."""
     client, answers = server.client, Counter[int]()
     foreign = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
     for headers in (
@@ -340,7 +339,7 @@ def foreign_origins(server: Server) -> str:
 
 
 def locked_pantry(folder: Path) -> Attack:
-    """Another program holds a lock on the pantry while fifty changes come."""
+    """Hold a lock on the pantry from another program during fifty changes."""
 
     def attack(server: Server) -> str:
         locking = sqlite3.connect(folder / "pantry.sqlite", isolation_level=None, timeout=30)
@@ -355,7 +354,7 @@ def locked_pantry(folder: Path) -> Attack:
 
 
 def full_disk(server: Server) -> str:
-    """No file may grow: what cannot be stored is refused, and everything else goes on."""
+    """Let no file grow: what cannot be stored is refused, and everything else continues."""
     pid = server.process.pid
     before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, before[1]))
@@ -369,7 +368,7 @@ def full_disk(server: Server) -> str:
 
 
 def half_written_labels(labels: Path) -> Attack:
-    """The label file is truncated and written again, slowly, in pieces."""
+    """Truncate the label file and rewrite it slowly, in pieces."""
     text = labels.read_text()
 
     def attack(server: Server) -> str:
@@ -392,7 +391,7 @@ def half_written_labels(labels: Path) -> Attack:
 
 
 def attacks(model: str, folder: Path) -> Iterator[Row]:
-    """Every attack on one service, in turn, from the mildest."""
+    """Run every attack on one service, the mildest first."""
     labels = folder / "labels.txt"
     labels.write_text(Path("labels/pantry.txt").read_text())
     random.seed(0)

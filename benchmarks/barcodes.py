@@ -1,4 +1,4 @@
-"""How small barcodes may be, and what reading them costs: the tables of docs/decisions/0037-barcodes.md.
+"""Measure how small barcodes may be, and the cost of reading them: the tables of docs/decisions/0037-barcodes.md.
 
 python -m benchmarks.barcodes
 """
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def share_read(width: float, blur: float) -> float:
-    """Return the share of an EAN-13's places and angles in which it is read, by the width of its narrowest bar."""
+    """Return the share of an EAN-13's positions and angles in which it is read, by the width of its narrowest bar."""
     read = 0
     for number in range(PLACES):
         drawn = package(symbol(RICE, scale=8), side=1600, turned=15 * number, at=(800 + 3 * number, 800 + 5 * number))
@@ -45,7 +45,7 @@ def share_read(width: float, blur: float) -> float:
 
 
 def costs(size: tuple[int, int]) -> list[float]:
-    """Return milliseconds of processor time: decoding for the model, for codes too, reading with and without one."""
+    """Return processor times in ms: decoding for the model, for codes too, reading with and without a code."""
     preparer = Preparer(FORM, ImageLimits())
     with_code, without = (photo(size, scale) for scale in (size[0] // 300, 0))
     grey, blank = (preparer.pixels_and_grey(data)[1:] for data in (with_code, without))

@@ -1,9 +1,9 @@
-"""Whether batches win, and whether several processes do.
+"""Measure whether batches pay, and whether several processes do.
 
     python -m benchmarks.batching --model larder-small
 
-Answers a second for sixteen clients, and the p50 of one, with the most pictures a call at 1, 4, 8, 16 and 32; then two
-processes of one thread each, asked at once by eight clients each, against one process with all. In turns.
+Answers per second for sixteen clients, and the p50 of one, with batches of at most 1, 4, 8, 16 and 32 pictures; then
+two processes of one thread each, with eight clients each, against one process with all threads. Rounds alternate.
 """
 
 import argparse
@@ -23,7 +23,7 @@ BATCHES = (1, 4, 8, 16, 32)
 
 
 def started(model: str, folder: Path, threads: int, batch: int) -> Server:
-    """A ready, warm service."""
+    """Start a service and warm it up."""
     server = Server(model=model, data=folder, threads=threads, max_batch=batch, pantry="none", log_level="warning")
     server.ready(120)
     closed_loop(server.port, [recognise(photo())], 16, 50)
@@ -31,7 +31,7 @@ def started(model: str, folder: Path, threads: int, batch: int) -> Server:
 
 
 def together(servers: Sequence[Server], requests: Sequence[bytes], count: int) -> float:
-    """Answers a second of sixteen clients, shared among the services."""
+    """Return the answers per second of sixteen clients, shared among the services."""
     with ThreadPoolExecutor(len(servers)) as pool:
         each = (16 // len(servers), count // len(servers))
         loads = [pool.submit(closed_loop, server.port, requests, *each) for server in servers]
@@ -39,7 +39,7 @@ def together(servers: Sequence[Server], requests: Sequence[bytes], count: int) -
 
 
 def main() -> None:
-    """Print the medians of the turns."""
+    """Print the medians of the rounds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="larder-small", help="the bundle to serve")
     parser.add_argument("--count", type=int, default=1000, help="requests a measurement (1000)")

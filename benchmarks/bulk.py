@@ -1,10 +1,10 @@
-"""How near bulk classification of a folder comes to the bare picture tower.
+"""Compare bulk classification of a folder with the bare picture tower.
 
     python -m benchmarks.bulk --model ViT-B-32-none
 
-"Raw" is the picture tower on the engine that serves, called in a bare loop at its best batch size. Both sides take
-turns within one run. Decoding takes processors from the engine: what is left of raw when the processors that it keeps
-busy also decode, with no other loss, is printed as the ceiling.
+"Raw" is the picture tower on the serving engine, called in a loop at its best batch size. Both sides alternate within
+one run. Decoding takes processor time from the engine: what is left of raw if the processors that it uses also decode,
+with no other loss, is printed as the ceiling.
 """
 
 import argparse
@@ -33,7 +33,7 @@ TURNS = 7
 
 
 def raw(engine: Engine, size: int, batch: int, count: int) -> float:
-    """Pictures a second of the picture tower alone, in a loop over about `count` of them."""
+    """Return the pictures per second of the picture tower alone, in a loop over about `count` of them."""
     pixels = np.random.default_rng(0).normal(size=(batch, 3, size, size)).astype(np.float32)
     begun = time.perf_counter()
     for _ in range(count // batch):
@@ -42,7 +42,7 @@ def raw(engine: Engine, size: int, batch: int, count: int) -> float:
 
 
 def bulk(settings: Settings, model: Model, source: Path, out: Path) -> float:
-    """Pictures a second of `bulk classify`, from the files to the parquet, without the start of the process."""
+    """Return the pictures per second of `bulk classify`, from files to parquet, without the start of the process."""
     begun = time.perf_counter()
     sink = Answers(out, "parquet", recogniser_for(settings, model, None), 5, {})
     embedded = Worker(settings, model, str(source), set()).embed(find_units(open_files(str(source)))[0])
@@ -51,7 +51,7 @@ def bulk(settings: Settings, model: Model, source: Path, out: Path) -> float:
 
 
 def decoding(settings: Settings, model: Model, data: bytes) -> float:
-    """Milliseconds of one processor that reading a picture takes, from bytes to the model's input; the median."""
+    """Return the median processor time of a picture from bytes to the model's input, ms."""
     decode, taken = Worker(settings, model, ".", set()).decode, []
     for _ in range(200):
         begun = time.thread_time()
@@ -77,7 +77,7 @@ def main() -> None:
         engine, size = (
             model.encoder._engine,
             model.config.image_size,
-        )  # that very engine: two would fight for the processors
+        )  # the same engine: two would compete for the processors
         batch = max(BATCHES, key=lambda batch: raw(engine, size, batch, told.count))
         bulk(settings, model, source, Path(folder) / "warm")
         pairs = [

@@ -1,10 +1,10 @@
-"""What a category's score should be made of: the rules of docs/decisions/0006-categories.md, side by side.
+"""Compare rules for a category's score: the table of docs/decisions/0006-categories.md.
 
     python -m benchmarks.categories --data ../shared/data --split val
 
-Photographs of groceries are put into categories that have unequal numbers of phrases. For each rule: how often the best
-category is the right one, its calibration error and cross-entropy; then, when the first phrase of one category is said
-five times, in the very same vector or in near copies, the most that any score moves and how many move by over 0.02.
+Photographs of groceries are classified into categories with unequal numbers of phrases. For each rule: the accuracy of
+the best category, its calibration error and cross-entropy; then, if the first phrase of one category is repeated five
+times, as the same vector or as near copies, the largest change of a score and how many change by over 0.02.
 """
 
 import argparse
@@ -46,7 +46,7 @@ COPIES = {
 
 @dataclass(frozen=True)
 class Task:
-    """Categories with their phrases, and the place (N,) of each picture's category."""
+    """Categories with their phrases, and the index (N,) of each picture's category."""
 
     name: str
     phrases: list[list[str]]
@@ -54,15 +54,15 @@ class Task:
 
 
 def tasks(folder: Path, names: Sequence[str], shown: npt.NDArray[np.int64]) -> list[Task]:
-    """The 43 kinds by their groceries' names, and by paraphrases; the three groups by names, and by kinds.
+    """Return the 43 kinds by their groceries' names and by paraphrases; the three groups by names and by kinds.
 
-    `shown` holds each picture's place (N,) among the names.
+    `shown` has each picture's index (N,) among the names.
     """
     with (folder / "grocery/classes.csv").open() as file:
         rows = list(csv.DictReader(file))
     kinds = [row["coarse_name"].replace("-", " ").lower() for row in rows]
     groups = [row["group"] for row in rows]
-    dice = random.Random(0)  # noqa: S311 - no secrets are drawn
+    rng = random.Random(0)  # noqa: S311 - no secrets are drawn
 
     def task(name: str, keys: Sequence[str], phrases: Sequence[str]) -> Task:
         pairs = dict.fromkeys(zip(keys, phrases, strict=True))
@@ -71,7 +71,7 @@ def tasks(folder: Path, names: Sequence[str], shown: npt.NDArray[np.int64]) -> l
         return Task(name, members, np.array([categories.index(key) for key in keys])[shown])
 
     by_kinds = task("kinds by names", kinds, kinds)
-    said = [[each.format(*kind) for each in dice.sample(PARAPHRASES, dice.randint(1, 9))] for kind in by_kinds.phrases]
+    said = [[each.format(*kind) for each in rng.sample(PARAPHRASES, rng.randint(1, 9))] for kind in by_kinds.phrases]
     return [
         task("kinds by names", kinds, names),
         Task("kinds by paraphrases", said, by_kinds.right),
@@ -111,7 +111,7 @@ def _moves(
     vectors: Sequence[Floats],
     copies: Sequence[str],
 ) -> Doubles:
-    """How far the scores of a picture move at most, (categories, N), as each category in turn says its first again."""
+    """Return the largest changes of scores, (categories, N), when each category in turn repeats its first phrase."""
     before = _logits(rule, model, pictures, vectors)
     moves = []
     for place, phrases in enumerate(task.phrases):

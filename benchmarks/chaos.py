@@ -1,9 +1,9 @@
-"""What the service does under fire: `make chaos`, within five minutes.
+"""Test the service under fault conditions: `make chaos`, within five minutes.
 
     python -m benchmarks.chaos [--model ViT-B-32-none] [--only overload]
 
-Real processes are started, sent what no client should send, asked for ten times what they can carry, killed, and cut
-off from Firestore. Each line says what was wanted and what was seen; the exit status is 1 when one was not kept.
+Starts real processes, sends what no client should send, applies ten times the load they can carry, kills them, and cuts
+them off from Firestore. Each line has what was wanted and what was seen; the exit status is 1 if a line failed.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from harness.server import memory
 
 
 def broken_inputs(model: str, folder: Path) -> Row:
-    """Every hostile request once, from two clients; good ones in between."""
+    """Send every hostile request once, from two clients, with valid ones in between."""
     good = recognise(photo())
     with served(model, folder) as server:
         closed_loop(server.port, [good], 8, 100)
@@ -57,7 +57,7 @@ def broken_inputs(model: str, folder: Path) -> Row:
 
 
 def overload(model: str, folder: Path) -> Row:
-    """Ten times what sixteen clients got, from an open loop."""
+    """Apply ten times the throughput of sixteen clients, from an open loop."""
     request = [recognise(photo(seed=seed)) for seed in range(4)]
     with served(model, folder) as server:
         closed_loop(server.port, request, 16, 200)
@@ -80,12 +80,12 @@ def overload(model: str, folder: Path) -> Row:
 
 
 def p99(answers: list[Answer]) -> float:
-    """Seconds."""
+    """Return the 99th percentile of the latency, s."""
     return summary(answers).p99 if len(answers) > 1 else 0.0
 
 
 def sigterm(model: str, folder: Path) -> Row:
-    """SIGTERM while eight clients ask without a pause; what is new is refused at once."""
+    """Send SIGTERM while eight clients ask without a pause; new requests are refused at once."""
     request = recognise(photo())
     with served(model, folder, drain=2) as server:
         answers: list[Answer] = []

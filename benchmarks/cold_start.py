@@ -1,9 +1,9 @@
-"""How long a cold start on Lambda takes: from the start of the process to the first picture recognised.
+"""Measure a cold start on Lambda: from the start of the process to the first picture recognised.
 
 python -m benchmarks.cold_start [--model ViT-B-32-none] [--engine onnxruntime] [--count 5]
 
-The data folder is empty, as it is there; `prepared` has the prompt vectors beside the service, as the image has them.
-What is not in it: Lambda fetching the image, which only Lambda shows.
+The data folder is empty, as on Lambda; `prepared` has the prompt embeddings beside the service, as the image does. Not
+included: Lambda fetching the image, which only Lambda can show.
 """
 
 import argparse
@@ -21,14 +21,14 @@ PHOTO = json.dumps({"image_data": base64.b64encode(photo()).decode()})
 
 
 def start(folder: Path, data: Path, model: str, engine: str) -> Environment:
-    """An environment as the image has it, in a working folder and with a data folder of its own."""
+    """Start an environment as the image does, in a working folder with its own data folder."""
     files = {name: ROOT / f"labels/{file}.txt" for name, file in FILES.items()}
     bundle = ROOT / "models" / model
     return Environment(folder, **files, model=bundle, engine=engine, data=data, pantry="none", log_level="warning")
 
 
 def cold_start(folder: Path, model: str, engine: str) -> tuple[float, float]:
-    """Seconds from the start of the process until it asks for an event, and until it has recognised a picture."""
+    """Return the seconds until the process asks for an event, and until it has recognised a picture."""
     with tempfile.TemporaryDirectory() as data, start(folder, Path(data) / "larder", model, engine) as environment:
         ready = environment.ready()
         reply = environment.invoke(http_event("POST", "/process-image", PHOTO))
@@ -36,7 +36,7 @@ def cold_start(folder: Path, model: str, engine: str) -> tuple[float, float]:
 
 
 def prepare(folder: Path, model: str, engine: str) -> None:
-    """Leave in `folder` what building the image leaves: the data folder of a start."""
+    """Write to `folder` what building the image writes: the data folder of a start."""
     with start(folder, folder / "baked", model, engine) as environment:
         while environment.invoke(http_event("GET", "/"))["statusCode"] != 200:
             pass

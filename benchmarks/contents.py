@@ -1,10 +1,10 @@
-"""Contents: durable adds from 8 clients, and searches held against comparing with every vector.
+"""Contents: durable adds from 8 clients, and searches compared with exhaustive ones.
 
     python -m benchmarks.contents --counts 100000 1000000 --data ../shared/data
 
-Embeddings of real pictures by the model (benchmarks/embeddings.py). Searched by texts, the harder kind, and by pictures
-that are not among them; as they are, after a tenth was deleted, after the 2,000 nearest of some texts were deleted, and
-with filters. Times are processor times of one thread, so that other programs count less.
+Embeddings of real pictures by the model (benchmarks/embeddings.py). The queries are texts, the harder kind, and
+pictures that are not stored: on all entries, after deleting a tenth, after deleting the 2,000 nearest of some texts,
+and with filters. Times are processor times of one thread, so that other programs matter less.
 """
 
 import argparse
@@ -37,12 +37,12 @@ from harness.vectors import drawn_chunks
 QUERIES = 200
 CLIENTS = 8
 K = 10
-REGIONS, REGION = 20, 2000  # texts whose nearest entries are deleted, and how many of each
+REGIONS, REGION = 20, 2000  # texts whose nearest entries are deleted, and the number of these
 Rows = list[rows.Row]
 
 
 def milliseconds(work: Callable[[Floats], object], queries: Floats) -> float:
-    """The median time of one call, over all queries (N, D)."""
+    """Return the median time of one call over all queries (N, D), ms."""
     times = []
     for query in queries:
         begun = time.perf_counter()
@@ -52,12 +52,12 @@ def milliseconds(work: Callable[[Floats], object], queries: Floats) -> float:
 
 
 def resident() -> float:
-    """The memory of this process, in MiB."""
+    """Return the memory of this process, MiB."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 2**20
 
 
 def durable_adds(folder: Path, count: int) -> rows.Row:
-    """How many contents a second are on the disk, beside what the disk takes for one write."""
+    """Measure durable adds per second, beside the time of one disk write."""
     vectors, part = np.concatenate(list(drawn_chunks(count))), count // CLIENTS
     with (folder / "probe").open("wb") as file:
 
@@ -88,7 +88,7 @@ def durable_adds(folder: Path, count: int) -> rows.Row:
 
 
 def fill(path: Path, model: VectorModel, chunks: Iterable[Floats], total: int) -> None:
-    """A file of contents; a thousand in each transaction. One in a hundred is rare."""
+    """Fill a file of contents, a thousand entries per transaction. One in a hundred is rare."""
     with closing(Database(path, model)) as database, tqdm(total=total, unit="content", disable=None) as progress:
         row = 0
         for vectors in chunks:
@@ -105,7 +105,7 @@ def fill(path: Path, model: VectorModel, chunks: Iterable[Floats], total: int) -
 
 @dataclass(frozen=True)
 class Collection:
-    """A store, its vectors (N, D) in 16 bits by number - 1, and which of them are alive."""
+    """A store, its float16 vectors (N, D) by number - 1, and which of them are alive."""
 
     store: LocalContents
     vectors: npt.NDArray[np.float16]
@@ -120,7 +120,7 @@ class Collection:
         self.alive[gone] = False
 
     def best(self, queries: Floats, passing: Flags, k: int = K) -> Numbers:
-        """Return the rows (Q, k) of the k best for each query, by comparing with every vector."""
+        """Return the rows (Q, k) of the k best for each query by exhaustive search."""
         rows, scores = np.zeros((len(queries), k), np.int64), np.full((len(queries), k), -9, np.float32)
         for start in range(0, len(self.vectors), CHUNK):
             part = queries @ self.vectors[start : start + CHUNK].astype(np.float32).T
@@ -133,7 +133,7 @@ class Collection:
         return rows
 
     def measure(self, queries: Floats, where: Where = EVERYTHING, passing: Flags | None = None) -> tuple[float, float]:
-        """Return recall@10 against comparing with every vector, and the median processor time of a search in ms."""
+        """Return recall@10 against exhaustive search, and the median processor time of a search, ms."""
         wanted = self.best(queries, self.alive if passing is None else self.alive & passing)
         recalls, times = [], []
         for query, rows_ in zip(queries, wanted, strict=True):
@@ -145,7 +145,7 @@ class Collection:
 
 
 def searches(path: Path, model: VectorModel, count: int, queries: dict[str, Floats], chunks: Iterable[Floats]) -> Rows:
-    """Fill a store and measure its searches; the rows of the table."""
+    """Fill a store and measure its searches; returns the rows of the table."""
     vectors = np.empty((count, model.size), np.float16)
     fill(path, model, _copied(chunks, vectors), count)
     before, begun = resident(), time.process_time()
@@ -176,7 +176,7 @@ def searches(path: Path, model: VectorModel, count: int, queries: dict[str, Floa
 
 
 def _copied(chunks: Iterable[Floats], vectors: npt.NDArray[np.float16]) -> Iterator[Floats]:
-    """Yield the chunks, each copied into `vectors` too."""
+    """Yield the chunks and copy each into `vectors`."""
     row = 0
     for chunk in chunks:
         vectors[row : row + len(chunk)] = chunk
@@ -188,7 +188,7 @@ def _row(count: int, kind: str, measured: tuple[float, float], beside: str) -> r
     recall, took = measured
     print(f"  {kind}: recall@10 {recall:.4f}, p50 {took:.2f} ms", flush=True)
     most = 4 if count <= 100_000 else 5
-    rare = "pass" in kind or "nearest" in kind  # how long filters and deleted regions may take is not bounded
+    rare = "pass" in kind or "nearest" in kind  # no bound on the time with filters and deleted regions
     wanted = "recall >= 0.99" if rare else f"p50 <= {most} ms, recall >= 0.99"
     kept = recall >= 0.99 and (rare or took <= most)
     return rows.Row(f"search among {count:,} {kind}", wanted, f"{took:.2f} ms, recall {recall:.4f}", beside, kept)

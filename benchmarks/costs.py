@@ -1,4 +1,4 @@
-"""What a thousand pictures cost: Rekognition, Lambda and ECS, from milliseconds measured here and listed prices.
+"""Compute the cost of a thousand pictures on Rekognition, Lambda and ECS, from measured times and listed prices.
 
 python -m benchmarks.costs --model ViT-B-32-none > docs/costs.md     measures, then computes
 python -m benchmarks.costs --model larder-small --ms 5.1             computes alone
@@ -20,7 +20,7 @@ from benchmarks.photo import photo
 from harness.server import Server
 
 PRICES = Path(__file__).parent / "prices.json"
-KILOBYTES_A_CALL = 512  # an HTTP API's request is counted once for each begun
+KILOBYTES_A_CALL = 512  # an HTTP API bills a request for each started unit
 HOURS_A_MONTH = 730
 TASK = 4096  # MB of a task
 CORES = 2  # of the machine that measures, of the task and, with 3,538 MB, of the function
@@ -28,7 +28,7 @@ CORES = 2  # of the machine that measures, of the task and, with 3,538 MB, of th
 
 @dataclass(frozen=True)
 class Load:
-    """What is asked of a service: `ms` for a picture on its own processors, and `kilobytes` of a request."""
+    """The load: `ms` for a picture on the service's processors, and `kilobytes` of a request."""
 
     ms: float
     kilobytes: float
@@ -36,7 +36,7 @@ class Load:
 
 
 def milliseconds(call: Callable[[], object], rounds: int = 300) -> float:
-    """The median time of a call, after a tenth as many to warm up."""
+    """Return the median time of a call, ms, after a tenth as many to warm up."""
     taken = []
     for _ in range(rounds + rounds // 10):
         start = time.perf_counter()
@@ -46,37 +46,37 @@ def milliseconds(call: Callable[[], object], rounds: int = 300) -> float:
 
 
 def read_prices() -> dict[str, float]:
-    """The listed prices by name, in dollars."""
+    """Read the listed prices by name, in dollars."""
     return {name: each["price"] for name, each in json.loads(PRICES.read_text())["prices"].items()}
 
 
 def on_rekognition(prices: dict[str, float]) -> float:
-    """Dollars for 1,000 pictures, one call each."""
+    """Return the dollars for 1,000 pictures, one call each."""
     return 1000 * prices["rekognition_image"]
 
 
 def on_lambda(prices: dict[str, float], load: Load, memory: int) -> float:
-    """Dollars for 1,000 pictures in a function of so many MB behind an HTTP API, which bills each begun millisecond."""
+    """Return the dollars for 1,000 pictures on Lambda with this memory (MB) behind an HTTP API, per started ms."""
     seconds = math.ceil(load.ms) / 1000
     compute = seconds * memory / 1024 * prices[f"lambda_gb_second_{load.architecture}"] + prices["lambda_request"]
     return 1000 * (compute + math.ceil(load.kilobytes / KILOBYTES_A_CALL) * prices["http_api_request"])
 
 
 def task_hour(prices: dict[str, float], load: Load, memory: int) -> float:
-    """Dollars for an hour of one task of so many MB and the load balancer before it, before any picture."""
+    """Return the dollars per hour of one task of this memory (MB) and its load balancer, without pictures."""
     task = CORES * prices[f"fargate_vcpu_hour_{load.architecture}"]
     return task + memory / 1024 * prices[f"fargate_gb_hour_{load.architecture}"] + prices["balancer_hour"]
 
 
 def on_ecs(prices: dict[str, float], load: Load, memory: int, utilisation: float) -> float:
-    """Dollars for 1,000 pictures on one task that is busy for such a share of the time."""
+    """Return the dollars for 1,000 pictures on one task that is busy for this share of the time."""
     pictures_an_hour = 3_600_000 / load.ms * utilisation
     traffic = load.kilobytes / 1024**2 * prices["balancer_unit_hour"]  # dollars for the bytes of one picture
     return 1000 * (task_hour(prices, load, memory) / pictures_an_hour + traffic)
 
 
 def measure(model: str, body: dict[str, str]) -> float:
-    """Milliseconds (median) of `POST /process-image` for one client, on the engine that the Lambda image has."""
+    """Measure the median of `POST /process-image` for one client on the Lambda image's engine, ms."""
     with (
         tempfile.TemporaryDirectory() as folder,
         Server(model=model, data=folder, engine="onnxruntime", threads=CORES, log_level="warning") as server,
@@ -110,7 +110,7 @@ With all its hours paid, one task and its load balancer cost as much as Lambda a
 
 
 def page(options: argparse.Namespace, ms: float, kilobytes: float) -> str:
-    """The table and what it rests on, as Markdown."""
+    """Render the table and its assumptions as Markdown."""
     prices, load = read_prices(), Load(ms * options.scale, kilobytes, options.architecture)
     per_thousand = on_lambda(prices, load, options.memory)
     rows = [

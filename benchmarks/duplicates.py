@@ -1,10 +1,10 @@
-"""Near-duplicates: planted copies among 10,000 real pictures, and the time and memory for a million entries.
+"""Near-duplicates: planted copies among 10,000 real pictures, and time and memory for a million entries.
 
     python -m benchmarks.duplicates --data ../shared/data [--count 1000000]
 
-Of 1,000 photographs (things and groceries) there is one copy each: saved again, resized, cropped by 5 %, mirrored or
-brightened, 200 of each kind. Precision counts the pairs that groups claim; photographs of a shelf that were taken twice
-in the same second count as wrong.
+Each of 1,000 photographs (things and groceries) has one copy: saved again, resized, cropped by 5 %, mirrored or
+brightened, 200 of each kind. Precision counts the pairs in groups; photographs of a shelf taken twice in the same
+second count as wrong.
 """
 
 import argparse
@@ -35,19 +35,19 @@ from benchmarks.embeddings import kept_vectors, many, of_crops, of_pictures, pic
 
 ENTRIES, COPIES = 10_000, 1_000
 FILES = ("things/pictures", "grocery/train", "grocery/val", "grocery/test_sample", "cifar10/test")
-PHOTOGRAPHS = 3_140  # the first two files: what copies are made of
+PHOTOGRAPHS = 3_140  # the first two files: the originals of the copies
 WITHIN_S, WITHIN_MIB = 600, 1024
 
 
 def jpeg(picture: Image.Image, quality: int) -> Image.Image:
-    """The picture as a JPEG of this quality has it."""
+    """Encode the picture as a JPEG of this quality."""
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=quality)
     return Image.open(file).convert("RGB")
 
 
 def cropped(picture: Image.Image) -> Image.Image:
-    """Without 2.5 % at each side."""
+    """Crop 2.5 % at each side."""
     width, height = picture.size
     return picture.crop((round(0.025 * width), round(0.025 * height), round(0.975 * width), round(0.975 * height)))
 
@@ -62,7 +62,7 @@ KINDS: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 
 def planted(model: Model, data: Path, folder: Path) -> tuple[Floats, list[str], list[tuple[int, int, str]]]:
-    """Vectors (N, D) and fingerprints of pictures and, behind them, of copies; and (copy, original, kind) of these."""
+    """Return vectors (N, D) and fingerprints of pictures followed by copies; and (copy, original, kind) of these."""
     vectors = np.concatenate([kept_vectors(model, folder, name, pictures_in(data, name)) for name in FILES])[:ENTRIES]
     preprocess, hashes, pairs = preprocessor(model.config.image_form), list[str](), list[tuple[int, int, str]]()
     copies: list[Floats] = []
@@ -84,7 +84,7 @@ def planted(model: Model, data: Path, folder: Path) -> tuple[Floats, list[str], 
 
 
 def find_planted(model: Model, data: Path, folder: Path) -> list[rows.Row]:
-    """Precision and recall of the groups at each distance."""
+    """Print precision and recall of the groups at each distance."""
     vectors, hashes, pairs = planted(model, data, folder)
     wanted = {(original, copy): kind for copy, original, kind in pairs}
     with tempfile.TemporaryDirectory() as home:
@@ -113,33 +113,33 @@ def _judged(store: LocalContents, name: str, distance: Distance, wanted: dict[tu
 
 
 class Million:
-    """Stands in for a store: only scanned, so that the memory of the search is what is measured."""
+    """Stands in for a store that is only scanned, so that only the search's memory is measured."""
 
     def __init__(self, pictures: Floats, crops: Floats, count: int) -> None:
         self._pictures, self._crops, self._count = pictures, crops, count
 
     def count(self, collection: str | None = None) -> int:  # noqa: ARG002 - of the protocol
-        """How many entries there are."""
+        """Return the number of entries."""
         return self._count
 
     def scan(self, where: Where) -> Iterator[Scanned]:  # noqa: ARG002 - of the protocol
-        """All of them, without fingerprints."""
+        """Yield all entries, without fingerprints."""
         first = 0
         for vectors in many(self._pictures, self._crops, self._count):
             yield Scanned([str(first + row) for row in range(len(vectors))], vectors, [""] * len(vectors))
             first += len(vectors)
 
     def get(self, id: str) -> Content:
-        """An entry."""
+        """Return an entry."""
         return Content(id, "image")
 
     def vectors(self, ids: list[str]) -> Floats:
-        """Any vectors: only groups are counted."""
+        """Return arbitrary vectors: only groups are counted."""
         return self._pictures[: len(ids)]
 
 
 def find_among_many(pictures: Floats, crops: Floats, count: int) -> rows.Row:
-    """Time and memory of a search for the same scene among `count` entries."""
+    """Measure time and memory of a search for the same scene among `count` entries."""
     before, begun, wall = _peak(), time.process_time(), time.monotonic()
     groups = find_duplicates(Million(pictures, crops, count), Where(), DISTANCES["scene"], lambda _: None)  # type: ignore[arg-type]
     took, more = time.process_time() - begun, _peak() - before
@@ -152,7 +152,7 @@ def find_among_many(pictures: Floats, crops: Floats, count: int) -> rows.Row:
 
 
 def _peak() -> float:
-    """The largest memory of this process so far, in MiB; the temporary file's pages are in it while they are read."""
+    """Return the peak memory of this process, MiB; includes the temporary file's pages while they are read."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

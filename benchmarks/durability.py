@@ -1,4 +1,4 @@
-"""What must not be lost: counts when the service is killed, adds from two processes, Firestore's absence."""
+"""Test durability: counts across kill -9, adds from two processes, an absent Firestore."""
 
 import os
 import time
@@ -19,14 +19,14 @@ PROJECT = "larder-chaos"
 
 
 def served(model: str, folder: Path, **settings: object) -> Server:
-    """A ready service."""
+    """Start a service."""
     server = Server(**{"model": model, "data": folder, "log_level": "error"} | settings)  # type: ignore[arg-type]
     server.ready()
     return server
 
 
 def killed(model: str, folder: Path, rounds: int = 20) -> Row:
-    """Kill -9 during adds to a count; every acknowledged one must be there."""
+    """Send kill -9 during adds to a count; every acknowledged one must be there."""
     acknowledged, lost = 0, 0
     for number in range(rounds):
         with served(model, folder) as server:
@@ -61,7 +61,7 @@ def killed(model: str, folder: Path, rounds: int = 20) -> Row:
 
 
 def thousand_adds(model: str, folder: Path) -> Row:
-    """A thousand adds to one item, through two processes on one data folder."""
+    """Add a thousand times to one item, through two processes on one data folder."""
     with served(model, folder) as one, served(model, folder) as other, ThreadPoolExecutor(16) as pool:
 
         def add(number: int) -> int:
@@ -78,7 +78,7 @@ def thousand_adds(model: str, folder: Path) -> Row:
 
 
 def firestore(model: str, folder: Path) -> Row:
-    """Firestore is stopped and started again, with what it had."""
+    """Stop Firestore and start it again with its data."""
     what, wanted = "Firestore stopped and started", "answers go on, staleness shown, writes 503, caught up within 5 s"
     jar = find_jar()
     if jar is None:
@@ -108,7 +108,7 @@ def firestore(model: str, folder: Path) -> Row:
 
 
 def within(seconds: float, true: Callable[[], bool]) -> bool:
-    """Whether it becomes true in time."""
+    """Return whether the condition becomes true in time."""
     deadline = time.monotonic() + seconds
     while not true():
         if time.monotonic() > deadline:

@@ -1,7 +1,7 @@
-"""Embeddings of real pictures to search among, and of texts to search by; encoded once and kept in a folder.
+"""Embeddings of real pictures to search among, and of texts to search by; cached in a folder.
 
-CIFAR-10, groceries and things are some 64,000 pictures. More are made of them: a picture's embedding plus 0.5 to 1
-times the change that cropping and mirroring made to the embedding of another picture.
+CIFAR-10, groceries and things are some 64,000 pictures. Further embeddings are derived: a picture's embedding plus 0.5
+to 1 times the change that cropping and mirroring made to another picture's embedding.
 """
 
 import io
@@ -23,19 +23,19 @@ from harness.server import ROOT
 
 FILES = (*("things/pictures", "grocery/val", "grocery/test_sample", "grocery/train", "cifar10/test", "cifar10/train"),)
 CROPPED_FILES = FILES[:-1]
-CROPPED = 500  # pictures of each of these files that are cropped too
+CROPPED = 500  # pictures of each of these files that are also cropped
 AT_ONCE = 64
 CHUNK = 50_000
 WAYS = ("a photo of {}.", "{}", "a close-up of {} on a shelf", "someone holding {}")
 
 
 def of_pictures(model: Model, data: Path, kept: Path) -> Floats:
-    """Unit vectors (N, D) of all pictures below `data`."""
+    """Return unit embeddings (N, D) of all pictures below `data`."""
     return np.concatenate([kept_vectors(model, kept, name, pictures_in(data, name)) for name in FILES])
 
 
 def of_crops(model: Model, data: Path, kept: Path) -> Floats:
-    """What cropping and mirroring does to embeddings: differences (n, D) for some pictures of each file."""
+    """Return the changes (n, D) that cropping and mirroring make to embeddings of some pictures of each file."""
     rng, differences = np.random.default_rng(0), []
     for name in CROPPED_FILES:
         whole = kept_vectors(model, kept, name, pictures_in(data, name))[:CROPPED]
@@ -45,7 +45,7 @@ def of_crops(model: Model, data: Path, kept: Path) -> Floats:
 
 
 def many(pictures: Floats, crops: Floats, count: int) -> Iterator[Floats]:
-    """Yield `count` unit vectors (n, D): those of the pictures, and then these plus a part of a crop's difference."""
+    """Yield `count` unit vectors (n, D): the pictures' embeddings, then these plus a part of a crop's change."""
     yield pictures[:count]
     rng = np.random.default_rng(1)
     for start in range(len(pictures), count, CHUNK):
@@ -57,7 +57,7 @@ def many(pictures: Floats, crops: Floats, count: int) -> Iterator[Floats]:
 
 
 def of_texts(model: Model, data: Path, count: int) -> Floats:
-    """Unit vectors (count, D) of what people look for: CIFAR-10's classes, groceries and things in four wordings."""
+    """Return unit embeddings (count, D) of queries: CIFAR-10's classes, groceries and things in four wordings."""
     labels = parse_labels((ROOT / "labels/pantry.txt").read_text(), longest=200)
     things = pyarrow.parquet.read_table(data / "things/pictures.parquet", columns=["name"])["name"].to_pylist()
     rng = np.random.default_rng(0)
@@ -68,7 +68,7 @@ def of_texts(model: Model, data: Path, count: int) -> Floats:
 
 
 def kept_vectors(model: Model, folder: Path, name: str, pictures: Iterable[Image.Image]) -> Floats:
-    """Read the vectors (N, D) from the folder, or encode the pictures and keep them there."""
+    """Read the embeddings (N, D) from the folder, or encode the pictures and store them there."""
     path = folder / f"{model.checksum[:12]}-{name.replace('/', '-')}.npy"
     if not path.exists():
         preprocess, pixels, vectors = preprocessor(model.config.image_form), [], []
@@ -92,7 +92,7 @@ def pictures_in(data: Path, name: str) -> Iterator[Image.Image]:
 
 
 def _varied(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Cut out 70 to 100 % of each side, and mirror half of the time."""
+    """Crop to 70 to 100 % of each side, and mirror half of the time."""
     width, height = (round(side * rng.uniform(0.7, 1)) for side in picture.size)
     left, top = int(rng.integers(picture.width - width + 1)), int(rng.integers(picture.height - height + 1))
     crop = picture.crop((left, top, left + width, top + height))

@@ -1,12 +1,12 @@
-"""What events cost a recognition: with nobody told, with everybody told, and with everybody away.
+"""Measure what events cost a recognition: without receivers, with all kinds of receivers, and with absent ones.
 
     python -m benchmarks.events [--model larder-small] [--rounds 40] [--pause 0.05]
 
-Three services over one model: one without webhooks, MQTT and listeners; one with two webhooks, a broker and a listener
-of `GET /events` that are there; one whose webhooks and broker are away. Each picture is a sure recognition, so each is
-an event. Rounds alternate between the three, in an order that is drawn, so that what else the machine does falls on all
-of them. Receiver, broker and listener share the processors with the services: without a pause between pictures, the
-telling of one takes processor time from the next.
+Three services with one model: one without webhooks, MQTT and listeners; one with two webhooks, a broker and a listener
+of `GET /events`; one whose webhooks and broker are absent. Each picture is a sure recognition, so each is an event.
+Rounds alternate between the three in random order, so that other load affects all of them. Receiver, broker and
+listener share the processors with the services: without a pause between pictures, delivering one event takes processor
+time from the next.
 """
 
 import argparse
@@ -27,13 +27,13 @@ from benchmarks.media_types import processor_ms
 from harness.mosquitto import Mosquitto, Watcher
 from harness.server import ROOT, Server
 
-EACH = 10  # requests of a round
+EACH = 10  # requests per round
 SECRET = "whsec_" + "A" * 32
 AWAY = "127.0.0.1:9"  # nothing listens there
 
 
 class Receiver(BaseHTTPRequestHandler):
-    """Takes every event."""
+    """Accepts every event."""
 
     protocol_version = "HTTP/1.1"
 
@@ -45,7 +45,7 @@ class Receiver(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Side:
     processor: list[float] = field(default_factory=list)
 
     def round(self, picture: bytes, pause: float) -> tuple[list[float], float]:
-        """Ask a round of requests; return the time of each answer, and the processor time of one with what follows."""
+        """Send a round of requests; return the time of each answer, and the processor time of one with its events."""
         used, answers = processor_ms(self.server), []
         for _ in range(EACH):
             begun = time.perf_counter()
@@ -71,12 +71,12 @@ class Side:
         return answers, (processor_ms(self.server) - used) / EACH
 
     def shown(self) -> str:
-        """The medians."""
+        """Format the medians."""
         return f"p50 {statistics.median(self.answers):.2f} ms, processor {statistics.median(self.processor):.2f} ms"
 
 
 def start(running: ExitStack, model: str) -> dict[str, Side]:
-    """Start the three services and whom they tell."""
+    """Start the three services and their receivers."""
     folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
     receiver = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
     threading.Thread(target=receiver.serve_forever, daemon=True).start()
@@ -104,17 +104,17 @@ def start(running: ExitStack, model: str) -> dict[str, Side]:
 
 
 def listen(port: int) -> None:
-    """Read the stream of events until it ends."""
+    """Read the event stream until it ends."""
     try:
         with httpx.stream("GET", f"http://127.0.0.1:{port}/events", timeout=None) as response:
             for _ in response.iter_lines():
                 pass
     except httpx.HTTPError:
-        pass  # the service was ended
+        pass  # the service has stopped
 
 
 def measure(sides: dict[str, Side], picture: bytes, rounds: int, pause: float) -> None:
-    """Ask in rounds."""
+    """Run the rounds."""
     rng = random.Random(0)  # noqa: S311 - an order, no secret
     for number in range(-2, rounds):  # the first rounds warm up
         for side in rng.sample(list(sides.values()), len(sides)):
@@ -125,7 +125,7 @@ def measure(sides: dict[str, Side], picture: bytes, rounds: int, pause: float) -
 
 
 def main() -> None:
-    """Print each side and hand in the row."""
+    """Print each side and record the row."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="larder-small", help="the bundle to serve")
     parser.add_argument("--rounds", type=int, default=40, help=f"of {EACH} requests for each")

@@ -1,10 +1,10 @@
-"""What decoding large JPEGs smaller saves, and what it changes in the embedding.
+"""Measure what decoding large JPEGs at reduced size saves, and how it changes the embedding.
 
     python -m benchmarks.large_pictures --model larder-small [--data ../shared/data]
 
-For each least size, in times the model's side: the cosine between the embedding of the picture decoded in full and that
-of the one decoded smaller, and the time from bytes to the model's input. Pictures are drawn; with `--data` photographs
-enlarged to the same sizes are added.
+For each least size, in multiples of the model's side: the cosine similarity between the embeddings of the picture
+decoded in full and at reduced size, and the time from bytes to the model's input. Pictures are drawn; with `--data`
+photographs enlarged to the same sizes are added.
 """
 
 import argparse
@@ -35,7 +35,7 @@ QUALITY = 90
 
 
 def jpeg(picture: Image.Image, size: tuple[int, int]) -> bytes:
-    """The picture, cut to the shape and enlarged, as a JPEG."""
+    """Crop the picture to the shape, enlarge it and encode it as JPEG."""
     scale = max(size[0] / picture.width, size[1] / picture.height)
     wide, high = size[0] / scale, size[1] / scale
     left, top = (picture.width - wide) / 2, (picture.height - high) / 2
@@ -47,7 +47,7 @@ def jpeg(picture: Image.Image, size: tuple[int, int]) -> bytes:
 
 
 def originals(count: int, data: Path | None) -> list[Image.Image]:
-    """Pictures drawn at 1440 pixels, and photographs."""
+    """Yield pictures drawn at 1440 pixels, and photographs."""
     drawn = [draw(NAMES[number % len(NAMES)], seed=1000 + number, size=1440) for number in range(count)]
     if data is None:
         return drawn
@@ -57,7 +57,7 @@ def originals(count: int, data: Path | None) -> list[Image.Image]:
 
 
 def shrunk(file: bytes, enough: int | None) -> Image.Image:
-    """The picture in full, or with `enough` pixels to its shorter side."""
+    """Decode the picture in full, or with `enough` pixels to its shorter side."""
     if enough is None:
         return open_picture(file, ImageLimits())
     header = read_header(file, ImageLimits())

@@ -1,4 +1,4 @@
-"""Ten thousand labels: start, memory at rest, and how soon one more is recognised.
+"""Ten thousand labels: start-up time, memory at rest, and the time until a new one is recognised.
 
 python -m benchmarks.live --model ViT-B-32-none --counts 1000 10000
 """
@@ -19,19 +19,19 @@ KINDS = "apple bean berry bread broth cabbage cake cereal cheese chip cookie cra
 
 
 def labels(count: int) -> list[str]:
-    """So many different labels of the usual length."""
+    """Generate different labels of the usual length."""
     pairs = [f"{way} {kind}" for way in WAYS for kind in KINDS]
     return [f"{pairs[number % len(pairs)]} number {number // len(pairs) + 1}" for number in range(count)]
 
 
 def resident(server: Server) -> float:
-    """The resident memory of the service's process, in MiB."""
+    """Return the resident memory of the service's process, MiB."""
     status = Path(f"/proc/{server.process.pid}/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
 
 
 def start(model: str, folder: str, count: int) -> tuple[Server, float]:
-    """A ready service with so many labels, and the seconds it took."""
+    """Start a service with `count` labels; returns it and the seconds."""
     file = Path(folder) / "labels.txt"
     file.write_text("\n".join(labels(count)))
     server = Server(model=model, labels=file, data=folder, prompt_cache=200_000, log_level="warning")
@@ -39,7 +39,7 @@ def start(model: str, folder: str, count: int) -> tuple[Server, float]:
 
 
 def seconds_until_recognised(server: Server, number: int) -> float:
-    """From the call that adds a new item until `POST /process-image` chooses among one label more."""
+    """Return the seconds from the call that adds an item until `POST /process-image` has one more label."""
     body = {"image_data": base64.b64encode(photo()).decode()}
     before = server.client.post("/process-image", json=body).json()["label_count"]
     begun = time.perf_counter()
@@ -50,7 +50,7 @@ def seconds_until_recognised(server: Server, number: int) -> float:
 
 
 def main() -> None:
-    """Print a line for each count; with 10,000, how soon one more is recognised."""
+    """Print a line for each count; with 10,000 also the time until a new label is recognised."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="ViT-B-32-none", help="the bundle to serve")
     parser.add_argument("--counts", type=int, nargs="*", default=[1_000, 10_000], help="how many labels, once each")

@@ -1,9 +1,9 @@
-"""What it costs to send a picture as base64 in JSON, as it is, and in a form: both sides of one client.
+"""Compare the cost of sending a picture as base64 in JSON, as raw bytes, and in a form, for one client.
 
     python -m benchmarks.media_types [--model larder-small] [--side 1080] [--rounds 20]
 
-Rounds alternate between the three, so that what else the machine does falls on all of them. Processor time is the
-service's own and the client's, which encodes base64 and JSON for each request, as a program with new pictures does.
+Rounds alternate between the three, so that other load affects all of them. Processor time is that of the service and of
+the client, which encodes base64 and JSON for each request, like a program with new pictures.
 """
 
 import argparse
@@ -22,23 +22,23 @@ from benchmarks import rows
 from benchmarks.photo import photo
 from harness.server import Server
 
-EACH = 20  # requests of a round
+EACH = 20  # requests per round
 Send = Callable[[httpx.Client, bytes], httpx.Response]
 
 
 def as_json(client: httpx.Client, picture: bytes) -> httpx.Response:
-    """Base64 in JSON."""
+    """Send base64 in JSON."""
     body = json.dumps({"image_data": base64.b64encode(picture).decode()}).encode()
     return client.post("/process-image", content=body, headers={"Content-Type": "application/json"})
 
 
 def as_it_is(client: httpx.Client, picture: bytes) -> httpx.Response:
-    """The picture is the body."""
+    """Send the picture as the body."""
     return client.post("/process-image", content=picture, headers={"Content-Type": "image/jpeg"})
 
 
 def as_form(client: httpx.Client, picture: bytes) -> httpx.Response:
-    """The picture is the file of a form."""
+    """Send the picture as a file of a form."""
     return client.post("/process-image", files={"image": picture})
 
 
@@ -47,26 +47,26 @@ WAYS: dict[str, Send] = {"base64 in JSON": as_json, "raw body": as_it_is, "multi
 
 @dataclass
 class Cost:
-    """Milliseconds of one way: each request's answer time, and the processor time of a request by round."""
+    """Milliseconds of one form: each request's latency, and the processor time per request by round."""
 
     answers: list[float] = field(default_factory=list)
     service: list[float] = field(default_factory=list)
     client: list[float] = field(default_factory=list)
 
     def shown(self) -> str:
-        """The medians."""
+        """Format the medians."""
         p50, service, client = (statistics.median(each) for each in (self.answers, self.service, self.client))
         return f"p50 {p50:.2f} ms, processor {service:.2f} + {client:.2f} ms (service + client)"
 
 
 def processor_ms(server: Server) -> float:
-    """What the service's threads have used so far."""
+    """Return the processor time used by the service's threads, ms."""
     tasks = Path(f"/proc/{server.process.pid}/task").glob("*/schedstat")
     return sum(int(task.read_text().split()[0]) for task in tasks) / 1e6
 
 
 def measure(server: Server, picture: bytes, rounds: int) -> dict[str, Cost]:
-    """Ask in rounds, in an order that turns."""
+    """Run the rounds, in rotating order."""
     costs, names = {name: Cost() for name in WAYS}, list(WAYS)
     with httpx.Client(base_url=f"http://127.0.0.1:{server.port}") as client:
         for number in range(-1, rounds):  # the first round warms up
@@ -84,7 +84,7 @@ def measure(server: Server, picture: bytes, rounds: int) -> dict[str, Cost]:
 
 
 def main() -> None:
-    """Print each way's costs and hand in the row."""
+    """Print the costs of each form and record the row."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="larder-small", help="the bundle to serve")
     parser.add_argument("--side", type=int, default=348, help="pixels a side of the photograph")

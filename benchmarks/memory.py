@@ -1,4 +1,4 @@
-"""Whether memory grows: resident before and after thousands of pictures of many sizes.
+"""Test for memory growth: resident memory before and after thousands of pictures of many sizes.
 
 python -m benchmarks.memory --model ViT-B-32-none --labels 10000
 """
@@ -18,7 +18,7 @@ SIDES = (64, 200, 348, 348, 348, 348, 500, 800, 1200, 2400)
 
 
 def main() -> None:
-    """Print resident memory at each fifth, and the growth since the first requests; fail when it is above 5 %."""
+    """Print resident memory at each fifth, and the growth since the first requests; fail if it exceeds 5 %."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="ViT-B-32-none", help="the bundle to serve")
     parser.add_argument("--labels", type=int, default=10_000, help="how many labels (10,000)")

@@ -1,8 +1,8 @@
-"""A simple service to compare with: open_clip in PyTorch, and every label encoded at every request.
+"""A naive service for comparison: open_clip in PyTorch, encoding every label at every request.
 
     LABELS=labels.txt python -m uvicorn --factory benchmarks.naive:create_app --port 9000
 
-It does what a first version does, and does that well: the model is loaded once, no gradients, all labels in one call.
+It is a good first version: the model is loaded once, no gradients, all labels in one call.
 """
 
 import base64
@@ -25,7 +25,7 @@ class Question(BaseModel):
 
 
 def create_app() -> FastAPI:
-    """The service, over ViT-B/32 with random weights and the labels of the file that LABELS names."""
+    """Create the service over ViT-B/32 with random weights and the labels of the file that LABELS names."""
     torch.manual_seed(0)
     open_clip = import_open_clip()
     model, _, preprocess = open_clip.create_model_and_transforms("ViT-B-32")

@@ -1,4 +1,4 @@
-"""A model's vectors without a server, for choosing between rules."""
+"""A model's embeddings without a server, for comparing rules."""
 
 import tempfile
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _PICTURES_A_CALL = 16
 
 
 def open_offline(name: str) -> tuple[Model, Floats]:
-    """A model, and its vectors (B, D) of the background prompts."""
+    """Open a model; returns it and its background embeddings (B, D)."""
     configure("warning")
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(model=name, data=Path(folder), prompt_cache=0)
@@ -28,7 +28,7 @@ def open_offline(name: str) -> tuple[Model, Floats]:
 
 
 def encode_pictures(model: Model, pictures: Sequence[str]) -> Floats:
-    """The unit vectors (N, D) of pictures in base64."""
+    """Return the unit embeddings (N, D) of pictures in base64."""
     preparer = Preparer(model.config.image_form, ImageLimits())
     starts = tqdm(range(0, len(pictures), _PICTURES_A_CALL), desc="pictures", disable=None)
     parts = [pictures[start : start + _PICTURES_A_CALL] for start in starts]

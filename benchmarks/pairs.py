@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 from benchmarks.accuracy import Picture
 
-SIDE = 348  # pixels: that of the photographs; the service crops a square picture nowhere
+SIDE = 348  # pixels, as the photographs; the service does not crop a square picture
 
 
 @dataclass(frozen=True)
@@ -22,25 +22,25 @@ class Pair:
 
     @property
     def data(self) -> str:
-        """The picture as base64 of a JPEG file."""
+        """Return the picture as base64 of a JPEG file."""
         file = io.BytesIO()
         self.image.save(file, "JPEG", quality=95)
         return base64.b64encode(file.getvalue()).decode()
 
 
 def compose(pictures: Sequence[Picture], count: int, above: bool) -> list[Pair]:
-    """`count` pairs of pictures of different kinds, side by side or one above the other; the same ones every time."""
-    dice = random.Random(0)  # noqa: S311 - no secrets are drawn
+    """Compose `count` pairs of pictures of different kinds, side by side or one above the other, deterministically."""
+    rng = random.Random(0)  # noqa: S311 - no secrets are drawn
     pairs: list[Pair] = []
     while len(pairs) < count:
-        first, second = dice.sample(pictures, 2)
+        first, second = rng.sample(pictures, 2)
         if first.coarse != second.coarse:
             pairs.append(Pair(_together(first, second, above), (first.coarse, second.coarse)))
     return pairs
 
 
 def _together(first: Picture, second: Picture, above: bool) -> Image.Image:
-    """A square of two halves, each the middle of a photograph."""
+    """Compose a square of two halves, each the centre of a photograph."""
     half = (SIDE, SIDE // 2) if above else (SIDE // 2, SIDE)
     square = Image.new("RGB", (SIDE, SIDE))
     square.paste(_middle(first, half), (0, 0))

@@ -1,7 +1,6 @@
-"""How often a wrong kind has a right category: python -m benchmarks.parents DATA [--split test_sample].
+"""How often the category is right although the kind is wrong: python -m benchmarks.parents DATA [--split test_sample].
 
-Photographs of groceries among all labels of labels/pantry.txt; a category is right when it is one of the picture's own
-class.
+Photographs of groceries among all labels of labels/pantry.txt; a category is right if it is one of the picture's class.
 """
 
 import argparse

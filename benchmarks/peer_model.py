@@ -1,6 +1,6 @@
-"""CLIP ViT-B/32 with random weights in the form that transformers reads: `PYTHON -m benchmarks.peer_model FOLDER`.
+"""Write CLIP ViT-B/32 with random weights in the format of transformers: `PYTHON -m benchmarks.peer_model FOLDER`.
 
-Run by the Python that has the peers installed. The tokenizer knows single bytes alone: pictures are what is compared.
+Run by the Python environment of the peers. The tokenizer knows only single bytes, because only pictures are compared.
 """
 
 import json

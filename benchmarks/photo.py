@@ -1,4 +1,4 @@
-"""The picture that speed is measured with."""
+"""The picture for speed measurements."""
 
 import io
 
@@ -7,7 +7,7 @@ from PIL import Image
 
 
 def photo(side: int = 348, seed: int = 0) -> bytes:
-    """A JPEG as detailed as a photograph: smooth noise."""
+    """Generate a JPEG as detailed as a photograph: smooth noise."""
     small = np.random.default_rng(seed).integers(0, 256, (side // 6, side // 6, 3), dtype=np.uint8)
     file = io.BytesIO()
     Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)

@@ -1,8 +1,8 @@
-"""From the bytes of a JPEG to the model's input: the time on one processor, and what the fast way changes.
+"""Measure preprocessing of a JPEG from bytes to the model's input on one processor, and what the fast path changes.
 
     python -m benchmarks.preprocessing --model larder-small --data ../shared/data [--count 637]
 
-Each library that resizes has a turn on every picture. The other side is Pillow, whose numbers are open_clip's.
+Each resizing library has a turn on every picture. The baseline is Pillow, whose results are open_clip's.
 """
 
 import argparse
@@ -40,7 +40,7 @@ SIZES = [(int(side), int(other)) for side, other in np.random.default_rng(1).int
 
 
 def milliseconds(preparers: dict[str, Preparer]) -> dict[str, tuple[float, float]]:
-    """The least and the median processor time of each for a picture in base64, in turns."""
+    """Return the least and the median processor time of each library for a picture in base64, in turns."""
     pictures = [base64.b64encode(photo(seed=seed)).decode() for seed in range(8)]
     taken: dict[str, list[int]] = {library: [] for library in preparers}
     for number in range(ROUNDS):
@@ -52,7 +52,7 @@ def milliseconds(preparers: dict[str, Preparer]) -> dict[str, tuple[float, float
 
 
 def odd_pictures() -> list[bytes]:
-    """50 PNG files of noise, of odd sizes."""
+    """Generate 50 PNG files of noise, of odd sizes."""
     files = []
     for width, height in SIZES:
         noise = np.random.default_rng(width + height).integers(0, 256, (height, width, 3), dtype=np.uint8)
@@ -62,13 +62,13 @@ def odd_pictures() -> list[bytes]:
 
 
 def photographs(path: Path, count: int) -> list[bytes]:
-    """The first files of a parquet file's column `image`."""
+    """Return the first files of a parquet file's column `image`."""
     column = pq.read_table(path, columns=["image"]).column("image").combine_chunks().field("bytes")
     return [each.as_py() for each in column[:count]]
 
 
 class Embedder:
-    """A bundle in float32, and the labels of labels/pantry.txt."""
+    """A float32 bundle and the labels of labels/pantry.txt."""
 
     def __init__(self, bundle: Bundle) -> None:
         self._engine = OnnxRuntimeEngine(bundle, available_processors())
@@ -76,7 +76,7 @@ class Embedder:
         self._labels = unit(self._engine.encode_tokens(bundle.tokenize([f"a photo of {name}" for name in names])))
 
     def embed(self, preparer: Preparer, files: Sequence[bytes]) -> Floats:
-        """The unit vectors (N, D) of picture files."""
+        """Return the unit embeddings (N, D) of picture files."""
         parts = []
         for start in range(0, len(files), AT_ONCE):
             pixels = np.stack([preparer.pixels(file) for file in files[start : start + AT_ONCE]])
@@ -84,7 +84,7 @@ class Embedder:
         return np.concatenate(parts)
 
     def answers(self, vectors: Floats) -> list[int]:
-        """The number of each picture's best label."""
+        """Return the index of each picture's best label."""
         best: list[int] = (vectors @ self._labels.T).argmax(axis=1).tolist()
         return best
 

@@ -1,11 +1,10 @@
-"""What a label's own probability should be weighed against: the candidates of docs/decisions/0007-independent.md.
+"""Compare references for a label's own probability: the candidates of docs/decisions/0007-independent.md.
 
     python -m benchmarks.references --data ../shared/data --split val
 
-On pictures that show two groceries, every one of the 43 kinds is a label, shown or not. For each reference that is
-taken from a label's cosine: the area under the ROC curve, and how often both kinds are found where one in twenty of the
-other labels is found too. Then, on the photographs themselves, how well "none of these" is told: ten labels with the
-kind that is shown among them, or without it.
+On pictures that show two groceries, all 43 kinds are labels. For each reference subtracted from a label's cosine: the
+area under the ROC curve, and how often both kinds are found at a false positive rate of one in twenty for the other
+labels. Then, on the photographs themselves, the accuracy of "none of these": ten labels with or without the kind shown.
 """
 
 import argparse
@@ -28,7 +27,7 @@ NEGATIONS = ("not a photo of {}", "a photo without {}", "no {}")
 
 
 def leads(model: Model, background: Floats, pictures: Floats, kinds: Sequence[str]) -> dict[str, Floats]:
-    """By each reference's name, how far each label's cosine is above it: (N, K)."""
+    """Return by reference the margin of each label's cosine above it: (N, K)."""
 
     def cosines(template: str) -> Floats:
         return pictures @ model.encoder.prompts([template.format(kind) for kind in kinds]).T
@@ -45,7 +44,7 @@ def leads(model: Model, background: Floats, pictures: Floats, kinds: Sequence[st
 
 
 def two_items(leads: dict[str, Floats], shown: npt.NDArray[np.bool_]) -> None:
-    """Print how well labels that are shown (N, K) are told from those that are not."""
+    """Print how well shown labels (N, K) are separated from the others."""
     for name, lead in leads.items():
         threshold = np.quantile(lead[~shown], 0.95)
         both = (lead > threshold)[shown].reshape(len(shown), 2).all(axis=1)
@@ -53,10 +52,10 @@ def two_items(leads: dict[str, Floats], shown: npt.NDArray[np.bool_]) -> None:
 
 
 def none_of_ten(leads: dict[str, Floats], shown: Sequence[int]) -> None:
-    """Print how well ten labels with the right one among them are told from ten without it."""
-    dice = random.Random(0)  # noqa: S311 - no secrets are drawn
+    """Print how well ten labels with the right one among them are separated from ten without it."""
+    rng = random.Random(0)  # noqa: S311 - no secrets are drawn
     count = len(next(iter(leads.values()))[0])
-    others = [dice.sample([place for place in range(count) if place != right], 10) for right in shown]
+    others = [rng.sample([place for place in range(count) if place != right], 10) for right in shown]
     for name, lead in leads.items():
         rows = list(zip(lead, shown, others, strict=True))
         present = np.array([max(row[right], row[rest[1:]].max()) for row, right, rest in rows])

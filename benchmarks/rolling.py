@@ -1,10 +1,10 @@
-"""Services behind nginx are replaced, one after the other and under load: `make rolling`.
+"""Replace services behind nginx one after the other under load: `make rolling`.
 
     python -m benchmarks.rolling [--model larder-small] [--requests 10000]
 
-Clients ask nginx without a pause. Of the two services behind it one is told SIGTERM, drains and ends, and another is
-started in its place; then it is the other's turn, until all requests are answered. nginx asks the other service where
-one answers 503 or has closed its port. The exit status is 1 when a request failed.
+Clients send requests to nginx without a pause. One of the two services behind it gets SIGTERM, drains and ends, and
+another is started in its place; then the other one's turn, until all requests are answered. nginx retries on the other
+service if one answers 503 or has closed its port. The exit status is 1 if a request failed.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from harness.emulator import free_port
 from harness.load import Answer, closed_loop, recognise, summary
 from harness.server import PATIENCE, ROOT, Server
 
-# max_fails=0: a service is asked again at once, for its successor takes its port over
+# max_fails=0: a service is retried at once, because its successor takes over the port
 CONFIGURATION = """
 daemon off;
 master_process off;
@@ -63,7 +63,7 @@ http {{
 
 
 class Nginx:
-    """In front of two ports of 127.0.0.1, on a port of its own."""
+    """nginx in front of two ports of 127.0.0.1, on its own port."""
 
     def __init__(self, folder: Path, first: int, second: int) -> None:
         program = shutil.which("nginx")
@@ -85,7 +85,7 @@ class Nginx:
         return False
 
     def tried_again(self) -> int:
-        """How many requests were sent to the other service as well."""
+        """Return how many requests were retried on the other service."""
         return sum("," in line for line in self._log.read_text().splitlines())
 
     def __enter__(self) -> "Nginx":
@@ -97,7 +97,7 @@ class Nginx:
 
 
 def service(running: ExitStack, folder: Path, model: str, **port: int) -> Server:
-    """One that is ready, on the port that is named or on a free one."""
+    """Start a service on the given port or a free one."""
     data = tempfile.mkdtemp(dir=folder)
     settings = {"model": model, "data": data, "threads": 1, "drain": 2, "log_level": "error"} | port
     server = running.enter_context(Server(**settings))  # type: ignore[arg-type]
@@ -106,7 +106,7 @@ def service(running: ExitStack, folder: Path, model: str, **port: int) -> Server
 
 
 def replace(running: ExitStack, folder: Path, model: str, old: Server) -> Server:
-    """Its successor, on the same port, once it has drained."""
+    """Start its successor on the same port once it has drained."""
     old.process.send_signal(signal.SIGTERM)
     output = old.end()
     if old.process.returncode:
@@ -115,7 +115,7 @@ def replace(running: ExitStack, folder: Path, model: str, old: Server) -> Server
 
 
 def main() -> None:
-    """Print what became of the requests."""
+    """Print the outcome of the requests."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="larder-small", help="the bundle")
     parser.add_argument("--requests", type=int, default=10_000, help="how many are asked")

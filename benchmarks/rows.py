@@ -1,4 +1,4 @@
-"""The rows of `make bench`: each benchmark hands in its own, with both sides, and they become one table."""
+"""The rows of `make bench`: each benchmark adds its own, with both sides, and they are printed as one table."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured, what is wanted, what ours is and what it is held against; `kept` None: nothing to keep."""
+    """A measurement, its goal, our value and the one it is compared with; `kept` is None without a goal."""
 
     what: str
     wanted: str
@@ -19,24 +19,24 @@ class Row:
 
 
 def add_option(parser: argparse.ArgumentParser) -> None:
-    """The option `--rows FILE`, to which a benchmark adds its rows."""
+    """Add the option `--rows FILE`, to which a benchmark appends its rows."""
     parser.add_argument("--rows", type=Path, metavar="FILE", help="add the rows of the table, as JSON lines")
 
 
 def hand_in(file: Path | None, rows: Sequence[Row]) -> None:
-    """Add rows to the file, if there is one."""
+    """Append rows to the file, if there is one."""
     if file:
         with file.open("a") as lines:
             lines.writelines(json.dumps(asdict(row)) + "\n" for row in rows)
 
 
 def read(file: Path) -> list[Row]:
-    """All rows that were handed in."""
+    """Read all rows of the file."""
     return [Row(**json.loads(line)) for line in file.read_text().splitlines()] if file.exists() else []
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The rows as a table in Markdown."""
+    """Render the rows as a table in Markdown."""
     verdict = {True: "yes", False: "**no**", None: ""}
     lines = [f"| {row.what} | {row.wanted} | {row.ours} | {row.other} | {verdict[row.kept]} |" for row in rows]
     return "\n".join(["| what | wanted | ours | held against | kept |", "|---|---|---|---|---|", *lines])

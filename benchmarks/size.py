@@ -1,4 +1,4 @@
-"""How large the serving requirements are when they are installed.
+"""Measure the installed size of the serving requirements.
 
 python -m benchmarks.size [--requirements requirements.txt] [--packages]
 """
@@ -15,7 +15,7 @@ MOST = 620e6
 
 
 def sizes(requirements: Path) -> dict[str, int]:
-    """The bytes of each named distribution's installed files, bytecode included; raises where one is missing."""
+    """Return the bytes of each distribution's installed files, including bytecode; raises if one is missing."""
     names = [
         re.split(r"[=<>\[ ;]", line)[0] for line in requirements.read_text().splitlines() if re.match(r"[A-Za-z]", line)
     ]

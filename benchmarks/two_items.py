@@ -1,9 +1,9 @@
-"""How often `POST /classify` finds both things on a picture that shows two, measured over HTTP.
+"""Measure over HTTP how often `POST /classify` finds both things in a picture of two.
 
     python -m benchmarks.two_items --data ../shared/data
 
 Photographs of groceries of different kinds are put side by side, or one above the other. The labels are the two kinds
-that are shown and eight others, or all 43 kinds; found are those whose probability is above one half.
+shown and eight others, or all 43 kinds; a label is found if its probability exceeds one half.
 """
 
 import argparse
@@ -27,7 +27,7 @@ THRESHOLD = 0.5
 
 @dataclass(frozen=True)
 class Result:
-    """Shares of the pictures, in per cent, and of the labels that the picture does not show."""
+    """Shares of the pictures and of the labels that are not shown, in per cent."""
 
     layout: str
     labels: int

@@ -1,7 +1,7 @@
-"""`known` by words alone: python -m benchmarks.words_alone DATA [--model larder-small].
+"""Measure `known` by words alone: python -m benchmarks.words_alone DATA [--model larder-small].
 
-The bundle's own calibration and background are left aside. Groceries are those of test_sample; other things and other
-food are the second half of `things`: the first half, and val, are what the share of nouns was chosen on.
+The bundle's own calibration and background are not used. Groceries are those of test_sample; other things and other
+food are the second half of `things`: the share of nouns was chosen on the first half and on val.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from app.training.words.kinds import FOODS
 from app.training.words.wordnet import read_wordnet
 
 LABELS = Path("labels")
-FRUIT = "n13134947"  # WordNet's fruit of a plant, which is no food there
+FRUIT = "n13134947"  # WordNet's fruit of a plant, which is not food there
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def main() -> None:
     recogniser = Recogniser(labels, scale, None)
 
     def lead(pictures: Floats) -> Floats:
-        """How much more the labels weigh than the background, as a logarithm: (N,)."""
+        """Return the log-odds (N,) of the labels against the background."""
         sides = [log_sum_exp(scale * (pictures @ vectors.T)) for vectors in (labels.prototypes, rivals)]
         return np.asarray(sides[0] - sides[1])
 

@@ -2,9 +2,9 @@
 
     python -m examples.cifar_search --data DATA/cifar10/test.parquet --model larder-small
 
-indexes the pictures the first time, then answers each query with the best of them: a table of how many show what was
-asked for, and a contact sheet. A model finds what it was trained to tell apart: larder-small, which is for groceries,
-saw eight of these classes as what is none, and neither frogs nor trucks; of those it finds not one.
+indexes the pictures the first time, then answers each query with the best of them: a table of how many show the class
+that was searched for, and a contact sheet. A model finds what it was trained to distinguish: larder-small, which is for
+groceries, saw eight of these classes as background, and neither frogs nor trucks; of those it finds none.
 """
 
 import argparse
@@ -30,12 +30,12 @@ TILE = 64  # pixels of a picture on the contact sheet
 
 
 def class_of(hit: Hit) -> str:
-    """The class that a picture's path names: `test/ship/0001.jpg`."""
+    """Return the class in a picture's path: `test/ship/0001.jpg`."""
     return Path(hit.metadata["path"]).parent.name
 
 
 def write_sheet(source: Path, answers: list[list[Hit]], path: Path) -> None:
-    """A picture with a row of hits for each query."""
+    """Write a picture with a row of hits for each query."""
     rows = pq.read_table(source, columns=["image"])["image"]
     sheet = Image.new("RGB", (K * TILE, len(answers) * TILE), "white")
     for row, hits in enumerate(answers):
@@ -53,7 +53,7 @@ def main() -> int:
     parser.add_argument("--model", default="larder-small", help="the bundle to search with")
     parser.add_argument("--sheet", type=Path, default=Path("data/cifar-search.png"), help="the contact sheet")
     told = parser.parse_args()
-    # the contents of each model for themselves, and not among those of the service
+    # a collection for each model, separate from the service's own
     os.environ |= {"LARDER_MODEL": told.model, "LARDER_DATA": f"data/cifar-search/{Path(told.model).name}"}
     if larder(["bulk", "index", str(told.data)]) == 2:
         return 2

@@ -3,9 +3,9 @@
     python examples/moderation.py photo.jpg --url http://127.0.0.1:8000
 
 The phrases are in labels/moderation.txt; the scores are the service's own. Serve CLIP ViT-B/32 for this
-(LARDER_MODEL=ViT-B-32-openai): larder-small was trained on groceries and knows nothing of what is asked here, so its
-answers are of no use. No model of this kind decides alone: have a person look at what it finds, and at samples of what
-it does not. Needs nothing but Python.
+(LARDER_MODEL=ViT-B-32-openai): larder-small was trained on groceries and knows nothing about these phrases, so its
+answers are useless here. No model of this kind decides alone: have a person look at what it finds, and at samples of
+the rest. Needs only Python.
 """
 
 import argparse
@@ -21,14 +21,14 @@ PHRASES = Path(__file__).parent.parent / "labels/moderation.txt"
 
 
 def read_phrases(path: Path) -> dict[str, str]:
-    """The lines `phrase | category` of a file as a map; `#` lines and blank ones are left out."""
+    """Read the lines `phrase | category` of a file as a map; `#` lines and blank ones are skipped."""
     lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip() and line[0] != "#"]
     pairs = [line.rpartition("|") for line in lines]
     return {phrase.strip(): category.strip() for phrase, _, category in pairs}
 
 
 def classify(url: str, key: str, picture: bytes, labels: dict[str, str], mode: str) -> dict[str, float]:
-    """Each category's probability; raises urllib.error.URLError."""
+    """Return each category's probability; raises urllib.error.URLError."""
     body = {"image_data": base64.b64encode(picture).decode(), "labels": labels, "mode": mode}
     headers = {"Content-Type": "application/json"} | ({"X-API-Key": key} if key else {})
     request = urllib.request.Request(f"{url}/classify", json.dumps(body).encode(), headers)
@@ -38,7 +38,7 @@ def classify(url: str, key: str, picture: bytes, labels: dict[str, str], mode: s
 
 
 def main() -> int:
-    """Print the table; returns 1 when there is no answer."""
+    """Print the table; returns 1 if there is no answer."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("picture", type=Path, help="a picture file")
     parser.add_argument("--url", default="http://127.0.0.1:8000", help="the service; its key is LARDER_API_KEY's")
@@ -55,7 +55,7 @@ def main() -> int:
     except urllib.error.HTTPError as error:
         print(f"{error.code}: {json.load(error)['detail']}", file=sys.stderr)
         return 1
-    except OSError as error:  # no such file, or nobody answers
+    except OSError as error:  # no such file, or no answer
         print(error, file=sys.stderr)
         return 1
     for category, score in sorted(scores.items(), key=lambda pair: -pair[1]):

@@ -1,4 +1,4 @@
-"""A pantry robot's loop: frames from a folder or a camera, recognised a few together, counted once sure.
+"""A pantry robot's loop: recognise frames from a folder or a camera, several together, and count an item once sure.
 
     pip install ./client
     python examples/robot.py frames/                        # every picture of a folder, by name
@@ -7,8 +7,8 @@
     python examples/robot.py oats/ --teach "oat drink"      # a new product, by up to 32 pictures of it
     python examples/robot.py --undo                         # take back the latest count
 
-A thing stays in front of a robot for many frames, so the last `--agree` frames are answered together. What they agree
-on is counted once, and again only after they had disagreed, or shown something else.
+A thing stays in front of a robot for many frames, so the last `--agree` frames are recognised together. An item that
+they agree on is counted once, and again only after they disagreed or showed something else.
 """
 
 import argparse
@@ -27,14 +27,14 @@ ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".heic", ".avif"}
 
 
 def frames_of_folder(folder: Path) -> Iterator[tuple[str, Path]]:
-    """The pictures of a folder, by name."""
+    """Yield the pictures of a folder by name."""
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() in ENDINGS:
             yield path.name, path
 
 
 def frames_of_camera(number: int) -> Iterator[tuple[str, Any]]:
-    """What a camera sees, as RGB arrays (H, W, 3), until it is unplugged."""
+    """Yield a camera's frames as RGB arrays (H, W, 3), until it is unplugged."""
     try:
         import cv2  # type: ignore[import-not-found]  # for those who have a camera
     except ImportError as error:
@@ -52,12 +52,12 @@ def frames_of_camera(number: int) -> Iterator[tuple[str, Any]]:
 
 
 def sure(found: Recognition) -> str | None:
-    """The item, when the answer is good enough to act on."""
+    """Return the item if the answer may be acted on."""
     return found.stored_as if found.confident and found.known is not False else None
 
 
 def watch(larder: Larder, frames: Iterator[tuple[str, Any]], agree: int, aside: Path | None) -> dict[str, int]:
-    """Count what the frames show, and set aside the first of those that it is unsure of; returns what was added."""
+    """Count what the frames show, and save the first of those that are unsure; returns what was added."""
     added: dict[str, int] = {}
     last: deque[Any] = deque(maxlen=agree)
     counted: str | None = ""
@@ -67,7 +67,7 @@ def watch(larder: Larder, frames: Iterator[tuple[str, Any]], agree: int, aside: 
             continue
         try:
             found = larder.recognise_frames(list(last))
-        except Refused as error:  # a broken frame is no reason to stop
+        except Refused as error:  # one broken frame does not end the loop
             print(f"{name}: {error}", file=sys.stderr)
             last.clear()
             continue
@@ -77,7 +77,7 @@ def watch(larder: Larder, frames: Iterator[tuple[str, Any]], agree: int, aside: 
             after = larder.add(item)
             added[item] = added.get(item, 0) + 1
             print(f"  counted: {after.count} {item} in the pantry")
-        elif aside and item != counted:  # no item: unsure or unknown, and the answer before was not
+        elif aside and item != counted:  # no item: unsure or unknown, and the previous answer was not
             path = aside / (Path(name).name if isinstance(frame, Path) else f"{name}.jpg")
             path.write_bytes(as_file(frame, shrink=False))
             print(f"  set aside: {path}")
@@ -86,7 +86,7 @@ def watch(larder: Larder, frames: Iterator[tuple[str, Any]], agree: int, aside: 
 
 
 def teach(larder: Larder, item: str, frames: Iterator[tuple[str, Any]]) -> None:
-    """Teach an item by the first frames, and say what speaks against them."""
+    """Teach an item by the first frames, and print the warnings."""
     named = list(islice(frames, MOST))
     for (name, _), example in zip(named, larder.teach(item, [frame for _, frame in named]), strict=True):
         remarks = ["much like another one"] if example.near_duplicate_of else []
@@ -95,7 +95,7 @@ def teach(larder: Larder, item: str, frames: Iterator[tuple[str, Any]]) -> None:
 
 
 def undo(larder: Larder) -> None:
-    """Take back the latest addition that was not undone."""
+    """Undo the latest addition that was not undone."""
     added = (each for each in larder.journal() if each.action == "add" and not each.undone_by)
     if change := next(added, None):
         print(f"undone: {change.item}, added at {change.at}: {larder.undo(change.id).after or 0} in the pantry")

@@ -1,1 +1,1 @@
-"""What tests and benchmarks share: services in processes of their own, load, hostile input and drawn vectors."""
+"""Shared by tests and benchmarks: services in separate processes, load generators, hostile input and random vectors."""

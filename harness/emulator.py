@@ -1,4 +1,4 @@
-"""Google's Firestore emulator, for tests: found, started on a free port, stopped, started again with what it had."""
+"""Google's Firestore emulator for tests: found, started on a free port, stopped, and restarted with its data."""
 
 import json
 import os
@@ -20,7 +20,7 @@ MISSING = (
 
 
 def find_jar() -> Path | None:
-    """The emulator's jar, beside gcloud or where Firebase's tools keep it; None without it or without Java."""
+    """Return the emulator's jar, beside gcloud or in Firebase's tools; None without it or without Java."""
     gcloud = shutil.which("gcloud")
     found = [Path(gcloud).resolve().parents[1] / JAR] if gcloud else []
     found += sorted((Path.home() / ".cache/firebase/emulators").glob("cloud-firestore-emulator-*.jar"), reverse=True)
@@ -28,7 +28,7 @@ def find_jar() -> Path | None:
 
 
 def free_port() -> int:
-    """A port below those that the system gives to connections: it stays free while nothing listens on it."""
+    """Return a free port below the ephemeral range, so that it stays free."""
     for port in random.SystemRandom().sample(range(20_000, 32_000), 100):
         with socket.socket() as listening, suppress(OSError):
             listening.bind(("127.0.0.1", port))
@@ -45,7 +45,7 @@ class Emulator:
         self.host = f"127.0.0.1:{free_port()}" if jar else os.environ["FIRESTORE_EMULATOR_HOST"]
 
     def start(self, *more: str) -> None:
-        """Returns when it answers."""
+        """Start it and wait until it answers."""
         main = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"
         # it lives for minutes: C2 and parallel garbage collection would cost more than they save
         command = [
@@ -73,7 +73,7 @@ class Emulator:
             self._process.wait()
 
     def save(self, project: str, folder: Path) -> str:
-        """Write a project's documents to a folder; returns what `start` needs to begin with them."""
+        """Write a project's documents to a folder; returns what `start` needs to load them."""
         body = {"database": f"projects/{project}/databases/(default)", "export_directory": str(folder)}
         data = json.dumps(body | {"export_name": "saved"}).encode()
         url = f"http://{self.host}/emulator/v1/projects/{project}:export"
@@ -90,7 +90,7 @@ class Emulator:
 
 
 class Cable:
-    """A TCP connection to the emulator that tests can cut (nothing answers any more) or block (nothing comes back)."""
+    """A TCP proxy to the emulator that tests can cut (connections end) or block (nothing passes)."""
 
     def __init__(self, host: str) -> None:
         self._target = (host.split(":")[0], int(host.split(":")[1]))
@@ -103,18 +103,18 @@ class Cable:
         self.mend()
 
     def mend(self) -> None:
-        """Connect, and let all through."""
+        """Connect and pass everything on."""
         self._flowing.set()
         if self._listening is None:
             self._listening = socket.create_server(("127.0.0.1", self.port))
             threading.Thread(target=self._accept, args=(self._listening,), daemon=True).start()
 
     def block(self) -> None:
-        """Let nothing through, without ending anything."""
+        """Pass nothing on, without ending connections."""
         self._flowing.clear()
 
     def cut(self) -> None:
-        """End all connections and take no new ones."""
+        """End all connections and accept no new ones."""
         with self._lock:
             listening, self._listening = self._listening, None
             for each in [*self._sockets, *([listening] if listening else [])]:
@@ -143,7 +143,7 @@ class Cable:
 
 
 def with_end(connection: socket.socket) -> None:
-    """Shut a socket down, so that who waits for it wakes up, and close it."""
+    """Shut a socket down, which wakes up its readers, and close it."""
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
     connection.close()

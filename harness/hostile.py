@@ -1,7 +1,7 @@
-"""Broken and hostile pictures and requests, made by code: the same seed gives the same bytes.
+"""Broken and hostile pictures and requests, generated deterministically from a seed.
 
-Pictures are cut at every kilobyte, have bits turned over, or say in their header what is not so. Requests have wrong
-types, huge numbers, deep nesting and texts that are none.
+Pictures are truncated at every kilobyte, have flipped bits, or a false header. Requests have wrong types, huge numbers,
+deep nesting and invalid texts.
 """
 
 import base64
@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-FLIPS = 12  # pictures with turned bits, a format
+FLIPS = 12  # pictures with flipped bits per format
 LIES = ((0, 0), (1, 0), (1, 65535), (65535, 1), (65535, 65535), (7000, 7000), (7200, 7200), (200, 151), (100, 75))
 
 
 def photograph(width: int = 200, height: int = 150) -> Image.Image:
-    """Noise with some shape to it, so that each format takes tens of kilobytes."""
+    """Generate noise with some structure, so that each format takes tens of kilobytes."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (height // 10, width // 10, 3), dtype=np.uint8)
     smooth = np.asarray(Image.fromarray(coarse).resize((width, height)), np.int16)
@@ -28,7 +28,7 @@ def photograph(width: int = 200, height: int = 150) -> Image.Image:
 
 
 def files() -> dict[str, bytes]:
-    """A sound file of each format and of its uncommon kinds."""
+    """Return a valid file of each format and of its uncommon variants."""
     picture = photograph()
     kinds: dict[str, tuple[Image.Image, str, dict[str, Any]]] = {
         "JPEG": (picture, "JPEG", {"quality": 92}),
@@ -50,7 +50,7 @@ def files() -> dict[str, bytes]:
 
 
 def saved(image: Image.Image, form: str, **options: Any) -> bytes:
-    """A picture's file."""
+    """Encode a picture as a file."""
     file = io.BytesIO()
     if form == "HEIC":
         import pillow_heif
@@ -62,13 +62,13 @@ def saved(image: Image.Image, form: str, **options: Any) -> bytes:
 
 
 def pictures(seed: int = 0) -> Iterator[tuple[str, bytes]]:
-    """Each broken picture, and what is wrong with it."""
-    dice = np.random.default_rng(seed)
+    """Yield each broken picture with a description."""
+    rng = np.random.default_rng(seed)
     for name, data in files().items():
         for end in range(0, len(data), 1024):
             yield f"{name} cut at {end}", data[:end]
         for number in range(FLIPS):
-            yield f"{name} with turned bits {number}", turned(data, dice)
+            yield f"{name} with turned bits {number}", turned(data, rng)
         for width, height in LIES:
             if lie := _LIARS.get(name.rpartition(" ")[2]):
                 yield f"{name} that says {width} x {height}", lie(data, width, height)
@@ -83,7 +83,7 @@ def pictures(seed: int = 0) -> Iterator[tuple[str, bytes]]:
 
 
 def costly() -> Iterator[tuple[str, bytes]]:
-    """Pictures that ask for far more work or memory than they weigh, and what each asks for."""
+    """Yield pictures whose decoding costs far more time or memory than their size suggests, with a description."""
 
     def plain(mode: str, size: tuple[int, int], form: str, **options: Any) -> bytes:
         return saved(Image.new(mode, size), form, **options)
@@ -95,7 +95,7 @@ def costly() -> Iterator[tuple[str, bytes]]:
     restart, length = (
         b"\xff\xdd\0\4\0\1",
         b"\xff\x02\xfe\xfe",
-    )  # what the decoder discards at a restart, marker and no more
+    )  # the decoder discards a restart marker and nothing more
     yield (
         "JPEG of 20,000 hidden scans",
         grey[:last] + restart + grey[last:-2] + length + grey[last:-2] * 20_000 + grey[-2:],
@@ -142,21 +142,21 @@ class Call(NamedTuple):
 
 
 def as_form(data: bytes, *names: str) -> Call:
-    """A picture as the files of a form that `/process-image` is sent."""
+    """Encode a picture as the files of a form for `/process-image`."""
     part = b'--edge\r\nContent-Disposition: form-data; name="%s"; filename="a"\r\n\r\n%s\r\n'
     body = b"".join(part % (name.encode(), data) for name in names or ("image",)) + b"--edge--\r\n"
     return Call("POST", "/process-image", body, "multipart/form-data; boundary=edge")
 
 
 def by_media_type(data: bytes) -> list[Call]:
-    """A picture as JSON, as it is, and in a form."""
+    """Yield a picture as JSON, as raw bytes, and in a form."""
     body = json.dumps({"image_data": base64.b64encode(data).decode()}).encode()
     path = "/process-image"
     return [Call("POST", path, body), Call("POST", path, data, "application/octet-stream"), as_form(data)]
 
 
 def calls(data: bytes, model: str) -> Iterator[Call]:
-    """Every call that takes a picture, with this one, in JSON and as it is."""
+    """Yield every call that takes a picture, with this one, as JSON and as raw bytes."""
     text = base64.b64encode(data).decode()
     uri = f"data:image/png;base64,{text}"
     boxes = [[number, 0, number + 1, 1] for number in range(16)] + [[0, 0, 1000, 1000]] * 16
@@ -191,16 +191,16 @@ def calls(data: bytes, model: str) -> Iterator[Call]:
     yield as_form(data, *["images"] * (4 if len(data) < 500_000 else 2))
 
 
-def turned(data: bytes, dice: np.random.Generator) -> bytes:
-    """The bytes with eight bits turned over, anywhere."""
+def turned(data: bytes, rng: np.random.Generator) -> bytes:
+    """Flip eight random bits."""
     changed = bytearray(data)
-    for place in dice.integers(0, len(data), 8):
-        changed[place] ^= 1 << int(dice.integers(8))
+    for place in rng.integers(0, len(data), 8):
+        changed[place] ^= 1 << int(rng.integers(8))
     return bytes(changed)
 
 
 def png(parts: list[tuple[bytes, bytes]], width: int = 8, height: int = 8, colours: int = 2) -> bytes:
-    """A PNG of these parts, with sums that are right."""
+    """Build a PNG of these chunks, with valid checksums."""
 
     def part(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -210,24 +210,24 @@ def png(parts: list[tuple[bytes, bytes]], width: int = 8, height: int = 8, colou
 
 
 def riff(*chunks: tuple[bytes, bytes]) -> bytes:
-    """A WebP of these chunks."""
+    """Build a WebP of these chunks."""
     body = b"".join(kind + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2) for kind, data in chunks)
     return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
 
 
 def vp8l(width: int, height: int, side: int = 2) -> tuple[bytes, bytes]:
-    """A lossless picture in which each block has a group of Huffman codes of its own, in 4.5 bytes each.
+    """Build a lossless WebP in which each block has its own group of Huffman codes, in 4.5 bytes each.
 
-    Blocks are squares with a side of two to the power of `side` pixels, 4 at least.
+    Blocks are squares with a side of two to the power of `side` pixels, at least 4.
 
-    RFC 9649, section 3: bits, the lowest first; every code of a group has one symbol, so its pixels take no bit.
+    RFC 9649, section 3: bits, the lowest first; every code of a group has one symbol, so its pixels take no bits.
     """
     size = f"{width - 1:014b}"[::-1] + f"{height - 1:014b}"[::-1]
     return b"VP8L", b"\x2f" + packed(size + "0000" + _groups(width, height, side))
 
 
 def transparent(width: int, height: int) -> bytes:
-    """A lossy WebP whose alpha channel is such a lossless picture."""
+    """Build a lossy WebP whose alpha channel is such a lossless picture."""
     file = io.BytesIO()
     Image.new("RGB", (width, height)).save(file, "WEBP")
     lossy = file.getvalue()[20:]
@@ -236,7 +236,7 @@ def transparent(width: int, height: int) -> bytes:
 
 
 def animated(width: int, height: int) -> bytes:
-    """An animation whose first frame is such a picture."""
+    """Build an animation whose first frame is such a picture."""
     kind, data = vp8l(width, height)
     place = bytes(6) + _canvas(0, width, height)[4:] + bytes(4)
     inside = place + kind + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
@@ -248,10 +248,10 @@ def _canvas(flags: int, width: int, height: int) -> bytes:
 
 
 def _groups(width: int, height: int, side: int = 2) -> str:
-    """The bits of a lossless picture without its header: no transform, no colour cache."""
+    """Return the bits of a lossless picture without its header: no transform, no colour cache."""
     blocks = -(-width >> side) * -(-height >> side)
-    one = "1000"  # a simple code of one symbol
-    # lengths of codes by a code of two symbols, 0 and 8: 256 of 8 bits, then none up to the size of the alphabet
+    one = "1000"  # a simple code with one symbol
+    # code lengths by a code of two symbols, 0 and 8: 256 of 8 bits, then none up to the size of the alphabet
     lengths = ["000"] * 12
     lengths[2] = lengths[11] = "100"
     head = "0" + f"{len(lengths) - 4:04b}"[::-1] + "".join(lengths) + "0"
@@ -265,7 +265,7 @@ def _groups(width: int, height: int, side: int = 2) -> str:
 
 
 def packed(bits: str) -> bytes:
-    """Bits, the lowest of each byte first, and eight bytes more."""
+    """Pack bits, the lowest of each byte first, with eight bytes of padding."""
     return np.packbits(np.frombuffer(bits.encode(), np.uint8) - ord("0"), bitorder="little").tobytes() + bytes(8)
 
 
@@ -275,7 +275,7 @@ def _png_lie(data: bytes, width: int, height: int) -> bytes:
 
 
 def _jpeg_lie(data: bytes, width: int, height: int) -> bytes:
-    place = max(data.find(b"\xff\xc0"), data.find(b"\xff\xc2"))  # the frame: marker, length, bits, height, width
+    place = max(data.find(b"\xff\xc0"), data.find(b"\xff\xc2"))  # the frame header: marker, length, bits, height, width
     return data[: place + 5] + struct.pack(">HH", height, width) + data[place + 9 :]
 
 
@@ -303,7 +303,7 @@ _LIARS: dict[str, Callable[[bytes, int, int], bytes]] = {
 
 
 def bodies() -> Iterator[tuple[str, bytes]]:
-    """Each broken body of a request, and what is wrong with it."""
+    """Yield each broken request body with a description."""
     file = io.BytesIO()
     photograph(32, 32).save(file, "PNG")
     good = base64.b64encode(file.getvalue()).decode()
@@ -346,7 +346,7 @@ def bodies() -> Iterator[tuple[str, bytes]]:
 
 
 def forms() -> Iterator[tuple[str, bytes]]:
-    """Each broken form, and what is wrong with it."""
+    """Yield each broken form with a description."""
     sound = as_form(saved(photograph(32, 32), "PNG")).body
     yield "a form without its end", sound[:-12]
     yield "a form of 100,000 parts", as_form(b"", *["image"] * 100_000).body
@@ -362,7 +362,7 @@ def forms() -> Iterator[tuple[str, bytes]]:
 
 
 def requests() -> Iterator[tuple[str, Call]]:
-    """Every broken body, and every broken picture as each media type."""
+    """Yield every broken body, and every broken picture as each media type."""
     for name, body in bodies():
         yield name, Call("POST", "/process-image", body)
     for name, body in forms():

@@ -1,4 +1,4 @@
-"""Work in a process that is killed with signal 9 while it reports what it has done."""
+"""Run work in a process that is killed with signal 9 while it reports its progress."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,7 +10,7 @@ FORKING.set_forkserver_preload(["pytest", "app.contents.local", "app.pantry.sqli
 
 
 def reported_until_killed(work: Callable[..., None], *arguments: Any, reports: int) -> list[Any]:
-    """Run `work(report, *arguments)`, kill it when it has reported so often; return all that it reported by then."""
+    """Run `work(report, *arguments)` and kill it after `times` reports; return all reports made by then."""
     ours, theirs = FORKING.Pipe(duplex=False)
     process = FORKING.Process(target=work, args=(theirs.send, *arguments))
     process.start()

@@ -1,7 +1,7 @@
-"""Load on a service: so many clients that wait for their answers, or so many requests a second that wait for nobody.
+"""Load generators: a closed loop of clients that wait for their answers, and an open loop at a fixed request rate.
 
-The open loop has intended start times and counts from them, so that a service that stalls is not asked less for it. The
-client speaks just enough HTTP to cost little beside the service: it shares the processors with it.
+The open loop measures from intended start times, so that a stalling service is not asked less (coordinated omission).
+The client implements a minimum of HTTP, because it shares the processors with the service.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ PATIENCE = 30  # seconds after which a request counts as hanging
 
 
 class Answer(NamedTuple):
-    """When a request was meant to start and when its answer was there, on one clock; status 0: the connection broke."""
+    """Intended start and completion of a request, on one clock; status 0: the connection broke."""
 
     meant: float
     done: float
@@ -29,19 +29,19 @@ class Answer(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """From the intended start to the whole answer."""
+        """Return the seconds from the intended start to the complete answer."""
         return self.done - self.meant
 
 
 def post(path: str, body: dict[str, object], headers: str = "") -> bytes:
-    """A request as it goes over the wire."""
+    """Build a POST request as bytes."""
     content = json.dumps(body).encode()
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{headers}"
     return f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content
 
 
 def recognise(picture: bytes) -> bytes:
-    """A request to recognise a picture."""
+    """Build a request to recognise a picture."""
     return post("/process-image", {"image_data": base64.b64encode(picture).decode()})
 
 
@@ -61,7 +61,7 @@ class _Connection(asyncio.Protocol):
         return self._transport is not None and not self._transport.is_closing()
 
     async def ask(self, request: bytes) -> tuple[int, bool]:
-        """The status, and whether there was a Retry-After; raises ConnectionError."""
+        """Send a request; return the status, and whether there was a Retry-After; raises ConnectionError."""
         assert self._transport
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
@@ -92,14 +92,14 @@ class _Connection(asyncio.Protocol):
 
 
 class _Client:
-    """Connections that are used again."""
+    """Connections that are reused."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._free: list[_Connection] = []
 
     async def ask(self, request: bytes, meant: float) -> Answer:
-        """The answer to a request; a broken or refused connection is status 0, as is one that hangs."""
+        """Send a request; a broken, refused or hanging connection is status 0."""
         connection = None
         try:
             async with asyncio.timeout(PATIENCE):
@@ -128,7 +128,7 @@ class _Client:
 def closed_loop(
     port: int, requests: Sequence[bytes], clients: int, count: int, until_broken: bool = False
 ) -> list[Answer]:
-    """So many clients, each asking again when it has its answer, until `count` requests are answered.
+    """Run `clients` clients, each sending its next request after its answer, until `count` requests are answered.
 
     With `until_broken` a client ends when its connection breaks.
     """
@@ -151,16 +151,16 @@ def closed_loop(
 
 
 def open_loop(port: int, requests: Sequence[bytes], rate: float, seconds: float, seed: int = 0) -> list[Answer]:
-    """`rate` requests a second for so long, at random intervals, whether or not earlier ones are answered."""
+    """Send `rate` requests a second for `seconds`, at random intervals, whether or not earlier ones are answered."""
 
     async def main() -> list[Answer]:
-        client, dice, asked = _Client(port), random.Random(seed), list[asyncio.Task[Answer]]()
+        client, rng, asked = _Client(port), random.Random(seed), list[asyncio.Task[Answer]]()
         start = meant = time.perf_counter()
         while meant < start + seconds:
             if (wait := meant - time.perf_counter()) > 0:
                 await asyncio.sleep(wait)
             asked.append(asyncio.create_task(client.ask(requests[len(asked) % len(requests)], meant)))
-            meant += dice.expovariate(rate)
+            meant += rng.expovariate(rate)
         answers = await asyncio.gather(*asked)
         client.close()
         return list(answers)
@@ -170,7 +170,7 @@ def open_loop(port: int, requests: Sequence[bytes], rate: float, seconds: float,
 
 @dataclass(frozen=True)
 class Summary:
-    """What a load came to: answers a second, and seconds at the 50th and 99th of a hundred."""
+    """The results of a load: answers per second, and the 50th and 99th percentile of the latency, s."""
 
     rate: float
     p50: float
@@ -178,7 +178,7 @@ class Summary:
 
 
 def summary(answers: Sequence[Answer]) -> Summary:
-    """Of two or more answers."""
+    """Summarise two or more answers."""
     begun, ended = min(each.meant for each in answers), max(each.done for each in answers)
     times = statistics.quantiles([each.seconds for each in answers], n=100)
     return Summary(len(answers) / (ended - begun), times[49], times[98])

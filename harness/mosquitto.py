@@ -1,4 +1,4 @@
-"""Debian's MQTT broker on a free port of 127.0.0.1, and a client that watches what it keeps and passes on."""
+"""The MQTT broker mosquitto on a free port of 127.0.0.1, and a client that records its messages."""
 
 import os
 import shutil
@@ -16,19 +16,19 @@ PATIENCE = 60  # seconds; only ends a hang
 
 
 class Mosquitto:
-    """A broker; `stop` and `start` again keep its port. `settings` are further lines of its configuration."""
+    """A broker; `stop` and `start` keep its port. `settings` are further lines of its configuration."""
 
     def __init__(self, folder: Path, settings: str = "allow_anonymous true\n") -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
         self._config = folder / "mosquitto.conf"
-        own = "user root\n" if os.geteuid() == 0 else ""  # else it could not read what is beside its configuration
+        own = "user root\n" if os.geteuid() == 0 else ""  # as another user it cannot read files of root
         self._config.write_text(f"listener {self.port} 127.0.0.1\n{own}{settings}")
         self.start()
 
     def start(self) -> None:
-        """Start it, with nothing kept from before, and wait until it listens."""
+        """Start it without retained messages, and wait until it listens."""
         assert PROGRAM
         self.process = subprocess.Popen([PROGRAM, "-c", str(self._config)], stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + PATIENCE
@@ -44,7 +44,7 @@ class Mosquitto:
         raise RuntimeError("mosquitto does not listen")
 
     def stop(self) -> None:
-        """End it, without a farewell to anyone."""
+        """Kill it, so that clients get no disconnect message."""
         self.process.kill()
         self.process.wait(PATIENCE)
 
@@ -58,7 +58,7 @@ class Mosquitto:
 
 
 class Watcher:
-    """Subscribes to everything; `kept` is what the broker keeps or has last passed on, `heard` all in their order."""
+    """Subscribes to everything; `kept` is the last message of each topic, `heard` all messages in order."""
 
     def __init__(self, port: int, user: str | None = None, password: str | None = None) -> None:
         self.kept: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Packages with barcodes on them, drawn."""
+"""Draw packages with barcodes."""
 
 import numpy as np
 import zxingcpp
@@ -8,7 +8,7 @@ RICE, OATS = "4006381333931", "5901234123457"  # EAN-13
 
 
 def symbol(text: str, kind: str = "EAN13", scale: int = 3) -> Image.Image:
-    """A barcode in black on white, with its quiet zone; the narrowest bar is `scale` pixels wide."""
+    """Draw a barcode in black on white, with its quiet zone; the narrowest bar is `scale` pixels wide."""
     code = zxingcpp.create_barcode(text, getattr(zxingcpp.BarcodeFormat, kind))
     return Image.fromarray(np.asarray(zxingcpp.write_barcode_to_image(code, scale=scale)))
 
@@ -21,7 +21,7 @@ def package(
     at: tuple[int, int] | None = None,
     colour: tuple[int, int, int] = (200, 60, 50),
 ) -> Image.Image:
-    """A package in one colour, with lines of print, and a barcode on white that is turned about its centre, `at`."""
+    """Draw a package in one colour, with lines of print, and a barcode on white, rotated about its centre `at`."""
     picture = Image.new("RGB", (side, side), colour)
     draw = ImageDraw.Draw(picture)
     for number in range(6):

@@ -1,6 +1,6 @@
-"""An execution environment of Lambda on this machine: awslambdaric in a process of its own, fed by a Runtime API.
+"""A Lambda execution environment on this machine: awslambdaric in its own process, served by a Runtime API.
 
-The API is the part of 2018-06-01 that awslambdaric asks: the next invocation, its response or error, errors at start.
+Implements the part of 2018-06-01 that awslambdaric uses: the next invocation, its response or error, errors at start.
 """
 
 import json
@@ -21,22 +21,22 @@ PATIENCE = 240  # seconds for an environment to start, to answer or to end; only
 
 
 class FunctionError(Exception):
-    """The handler raised; the message is what it told the Runtime API."""
+    """The handler raised; the message is its report to the Runtime API."""
 
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, *_: object) -> None:
-        """Nothing: an environment that is killed drops its connection."""
+        """Do nothing: a killed environment drops its connection."""
 
 
 class Environment:
-    """Started at once; `invoke` gives it an event and returns what the handler makes of it.
+    """Started on construction; `invoke` sends an event and returns the handler's response.
 
-    The settings are LARDER_ variables without the prefix. Its output, both streams, comes back from `end`.
+    The settings are LARDER_ variables without the prefix. `end` returns its output, both streams.
     """
 
     def __init__(self, folder: Path = ROOT, **settings: object) -> None:
-        self._events: queue.Queue[tuple[str, float, bytes] | None] = queue.Queue()  # None: there are no more
+        self._events: queue.Queue[tuple[str, float, bytes] | None] = queue.Queue()  # None: no more events
         self._answers: queue.Queue[tuple[str, bytes]] = queue.Queue()
         self._initialised = threading.Event()
         self._api = _Server(("127.0.0.1", 0), self._handler())
@@ -64,11 +64,11 @@ class Environment:
 
     @property
     def age(self) -> float:
-        """Seconds since the process was started."""
+        """Return the seconds since the process was started."""
         return time.perf_counter() - self._started
 
     def invoke(self, event: object, seconds: float = 29) -> Any:
-        """What the handler returns for an event, given so many seconds; raises FunctionError when it raises."""
+        """Return the handler's response to an event with this timeout; raises FunctionError if it raises."""
         self._events.put((str(uuid.uuid4()), time.time() + seconds, json.dumps(event).encode()))
         kind, body = self._answers.get(timeout=PATIENCE)
         if kind == "error":
@@ -76,7 +76,7 @@ class Environment:
         return json.loads(body)
 
     def end(self) -> str:
-        """End the process, as Lambda does, without notice; returns what it printed."""
+        """Kill the process without notice, as Lambda does; returns its output."""
         self.process.kill()
         self._events.put(None)
         output, _ = self.process.communicate(timeout=PATIENCE)
@@ -126,13 +126,13 @@ class Environment:
                 self.wfile.write(body)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-                """Nothing: the answers say it all."""
+                """Do nothing."""
 
         return Api
 
 
 def http_event(method: str, path: str, body: str | None = None, **changes: object) -> dict[str, Any]:
-    """An event of an HTTP API, format 2.0, with a JSON body and some of its fields changed."""
+    """Build an event of an HTTP API, format 2.0, with a JSON body and some of its fields changed."""
     http = {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "203.0.113.7", "userAgent": "test"}
     return {
         "version": "2.0",

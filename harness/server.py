@@ -1,4 +1,4 @@
-"""A service in a process of its own, on a free port of 127.0.0.1 where `port` names none."""
+"""A service in its own process, on a port of 127.0.0.1, by default a free one."""
 
 import contextlib
 import os
@@ -17,9 +17,9 @@ PATIENCE = 240  # seconds for a service to become ready or to end; only ends a h
 
 
 class Server:
-    """Started at once; `ready` waits for it. `command` follows `python -m`, with PORT for the port.
+    """Started on construction; `ready` waits for it. `command` follows `python -m`, with PORT for the port.
 
-    The settings are LARDER_ variables without the prefix. Its output, both streams, comes back from `end`.
+    The settings are LARDER_ variables without the prefix. `end` returns its output, both streams.
     """
 
     def __init__(self, command: Sequence[str] = ("app", "serve"), **settings: object) -> None:
@@ -50,7 +50,7 @@ class Server:
         raise RuntimeError(f"not ready within {patience} s")
 
     def end(self) -> str:
-        """Wait for the process to end by itself; returns what it printed."""
+        """Wait until the process has ended; returns its output."""
         output, _ = self.process.communicate(timeout=PATIENCE)
         self.client.close()
         return output
@@ -67,6 +67,6 @@ class Server:
 
 
 def memory(server: Server, name: str) -> float:
-    """A line of the process's status in MiB: VmRSS is what it has now, VmHWM the most that it had."""
+    """Read a line of the process's status in MiB: VmRSS is the current memory, VmHWM the peak."""
     status = Path(f"/proc/{server.process.pid}/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(name)) / 1024

@@ -1,4 +1,4 @@
-"""Random vectors to search among, distributed as CLIP's are."""
+"""Random vectors to search among, distributed like CLIP's."""
 
 from collections.abc import Iterator
 
@@ -13,15 +13,15 @@ A_CHUNK = 20_000
 
 
 def drawn_vectors(count: int, size: int = 512) -> Floats:
-    """Unit vectors (count, size) of `drawn_chunks`, in one array."""
+    """Return the unit vectors (count, size) of `drawn_chunks` in one array."""
     return np.concatenate(list(drawn_chunks(count, size)))
 
 
 def drawn_chunks(count: int, size: int = 512) -> Iterator[Floats]:
-    """Unit vectors (n, size), `count` in all, in the likeness of CLIP's.
+    """Yield unit vectors (n, size), `count` in all, distributed like CLIP's.
 
-    They lie in a narrow cone, in 4,000 clusters of 200 groups, and differ mostly in 64 directions. Vectors that are
-    independent of each other would show no index at work: they have no neighbours to be found among.
+    They form a narrow cone, with 4,000 clusters in 200 groups, and vary mostly in 64 directions. Independent vectors
+    would not exercise an index: they have no neighbours to find.
     """
     rng = np.random.default_rng(0)
     falling = (np.arange(1, 65) ** -0.5).astype(np.float32)

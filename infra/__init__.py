@@ -1,1 +1,1 @@
-"""Where the service runs: one folder for each way of standing it up."""
+"""Deployment: one folder for each platform."""

@@ -1,8 +1,9 @@
-"""What an image consists of, in MB; a Python in the image runs it, with its own library alone.
+"""Print what an image consists of, in MB; run by a Python in the image, with the standard library alone.
 
     docker run --rm --interactive --user 0 larder:0.2.0 python - < infra/contents.py
 
-Each package that pip installed has a line; the last lines are sums, and what no package has came with the base image.
+Each package that pip installed has a line; the last lines are sums, and files without a package are from the base
+image.
 """
 
 import os
@@ -13,7 +14,7 @@ from pathlib import Path
 
 
 def files(root: Path) -> Iterator[Path]:
-    """Every file of a file system."""
+    """Yield every file of a file system."""
     device = root.stat().st_dev
     for folder, folders, names in os.walk(root):
         folders[:] = [name for name in folders if os.lstat(f"{folder}/{name}").st_dev == device]
@@ -21,12 +22,12 @@ def files(root: Path) -> Iterator[Path]:
 
 
 def size(paths: Iterator[Path]) -> float:
-    """MB."""
+    """Format bytes as MB."""
     return sum(path.stat().st_size for path in paths) / 1e6
 
 
 def packages() -> dict[str, float]:
-    """MB by package, the largest first."""
+    """Return MB by package, the largest first."""
     found = {
         package.name: size(path for file in package.files or () if (path := Path(str(file.locate()))).is_file())
         for package in distributions()

@@ -1,8 +1,8 @@
-"""Build the container image with docker, podman or buildah, whichever is there: `make image`.
+"""Build the container image with the first available of docker, podman and buildah: `make image`.
 
-    python -m infra.image [--with podman] [--build-arg BUNDLE=larder-small] [any other word of the builder's]
+    python -m infra.image [--with podman] [--build-arg BUNDLE=larder-small] [any other argument of the builder]
 
-Its names are `larder`, `larder:VERSION` and `larder:REVISION`, the revision being git's.
+Its names are `larder`, `larder:VERSION` and `larder:REVISION`, with git's revision.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 from app import __version__
 
 ROOT = Path(__file__).parents[1]
-# each with what shows that it works here, and how it builds: health checks are a matter of Docker's format
+# each with a command that shows that it works here, and the build command: health checks need Docker's format
 BUILDERS = {
     "docker": (["docker", "version"], ["docker", "build"]),
     "podman": (["podman", "version"], ["podman", "build", "--format", "docker"]),
@@ -24,7 +24,7 @@ BUILDERS = {
 
 
 def find_builder(names: Sequence[str]) -> list[str]:
-    """The words that build with the first of the builders that works; docker without its engine does not."""
+    """Return the build command of the first builder that works; docker without its engine does not."""
     for name in names:
         probe, build = BUILDERS[name]
         if shutil.which(name) and subprocess.run(probe, capture_output=True, check=False).returncode == 0:
@@ -33,14 +33,14 @@ def find_builder(names: Sequence[str]) -> list[str]:
 
 
 def revision() -> str:
-    """What git calls the checkout, with `-dirty` where files were changed; `unknown` outside git."""
+    """Return git's name of the checkout, with `-dirty` if files were changed; `unknown` outside git."""
     words = ["git", "describe", "--always", "--dirty", "--exclude=*"]
     found = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     return found.stdout.strip() or "unknown"
 
 
 def command(builder: Sequence[str], revision: str, more: Sequence[str]) -> list[str]:
-    """The words that build the checkout of a revision."""
+    """Return the command that builds the checkout of a revision."""
     facts = [f"--build-arg=VERSION={__version__}", f"--build-arg=REVISION={revision}"]
     names = [f"--tag=larder:{tag}" for tag in ("latest", __version__, revision)]
     return [*builder, *facts, *names, *more, str(ROOT)]

@@ -1,1 +1,1 @@
-"""AWS: a CDK app for what stands there (app.py), and boto3 for what happens to it (`python -m infra.aws`)."""
+"""AWS: a CDK app that defines the stacks (app.py), and boto3 commands for the service (`python -m infra.aws`)."""

@@ -1,4 +1,4 @@
-"""`python -m infra.aws`: deploy the stacks with the CDK; roll, status, logs and keys for what runs."""
+"""`python -m infra.aws`: deploy the stacks with the CDK; roll, status, logs and keys for the running service."""
 
 import argparse
 import subprocess
@@ -28,7 +28,7 @@ COMMANDS = {
 
 
 class Commands:
-    """The commands, each a method."""
+    """The commands, one method each."""
 
     def __init__(self, session: Any, path: Path) -> None:
         self._session, self._path = session, path.resolve()
@@ -39,12 +39,12 @@ class Commands:
         return self._cdk("diff")
 
     def deploy(self, image: str = "") -> int:
-        """The repository first, then the image, then what runs it."""
+        """Deploy the repository first, then push the image, then deploy the service."""
         check_account(self._session, self._config)
         name = self._config.name
         if service := self._config.service:
             if image and not image.startswith("sha256:"):
-                find_image(image, service.architecture)  # before anything is made
+                find_image(image, service.architecture)  # before anything is created
             running = "" if image else self._roller(service).image()
             if status := self._cdk("deploy", f"{name}-repository"):
                 return status
@@ -75,7 +75,7 @@ class Commands:
         return 0
 
     def keys(self, place: str) -> int:
-        """ECS reads the secret when a task starts, Lambda when an environment starts."""
+        """Replace the API keys: ECS reads the secret when a task starts, Lambda when an environment starts."""
         if self._config.api_keys == "none":
             raise ConfigError('api_keys = "none": the service is open to all and has no secret')
         keys, secrets = ",".join(read_keys(place)), self._session.client("secretsmanager")
@@ -98,9 +98,9 @@ class Commands:
         return pushed_image(self._session.client("ecr"), self._config.name, image, service.architecture)
 
     def _cdk(self, *words: str) -> int:
-        """Run the CDK's command line, which asks before it widens rights or deletes."""
+        """Run the CDK's command line, which asks before it widens permissions or deletes."""
         command = [*CDK, *words, "--context", f"config={self._path}"]
-        return subprocess.run(command, cwd=Path(__file__).parents[1]).returncode  # noqa: S603 - our own words
+        return subprocess.run(command, cwd=Path(__file__).parents[1]).returncode  # noqa: S603 - arguments of our own
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""What calls somebody: alarms in CloudWatch on what the load balancer counts."""
+"""CloudWatch alarms on the load balancer's metrics."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -7,7 +7,7 @@ from aws_cdk import aws_elasticloadbalancingv2 as elb
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-SLOW_S = 1.0  # an answer takes some hundredths
+SLOW_S = 1.0  # usual responses take some hundredths
 
 
 def add_alarms(
@@ -17,7 +17,7 @@ def add_alarms(
     balancer: elb.ApplicationLoadBalancer,
     targets: elb.ApplicationTargetGroup,
 ) -> None:
-    """Add four alarms, NAME-errors and so on: three bad minutes of five. `notify` is a topic that is told, or empty."""
+    """Add four alarms, NAME-errors and so on: three bad minutes of five. `notify` is the ARN of a topic, or empty."""
     minute = cdk.Duration.minutes(1)
     of_service, of_balancer = targets.metrics, balancer.metrics
     alarms = {

@@ -1,4 +1,4 @@
-"""The CDK app: the stacks of one configuration, held against cdk-nag's AWS Solutions rules.
+"""The CDK app: the stacks of one configuration, checked with cdk-nag's AWS Solutions rules.
 
 infra/cdk.json runs it: `cdk synth -c config=FILE`; no account is needed.
 """
@@ -14,7 +14,7 @@ from infra.aws.service import RepositoryStack, ServiceStack
 
 
 def add_stacks(app: cdk.App, config: Config) -> None:
-    """Add the stacks that the configuration asks for, tagged with its name."""
+    """Add the stacks of the configuration, tagged with its name."""
     stacks: list[cdk.Stack] = []
     if config.service:
         stacks += [RepositoryStack(app, config), ServiceStack(app, config, config.service)]
@@ -25,7 +25,7 @@ def add_stacks(app: cdk.App, config: Config) -> None:
 
 
 def main() -> None:
-    """Write the templates to where the command line has them."""
+    """Write the templates to the CDK's output folder."""
     app = cdk.App()
     try:
         add_stacks(app, read_config(Path(app.node.try_get_context("config") or "larder.toml")))

@@ -1,4 +1,4 @@
-"""What a configuration names, looked up in the account before anything is made; and the keys of a file."""
+"""Check the names in a configuration against the account before anything is created; read API keys from a file."""
 
 import re
 import sys
@@ -10,11 +10,11 @@ from botocore.exceptions import ClientError
 
 from infra.aws.config import Config, ConfigError, ServiceConfig
 
-BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"  # where the CDK looks, too
+BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"  # where the CDK looks too
 
 
 def check_account(session: Any, config: Config) -> None:
-    """Look up what the configuration names. Raises ConfigError for what is not there or does not fit."""
+    """Look up what the configuration names. Raises ConfigError for anything missing or unsuitable."""
     if session.region_name is None:
         raise ConfigError("no region: set AWS_REGION")
     _look_up(
@@ -74,7 +74,7 @@ def _check_subnets(ec2: Any, service: ServiceConfig) -> None:
 
 
 def _look_up(missing: str, call: Callable[[], Any]) -> Any:
-    """The answer of a call; raises ConfigError when what it asks for is not there."""
+    """Return the answer of a call; raises ConfigError if the object does not exist."""
     try:
         return call()
     except ClientError as error:
@@ -84,9 +84,9 @@ def _look_up(missing: str, call: Callable[[], Any]) -> Any:
 
 
 def read_keys(place: str) -> list[str]:
-    """Read the API keys of a file, or of standard input for `-`: separated by commas or white space, and nothing else.
+    """Read the API keys of a file, or of standard input for `-`, separated by commas or white space.
 
-    Raises ConfigError, with the line and without what is in it, for quotes, comments and letters other than ASCII.
+    Raises ConfigError, with the line number but not its content, for quotes, comments and non-ASCII letters.
     """
     try:
         data = sys.stdin.buffer.read() if place == "-" else Path(place).read_bytes()

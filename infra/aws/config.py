@@ -1,4 +1,4 @@
-"""The configuration of both stacks: a TOML file, checked before AWS is asked anything."""
+"""The configuration of both stacks: a TOML file, validated before any request to AWS."""
 
 import re
 import tomllib
@@ -15,7 +15,7 @@ from app.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 FIXED = {"LARDER_DATA", "LARDER_HOST", "LARDER_PORT", "LARDER_API_KEYS", "LARDER_GOOGLE_CREDENTIALS"}
-"""The settings that cannot be chosen: others rely on them, or they are secrets."""
+"""Settings that are not configurable: others depend on them, or they are secrets."""
 
 ID = r"([0-9a-f]{8}|[0-9a-f]{17})"
 Architecture = Literal["amd64", "arm64"]
@@ -23,7 +23,7 @@ Subnets = tuple[Annotated[str, StringConstraints(pattern=rf"^subnet-{ID}$")], ..
 
 
 def arn(service: str, resource: str) -> str:
-    """Return the pattern of an ARN, or of nothing."""
+    """Return a pattern for an ARN, or an empty text."""
     return rf"^(arn:aws[a-z-]*:{service}:[a-z0-9-]+:\d{{12}}:{resource})?$"
 
 
@@ -35,11 +35,11 @@ GOOGLE: Any = Field(
 
 
 class ConfigError(Exception):
-    """What is wrong with the configuration, in one line: which value, what was found, what is allowed."""
+    """An error of the configuration, in one line: the value, what was found, what is allowed."""
 
 
 class Part(BaseModel):
-    """What both stacks have."""
+    """The options of both stacks."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -112,7 +112,7 @@ class FunctionConfig(Part):
 
 
 class Config(BaseModel):
-    """The whole file; docs/deploy.md has the same tables."""
+    """The complete file; docs/deploy.md has the same tables."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -135,7 +135,7 @@ class Config(BaseModel):
 
 
 def check_setting(name: str, given: str) -> None:
-    """Raise ValueError for what is no setting, cannot be chosen, or would be refused when the service starts."""
+    """Raise ValueError for an unknown or fixed setting, or a value that the service would refuse."""
     field = name.removeprefix("LARDER_").lower()
     if not name.startswith("LARDER_") or field not in Settings.model_fields or name in FIXED:
         raise ValueError(f"{name}: a setting of docs/settings.md is expected, but none of {', '.join(sorted(FIXED))}")
@@ -149,12 +149,12 @@ def check_setting(name: str, given: str) -> None:
         Settings.model_validate({field: given})
     except ValidationError as error:
         said = [each["msg"] for each in error.errors() if each["loc"][:1] == (field,)]
-        if said:  # what else this machine's environment says is no matter
+        if said:  # other variables of this machine's environment do not matter
             raise ValueError(f"{name}={given}: {said[0][0].lower()}{said[0][1:]}") from error
 
 
 def parse_config(given: Mapping[str, Any]) -> Config:
-    """Check the values of a configuration. Raises ConfigError."""
+    """Validate a configuration. Raises ConfigError."""
     try:
         return Config.model_validate(given)
     except ValidationError as error:

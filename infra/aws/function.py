@@ -28,7 +28,7 @@ ACCESS_LOG = {
 
 
 class FunctionStack(cdk.Stack):
-    """Larder behind an HTTP API; without requests it costs a secret, storage, and environments that are kept warm."""
+    """Larder behind an HTTP API; without requests it costs a secret, storage, and provisioned environments."""
 
     def __init__(self, scope: Construct, config: Config, function: FunctionConfig) -> None:
         super().__init__(scope, f"{config.name}-function", description="Larder recognises what is in a picture")
@@ -55,7 +55,7 @@ class FunctionStack(cdk.Stack):
         cdk.CfnOutput(self, "FunctionName", value=made.function_name)
 
     def _image(self) -> assets.DockerImageAsset:
-        """The image, built by docker when the stack is deployed; its tag is a hash of what it is made of."""
+        """Build the image with docker on deployment; its tag is a hash of its content."""
         ignored = (ROOT / "infra/lambda/Dockerfile.dockerignore").read_text().splitlines()
         return assets.DockerImageAsset(
             self,
@@ -68,7 +68,7 @@ class FunctionStack(cdk.Stack):
         )
 
     def _function(self, image: assets.DockerImageAsset) -> functions.Function:
-        """The function; of what is secret it knows the secrets' names, and reads them when it starts."""
+        """Create the function; it knows the names of its secrets, and reads them when it starts."""
         log, environment = month_of_logs(self, "FunctionLog"), dict(self._options.settings)
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         log.grant_write(role)
@@ -90,7 +90,7 @@ class FunctionStack(cdk.Stack):
         )
 
     def _stage(self, api: gateway.HttpApi) -> None:
-        """The default stage, which adds nothing to the path."""
+        """Create the default stage, which adds nothing to the path."""
         log = month_of_logs(self, "AccessLog")
         throttle = gateway.ThrottleSettings(rate_limit=self._options.rate, burst_limit=self._options.burst)
         stage = gateway.HttpStage(self, "Stage", http_api=api, auto_deploy=True, throttle=throttle)

@@ -1,4 +1,4 @@
-"""The image: pushed to ECR by docker, podman or skopeo, whichever has it, and named by its digest."""
+"""Push the image to ECR with docker, podman or skopeo, whichever has it, and identify it by digest."""
 
 import base64
 import json
@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from infra.aws.config import ConfigError
 
-TOOLS = {  # how each tells of an image, and sends it
+TOOLS = {  # commands to inspect and push an image
     "docker": (["docker", "image", "inspect"], [["docker", "tag", "IMAGE", "TARGET"], ["docker", "push", "TARGET"]]),
     "podman": (["podman", "image", "inspect"], [["podman", "push", "IMAGE", "docker://TARGET"]]),
     "skopeo": (["skopeo", "inspect"], [["skopeo", "copy", "IMAGE", "docker://TARGET"]]),
@@ -20,14 +20,14 @@ TOOLS = {  # how each tells of an image, and sends it
 
 @dataclass(frozen=True)
 class LocalImage:
-    """An image that a tool of this machine has; no other content has its tag."""
+    """An image of a local tool; its tag is unique to its content."""
 
     tool: str
     name: str
     tag: str
 
     def push(self, target: str, password: str) -> None:
-        """Log in and send it to `target`, REGISTRY/REPOSITORY:TAG. Raises ConfigError."""
+        """Log in and push it to `target`, REGISTRY/REPOSITORY:TAG. Raises ConfigError."""
         login = [self.tool, "login", "--username", "AWS", "--password-stdin", target.partition("/")[0]]
         _run(login, password)
         for command in TOOLS[self.tool][1]:
@@ -35,7 +35,7 @@ class LocalImage:
 
 
 def find_image(name: str, architecture: str) -> LocalImage:
-    """Find an image of this machine for an architecture. Raises ConfigError.
+    """Find a local image for an architecture. Raises ConfigError.
 
     docker and podman take a name such as `larder`; skopeo one with its transport, such as `oci:FOLDER`.
     """
@@ -55,7 +55,7 @@ def find_image(name: str, architecture: str) -> LocalImage:
 def pushed_image(ecr: Any, repository: str, name: str, architecture: str) -> str:
     """Push an image unless it is in the repository, and return its URI by digest.
 
-    `name` is an image of this machine, or the digest of one that was pushed before. Raises ConfigError.
+    `name` is a local image, or the digest of one that was pushed before. Raises ConfigError.
     """
     (found,) = ecr.describe_repositories(repositoryNames=[repository])["repositories"]
     uri = str(found["repositoryUri"])
@@ -74,7 +74,7 @@ def pushed_image(ecr: Any, repository: str, name: str, architecture: str) -> str
 
 
 def _digest(ecr: Any, repository: str, image: dict[str, str]) -> str:
-    """The digest of an image in the repository; empty if it is not there."""
+    """Return the digest of an image in the repository; empty if it is not there."""
     try:
         (found,) = ecr.describe_images(repositoryName=repository, imageIds=[image])["imageDetails"]
     except ClientError as error:
@@ -85,7 +85,7 @@ def _digest(ecr: Any, repository: str, image: dict[str, str]) -> str:
 
 
 def _run(command: list[str], text: str = "") -> None:
-    """Run a command. Raises ConfigError with the last line that it says."""
+    """Run a command. Raises ConfigError with the last line of its output."""
     answer = subprocess.run(command, input=text, capture_output=True, text=True)  # noqa: S603 - our own words
     if answer.returncode:
         last = (answer.stderr.strip() or "no reason given").splitlines()[-1]

@@ -1,4 +1,4 @@
-"""Roll an image out on ECS: register a revision, update the service, wait, say why it failed, go back."""
+"""Roll an image out on ECS: register a revision, update the service, wait, report a failure, roll back."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from infra.aws.config import Config, ServiceConfig
 from infra.aws.task import log_group, task_definition
 
 ALARMS = ("errors", "unreached", "unhealthy", "slow")
-LINES = 10  # of the log of a task that failed
+LINES = 10  # of a failed task's log
 
 
 class RollError(Exception):
@@ -19,13 +19,13 @@ class RollError(Exception):
 
 
 def one_line(error: Exception) -> str:
-    """What AWS says, without its line breaks."""
+    """Return AWS's message without line breaks."""
     return " ".join(str(error).split())
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait for ECS and how often to ask, in seconds."""
+    """How long to wait for ECS and how often to poll, in seconds."""
 
     limit_s: float = 900
     pause_s: float = 5
@@ -37,7 +37,7 @@ class Roller:
     """The service of one configuration."""
 
     def __init__(self, session: Any, config: Config, service: ServiceConfig, patience: Patience = Patience()) -> None:
-        """Make the clients of a boto3 session."""
+        """Create the clients of a boto3 session."""
         self._ecs, self._logs = session.client("ecs"), session.client("logs")
         self._cloudwatch = session.client("cloudwatch")
         self._region = session.region_name
@@ -46,25 +46,25 @@ class Roller:
         self._patience = patience
 
     def roll(self, image: str) -> None:
-        """Have the service run an image; a revision that does not come up is gone back from. Raises RollError."""
+        """Deploy an image; rolls back from a revision that does not become healthy. Raises RollError."""
         before = self.describe()["taskDefinition"]
         after = self._register(image, before)
         if trouble := self._wait(self._update(taskDefinition=after)):
             name = before.rpartition("/")[2]
             try:
-                self._update(taskDefinition=before)  # changes nothing where ECS's circuit breaker was first
+                self._update(taskDefinition=before)  # has no effect if ECS's circuit breaker was first
             except (BotoCoreError, ClientError) as error:
                 raise RollError(f"{trouble}, and going back to {name} failed: {one_line(error)}") from error
             raise RollError("\n".join([f"{trouble}; {name} runs again", *self._reasons(after)]))
 
     def renew(self) -> None:
-        """Replace all tasks by new ones, which read the secrets as they are now. Raises RollError."""
+        """Replace all tasks by new ones, which read the current secrets. Raises RollError."""
         revision = self.describe()["taskDefinition"]
         if trouble := self._wait(self._update(forceNewDeployment=True)):
             raise RollError("\n".join([trouble, *self._reasons(revision)]))
 
     def describe(self) -> dict[str, Any]:
-        """What ECS says of the service. Raises RollError if it is not there."""
+        """Return ECS's description of the service. Raises RollError if it does not exist."""
         try:
             found = self._ecs.describe_services(cluster=self._config.name, services=[self._config.name])["services"]
         except self._ecs.exceptions.ClusterNotFoundException:
@@ -75,11 +75,11 @@ class Roller:
         return service
 
     def image(self) -> str:
-        """The image that runs. Raises RollError if there is no service."""
+        """Return the deployed image. Raises RollError if there is no service."""
         return str(self._revision(self.describe()["taskDefinition"])["containerDefinitions"][0]["image"])
 
     def status(self) -> tuple[bool, list[str]]:
-        """Whether all is well, and a few lines that say what is there."""
+        """Return whether the service is healthy, and a summary of a few lines."""
         service = self.describe()
         rollouts = [each.get("rolloutState", "COMPLETED") for each in service["deployments"]]
         names = [f"{self._config.name}-{name}" for name in ALARMS]
@@ -96,7 +96,7 @@ class Roller:
         return rollouts == ["COMPLETED"] and running >= desired and not ringing, lines
 
     def log(self, minutes: float) -> list[str]:
-        """The lines of the last minutes, of all tasks."""
+        """Return the log lines of the last minutes, of all tasks."""
         start = int((time.time() - 60 * minutes) * 1000)
         pages = self._logs.get_paginator("filter_log_events").paginate(
             logGroupName=log_group(self._config), startTime=start
@@ -104,7 +104,7 @@ class Roller:
         return [event["message"] for page in pages for event in page["events"]]
 
     def _register(self, image: str, before: str) -> str:
-        """Register infra/ecs-task.json with roles and secrets of the revision that runs, for the stack made them."""
+        """Register infra/ecs-task.json with the roles and secrets of the current revision, which the stack created."""
         running = self._revision(before)
         definition = task_definition(
             self._config,
@@ -129,7 +129,7 @@ class Roller:
         return next(str(each["id"]) for each in deployments if each["status"] == "PRIMARY")
 
     def _wait(self, deployment: str) -> str:
-        """Wait until a deployment has ended; returns what went wrong, or an empty string."""
+        """Wait until a deployment has ended; returns the failure, or an empty string."""
         deadline = self._patience.clock() + self._patience.limit_s
         while True:
             found = {each["id"]: each for each in self.describe()["deployments"]}
@@ -143,7 +143,7 @@ class Roller:
             self._patience.sleep(self._patience.pause_s)
 
     def _reasons(self, revision: str) -> list[str]:
-        """Why tasks of a revision ended, and the last lines that one of them said."""
+        """Return why tasks of a revision ended, and the last log lines of one of them."""
         lines: list[str] = []
         try:
             lines += [f"event: {event['message']}" for event in self.describe()["events"][:3]]
@@ -155,7 +155,7 @@ class Roller:
                 code, reason = container.get("exitCode", "none"), container.get("reason", "")
                 lines.append(f"task: {task.get('stoppedReason', '')}; exit code {code} {reason}".rstrip())
                 lines += self._last_words(task["taskArn"])
-        except (BotoCoreError, ClientError) as error:  # what is known is said all the same
+        except (BotoCoreError, ClientError) as error:  # report what is known
             lines.append(f"why: {one_line(error)}")
         return lines
 

@@ -1,4 +1,4 @@
-"""The service on ECS Fargate behind a load balancer; and its images in a stack of their own, for they come first."""
+"""The service on ECS Fargate behind a load balancer, and a separate stack for its images, which come first."""
 
 from typing import cast
 
@@ -15,15 +15,15 @@ from infra.aws.config import Config, ServiceConfig
 from infra.aws.parts import accept, allow_reading, month_of_logs, secrets_of
 from infra.aws.task import log_group, task_definition
 
-DRAIN_S = 30  # the service finishes what it has in hand
-IDLE_S = 65  # of a connection at the balancer; a request may take 60
-GRACE_S = 60  # a task that has just started may fail its health checks
-IMAGES = 20  # kept; older ones cannot be gone back to
+DRAIN_S = 30  # time to finish pending requests
+IDLE_S = 65  # idle timeout of a connection at the balancer; a request may take 60
+GRACE_S = 60  # a starting task may fail its health checks for this long
+IMAGES = 20  # kept for rollbacks
 IMAGE = r"^\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[a-z0-9/_.-]+@sha256:[0-9a-f]{64}$"
 
 
 class RepositoryStack(cdk.Stack):
-    """The images: scanned when they are pushed, a tag stays with its image, the latest are kept."""
+    """The images: scanned on push, with immutable tags and a limited number kept."""
 
     def __init__(self, scope: Construct, config: Config) -> None:
         super().__init__(scope, f"{config.name}-repository", description="Larder's container images")
@@ -40,7 +40,7 @@ class RepositoryStack(cdk.Stack):
 
 
 class ServiceStack(cdk.Stack):
-    """Tasks behind a load balancer, as many as are needed, with alarms."""
+    """Tasks behind a load balancer, with autoscaling and alarms."""
 
     def __init__(self, scope: Construct, config: Config, service: ServiceConfig) -> None:
         super().__init__(scope, config.name, description="Larder recognises what is in a picture")
@@ -57,7 +57,7 @@ class ServiceStack(cdk.Stack):
         cdk.CfnOutput(self, "Url", value=f"{door}://{balancer.load_balancer_dns_name}/")
 
     def _network(self) -> ec2.IVpc:
-        """The VPC that was named; or one of two zones with public subnets alone, which costs nothing."""
+        """Use the configured VPC, or create one with two zones and only public subnets, which costs nothing."""
         if self._options.vpc:
             return ec2.Vpc.from_vpc_attributes(
                 self, "Vpc", vpc_id=self._options.vpc, availability_zones=self.availability_zones
@@ -101,11 +101,11 @@ class ServiceStack(cdk.Stack):
         return balancer
 
     def _role(self, kind: str) -> iam.Role:
-        """A role that tasks of this account and region alone take on."""
+        """Create a role that only tasks of this account and region may assume."""
         return iam.Role(
             self,
             f"{kind.capitalize()}Role",
-            role_name=f"{self._config.name}-{self.region}-{kind}",  # Google is told of the task's by its name
+            role_name=f"{self._config.name}-{self.region}-{kind}",  # Google's configuration names the task's role
             assumed_by=iam.ServicePrincipal(
                 "ecs-tasks.amazonaws.com",
                 conditions={
@@ -116,7 +116,7 @@ class ServiceStack(cdk.Stack):
         )
 
     def _task(self) -> ecs.FargateTaskDefinition:
-        """infra/ecs-task.json: its containers take the place of the one that ties the CDK's balancer to the task."""
+        """Create the task definition of infra/ecs-task.json: its containers replace the one that the balancer needs."""
         execution, role = self._role("execution"), self._role("task")
         variables = secrets_of(self, self._config.api_keys, self._options.google_credentials)
         month_of_logs(self, "Log", log_group(self._config)).grant_write(execution)
@@ -153,7 +153,7 @@ class ServiceStack(cdk.Stack):
         return task
 
     def _service(self, network: ec2.IVpc) -> ecs.FargateService:
-        """Tasks that are replaced a few at a time; when new ones do not come up, the old ones stay."""
+        """Create the service with rolling updates; if new tasks do not become healthy, the old ones stay."""
         cluster = ecs.Cluster(self, "Cluster", vpc=network, cluster_name=self._config.name)
         accept(
             cluster,
@@ -177,13 +177,13 @@ class ServiceStack(cdk.Stack):
             health_check_grace_period=cdk.Duration.seconds(GRACE_S),
             propagate_tags=ecs.PropagatedTagSource.SERVICE,
         )
-        service.node.add_dependency(task.execution_role)  # with its policy: the first task needs it
+        service.node.add_dependency(task.execution_role)  # with its policy, which the first task needs
         return service
 
     def _targets(
         self, network: ec2.IVpc, service: ecs.FargateService, balancer: elb.ApplicationLoadBalancer
     ) -> elb.ApplicationTargetGroup:
-        """The tasks that get requests, those whose `GET /` answers 200; and how many there are."""
+        """Create the target group, with health checks on `GET /`, and the autoscaling."""
         container = service.task_definition.default_container
         targets = elb.ApplicationTargetGroup(
             self,
@@ -216,7 +216,7 @@ class ServiceStack(cdk.Stack):
         return targets
 
     def _listen(self, balancer: elb.ApplicationLoadBalancer, targets: elb.ApplicationTargetGroup) -> None:
-        """HTTPS where there is a certificate, and plain HTTP redirects there; otherwise plain HTTP."""
+        """Listen on HTTPS if there is a certificate, with a redirect from HTTP; otherwise on plain HTTP."""
         if not self._options.certificate:
             balancer.add_listener("Http", port=80, open=False, default_target_groups=[targets])
             return

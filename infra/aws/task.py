@@ -1,4 +1,4 @@
-"""The task definition: infra/ecs-task.json, filled in."""
+"""The task definition: infra/ecs-task.json with its placeholders filled in."""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ def task_definition(
     task_role: str,
     secrets: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Fill in the file: the parameters of `register_task_definition`. `secrets` are ARNs by variable."""
+    """Fill in the file and return the parameters of `register_task_definition`. `secrets` are ARNs by variable."""
     task: dict[str, Any] = json.loads(TEMPLATE.read_text())
     (container,) = task["containerDefinitions"]
     task |= {"family": config.name, "executionRoleArn": execution_role, "taskRoleArn": task_role}
@@ -34,5 +34,5 @@ def task_definition(
 
 
 def log_group(config: Config) -> str:
-    """Name the group of logs of the tasks."""
+    """Return the name of the tasks' log group."""
     return f"/ecs/{config.name}"
