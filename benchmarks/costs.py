@@ -86,7 +86,7 @@ def measure(model: str, body: dict[str, str]) -> float:
         return milliseconds(lambda: post("/process-image", json=body).raise_for_status())
 
 
-PAGE = """# What a thousand pictures cost
+PAGE = """# Cost of a thousand pictures
 
 Written by `python -m benchmarks.costs`; the prices are in `benchmarks/prices.json`.
 

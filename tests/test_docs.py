@@ -29,7 +29,7 @@ def test_every_decision_has_a_number_a_date_a_status_and_a_row():
             continue
         numbers.append(page.name[:4])
         title, _, state, *_ = page.read_text().splitlines()
-        assert re.match(r"\d{4}-\d\d-\d\d(, [^·]+)? · (in force|superseded by \[\d{4}\])", state), page.name
+        assert re.match(r"\d{4}-\d\d-\d\d(, [^·]+)? · (accepted|superseded by \[\d{4}\])", state), page.name
         day, status = state.split(" · ")
         assert f"| [{page.name[:4]}]({page.name}) | {title.removeprefix('# ')} | {day} | {status} |" in index
     assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]

@@ -53,8 +53,8 @@ class ServiceStack(cdk.Stack):
         balancer = self._balancer(network)
         targets = self._targets(network, self._service(network), balancer)
         add_alarms(self, config.name, service.notify, balancer, targets)
-        door = "https" if service.certificate else "http"
-        cdk.CfnOutput(self, "Url", value=f"{door}://{balancer.load_balancer_dns_name}/")
+        scheme = "https" if service.certificate else "http"
+        cdk.CfnOutput(self, "Url", value=f"{scheme}://{balancer.load_balancer_dns_name}/")
 
     def _network(self) -> ec2.IVpc:
         """Use the configured VPC, or create one with two zones and only public subnets, which costs nothing."""

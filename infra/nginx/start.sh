@@ -1,5 +1,5 @@
 #!/bin/sh
-# Start nginx as the door of docker-compose.yml. ADDRESS is where the host listens, PASSWORD opens the page.
+# Start nginx as the reverse proxy of docker-compose.yml. ADDRESS is where the host listens, PASSWORD opens the page.
 set -eu
 
 refuse() {

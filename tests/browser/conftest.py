@@ -13,8 +13,8 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.site import Site
-from tests.door import MISSING as NO_NGINX
-from tests.door import find_nginx
+from tests.reverse_proxy import MISSING as NO_NGINX
+from tests.reverse_proxy import find_nginx
 from tests.untested import there
 
 NO_CHROMIUM = "Chromium is not there: install it, with `apt-get install chromium` for instance"

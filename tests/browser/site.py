@@ -1,4 +1,4 @@
-"""The whole site behind one port of this machine: the door, the page, and a service with larder-small."""
+"""The whole site behind one port of this machine: the proxy, the page, and a service with larder-small."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.emulator import free_port
 from harness.server import ROOT, Server
 from tests.conftest import wait_until
-from tests.door import PATIENCE, Door, listens
+from tests.reverse_proxy import PATIENCE, ReverseProxy, listens
 
 
 class Site:
@@ -18,8 +18,8 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self._data = folder / "data"
         self._port, page = free_port(), free_port()
-        self._door = Door(folder, f"127.0.0.1:{self._port}", f"127.0.0.1:{page}")
-        self.url = self._door.url
+        self._proxy = ReverseProxy(folder, f"127.0.0.1:{self._port}", f"127.0.0.1:{page}")
+        self.url = self._proxy.url
         variables = os.environ | {"LARDER_URL": f"http://127.0.0.1:{self._port}", "HOME": str(folder)}
         with ExitStack() as parts:
             self._page = subprocess.Popen(
@@ -32,7 +32,7 @@ class Site:
             parts.callback(self._page.terminate)
             self.start()
             parts.callback(self.stop)
-            parts.enter_context(self._door)
+            parts.enter_context(self._proxy)
             wait_until(lambda: listens(page), PATIENCE)
             self._parts = parts.pop_all()
 

@@ -23,7 +23,7 @@ def site(tmp_path_factory):
 
 @pytest.fixture
 def larder(site):
-    """A client through the same door; in the end the pantry is empty, and nothing is to be reviewed."""
+    """A client through the same proxy; in the end the pantry is empty, and nothing is to be reviewed."""
     with Larder(f"{site.url}/api") as larder:
         yield larder
         for each in larder.review(100):

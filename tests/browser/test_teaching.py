@@ -17,7 +17,7 @@ THINGS = ["granny-smith-apple", "banana", "carrots", "lime", "avocado", "orange"
 
 @pytest.fixture
 def larder(site):
-    """A client through the same door; in the end the pantry is empty."""
+    """A client through the same proxy; in the end the pantry is empty."""
     with Larder(f"{site.url}/api") as larder:
         yield larder
         for each in larder.items():

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from tests.door import MISSING as NO_NGINX
-from tests.door import find_nginx
+from tests.reverse_proxy import MISSING as NO_NGINX
+from tests.reverse_proxy import find_nginx
 from tests.untested import there, untested
 
 ROOT = Path(__file__).parents[2]
@@ -54,7 +54,7 @@ BARE = {
 
 @pytest.fixture(scope="session")
 def nginx() -> str:
-    return there(find_nginx(), "the door", NO_NGINX)
+    return there(find_nginx(), "the proxy", NO_NGINX)
 
 
 @pytest.fixture(scope="session")

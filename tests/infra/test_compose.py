@@ -14,7 +14,7 @@ from app.settings import Settings
 from harness.emulator import free_port
 from tests.client.misbehaving import OK, Misbehaving
 from tests.conftest import wait_until
-from tests.door import PATIENCE, directives, filled, listens
+from tests.reverse_proxy import PATIENCE, directives, filled, listens
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -32,7 +32,7 @@ def dockerfile(build: dict) -> str:
 
 
 def test_three_services_and_three_profiles():
-    """Service, page and door are always there, the rest where it is asked for."""
+    """Service, page and proxy are always there, the rest where it is asked for."""
     always = {name for name, service in SERVICES.items() if "profiles" not in service}
     assert always == {"api", "ui", "nginx"}
     profiles = {profile for service in SERVICES.values() for profile in service.get("profiles", [])}
@@ -40,7 +40,7 @@ def test_three_services_and_three_profiles():
 
 
 def test_one_port_is_open():
-    """The door's, and Grafana's to this machine alone; neither service nor page has one of its own."""
+    """The proxy's, and Grafana's to this machine alone; neither service nor page has one of its own."""
     ports = {name: [default(port) for port in each["ports"]] for name, each in SERVICES.items() if "ports" in each}
     assert ports == {"nginx": ["127.0.0.1:8080:8080"], "grafana": ["127.0.0.1:3000:3000"]}
 
@@ -84,7 +84,7 @@ def test_images_are_readable_whatever_the_umask(name):
 
 
 def started(nginx: str, run: Path, **variables: str) -> subprocess.Popen[str]:
-    """The door as its container starts it, with nginx of this machine."""
+    """The proxy as its container starts it, with nginx of this machine."""
     given = {name: default(str(value)) for name, value in SERVICES["nginx"]["environment"].items()}
     path = f"{Path(nginx).parent}:{os.environ['PATH']}"
     own = {"RUN": str(run), "PATH": path, "DIRECTIVES": directives().removeprefix("daemon off;")}
@@ -102,15 +102,15 @@ def test_the_page_wants_its_password(nginx, tmp_path, password):
         process = started(nginx, tmp_path, PASSWORD=password, **upstreams, **address)
         try:
             wait_until(lambda: listens(port) or process.poll() is not None, PATIENCE)
-            door = f"http://127.0.0.1:{port}"
+            proxy = f"http://127.0.0.1:{port}"
             open_to_all = password != "correct horse"
-            assert httpx2.get(door).status_code == (200 if open_to_all else 401)
-            assert httpx2.get(door, auth=("larder", "wrong")).status_code == (200 if open_to_all else 401)
-            page = httpx2.get(door, auth=("larder", password))
+            assert httpx2.get(proxy).status_code == (200 if open_to_all else 401)
+            assert httpx2.get(proxy, auth=("larder", "wrong")).status_code == (200 if open_to_all else 401)
+            page = httpx2.get(proxy, auth=("larder", password))
             assert page.status_code == 200
             assert page.headers["content-security-policy"] == "frame-ancestors 'none'"
             assert page.headers["x-content-type-options"] == "nosniff"
-            assert httpx2.get(f"{door}/api/livez").status_code == 200
+            assert httpx2.get(f"{proxy}/api/livez").status_code == 200
         finally:
             process.terminate()
             process.communicate(timeout=PATIENCE)
@@ -167,8 +167,8 @@ def test_the_page_is_made_of_what_is_there():
 
 def test_the_door_leads_to_their_ports():
     """Upstreams are the services by name, at the ports that they listen on."""
-    door = SERVICES["nginx"]["environment"]
-    assert (door["API"], door["UI"]) == ("api:80", "ui:8501")
+    proxy = SERVICES["nginx"]["environment"]
+    assert (proxy["API"], proxy["UI"]) == ("api:80", "ui:8501")
     assert "EXPOSE 8501" in dockerfile(BUILT["ui"])
     assert SERVICES["ui"]["environment"]["LARDER_URL"] == "http://api:80"
 

@@ -1,4 +1,4 @@
-"""The door: what reaches the service and the page through it, and what it answers by itself."""
+"""The proxy: what reaches the service and the page through it, and what it answers by itself."""
 
 import httpx2
 import pytest
@@ -6,67 +6,67 @@ from larder_client import Busy, ImageTooLarge, Item, Larder
 
 from harness.emulator import free_port
 from tests.client.misbehaving import OK, Misbehaving
-from tests.door import Door
+from tests.reverse_proxy import ReverseProxy
 
 
 @pytest.fixture
-def door(nginx, tmp_path):
-    """A door to a service and a page that keep what they are asked for."""
+def proxy(nginx, tmp_path):
+    """A proxy to a service and a page that keep what they are asked for."""
     with (
         Misbehaving(OK) as api,
         Misbehaving(OK) as ui,
-        Door(tmp_path, host(api), host(ui), max_body=100_000) as door,
+        ReverseProxy(tmp_path, host(api), host(ui), max_body=100_000) as proxy,
     ):
-        door.api, door.ui = api, ui
-        yield door
+        proxy.api, proxy.ui = api, ui
+        yield proxy
 
 
 def host(server):
     return server.url.removeprefix("http://")
 
 
-def test_the_prefix_is_stripped_and_nothing_else(door):
+def test_the_prefix_is_stripped_and_nothing_else(proxy):
     """A client at /api/ reaches the service; a slash within a name arrives as it was sent."""
-    with Larder(f"{door.url}/api", key="secret") as larder:
+    with Larder(f"{proxy.url}/api", key="secret") as larder:
         assert larder.add("half/half? 50 %") == Item("banana", 4)
-    (request,) = door.api.requests
+    (request,) = proxy.api.requests
     assert request["path"] == "/pantry/half%2Fhalf%3F%2050%20%25/add"
     headers = {name.lower(): value for name, value in request["headers"].items()}
     assert (headers["authorization"], len(headers["idempotency-key"])) == ("Bearer secret", 32)
-    assert (headers["host"], headers["x-forwarded-for"]) == (door.url.removeprefix("http://"), "127.0.0.1")
+    assert (headers["host"], headers["x-forwarded-for"]) == (proxy.url.removeprefix("http://"), "127.0.0.1")
     assert headers["x-forwarded-prefix"] == "/api"
-    httpx2.get(f"{door.url}/api/labels?a=%2F&b=%20")
-    assert door.api.requests[-1]["path"] == "/labels?a=%2F&b=%20"
-    assert httpx2.get(f"{door.url}/api", follow_redirects=False).headers["location"] == "/api/"
-    assert door.ui.requests == []
+    httpx2.get(f"{proxy.url}/api/labels?a=%2F&b=%20")
+    assert proxy.api.requests[-1]["path"] == "/labels?a=%2F&b=%20"
+    assert httpx2.get(f"{proxy.url}/api", follow_redirects=False).headers["location"] == "/api/"
+    assert proxy.ui.requests == []
 
 
-def test_everything_else_is_the_pages(door):
+def test_everything_else_is_the_pages(proxy):
     """Paths arrive unchanged, and the wish for a websocket with them."""
     own = {"Connection": "Upgrade", "Upgrade": "websocket", "X-Forwarded-Prefix": "/else"}
-    httpx2.get(f"{door.url}/apiary?x=1", headers=own)
-    (request,) = door.ui.requests
+    httpx2.get(f"{proxy.url}/apiary?x=1", headers=own)
+    (request,) = proxy.ui.requests
     assert request["path"] == "/apiary?x=1"
     assert (request["headers"]["Upgrade"], request["headers"]["Connection"]) == ("websocket", "upgrade")
     assert "X-Forwarded-Prefix" not in request["headers"]
-    assert door.api.requests == []
+    assert proxy.api.requests == []
 
 
-def test_a_body_over_the_services_limit_is_refused_in_its_form(door):
-    """The client raises what it raises without a door; the page takes larger files."""
-    with Larder(f"{door.url}/api") as larder, pytest.raises(ImageTooLarge, match="100000 bytes") as raised:
+def test_a_body_over_the_services_limit_is_refused_in_its_form(proxy):
+    """The client raises what it raises without a proxy; the page takes larger files."""
+    with Larder(f"{proxy.url}/api") as larder, pytest.raises(ImageTooLarge, match="100000 bytes") as raised:
         larder.recognise(b"\0" * 100_001)
     assert raised.value.request_id
-    assert door.api.requests == []
-    assert httpx2.put(f"{door.url}/upload", content=b"\0" * 3_000_000).status_code == 200
-    assert len(door.ui.requests[0]["body"]) == 3_000_000
+    assert proxy.api.requests == []
+    assert httpx2.put(f"{proxy.url}/upload", content=b"\0" * 3_000_000).status_code == 200
+    assert len(proxy.ui.requests[0]["body"]) == 3_000_000
 
 
 def test_a_service_that_is_away_is_to_be_asked_again(nginx, tmp_path):
     """503 with Retry-After, in the service's form: the client waits and tries again."""
     away = f"127.0.0.1:{free_port()}"
-    with Door(tmp_path, away, away) as door, Larder(f"{door.url}/api", retries=0) as larder:
+    with ReverseProxy(tmp_path, away, away) as proxy, Larder(f"{proxy.url}/api", retries=0) as larder:
         with pytest.raises(Busy, match="cannot be reached") as raised:
             larder.labels()
         assert raised.value.retry_after == 1
-        assert httpx2.get(door.url).status_code == 502
+        assert httpx2.get(proxy.url).status_code == 502

@@ -14,7 +14,7 @@ from harness.emulator import free_port
 from harness.server import ROOT
 from tests.client.misbehaving import OK, Misbehaving
 from tests.conftest import wait_until
-from tests.door import PATIENCE, listens
+from tests.reverse_proxy import PATIENCE, listens
 
 
 def answers(page):

@@ -1,4 +1,4 @@
-"""The door of docker-compose.yml, for tests: nginx itself with infra/nginx, on a free port of this machine."""
+"""The proxy of docker-compose.yml, for tests: nginx itself with infra/nginx, on a free port of this machine."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ def filled(**values: object) -> str:
     return text
 
 
-class Door:
+class ReverseProxy:
     """nginx between a browser and HOST:PORT of the service and of the page; its files are in `folder`."""
 
     def __init__(self, folder: Path, api: str, ui: str, max_body: int = 10 * 1024 * 1024) -> None:
@@ -38,7 +38,7 @@ class Door:
         (folder / "nginx.conf").write_text(filled(LISTEN=f"127.0.0.1:{self.port}", **names))
         self.command = [str(find_nginx()), "-e", "stderr", "-c", str(folder / "nginx.conf"), "-g", directives()]
 
-    def __enter__(self) -> "Door":
+    def __enter__(self) -> "ReverseProxy":
         self._process = subprocess.Popen(self.command)
         deadline = time.monotonic() + PATIENCE
         while not listens(self.port):
