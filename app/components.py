@@ -8,9 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.contents import ContentStore, VectorModel
+from app.contents import ContentStore, NoContents, VectorModel
 from app.contents.local import LocalContents
-from app.contents.none import NoContents
 from app.errors import EngineError, naming
 from app.events.hub import Follower
 from app.events.webhooks import open_webhooks

@@ -2,6 +2,8 @@
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 import structlog
@@ -58,3 +60,14 @@ def configure(level: str) -> None:
     for name in ("uvicorn.access", "mangum.http"):  # ours carry the request id
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it warns about every malformed request
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Suppress warnings inside the block: random weights, a hub retried, an operator not folded."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)

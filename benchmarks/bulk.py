@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from app.bulk.answers import Answers
 from app.bulk.command import drain
 from app.bulk.files import open_files
+from app.bulk.shard_writer import Answers
 from app.bulk.sources import find_units
-from app.bulk.work import Worker
+from app.bulk.stages import Worker
 from app.classify import recogniser_for
 from app.components import Model, open_model
 from app.model.engines import Engine

@@ -26,7 +26,7 @@ OWNERS = {
     "onnx": ["training.tower", "exporter.clip_graph"],
     "huggingface_hub": ["exporter.hub"],
     "safetensors": ["exporter", "training.words.minilm"],
-    "regex": ["exporter.clip_tokenizer"],
+    "regex": ["exporter.tokenizer"],
     "matplotlib": ["training", "evaluation.plots"],
     "sklearn": ["evaluation"],
     "timm": ["training.train", "evaluation.cnn"],
@@ -38,7 +38,7 @@ OWNERS = {
     "pybase64": ["images"],
     "cykooz_resizer": ["images.resize"],
     "python_multipart": ["api"],
-    "PIL": ["images", "training", "exporter", "evaluation", "ui.picking", "ui.shelf"],
+    "PIL": ["images", "training", "exporter", "evaluation", "ui.picking", "ui.screens.recognise"],
     "openvino": ["model.engines.openvino", "training.tower", "training.words"],
     "sqlite3": ["sqlite_file", "pantry.sqlite"],
     "faiss": ["contents.segment"],
@@ -55,7 +55,7 @@ OWNERS = {
     "opentelemetry": ["tracing"],
     "structlog": ["log"],
     "threadpoolctl": ["native"],
-    "logging": ["log", "exporter.quiet"],
+    "logging": ["log"],
 }
 
 

@@ -17,12 +17,12 @@ from tqdm import tqdm
 
 from app.atomic import atomic_write
 from app.bulk import Embedded, Sink
-from app.bulk.answers import Answers
 from app.bulk.files import open_files
 from app.bulk.index import Index
+from app.bulk.shard_writer import Answers
 from app.bulk.sidecar import Sidecars
 from app.bulk.sources import Unit, find_units
-from app.bulk.work import Worker
+from app.bulk.stages import Worker
 from app.classify import recogniser_for
 from app.components import Model, open_contents, open_model
 from app.contents import MAX_ID

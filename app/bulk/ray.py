@@ -14,7 +14,7 @@ import numpy as np
 
 from app.bulk import Embedded
 from app.bulk.sources import Unit
-from app.bulk.work import Worker
+from app.bulk.stages import Worker
 from app.components import open_model
 from app.contents import FileFacts
 from app.errors import InvalidRequest

@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 
 from app.atomic import atomic_write
 from app.bulk import Embedded
-from app.bulk.answers import Answers
+from app.bulk.shard_writer import Answers
 from app.errors import InvalidRequest
 
 OWN = "Larder"  # the root of all keywords written here

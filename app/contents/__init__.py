@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, NoReturn, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -182,3 +182,18 @@ def content_id(text: str) -> str:
 def not_there(id: str) -> NotFound:
     """Return the error for an entry that does not exist."""
     return NotFound(f"there is no entry {id!r}")
+
+
+class NoContents:
+    """A store without entries; every call raises NotFound."""
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise NotFound("this service keeps no entries: it was started with LARDER_CONTENTS=none")
+
+    put = add = get = delete = vectors = search = count = page = scan = rename_collection = delete_collection = _refuse
+
+    def refresh(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""

@@ -10,7 +10,7 @@ import onnxruntime
 import torch
 from torch import nn
 
-from app.exporter.quiet import quiet
+from app.log import quiet
 from app.model.bundle import Bundle, probe_pixels
 from app.model.engines.onnxruntime import OnnxRuntimeEngine
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from app.exporter.quiet import quiet
+from app.log import quiet
 
 OPSET = 20  # the first with Gelu as one operator
 

@@ -24,7 +24,7 @@ from huggingface_hub.errors import (
 from tqdm import tqdm
 
 from app.errors import ExportError
-from app.exporter.quiet import quiet
+from app.log import quiet
 from app.model.bundle import sha256_of
 
 PREFIX = "hf:"

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.errors import EngineError
-from app.exporter.files import describe
+from app.exporter.export import describe
 from app.exporter.recipe import read_recipe
 from app.exporter.weights import build
 from app.log import get_logger

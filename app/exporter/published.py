@@ -11,12 +11,12 @@ from tokenizers import Tokenizer
 from app.errors import ExportError
 from app.exporter.card import is_restricted, picture_form, write_card
 from app.exporter.clip_graph import write_text, write_visual
-from app.exporter.clip_tokenizer import END, START, clip_tokenizer
 from app.exporter.clip_vit import ClipViT, make_clip, read_clip_config
 from app.exporter.gate import EngineFactory, Reference, Row, Say, check, onnxruntime, probe_pictures, require
 from app.exporter.hub import PREFIX, Published, fetch
 from app.exporter.probes import PROMPTS
 from app.exporter.staging import check_place, write_whole
+from app.exporter.tokenizer import END, START, clip_tokenizer
 from app.model.bundle import PROBE_PROMPT, Bundle, Source, make_proof, open_bundle, probe_pixels, write_config
 
 _FORM = {

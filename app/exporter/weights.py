@@ -16,8 +16,8 @@ from app.exporter import probes
 from app.exporter.checkpoint import SUFFIXES, read_checkpoint
 from app.exporter.gate import Reference, Say
 from app.exporter.open_clip_import import import_open_clip
-from app.exporter.quiet import quiet
 from app.exporter.recipe import Recipe, read_recipe
+from app.log import quiet
 from app.model.bundle import Bundle, sha256_of
 
 

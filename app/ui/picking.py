@@ -1,11 +1,16 @@
-"""Let a person choose pictures: files, the camera, or a drawn sample."""
+"""Let a person choose pictures: files, the camera, or a drawn sample; and recognise several of one thing."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
+from larder_client import Recognition, Refused
 from larder_client.pictures import displayable, open_file, upright
 from PIL import Image
+
+from app.ui.connection import larder
 
 ENDINGS = {
     "JPEG": ["jpg", "jpeg", "jpe", "jfif", "pjpeg", "pjp"],
@@ -85,3 +90,25 @@ def preview(picked: Picked) -> tuple[Image.Image, float]:
     image = displayable(upright(file)).convert("RGBA")
     image.thumbnail((LARGEST, LARGEST))
     return image, max(image.size) / longest
+
+
+def recognise(pictures: Sequence[Picked]) -> Recognition:
+    """Recognise a picture, or several pictures of one thing."""
+    if len(pictures) == 1:
+        return larder().recognise(pictures[0].data)
+    with named_errors(pictures):
+        return larder().recognise_frames([each.data for each in pictures])
+
+
+@contextmanager
+def named_errors(pictures: Sequence[Picked]) -> Iterator[None]:
+    """If the service rejects pictures because of one of them, raise its error with the name of that picture."""
+    try:
+        yield
+    except Refused:
+        for each in pictures:
+            try:
+                larder().recognise(each.data)
+            except Refused as error:
+                raise type(error)(f"{each.name}: {error}") from error
+        raise

@@ -18,6 +18,7 @@ from larder_client import (
     Unreachable,
     UnsupportedImage,
 )
+from streamlit.navigation.page import StreamlitPage
 
 from app.ui.connection import ready
 
@@ -84,3 +85,10 @@ def plain(text: str) -> str:
     '\\*soy\\* \\[sauce\\]'
     """
     return re.sub(r"([\\`*_{}\[\]<>()#+!|:$~])", r"\\\1", text)
+
+
+def link(title: str, text: str, icon: str) -> None:
+    """Draw a link to the page with this title; nothing if a page runs outside of app/ui/main.py."""
+    pages: dict[str, StreamlitPage] = st.session_state.get("pages", {})
+    if page := pages.get(title):
+        st.page_link(page, label=text, icon=icon)

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import torch
 
-from app.exporter import files
 from app.exporter.export import export
 from app.exporter.gate import onnxruntime
 from app.exporter.graph import write_graph
@@ -94,14 +93,14 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., None]:
 def shared(tmp_path_factory: pytest.TempPathFactory, written: Callable[..., None]) -> Path:
     """The bundle Tiny-none, for tests of one file that leave it as it is."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(files, "write_graph", written)
+        patch.setattr("app.exporter.export.write_graph", written)
         return export(read_recipe("Tiny", "none"), tmp_path_factory.mktemp("models"), onnxruntime, silence)[0]
 
 
 @pytest.fixture
 def make(tmp_path: Path, written: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Exports a model into the test's own models folder."""
-    monkeypatch.setattr(files, "write_graph", written)
+    monkeypatch.setattr("app.exporter.export.write_graph", written)
 
     def make(model: str = "Tiny", pretrained: str = "none", seed: int = 0, models: Path = tmp_path / "models") -> Path:
         return export(read_recipe(model, pretrained, seed), models, onnxruntime, silence)[0]

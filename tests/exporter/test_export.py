@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from app.errors import BundleError, EngineError, ExportError
-from app.exporter import files, graph
+from app.exporter import graph
 from app.exporter.export import export
 from app.exporter.gate import check, installed_engines, onnxruntime
 from app.exporter.open_clip_import import import_open_clip
@@ -38,7 +38,7 @@ def pair(request, tmp_path_factory, written):
     """Bundles of a model with GELU and with QuickGELU and the same random weights, and the rows of their gate."""
     models = tmp_path_factory.mktemp("pair")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(files, "write_graph", written)
+        patch.setattr("app.exporter.export.write_graph", written)
         names = request.param, f"{request.param}-quickgelu"
         return [export(read_recipe(name, "none"), models, onnxruntime, silence) for name in names]
 
@@ -138,7 +138,7 @@ def test_published_weights_bring_their_activation_and_preprocessing(make, monkey
     save_file(build(read_recipe("Tiny", "none", 1), silence).model.state_dict(), path)
     asked = []
     monkeypatch.setattr(import_open_clip().pretrained, "download_pretrained", lambda entry: asked.append(entry) or path)
-    monkeypatch.setattr(files, "read_licence", {f"someone/{tag}": "mit"}.get)
+    monkeypatch.setattr("app.exporter.export.read_licence", {f"someone/{tag}": "mit"}.get)
     folder = make(model, tag)
     config = open_bundle(folder).config
     assert (config.name, config.licence) == (f"{model}-{tag}", "mit")
@@ -224,7 +224,7 @@ def test_a_bundle_that_fails_is_not_written(make, monkeypatch):
     folder = make(seed=1)
     before = contents(folder)
     other = build(read_recipe("Tiny", "none", 1), silence).model
-    monkeypatch.setattr(files, "PictureTower", lambda model: PictureTower(other))
+    monkeypatch.setattr("app.exporter.export.PictureTower", lambda model: PictureTower(other))
     with pytest.raises(ExportError, match="Tiny-none is refused.*least cosine -?0.* of pictures and 1.0") as raised:
         make(seed=0)
     assert "\n" not in str(raised.value)
@@ -246,7 +246,7 @@ def test_an_export_that_breaks_off_leaves_nothing(make, written, monkeypatch, tm
         "tokenizer.json": ("make_tokenizer", interrupt),
         "config.json": ("write_config", interrupt),
     }.get(place, ("write_graph", write))
-    monkeypatch.setattr(files, name, broken)
+    monkeypatch.setattr(f"app.exporter.export.{name}", broken)
     with pytest.raises(KeyboardInterrupt):
         make()
     assert list((tmp_path / "models").iterdir()) == []
@@ -267,14 +267,16 @@ def test_a_model_without_a_graph_is_one_line(make, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("no such operator\nplease read on\nand on")
 
-    monkeypatch.setattr(files, "write_graph", fail)
+    monkeypatch.setattr("app.exporter.export.write_graph", fail)
     with pytest.raises(ExportError, match="torch cannot write visual.onnx of this model as a graph: no such operator$"):
         make()
 
 
 def test_weights_too_large_for_one_file_lie_beside_it(make, monkeypatch):
     """Over 2 GB, here by order, a graph's weights are a file of their own, which is held against its checksum too."""
-    monkeypatch.setattr(files, "write_graph", lambda *arguments: graph.write_graph(*arguments, external=True))
+    monkeypatch.setattr(
+        "app.exporter.export.write_graph", lambda *arguments: graph.write_graph(*arguments, external=True)
+    )
     folder = make()
     bundle = open_bundle(folder)
     assert {"visual.onnx.data", "text.onnx.data"} <= bundle.config.sha256.keys()

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from app.ui.picking import LARGEST, Picked
-from app.ui.shelf import boxed
+from app.ui.screens.recognise import boxed
 from tests.fakes import as_bytes, picture
 
 

@@ -3,7 +3,7 @@
 import pytest
 from larder_client import Item
 
-from app.ui.pantry_file import read_items, write_items
+from app.ui.screens.pantry import read_items, write_items
 from tests.ui.conftest import button, named, said
 
 

@@ -4,7 +4,7 @@ from larder_client import Item
 
 from app.pantry import item_name
 from app.pantry.transfer import read_lines
-from app.ui.pantry_file import read_items, write_items
+from app.ui.screens.pantry import read_items, write_items
 from tests.pantry.test_transfer import NAMES
 
 

@@ -4,8 +4,8 @@ import streamlit as st
 from larder_client import Change
 
 from app.ui.connection import larder, ready
+from app.ui.counts import remarks, sentence_of, undo_button
 from app.ui.sentences import plain, said, when
-from app.ui.undoing import remarks, sentence_of, undo_button
 
 AT_ONCE = 20  # changes on one page
 

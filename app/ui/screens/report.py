@@ -5,8 +5,7 @@ from larder_client import ExamplesReport, MisleadingExample
 
 from app.ui.bars import percent
 from app.ui.connection import larder, ready
-from app.ui.links import link
-from app.ui.sentences import plain, said, short
+from app.ui.sentences import link, plain, said, short
 
 
 def summary(found: ExamplesReport) -> None:

@@ -7,10 +7,9 @@ from larder_client import Labelled, Larder, LarderError, NotFound, Review, Unsur
 
 from app.ui.bars import percent
 from app.ui.connection import larder, ready
-from app.ui.links import link
 from app.ui.naming import is_name, labels
 from app.ui.picking import Picked, preview
-from app.ui.sentences import plain, said, when
+from app.ui.sentences import link, plain, said, when
 
 AT_ONCE = 12  # entries on one page
 GUESSES = 3  # of each, as buttons

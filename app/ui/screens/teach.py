@@ -3,12 +3,10 @@
 import streamlit as st
 from larder_client import Example, NotFound
 
-from app.ui.asking import named_errors
 from app.ui.connection import larder, ready
-from app.ui.links import link
 from app.ui.naming import choose_item, is_name
-from app.ui.picking import Picked, choose_source, few_enough, pictures_from, show
-from app.ui.sentences import plain, said, short, when
+from app.ui.picking import Picked, choose_source, few_enough, named_errors, pictures_from, show
+from app.ui.sentences import link, plain, said, short, when
 
 MOST = 32  # pictures at once
 
