@@ -27,6 +27,10 @@ class Limits:
     head_bytes: int = 64 * 1024
     """For the request line and headers; also for what frames a body: chunk extensions and trailers."""
     header_lines: int = 256
+    pipelined: int = 32
+    """Requests that are sent ahead of the answer to one before them."""
+    body_pieces: int = 2000
+    """Chunks of bodies, beyond one for every 64 bytes, that are read between two answers."""
     head_s: float = 10
     """From the first byte of a request to the end of its headers."""
     discard_s: float = 60
@@ -85,6 +89,8 @@ class Connection(HttpToolsProtocol):
         self._upgrade_asked = False
         self._progressed = False  # whether the last bytes completed a head, a piece of a body or a message
         self._overhead = 0  # bytes since then
+        self._pieces = 0  # of bodies, since the last answer
+        self._piece_bytes = 0
         self._refusal: bytes | None = None
 
     @property
@@ -189,9 +195,16 @@ class Connection(HttpToolsProtocol):
         if not self._upgrade_asked:
             self._in_body = True
             super().on_headers_complete()
+        if len(self.pipeline) > self._limits.pipelined:  # all of 256 KiB would be parsed in one turn of the loop
+            message = f"more than {self._limits.pipelined} requests wait for the answer to one before them"
+            raise Refused(HTTPStatus.TOO_MANY_REQUESTS, message)
 
     def on_body(self, body: bytes) -> None:
         self._progressed = True
+        self._pieces += 1
+        self._piece_bytes += len(body)
+        if self._pieces > self._limits.body_pieces + self._piece_bytes // 64:
+            raise Refused(HTTPStatus.BAD_REQUEST, "the body comes in too many chunks of a few bytes")
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -207,6 +220,7 @@ class Connection(HttpToolsProtocol):
     # called when the app has answered
 
     def on_response_complete(self) -> None:
+        self._pieces = self._piece_bytes = 0
         self._waiting_since = self.loop.time()
         last = not self.pipeline
         super().on_response_complete()

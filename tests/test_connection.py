@@ -5,7 +5,7 @@ import json
 import resource
 import socket
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 
 import pytest
@@ -196,6 +196,34 @@ def test_pipelined_requests_are_answered_in_turn(connect):
     client = connect()
     client.send(b"".join(GET % b"%d" % number for number in range(10)))
     assert [client.answer()[1]["path"] for _ in range(10)] == [f"/{number}" for number in range(10)]
+
+
+def test_few_requests_may_wait_for_an_answer(connect):
+    """What is sent ahead of an answer is parsed in one turn of the event loop: beyond a bound the connection ends."""
+    client = connect(pipelined=4)
+    client.send(GET % b"a" * 4000)
+    answers = [client.answer() for _ in range(6)]
+    assert [status for status, _ in answers] == [200] * 5 + [429]
+    assert client.is_closed()
+
+
+@pytest.mark.parametrize("path", [b"all", b"early"])
+def test_chunks_of_a_few_bytes_are_bounded(connect, path):
+    """Each takes microseconds of the event loop, read by the app or not, and a client may send them for ever."""
+    client = connect(body_pieces=100)
+    client.send(b"POST /%s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" % path)
+    with suppress(ConnectionError):  # the client was still sending
+        for _ in range(100):
+            client.send(b"1\r\nx\r\n" * 1000)
+        assert b" 400 " in client.file.read()
+
+
+def test_chunks_within_the_bound_are_accepted(connect):
+    """A text token by token, and megabytes in chunks of a line; each request has a bound of its own."""
+    client = connect(body_pieces=100)
+    for body in (b"1\r\nx\r\n" * 100, b"50\r\n%s\r\n" % (b"x" * 80) * 5000, b"1\r\nx\r\n" * 100):
+        client.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + body + b"0\r\n\r\n")
+        assert client.answer()[0] == 200
 
 
 def test_chunks_are_joined(connect):
