@@ -1,6 +1,6 @@
 """The ASGI app: routes and middlewares over the components that the settings name."""
 
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -46,6 +46,27 @@ CORS: dict[str, Any] = {
     "expose_headers": ["Retry-After", "X-Request-ID"],
 }
 DESCRIPTION = "Larder recognises what is in a picture, says how sure it is, and keeps the pantry's counts."
+
+
+KEY_SCHEMES = {  # either is enough, see `check_key`
+    "HTTPBearer": {"type": "http", "scheme": "bearer"},
+    "APIKeyHeader": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+
+
+def _with_keys(openapi: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+    """Describe the API key, which AccessMiddleware checks; FastAPI's own `Security` would run in each request."""
+
+    def described() -> dict[str, Any]:
+        document = openapi()
+        document["components"]["securitySchemes"] = KEY_SCHEMES
+        for path, operations in document["paths"].items():
+            if path not in OPEN_PATHS:
+                for operation in operations.values():
+                    operation["security"] = [{name: []} for name in KEY_SCHEMES]
+        return document
+
+    return described
 
 
 def _not_traced(scope: MutableMapping[str, Any]) -> bool:
@@ -100,4 +121,5 @@ def create_app(
         app.include_router(routes.router)
     app.include_router(pantry.journal_router)
     failures.add_handlers(app)
+    app.openapi = _with_keys(app.openapi)  # type: ignore[method-assign]
     return app

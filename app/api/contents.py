@@ -9,7 +9,7 @@ import numpy as np
 from fastapi import APIRouter, Query, Response
 from fastapi.concurrency import run_in_threadpool
 
-from app.api.dependencies import KEYS, Service, ServiceDep
+from app.api.dependencies import Service, ServiceDep
 from app.api.failures import PICTURE
 from app.api.media_types import PictureRoute
 from app.api.schemas.base import Error
@@ -45,7 +45,6 @@ _AWAY = {"model": Error, "description": "overloaded, draining, or the contents a
 router = APIRouter(
     route_class=PictureRoute,
     tags=["contents"],
-    dependencies=KEYS,
     responses={404: {"model": Error, "description": "no such entry"}, 503: _AWAY},
 )
 

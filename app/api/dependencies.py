@@ -8,8 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypedDict
 
-from fastapi import Depends, Header, Request, Security
-from fastapi.security import APIKeyHeader, HTTPBearer
+from fastapi import Depends, Header, Request
 
 from app.contents import ContentStore, VectorModel
 from app.errors import NotFound, Starting
@@ -97,9 +96,6 @@ async def _service(request: Request) -> Service:
 
 
 ServiceDep = Annotated[Service, Depends(_service)]
-
-# Only for the OpenAPI document: AccessMiddleware checks the key, so no route can forget to
-KEYS = [Security(HTTPBearer(auto_error=False)), Security(APIKeyHeader(name="X-API-Key", auto_error=False))]
 
 Phase = Literal["ready", "starting", "draining", "failing"]
 

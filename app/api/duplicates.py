@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.dependencies import KEYS, ServiceDep
+from app.api.dependencies import ServiceDep
 from app.api.schemas.base import Error, Request
 from app.api.schemas.contents import Collection
 from app.contents import ContentType, FileFacts, Where
@@ -76,7 +76,6 @@ AT_FIRST_S = 1.0  # that the first answer waits: a small collection is done by t
 PAGE = 100  # groups
 router = APIRouter(
     tags=["contents"],
-    dependencies=KEYS,
     responses={
         404: {"model": Error, "description": "no such job"},
         503: {"model": Error, "description": "overloaded, draining, or the contents are unavailable"},

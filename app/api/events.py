@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse, format_sse_event
 
-from app.api.dependencies import KEYS, ServiceDep
+from app.api.dependencies import ServiceDep
 from app.events.hub import Event, Hub, Kind
 
 HEARTBEAT_S = 15.0
@@ -21,7 +21,7 @@ EXAMPLE = (
     '"item": "banana", "before": 2, "after": 3, "undoes": null, "undone_by": null}}\nid: 5f0c1c0e-7\n\n'
 )
 
-router = APIRouter(tags=["events"], dependencies=KEYS)
+router = APIRouter(tags=["events"])
 
 
 async def _listening(service: ServiceDep) -> AsyncIterator[None]:

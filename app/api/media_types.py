@@ -201,6 +201,8 @@ def check_structure(content_type: str, body: bytes, most: int = MAX_ELEMENTS) ->
         return
     if b"\0" in body:  # the parser would take it for UTF-16, in which nothing below counts right
         raise InvalidRequest("invalid JSON: a NUL was found; send UTF-8")
+    if len(body) <= MAX_OUTSIDE_STRINGS and body.count(b",") < most and body.count(b'"') <= most:
+        return  # most bodies: counting takes a fifth of the time
     if b"\\" in body:
         body = body.replace(rb"\\", b"").replace(rb"\"", b"")  # every quote left begins or ends a string
     most_strings = 2 * most + MAX_DEPTH  # a comma has two beside it at most, and an object in an object needs none

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 
-from app.api.dependencies import KEYS, KeyHeader, Service, ServiceDep, idempotency_key
+from app.api.dependencies import KeyHeader, Service, ServiceDep, idempotency_key
 from app.api.failures import PICTURE
 from app.api.media_types import PictureRoute
 from app.api.recognition_fields import (
@@ -38,7 +38,7 @@ from app.recognition.regions import grid, non_max_suppression, validate_boxes
 from app.recognition.zero_shot import Recognition
 from app.serving.feedback import Answer
 
-router = APIRouter(route_class=PictureRoute, tags=["recognition"], dependencies=KEYS)
+router = APIRouter(route_class=PictureRoute, tags=["recognition"])
 
 
 @dataclass(frozen=True)

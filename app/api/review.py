@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.dependencies import KEYS, ServiceDep
+from app.api.dependencies import ServiceDep
 from app.api.schemas.base import Error, Request
 from app.api.schemas.pantry import ExampleEntry
 from app.api.teaching import correct, keep, wire
@@ -89,7 +89,6 @@ class ReviewDismissed(BaseModel):
 TOP_K = 5
 router = APIRouter(
     tags=["teaching"],
-    dependencies=KEYS,
     responses={
         404: {"model": Error, "description": "not in the queue"},
         503: {"model": Error, "description": "overloaded, draining, or a store is unavailable"},

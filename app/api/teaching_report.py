@@ -6,7 +6,7 @@ from itertools import islice
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.dependencies import KEYS, ServiceDep
+from app.api.dependencies import ServiceDep
 from app.api.schemas.base import Error
 from app.api.teaching import is_used
 from app.errors import Overloaded
@@ -97,7 +97,6 @@ WAIT_S = 8.0  # for the report: 5,000 examples among 1,000 labels take some 3 se
 MOST = 100  # confusions, and pairs that look alike
 router = APIRouter(
     tags=["teaching"],
-    dependencies=KEYS,
     responses={503: {"model": Error, "description": "overloaded, draining, or the store is unavailable"}},
 )
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from app.api.classify import vectors
-from app.api.dependencies import KEYS, Service, ServiceDep
+from app.api.dependencies import Service, ServiceDep
 from app.api.failures import PICTURE
 from app.api.foreign.openai import UNKNOWN_MODEL
 from app.api.media_types import PictureRoute
@@ -15,7 +15,7 @@ from app.api.schemas.base import Foreign, Picture, TakesPictures, Texts
 from app.errors import InvalidLabels, InvalidRequest
 from app.recognition.request_labels import read_labels
 
-router = APIRouter(route_class=PictureRoute, tags=["foreign forms"], dependencies=KEYS)
+router = APIRouter(route_class=PictureRoute, tags=["foreign forms"])
 
 
 class Parameters(Foreign):

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
 from app.api.contents import with_picture
-from app.api.dependencies import KEYS, Service, ServiceDep
+from app.api.dependencies import Service, ServiceDep
 from app.api.failures import PICTURE
 from app.api.schemas.base import Error
 from app.contents import MAX_ID, MAX_K, MAX_TEXT, Content, ContentType, content_id
@@ -17,7 +17,6 @@ from app.model.engines import Floats
 router = APIRouter(
     prefix="/mv_retrieval/v0.1",
     tags=["contents"],
-    dependencies=KEYS,
     responses=PICTURE | {503: {"model": Error, "description": "overloaded, draining, or the contents are unavailable"}},
 )
 _BODY = {

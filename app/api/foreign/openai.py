@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from app.api.dependencies import KEYS, ServiceDep
+from app.api.dependencies import ServiceDep
 from app.api.failures import PICTURE
 from app.api.media_types import PictureRoute
 from app.api.schemas.base import Error, Foreign, PictureByUrl, TakesPictures
@@ -18,7 +18,7 @@ from app.model.engines import Floats
 from app.recognition.request_labels import LONGEST_TEXT, Each, TextLimits
 
 UNKNOWN_MODEL: dict[int | str, dict[str, Any]] = {404: {"model": Error, "description": "unknown model"}}
-router = APIRouter(route_class=PictureRoute, prefix="/v1", tags=["foreign forms"], dependencies=KEYS)
+router = APIRouter(route_class=PictureRoute, prefix="/v1", tags=["foreign forms"])
 
 _DATA_URI = re.compile(r"data:[^,]{0,100};base64,", re.IGNORECASE)
 _URL = re.compile(r"\s*https?://\S+\s*", re.IGNORECASE)
