@@ -115,9 +115,9 @@ def create_app(
         middleware=middlewares(settings, keys, metrics),
         telemetry=TELEMETRY | {"tracing": bool(tracing), "exclude": _not_traced},
     )
-    recognition = (process_image, classify, openai, hugging_face)
+    recognition = (process_image, classify, openai, hugging_face)  # first: routes are matched one after another
     kept = (pantry, barcodes, teaching, teaching_report, review)
-    for routes in (status, *recognition, *kept, duplicates, contents, mv_retrieval, events):
+    for routes in (*recognition, status, *kept, duplicates, contents, mv_retrieval, events):
         app.include_router(routes.router)
     app.include_router(pantry.journal_router)
     failures.add_handlers(app)

@@ -90,7 +90,7 @@ class ReviewQueue:
         named = answer if answer.id else replace(answer, id=_new_id(request))
         with self._adding:
             self._new.append((time.time(), named))
-            while sum(each.bytes for _, each in self._new) > MOST_BYTES:
+            while named.pictures and sum(each.bytes for _, each in self._new) > MOST_BYTES:
                 self._new.popleft()
 
     def flush(self) -> None:

@@ -1,7 +1,7 @@
 """What all request and response schemas share: absent fields, unknown fields, aliases, the error."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import (
@@ -143,9 +143,11 @@ ImageUrl = Annotated[Any, PlainValidator(_picture_at, json_schema_input_type=Ann
 
 def pictures_by_url(value: Any) -> Iterator[PictureByUrl]:
     """Find the pictures that are still to be fetched in a request, or in a list within it."""
-    if isinstance(value, PictureByUrl) and value.image_url is not None:
-        yield value
-    inside = value.__dict__.values() if isinstance(value, BaseModel) else value if isinstance(value, list) else ()
+    inside: Iterable[Any] = value if isinstance(value, list) else ()
+    if isinstance(value, BaseModel):
+        inside = value.__dict__.values()
+        if isinstance(value, PictureByUrl) and value.image_url is not None:
+            yield value
     for each in inside:
         yield from pictures_by_url(each)
 
