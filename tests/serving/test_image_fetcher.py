@@ -60,6 +60,8 @@ class Pages(BaseHTTPRequestHandler):
             time.sleep(1)
         elif kind == "gzip":
             self.answer(200, gzip.compress(RED), **{"Content-Encoding": "gzip"})
+        elif kind == "crumbs":
+            self.answer(200, b"1\r\nx\r\n" * 5000 + b"0\r\n\r\n", **{"Transfer-Encoding": "chunked"})
         elif kind == "lie":
             self.answer(200, b"", **{"Content-Length": "999999999"})
         else:
@@ -212,6 +214,7 @@ def test_redirects_are_followed_a_few_times(site):
     [
         ("endless", ImageTooLarge, "more than 10,000 bytes"),
         ("lie", ImageTooLarge, "more than 10,000 bytes"),
+        ("crumbs", InvalidImage, "chunks of a few bytes"),
         ("slow", InvalidImage, "within 0.5 s"),
         ("gzip", InvalidImage, "compressed"),
         ("missing", InvalidImage, "status 404"),
