@@ -12,7 +12,7 @@ from types import TracebackType
 import paho.mqtt.client as paho
 
 PROGRAM = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
-PATIENCE = 60  # seconds; only ends a hang
+PATIENCE = 240  # seconds; only ends a hang
 
 
 class Mosquitto:

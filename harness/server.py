@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,16 +28,17 @@ class Server:
             free.bind(("127.0.0.1", 0))
             self.port: int = settings.setdefault("port", free.getsockname()[1])  # type: ignore[assignment]
         variables = {f"LARDER_{name.upper()}": str(value) for name, value in settings.items()}
+        # a file, since a pipe that nobody reads fills up, and then the service waits for ever
+        self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115 - `end` closes it
         self.started = time.perf_counter()
         self.process = subprocess.Popen(
             [sys.executable, "-m", *(part.replace("PORT", str(self.port)) for part in command)],
             cwd=ROOT,
             env=os.environ | variables,
-            stdout=subprocess.PIPE,
+            stdout=self._output,
             stderr=subprocess.STDOUT,
-            text=True,
         )
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=120)
 
     def ready(self, patience: float = PATIENCE) -> float:
         """Wait until `GET /` answers 200; returns the seconds since the process was started."""
@@ -45,15 +47,17 @@ class Server:
                 if self.client.get("/").status_code == 200:
                     return seconds
             if self.process.poll() is not None:
-                raise RuntimeError(f"the service ended: {self.process.communicate()[0]}")
+                raise RuntimeError(f"the service ended: {self.end()}")
             time.sleep(0.01)
         raise RuntimeError(f"not ready within {patience} s")
 
     def end(self) -> str:
         """Wait until the process has ended; returns its output."""
-        output, _ = self.process.communicate(timeout=PATIENCE)
+        self.process.wait(PATIENCE)
         self.client.close()
-        return output
+        with self._output as output:
+            output.seek(0)
+            return output.read()
 
     def __enter__(self) -> "Server":
         return self
@@ -61,7 +65,7 @@ class Server:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.process.poll() is None:
+        if not self._output.closed:
             self.process.kill()
             self.end()
 

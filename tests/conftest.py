@@ -1,15 +1,21 @@
 """A service over the colour model, with its files in an empty folder."""
 
+import os
+import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from filelock import FileLock
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from app.main import create_app
 from app.settings import Settings
+from harness.server import Server
 from tests.fakes import ColourEncoder, colour_model
 from tests.s3 import Bucket
 from tests.untested import say_untested
@@ -19,6 +25,7 @@ hypothesis_settings.register_profile(
     "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 hypothesis_settings.load_profile("steady")
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process that a test starts compiles the app again
 LABELS = "# colours\nred\ngreen\nblue | azure blue\n"
 
 
@@ -29,8 +36,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the developer's own LARDER_ variables."""
-    import os
-
     for name in list(os.environ):
         if name.startswith("LARDER_"):
             monkeypatch.delenv(name)
@@ -44,6 +49,41 @@ def _pillows_limit_is_given_back() -> Iterator[None]:
     before = Image.MAX_IMAGE_PIXELS
     yield
     Image.MAX_IMAGE_PIXELS = before
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callable[[str, Callable[[Path], None]], Path]:
+    """Gives a folder by its name, which `fill` makes once in a run: pytest-xdist's workers share it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+
+    def once(name: str, fill: Callable[[Path], None]) -> Path:
+        folder = shared / name
+        with FileLock(f"{folder}.lock"):
+            if not folder.exists():
+                fill(shared / f"{name}.part")
+                (shared / f"{name}.part").rename(folder)
+        return folder
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def new_data(once: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """Makes data folders for services with larder-small: the prompts of its labels, which take seconds, are there."""
+
+    def encode_prompts(folder: Path) -> None:
+        with Server(data=folder) as server:
+            server.ready()
+        with closing(sqlite3.connect(folder / "prompts.sqlite")) as file:
+            file.execute("PRAGMA wal_checkpoint")  # into the file that is copied
+
+    def new_data() -> Path:
+        folder = tmp_path_factory.mktemp("data")
+        shutil.copy(once("prompts", encode_prompts) / "prompts.sqlite", folder)
+        return folder
+
+    return new_data
 
 
 @pytest.fixture

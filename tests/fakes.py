@@ -43,7 +43,7 @@ class ColourEncoder:
 
     def pictures(self, pixels: Sequence[Floats]) -> Floats:
         self.calls += 1
-        self.open.wait(60)
+        self.open.wait(240)
         self.batches.append(len(pixels))
         if self.failure:
             raise self.failure
@@ -54,7 +54,7 @@ class ColourEncoder:
         return self.prompts(texts)
 
     def prompts(self, prompts: Sequence[str]) -> Floats:
-        self.open.wait(60)
+        self.open.wait(240)
         self.prompts_seen += prompts
         vectors = [self._prompt(prompt) for prompt in prompts]
         return unit(np.array(vectors, dtype=np.float32).reshape(-1, 4))

@@ -12,7 +12,7 @@ from harness.emulator import free_port
 
 TEMPLATE = Path(__file__).parent.parent / "infra/nginx/nginx.conf.template"
 MISSING = "nginx is not there: install it, with `apt-get install nginx-light` for instance"
-PATIENCE = 30  # seconds for nginx to listen
+PATIENCE = 240  # seconds for nginx to listen; only ends a hang
 
 
 def find_nginx() -> str | None:

@@ -23,9 +23,9 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory):
+def service(new_data):
     """The service as it starts without any setting, but for its data folder."""
-    with TestClient(create_app(Settings(data=tmp_path_factory.mktemp("data")))) as client:
+    with TestClient(create_app(Settings(data=new_data()))) as client:
         wait_until(lambda: client.get("/").status_code == 200)
         yield client
 
@@ -84,11 +84,11 @@ sys.exit(main(["classify", "samples/banana.jpg"]))
 """
 
 
-def test_it_asks_nobody(tmp_path):
+def test_it_asks_nobody(new_data):
     """The model comes from the checkout: it answers where there is no network, and looks for none."""
-    settings = os.environ | {"LARDER_DATA": str(tmp_path)}
+    settings = os.environ | {"LARDER_DATA": str(new_data())}
     run = [sys.executable, "-c", NOBODY]
-    ended = subprocess.run(run, cwd=ROOT, env=settings, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(run, cwd=ROOT, env=settings, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.startswith("samples/banana.jpg: banana")
 

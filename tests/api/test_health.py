@@ -32,7 +32,7 @@ def test_starting(start, encoder, monkeypatch):
     import app.components
 
     encode = app.components.Vocabulary.refresh
-    monkeypatch.setattr(app.components.Vocabulary, "refresh", lambda self: encoder.open.wait(5) and encode(self))
+    monkeypatch.setattr(app.components.Vocabulary, "refresh", lambda self: encoder.open.wait(240) and encode(self))
     monkeypatch.setattr(app.components, "open_recogniser", _closing(encoder, app.components.open_recogniser))
     client = start(ready=False)
     response = client.get("/")

@@ -20,20 +20,20 @@ from tests.untested import there
 NO_CHROMIUM = "Chromium is not there: install it, with `apt-get install chromium` for instance"
 CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 NAME = "--host-resolver-rules=MAP larder.example 127.0.0.1"
-PATIENCE = 60_000  # milliseconds for whatever a person would wait for
+PATIENCE = 240_000  # milliseconds for whatever a person would wait for
 WHAT = "the pages in a browser"
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, new_data: Callable[[], Path]) -> Iterator[Site]:
     """One site for all tests."""
-    yield from new_site(tmp_path_factory.mktemp("site"))
+    yield from new_site(tmp_path_factory.mktemp("site"), new_data())
 
 
-def new_site(folder: Path) -> Iterator[Site]:
-    """A site with its files in this folder, until it is taken no further."""
+def new_site(folder: Path, data: Path) -> Iterator[Site]:
+    """A site with its files in these folders, until it is taken no further."""
     there(find_nginx(), WHAT, NO_NGINX)
-    with closing(Site(folder)) as site:
+    with closing(Site(folder, data)) as site:
         yield site
 
 

@@ -13,10 +13,10 @@ from tests.reverse_proxy import PATIENCE, ReverseProxy, listens
 
 
 class Site:
-    """Started at once; the service can be stopped and started again. Files are in `folder`."""
+    """Started at once; the service can be stopped and started again. Files are in `folder` and `data`."""
 
-    def __init__(self, folder: Path) -> None:
-        self._data = folder / "data"
+    def __init__(self, folder: Path, data: Path) -> None:
+        self._data = data
         self._port, page = free_port(), free_port()
         self._proxy = ReverseProxy(folder, f"127.0.0.1:{self._port}", f"127.0.0.1:{page}")
         self.url = self._proxy.url

@@ -16,9 +16,9 @@ SAMPLES = sorted((ROOT / "samples").glob("*.jpg"))
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
+def site(tmp_path_factory, new_data):
     """A site of this module's own: other tests leave things to review."""
-    yield from new_site(tmp_path_factory.mktemp("review"))
+    yield from new_site(tmp_path_factory.mktemp("review"), new_data())
 
 
 @pytest.fixture

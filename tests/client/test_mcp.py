@@ -284,14 +284,14 @@ def test_the_package_is_an_extra():
     )
 
 
-def test_the_example_of_the_documentation(tmp_path):
+def test_the_example_of_the_documentation(tmp_path, new_data):
     """docs/mcp.md prints what its script prints, with the bundled model."""
     script, printed = re.findall(
         r"```(?:python)?\n(.*?)```", (ROOT / "docs/mcp.md").read_text().partition("## An example")[2], re.DOTALL
     )
     (tmp_path / "larder").write_text(f'#!/bin/sh\nexec {sys.executable} -m larder_client.command "$@"\n')
     (tmp_path / "larder").chmod(0o755)
-    with Server(data=tmp_path / "data") as server:
+    with Server(data=new_data()) as server:
         server.ready()
         url, found = f"http://127.0.0.1:{server.port}", f"{tmp_path}:{os.environ['PATH']}"
         environment = {"LARDER_URL": url, "PYTHONPATH": str(CLIENT), "PATH": found}

@@ -14,9 +14,8 @@ PICTURE = ROOT / "samples/banana.jpg"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("examples")
-    with Server(pantry="none", data=folder, api_keys="a-key") as running:
+def server(new_data) -> Iterator[Server]:
+    with Server(pantry="none", data=new_data(), api_keys="a-key") as running:
         running.ready()
         yield running
 

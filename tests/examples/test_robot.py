@@ -25,7 +25,7 @@ def server(tmp_path):
 def run(*arguments):
     command = [sys.executable, "examples/robot.py", *map(str, arguments)]
     variables = os.environ | {"PYTHONPATH": str(ROOT / "client")}
-    return subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True)
 
 
 def test_what_two_frames_agree_on_is_counted_once(server, tmp_path):

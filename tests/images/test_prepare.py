@@ -77,18 +77,18 @@ def test_the_next_giant_need_not_wait_for_one_that_was_given_up():
 
     def hanging(*arguments):
         inside.set()
-        assert leave.wait(30)
+        assert leave.wait(240)
         return decode(*arguments)
 
     data = as_bytes(picture(size=(400, 300)))
     preparer = Preparer(FORM, GIANT, decode=hanging)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(preparer.pixels, data)
-        assert inside.wait(30)
+        assert inside.wait(240)
         inside.clear()
         preparer.give_up_giant()
         second = pool.submit(preparer.pixels, data)
-        assert inside.wait(30)
+        assert inside.wait(240)
         leave.set()
         assert (first.result() == second.result()).all()
 

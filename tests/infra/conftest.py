@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from tests.reverse_proxy import MISSING as NO_NGINX
 from tests.reverse_proxy import find_nginx
@@ -63,18 +62,13 @@ def promtool() -> str:
 
 
 @pytest.fixture(scope="session")
-def assembly(tmp_path_factory, worker_id) -> Path:
+def assembly(once) -> Path:
     """The folder with the templates of all configurations above: one synthesis for all tests and all workers.
 
     In `bare` nothing that cdk-nag finds is accepted, so the synthesis fails, and the report says what would be found.
     """
     there(shutil.which("node"), "the CDK app", NO_NODE)
-    shared = tmp_path_factory.getbasetemp() if worker_id == "master" else tmp_path_factory.getbasetemp().parent
-    folder = shared / "assembly"
-    with FileLock(f"{folder}.lock"):
-        if not (folder / "accepted.json").exists():
-            synthesise(folder)
-    return folder
+    return once("assembly", synthesise)
 
 
 def synthesise(folder: Path) -> None:

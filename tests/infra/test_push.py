@@ -46,7 +46,7 @@ def registry(folder, needed):
         patch.setenv("SSL_CERT_FILE", str(folder / "certificate.pem"))
         patch.setenv("CONTAINERS_STORAGE_CONF", str(folder / "storage.conf"))
         process = subprocess.Popen(["docker-registry", "serve", str(folder / "registry.yml")], stdout=log, stderr=log)
-        wait_until(lambda: listening(port) or process.poll() is not None, 60)
+        wait_until(lambda: listening(port) or process.poll() is not None)
         assert process.poll() is None, (folder / "registry.log").read_text()
         patch.setenv("REGISTRY_AUTH_FILE", str(folder / "auth.json"))  # the registry itself would take it for its own
         yield f"127.0.0.1:{port}"

@@ -43,7 +43,7 @@ def test_work_is_done_and_errors_are_raised():
             with pytest.raises(InvalidImage):
                 await decoders.run(fail)
         both = threading.Barrier(2)
-        await asyncio.gather(*(decoders.run(lambda: both.wait(20)) for _ in range(2)))
+        await asyncio.gather(*(decoders.run(lambda: both.wait(240)) for _ in range(2)))
 
     run(scenario, threads=2)
 
@@ -54,7 +54,7 @@ def test_a_thread_that_does_not_come_back_is_replaced():
 
     async def scenario(decoders):
         with pytest.raises(ImageTooLarge, match="not decoded within 0.05 s"):
-            await decoders.run(lambda: release.wait(30))
+            await decoders.run(lambda: release.wait(240))
         assert (decoders.lost, lost) == (1, [1])
         decoders.deadline_s = 30
         assert await decoders.run(lambda: "next") == "next"
@@ -80,7 +80,7 @@ def test_a_caller_that_has_gone_does_not_free_a_thread_that_works():
     started, release = threading.Event(), threading.Event()
 
     async def scenario(decoders):
-        first = asyncio.create_task(decoders.run(lambda: started.set() or release.wait(20)))
+        first = asyncio.create_task(decoders.run(lambda: started.set() or release.wait(240)))
         await until(started.is_set)
         first.cancel()
         second = asyncio.create_task(decoders.run(lambda: release.is_set()))
@@ -98,7 +98,7 @@ def test_waiting_callers_that_have_gone_are_skipped():
     release, begun = threading.Event(), []
 
     async def scenario(decoders):
-        first = asyncio.create_task(decoders.run(lambda: release.wait(20)))
+        first = asyncio.create_task(decoders.run(lambda: release.wait(240)))
         await asyncio.sleep(0)
         gone = asyncio.create_task(decoders.run(lambda: begun.append("gone")))
         await asyncio.sleep(0)
@@ -117,7 +117,7 @@ def test_what_waits_is_done_the_cheapest_first():
     release, done = threading.Event(), []
 
     async def scenario(decoders):
-        tasks = [asyncio.create_task(decoders.run(lambda: release.wait(20)))]
+        tasks = [asyncio.create_task(decoders.run(lambda: release.wait(240)))]
         await asyncio.sleep(0)
         costs = {"a": 3e6, "b": 3e6, "c": 10, "d": 2e6, "e": 10, "f": 3e6}
         tasks += [asyncio.create_task(decoders.run(partial(done.append, name), cost)) for name, cost in costs.items()]
@@ -134,7 +134,7 @@ def test_costly_work_is_not_passed_for_ever():
     release, done = threading.Event(), []
 
     async def scenario(decoders):
-        tasks = [asyncio.create_task(decoders.run(lambda: release.wait(20)))]
+        tasks = [asyncio.create_task(decoders.run(lambda: release.wait(240)))]
         await asyncio.sleep(0)
         costs = [3e6, 2e6, *range(8)]
         tasks += [asyncio.create_task(decoders.run(partial(done.append, cost), cost)) for cost in costs]
@@ -151,7 +151,7 @@ def test_a_turn_that_comes_as_its_caller_goes_is_passed_on():
     release = threading.Event()
 
     async def scenario(decoders):
-        first = asyncio.create_task(decoders.run(lambda: release.wait(20)))
+        first = asyncio.create_task(decoders.run(lambda: release.wait(240)))
         await asyncio.sleep(0)
         gone = asyncio.create_task(decoders.run(lambda: 1))
         await asyncio.sleep(0)
@@ -172,7 +172,7 @@ def test_too_many_lost_threads_are_an_end():
     async def scenario(decoders):
         for _ in range(MAX_LOST):
             with pytest.raises(ImageTooLarge):
-                await decoders.run(lambda: release.wait(30))
+                await decoders.run(lambda: release.wait(240))
         with pytest.raises(Overloaded, match="have not come back"):
             await decoders.run(lambda: 1)
         release.set()
@@ -189,11 +189,11 @@ def test_a_thread_that_is_lost_does_not_hold_the_end():
 
     async def scenario(decoders):
         with pytest.raises(ImageTooLarge):
-            await decoders.run(lambda: release.wait(30) and answered.set())
+            await decoders.run(lambda: release.wait(240) and answered.set())
 
     run(scenario, deadline_s=0.01)
     release.set()
-    assert answered.wait(30)
+    assert answered.wait(240)
 
 
 def test_a_thread_that_is_lost_does_not_hold_the_process():
@@ -218,5 +218,5 @@ async def main():
 
 asyncio.run(main())
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (done.returncode, "not decoded within" in done.stdout) == (0, True)

@@ -7,7 +7,7 @@ import pytest
 from app.errors import InvalidRequest, NotFound, Overloaded
 from app.serving.jobs import MAX_KEPT, MAX_WAITING, Jobs
 
-PATIENCE = 60
+PATIENCE = 240
 
 
 @pytest.fixture

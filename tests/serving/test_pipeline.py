@@ -124,7 +124,7 @@ def test_a_small_picture_does_not_wait_for_a_large_one():
         if header.is_giant:
             inside.append(1)
             most.append(len(inside))
-            assert leave.wait(20)
+            assert leave.wait(240)
             inside.pop()
         return decode(header, *arguments)
 
@@ -149,7 +149,7 @@ def test_a_small_picture_is_decoded_before_costlier_ones_that_came_first():
     def slow(header, *arguments):
         done.append(header.picture.width)
         begun.set()
-        assert leave.wait(20)
+        assert leave.wait(240)
         return decode(header, *arguments)
 
     async def scenario(pipeline):
@@ -189,7 +189,7 @@ def test_pixels_in_hand_are_bounded_over_all_requests():
     leave = threading.Event()
 
     def slow(*arguments):
-        assert leave.wait(20)
+        assert leave.wait(240)
         return decode(*arguments)
 
     async def scenario(pipeline):
@@ -213,7 +213,7 @@ def test_a_decoder_that_does_not_come_back_shows_and_gives_its_place_back():
     def hanging(*arguments):
         if not first:
             first.append(1)
-            leave.wait(30)
+            leave.wait(240)
         return decode(*arguments)
 
     for giant in (10**6, 100):

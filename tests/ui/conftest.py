@@ -15,9 +15,9 @@ FILES = "Picture files, up to 16"
 
 
 @pytest.fixture(scope="session")
-def url(tmp_path_factory):
+def url(new_data):
     """The service that `make run` serves, with its files in an empty folder."""
-    with Server(data=tmp_path_factory.mktemp("ui"), drain=0, log_level="error") as server:  # nobody reads it
+    with Server(data=new_data(), drain=0, log_level="error") as server:  # nobody reads it
         server.ready()
         yield f"http://127.0.0.1:{server.port}"
 
@@ -34,7 +34,7 @@ def larder(url, monkeypatch):
 def open_page() -> Callable[[str], AppTest]:
     """Opens a page by its module's name, framed as app/ui/main.py frames it."""
     script = "from app.ui.screens import {0}\nfrom app.ui.sentences import said\nwith said():\n    {0}.page()\n"
-    return lambda name: whole(AppTest.from_string(script.format(name), default_timeout=60).run())
+    return lambda name: whole(AppTest.from_string(script.format(name), default_timeout=240).run())
 
 
 def whole(page: AppTest) -> AppTest:

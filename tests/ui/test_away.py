@@ -48,35 +48,35 @@ def test_a_proxy_that_cannot_be_used_is_said(open_page, monkeypatch):
     assert "through the proxy socks://127.0.0.1:1/" in said(open_page("service"))
 
 
-def test_the_page_goes_on_when_the_service_is_back(open_page, monkeypatch, tmp_path):
+def test_the_page_goes_on_when_the_service_is_back(open_page, monkeypatch, new_data):
     """A picture that was chosen while nothing answered is recognised without being chosen again."""
-    with Server(data=tmp_path / "first", drain=0) as first:
+    with Server(data=new_data(), drain=0) as first:
         monkeypatch.setenv("LARDER_URL", f"http://127.0.0.1:{first.port}")
         page = open_page("recognise")
         first.ready()
     page = several(page, sample("banana"))
     assert "cannot be reached" in said(page)
-    with Server(data=tmp_path / "second", drain=0, port=first.port) as second:
+    with Server(data=new_data(), drain=0, port=first.port) as second:
         second.client.base_url = f"http://127.0.0.1:{first.port}"
         second.ready()
         assert "Confident: banana" in said(whole(page.run())).replace("*", "")
 
 
-def test_a_service_that_drains_is_said_to(open_page, monkeypatch, tmp_path):
+def test_a_service_that_drains_is_said_to(open_page, monkeypatch, new_data):
     """It answers, but not to this: the page says what it is doing and looks again."""
-    with Server(data=tmp_path, drain=60) as server:
+    with Server(data=new_data(), drain=60) as server:
         server.ready()
         monkeypatch.setenv("LARDER_URL", f"http://127.0.0.1:{server.port}")
         server.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: server.client.get("/").status_code == 503, 30)
+        wait_until(lambda: server.client.get("/").status_code == 503)
         page = open_page("search")
     assert "is draining" in said(page)
     assert any("looks again" in each.value for each in page.caption)
 
 
-def test_a_key_is_asked_for_and_used(open_page, monkeypatch, tmp_path):
+def test_a_key_is_asked_for_and_used(open_page, monkeypatch, new_data):
     """Without one the page names the variable; with one it shows what there is."""
-    with Server(data=tmp_path, drain=0, api_keys="a-key") as server:
+    with Server(data=new_data(), drain=0, api_keys="a-key") as server:
         server.ready()
         monkeypatch.setenv("LARDER_URL", f"http://127.0.0.1:{server.port}/")
         assert "LARDER_API_KEY" in said(open_page("pantry"))
@@ -86,6 +86,6 @@ def test_a_key_is_asked_for_and_used(open_page, monkeypatch, tmp_path):
 
 def test_the_frame_opens_on_recognise(nobody):
     """The whole of app/ui/main.py, as `streamlit run` starts it: the first page, and what is wrong on it."""
-    page = whole(AppTest.from_file(ROOT / "app/ui/main.py", default_timeout=60).run())
+    page = whole(AppTest.from_file(ROOT / "app/ui/main.py", default_timeout=240).run())
     assert [each.value for each in page.title] == ["Recognise"]
     assert "cannot be reached" in said(page)

@@ -9,9 +9,9 @@ from tests.ui.conftest import button, named, said
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory):
+def url(new_data):
     """A service of this module's own: other tests leave things to review."""
-    with Server(data=tmp_path_factory.mktemp("review"), drain=0, log_level="error") as server:
+    with Server(data=new_data(), drain=0, log_level="error") as server:
         server.ready()
         yield f"http://127.0.0.1:{server.port}"
 

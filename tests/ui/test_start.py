@@ -46,10 +46,10 @@ def started(folder, service, page):
     assert [word for word in said.split() if word.startswith("http")] == [f"http://127.0.0.1:{page}"]
 
 
-def test_service_and_page_begin_and_end_together(tmp_path):
+def test_service_and_page_begin_and_end_together(new_data):
     """Where no service answers there is one; Ctrl-C ends both, and one address was said."""
     service, page = free_port(), free_port()
-    with started(tmp_path, service, page), Larder(f"http://127.0.0.1:{service}") as larder:
+    with started(new_data(), service, page), Larder(f"http://127.0.0.1:{service}") as larder:
         assert larder.health().model == "larder-small"
     assert not listens(service)
     assert not listens(page)
@@ -67,9 +67,7 @@ def test_help_starts_nothing():
     """`--help` says what it does and names its variables; a word that it does not know is an error."""
 
     def told(word):
-        return subprocess.run(
-            [sys.executable, "-m", "app.ui", word], cwd=ROOT, capture_output=True, text=True, timeout=60
-        )
+        return subprocess.run([sys.executable, "-m", "app.ui", word], cwd=ROOT, capture_output=True, text=True)
 
     helped = told("--help")
     assert (helped.returncode, helped.stderr) == (0, "")
