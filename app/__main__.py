@@ -117,7 +117,7 @@ def add_contents(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     exports.add_argument("--collection", metavar="NAME", help="only of this collection")
     exports.add_argument("--vectors", action="store_true", help="their embeddings too, so that an import makes none")
     exports.add_argument("--pictures", action="store_true", help="thumbnails too, and originals where they are kept")
-    imports = actions.add_parser("import", help="store the entries of a file; run again, it goes on where it was")
+    imports = actions.add_parser("import", help="store the entries of a file; an interrupted import resumes")
     imports.add_argument("file", type=Path, metavar="FILE", help="JSON lines, as `export` writes them")
     rename = actions.add_parser("rename", help="rename a collection")
     rename.add_argument("collection", metavar="OLD")

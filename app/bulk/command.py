@@ -125,7 +125,7 @@ def _answers(settings: Settings, model: Model, options: argparse.Namespace) -> t
 def _index(settings: Settings, model: Model, options: argparse.Namespace) -> tuple[Sink, Path]:
     """Open the configured content store; returns it and the path of the report."""
     if settings.contents == "none":
-        raise NotFound("there are no contents to put pictures into: LARDER_CONTENTS is none")
+        raise NotFound("no content store to index into: LARDER_CONTENTS is none")
     settings.data.mkdir(parents=True, exist_ok=True)
     sink = Index(open_contents(settings, model, searched=False), options.collection, options.source)
     return sink, options.report or settings.data / "bulk-bad.jsonl"

@@ -65,7 +65,7 @@ class ShardWriter:
             self._folder.mkdir(parents=True, exist_ok=True)
             names = {path.name for path in self._folder.iterdir()}
             if "run.json" not in names and names - {LOCK}:
-                raise InvalidRequest(f"{self._folder} holds something else; give a folder that is new or empty")
+                raise InvalidRequest(f"{self._folder} contains other files; give a new or empty folder")
             lock = (self._folder / LOCK).open("w")
         except OSError as error:
             raise InvalidRequest(f"{self._folder} cannot be used: {error}") from error

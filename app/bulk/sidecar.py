@@ -101,9 +101,9 @@ def _parse(data: bytes) -> ET.Element:
             if prefix and not prefix.startswith("ns"):
                 ET.register_namespace(prefix, space)
     except (ET.ParseError, ValueError) as error:
-        raise InvalidRequest(f"the sidecar is not XMP, and is left as it is: {error}") from error
+        raise InvalidRequest(f"the sidecar is not XMP, and was left unchanged: {error}") from error
     if tree.find(f".//{_tag('rdf:RDF')}") is None and tree.tag != _tag("rdf:RDF"):
-        raise InvalidRequest("the sidecar is not XMP, and is left as it is: it has no rdf:RDF")
+        raise InvalidRequest("the sidecar is not XMP, and was left unchanged: it has no rdf:RDF")
     return tree
 
 

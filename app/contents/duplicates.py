@@ -237,7 +237,7 @@ def _worth(content: Content) -> tuple[float, float, float]:
 def _reason(best: Content, second: Content) -> str:
     """Explain what the best entry of a group has over the second."""
     if not best.file or not second.file:
-        return "the only one whose size is known" if best.file else "the first that was stored"
+        return "the only one with a known size" if best.file else "the first that was stored"
     first, other = best.file, second.file
     if first.width * first.height > other.width * other.height:
         return f"most pixels: {first.width} x {first.height}, the next has {other.width} x {other.height}"

@@ -85,7 +85,7 @@ class LocalContents:
         """Return entries in insertion order; a position is the number of the last one."""
         after = position or "0"
         if not (after.isascii() and after.isdecimal() and len(after) < 19):
-            raise InvalidRequest("the cursor is not one of this service: send it as it came")
+            raise InvalidRequest("the cursor is not one of this service: send it unchanged")
         rows = self._database.page(int(after), limit, collection, originals)
         return [entry for _, entry in rows], str(rows[-1][0]) if len(rows) == limit else ""
 

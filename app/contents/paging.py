@@ -83,7 +83,7 @@ def decode_cursor(text: str, search: str, size: int) -> SearchQuery:
             frozenset(map(str, ties)),
         )
     except (ValueError, TypeError, RecursionError, OverflowError) as error:
-        raise InvalidRequest("the cursor is not one of this service: send it as it came") from error
+        raise InvalidRequest("the cursor is not one of this service: send it unchanged") from error
     if data[:begin] != _digest(search).encode():
         raise InvalidRequest("the cursor is of another search: send it with the same filters, collection and min_score")
     within = 0 <= query.returned < MAX_HITS and len(query.without) <= MAX_IDS and len(query.ties) <= MAX_HITS

@@ -120,7 +120,7 @@ def import_entries(store: ContentStore, path: Path, embedding: Embedding) -> Imp
                 embedded, bad = _embedded(new, embedding, decoding)
                 list(calls.map(lambda entry: store.put(*entry), embedded))
             except StoreUnavailable as error:
-                raise StoreUnavailable(f"line {last} of {path}: {error}; import it again, and it goes on") from error
+                raise StoreUnavailable(f"line {last} of {path}: {error}; run the import again to resume") from error
             done.bad += bad
             done.stored += len(embedded)
             done.there += len(latest) - len(new)

@@ -97,7 +97,7 @@ def read_classes(path: Path) -> list[Label]:
         return parse_labels(text, LONGEST)
     rows = list(csv.DictReader(text.splitlines()))
     if not rows or not {"label", "name"} <= rows[0].keys():
-        raise EvaluationError(f"{path} has not the columns label and name")
+        raise EvaluationError(f"{path} lacks the columns label and name")
     if [row["label"] for row in rows] != [str(number) for number in range(len(rows))]:
         raise EvaluationError(f"{path}: the labels are not 0, 1, 2 and so on")
     return [Label(" ".join(row["name"].replace("-", " ").split()).lower()) for row in rows]
@@ -150,7 +150,7 @@ def _column(path: Path, name: str) -> list[bytes]:
         return (column.field("bytes") if name == "image" else column).to_pylist()  # type: ignore[no-any-return]
     except (OSError, KeyError, AttributeError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
-        raise EvaluationError(f"{path} is no parquet file with a column {name}: {reason}") from error
+        raise EvaluationError(f"{path} is not a parquet file with a column {name}: {reason}") from error
 
 
 def _folder(path: Path, classes: Sequence[Label]) -> Pictures:

@@ -98,7 +98,7 @@ def figures(found: Comparison) -> str:
     head = ("contestant", "made of", "top-1", "top-5", "calibration error", "after temperature", "ms a picture", "MB")
     notes = [
         f"Milliseconds: of one processor core, for a picture that is already decoded, every network on ONNX Runtime "
-        f"in float32; the least of {ROUNDS}. MB: what has to be loaded to answer. The answers of CLIP "
+        f"in float32; the least of {ROUNDS}. MB: the files to load for an answer. The answers of CLIP "
         f"come from {found.engine}."
     ]
     if found.cnn:

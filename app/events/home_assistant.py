@@ -68,12 +68,12 @@ def parse_broker(url: str) -> Broker:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise SettingsError(f"LARDER_MQTT: that value is no address of a broker; {_ALLOWED}") from error
+        raise SettingsError(f"LARDER_MQTT: the value is not the URL of a broker; {_ALLOWED}") from error
     prefix = parts.path.strip("/") or "larder"
     tls = parts.scheme == "mqtts"
     extra = parts.query or parts.fragment
     if parts.scheme not in ("mqtt", "mqtts") or not host or extra or not _PREFIX.fullmatch(prefix) or port == 0:
-        raise SettingsError(f"LARDER_MQTT: that value is no address of a broker; {_ALLOWED}")
+        raise SettingsError(f"LARDER_MQTT: the value is not the URL of a broker; {_ALLOWED}")
     user, password = (None if text is None else unquote(text) for text in (parts.username, parts.password))
     return Broker(host, port or (8883 if tls else 1883), tls, user, password, prefix)
 

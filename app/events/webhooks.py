@@ -185,6 +185,6 @@ def _check_secrets(secrets: Sequence[str]) -> None:
             key = b""
         if not secret.startswith("whsec_") or len(key) not in _SECRET_BYTES:
             raise SettingsError(
-                f"LARDER_WEBHOOK_SECRETS: number {number} is no secret: whsec_ and the base64 of 24 to 64 random bytes "
+                f"LARDER_WEBHOOK_SECRETS: number {number} is not a secret: whsec_ and base64 of 24 to 64 random bytes "
                 'is allowed, as `echo "whsec_$(openssl rand -base64 32)"` makes it'
             )

@@ -46,14 +46,14 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     except ExportError:
         raise
     except pickle.UnpicklingError as error:
-        raise ExportError(f"{path} is refused: it holds more than weights, and what it holds is not run") from error
+        raise ExportError(f"{path} is refused: it contains more than weights, which will not be executed") from error
     except Exception as error:  # damaged files raise whatever each reader raises
         reason = str(error).strip().partition("\n")[0]
         raise ExportError(f"{path} cannot be read as a checkpoint: {reason}") from error
     if isinstance(weights, dict) and isinstance(weights.get("state_dict"), dict):  # open_clip's own training saves so
         weights = weights["state_dict"]
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()) or not weights:
-        raise ExportError(f"{path} holds no weights: a state dict of named tensors was expected")
+        raise ExportError(f"{path} has no weights: a state dict of named tensors was expected")
     return without_wrappers({str(name): value for name, value in weights.items()})
 
 

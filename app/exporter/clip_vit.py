@@ -105,7 +105,7 @@ def _only_plain(part: Mapping[str, Any], name: str, known: set[str], neutral: Ma
     for key, value in part.items():
         if key in known or key in _TRAINING or (key in neutral and value in (neutral[key], None, {})):
             continue
-        raise ExportError(f"{name}.{key} is {value!r}: that is no plain CLIP ViT, and needs PyTorch to be exported")
+        raise ExportError(f"{name}.{key} is {value!r}: this is not a plain CLIP ViT, and needs PyTorch for its export")
 
 
 def _size(part: Mapping[str, Any], key: str, default: int | None = None) -> int:
@@ -229,7 +229,7 @@ def make_clip(config: ClipConfig, tensors: Mapping[str, np.ndarray]) -> ClipViT:
     if missing := [name for name in expected if name not in found]:
         raise ExportError(f"the weights lack {_some(missing)}, which the configuration asks for")
     if more := sorted(found.keys() - expected.keys() - _BESIDE):
-        raise ExportError(f"the weights have {_some(more)}, which is no part of a plain CLIP ViT")
+        raise ExportError(f"the weights have {_some(more)}, which a plain CLIP ViT does not have")
     for name, shape in expected.items():
         if found[name].shape != shape:
             raise ExportError(f"the weight {name} is {found[name].shape}; the configuration asks for {shape}")

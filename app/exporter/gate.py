@@ -106,7 +106,7 @@ def require(row: Row, name: str) -> None:
     """Raise ExportError if an engine failed the gate."""
     if not row.passed:
         raise ExportError(
-            f"{name} is refused, it does not say what its original says: least cosine {row.pictures:.6f} of "
+            f"{name} is refused, its embeddings differ from the original's: least cosine {row.pictures:.6f} of "
             f"pictures and {row.prompts:.6f} of prompts, {row.wanted} is wanted; "
             f"tokens {'identical' if row.same_tokens else 'different'}"
         )

@@ -73,7 +73,7 @@ def fetch(name: str, say: Say) -> Published:
     try:
         config = json.loads(place.read_bytes())
     except ValueError as error:
-        raise ExportError(f"{CONFIG} of {repo} is no JSON: {error}") from error
+        raise ExportError(f"{CONFIG} of {repo} is not JSON: {error}") from error
     if not isinstance(config, dict) or not isinstance(config.get("model_cfg"), dict):
         raise ExportError(f"{CONFIG} of {repo} has no model_cfg")
     tokenizer = _fetch(repo, "tokenizer.json", revision, say)

@@ -70,7 +70,7 @@ def read_model(source: Published) -> ClipViT:
     try:
         tensors = load_file(source.weights)
     except Exception as error:  # the library's exception has no base but Exception
-        raise ExportError(f"{source.weights.name} of {source.repo} is no safetensors file: {error}") from error
+        raise ExportError(f"{source.weights.name} of {source.repo} is not a safetensors file: {error}") from error
     return make_clip(config, tensors)
 
 
@@ -135,7 +135,7 @@ def read_tokenizer(path: Path, vocab_size: int, context_length: int) -> Tokenize
         vocabulary, merges = dict(model["vocab"]), [_pair(merge) for merge in model["merges"]]
         numbered = sorted(vocabulary, key=vocabulary.__getitem__)
     except (ValueError, KeyError, TypeError) as error:
-        raise ExportError(f"{path.name} holds no byte-pair encoding, which a CLIP ViT has: {error!r}") from error
+        raise ExportError(f"{path.name} has no byte-pair encoding, as a CLIP ViT needs: {error!r}") from error
     if model.get("end_of_word_suffix") != "</w>" or sorted(vocabulary.values()) != list(range(vocab_size)):
         raise ExportError(f"{path.name} is not CLIP's tokenizer: {len(vocabulary):,} tokens, {vocab_size:,} are wanted")
     for number, special in ((-2, START), (-1, END)):  # the hub writes them <|startoftext|> and <|endoftext|>

@@ -109,7 +109,7 @@ def find_weights(folder: Path) -> Path:
 def _from_file(open_clip: Any, name: str, path: Path) -> Recipe:
     """Resolve a local checkpoint; the model's name determines its activation, except in OpenAI's own format."""
     if not path.is_file():
-        raise ExportError(f"there is no checkpoint {path}")
+        raise ExportError(f"no checkpoint {path}")
     return Recipe(name, path.name, name, is_torchscript(path), _common_form(open_clip, name), path=path, licence=OWN)
 
 

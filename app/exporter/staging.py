@@ -35,7 +35,7 @@ def write_whole(place: Path, write: Callable[[Path], T]) -> T:
 def check_place(place: Path) -> None:
     """Raise ExportError if something other than a bundle would be overwritten."""
     if place.exists() and not (place / "config.json").is_file():
-        raise ExportError(f"{place} is there and is no bundle: move it away, it is not overwritten")
+        raise ExportError(f"{place} exists and is not a bundle: move it away, it will not be overwritten")
 
 
 def _put(folder: Path, place: Path) -> None:

@@ -64,11 +64,11 @@ def _host(netloc: str, host: str) -> str:
         try:
             return str(ipaddress.IPv6Address(host))
         except ValueError as error:
-            raise InvalidRequest("the URL's host is no IPv6 address") from error
+            raise InvalidRequest("the URL's host is not an IPv6 address") from error
     try:
         name = idna.encode(host, uts46=True).decode().lower() if not host.isascii() else host.lower()
     except idna.IDNAError as error:
-        raise InvalidRequest("the URL's host is no domain name") from error
+        raise InvalidRequest("the URL's host is not a domain name") from error
     name = name.removesuffix(".")
     if _NUMERIC.fullmatch(name):
         try:
@@ -76,7 +76,7 @@ def _host(netloc: str, host: str) -> str:
         except ValueError as error:
             raise InvalidRequest("the URL's host is a number: write an IPv4 address as four decimal numbers") from error
     if not _NAME.fullmatch(name) or len(name) > 253:
-        raise InvalidRequest("the URL's host is no domain name")
+        raise InvalidRequest("the URL's host is not a domain name")
     return name
 
 

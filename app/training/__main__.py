@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
     export = commands.add_parser("export", help="make a model bundle of a finished run")
     export.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="folder of a finished run")
     export.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder to write, such as models/mine")
-    export.add_argument("--note", default="not stated.", metavar="TEXT", help="what the pictures were, their licence")
+    export.add_argument("--note", default="not stated.", metavar="TEXT", help="the pictures and their licence")
     export.add_argument("--licence", default="not stated", metavar="TEXT", help="licence of the weights")
     for command in (test, infer):
         command.add_argument("--classes", type=Path, metavar="FILE", help="class list of a parquet file")

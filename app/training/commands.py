@@ -35,9 +35,9 @@ def train(told: argparse.Namespace, words: list[str]) -> int:
         torch.set_num_threads(told.threads)
     saved = told.keep / "options.json"
     if saved.exists() and Options.load(saved) != options:
-        raise TrainingError(f"{told.keep} holds a run with other options: remove it, or take another folder")
+        raise TrainingError(f"{told.keep} holds a run with other options: remove it, or use another folder")
     if (told.keep / "run.json").exists():
-        print(f"{told.keep} holds this run already, finished; remove it to train again")
+        print(f"{told.keep} already contains this run, finished; remove it to train again")
         return 0
     batches = Batches(read_examples(told.source, options.stored_size, told.classes), options)
     told.keep.mkdir(parents=True, exist_ok=True)

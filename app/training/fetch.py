@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
         for name in [options.only] if options.only else make:
             folder = options.data / name
             if (folder / ".complete").exists():
-                print(f"{folder} is there already")
+                print(f"{folder} exists already")
                 continue
             folder.mkdir(exist_ok=True)
             make[name](folder)
@@ -93,7 +93,7 @@ def download(url: str, folder: Path, name: str, md5: str | None = None) -> Path:
                     shutil.copyfileobj(answer, file, 1024 * 1024)
                 length = answer.headers.get("Content-Length")
                 if length and part.stat().st_size != int(length) + (done if answer.status == 206 else 0):
-                    raise TrainingError(f"{url} ended early: the same command goes on")
+                    raise TrainingError(f"{url} ended early: run the same command to resume")
         except URLError as error:
             raise TrainingError(f"{url} cannot be fetched: {error.reason}") from error
         if md5 and (found := hashlib.md5(part.read_bytes(), usedforsecurity=False).hexdigest()) != md5:

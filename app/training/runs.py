@@ -100,7 +100,7 @@ class Trained:
 def open_run(folder: Path) -> Trained:
     """Load the averaged (EMA) model of a run; raises TrainingError if there is no finished run."""
     if not (folder / "run.json").is_file():
-        raise TrainingError(f"{folder} holds no finished run: there is no run.json in it")
+        raise TrainingError(f"{folder} has no finished run: run.json is missing")
     options = Options.load(folder / "options.json")
     model = SmallClip(options).eval()
     model.load_state_dict(read_state(folder / "weights.pt"))

@@ -35,7 +35,7 @@ def sentence(error: LarderError) -> str:
     if isinstance(error, Busy):
         return f"The service cannot answer now: {found}."
     if isinstance(error, Unauthorized):
-        return "The service wants a key: start the page with LARDER_API_KEY set to one of its keys."
+        return "The service requires a key: start the page with LARDER_API_KEY set to one of its keys."
     if isinstance(error, (InvalidImage, UnsupportedImage)):
         return f"This picture cannot be read: {found}. Try another file."
     if isinstance(error, ImageTooLarge):

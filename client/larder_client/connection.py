@@ -73,7 +73,7 @@ def connect(url: str, key: str | None, timeout: float) -> Connection:
     except httpx2.InvalidURL:
         valid = False
     if not valid:
-        raise Unreachable(f"{public(url)} is no address; one such as http://127.0.0.1:8000 is allowed")
+        raise Unreachable(f"{public(url)} is not a URL; use one such as http://127.0.0.1:8000")
     return Connection(address, key or None, timeout, _proxy(address))
 
 

@@ -95,7 +95,7 @@ class Tools:
 
     def find(
         self,
-        text: Annotated[str | None, Field(description="what to look for, in words")] = None,
+        text: Annotated[str | None, Field(description="the query text")] = None,
         picture: Annotated[str | None, Field(description=_PICTURE, max_length=MAX_PATH)] = None,
         k: Annotated[int, Field(ge=1, le=100, description="how many entries at most")] = 10,
         collection: Annotated[str | None, Field(description="search this collection only")] = None,
@@ -152,7 +152,7 @@ class Tools:
         except (OSError, RuntimeError, ValueError):  # too long a name, a loop of links, a null character
             inside = False
         if not inside:
-            raise ToolError(f"{given} is no file in the folder of pictures, the only one that this server reads")
+            raise ToolError(f"{given} is not a file in the folder of pictures, the only one that this server reads")
         if path.stat().st_size > MAX_FILE:
             raise ToolError(f"{given} has more than {MAX_FILE:,} bytes")
         return path.read_bytes()

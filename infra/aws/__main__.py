@@ -17,12 +17,12 @@ from infra.aws.roll import Roller, RollError, one_line
 
 CDK = ["npx", "--yes", "aws-cdk@2.1148.1"]
 COMMANDS = {
-    "plan": ("", "check the configuration and the account, and say what deploy would change"),
+    "plan": ("", "check the configuration and the account, and show what deploy would change"),
     "deploy": ("IMAGE", "make or change the stacks; without an image, the one that runs stays"),
     "destroy": ("", "delete the stacks: images, logs and secrets too"),
     "roll": ("IMAGE", "push an image of this machine, or take sha256:..., and replace the tasks; go back if they fail"),
-    "status": ("", "say what runs; the exit status is 1 unless all is well"),
-    "logs": ("MINUTES", "what the tasks said in the last minutes (10)"),
+    "status": ("", "show the running service; the exit status is 1 unless it is healthy"),
+    "logs": ("MINUTES", "the log of the tasks of the last minutes (10)"),
     "keys": ("FILE", "put the keys of a file, or - for standard input, in place of all others, and replace the tasks"),
 }
 

@@ -119,7 +119,7 @@ class Config(BaseModel):
     name: str = Field(
         "larder",
         pattern=r"^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$",
-        description="the name of the stacks and of what they make",
+        description="the name of the stacks and of their resources",
     )
     api_keys: Literal["generate", "none"] = Field(
         "generate", description="`generate`: a key is made, and kept in a secret; `none`: open to all"

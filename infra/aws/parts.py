@@ -37,7 +37,7 @@ def _drawn_key(stack: cdk.Stack) -> secrets.Secret:
         generate_secret_string=secrets.SecretStringGenerator(exclude_punctuation=True, password_length=40),
         removal_policy=cdk.RemovalPolicy.DESTROY,
     )
-    accept(secret, "AwsSolutions-SMG4", "Clients hold these keys: a rotation by itself would lock them out")
+    accept(secret, "AwsSolutions-SMG4", "Clients hold these keys: automatic rotation would lock them out")
     return secret
 
 

@@ -49,7 +49,7 @@ def find_image(name: str, architecture: str) -> LocalImage:
             if told["Architecture"] != architecture:
                 raise ConfigError(f"{name}: it is for {told['Architecture']}; the configuration says {architecture}")
             return LocalImage(tool, name, digest[:16])
-    raise ConfigError(f"{name}: no such image for {', '.join(there) or 'want of docker, podman and skopeo'}")
+    raise ConfigError(f"{name}: no such image for {', '.join(there) or 'lack of docker, podman and skopeo'}")
 
 
 def pushed_image(ecr: Any, repository: str, name: str, architecture: str) -> str:

@@ -246,7 +246,7 @@ def test_originals_are_stored_by_bytes():
     ("words", "message"),
     [
         (["nowhere", "--out", "out"], "nowhere is not there"),
-        (["photos", "--out", "photos"], "photos holds something else"),
+        (["photos", "--out", "photos"], "photos contains other files"),
         (["photos", "--out", "out", "--labels", ","], "--labels: no label was found"),
         (["photos", "--out", "out", "--part", "0"], "at least 1"),
         (["s3://nowhere/x", "--out", "out"], "cannot be listed"),

@@ -112,9 +112,9 @@ def test_another_run_is_refused(tmp_path):
 
 
 def test_a_folder_with_something_else_is_refused(tmp_path):
-    """Nothing is written among other people's files, or where there is no folder."""
+    """Nothing is written among other people's files, or if the folder is missing."""
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(InvalidRequest, match="holds something else"):
+    with pytest.raises(InvalidRequest, match="contains other files"):
         ShardWriter(tmp_path, "jsonl", RUN)
     with pytest.raises(InvalidRequest, match="thesis.txt cannot be used"):
         ShardWriter(tmp_path / "thesis.txt", "jsonl", RUN)

@@ -100,14 +100,14 @@ def test_any_label_comes_back():
 @pytest.mark.parametrize("data", [b"no XML", b"<a/>", b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", b"\xff\xfe", b"<a>"])
 def test_what_is_no_xmp_is_left_alone(home, data):
     """It is named in the report, it is not overwritten, and the picture is tried again by the next run."""
-    with pytest.raises(InvalidRequest, match="left as it is"):
+    with pytest.raises(InvalidRequest, match="left unchanged"):
         with_keywords(data, ["red"])
     (home / "photos").mkdir()
     (home / "photos/red.png").write_bytes(as_bytes(picture("red")))
     (home / "photos/red.png.xmp").write_bytes(data)
     command = ["bulk", "classify", "photos", "--out", "out", "--sidecar", "xmp", "--threshold", "0.1"]
     assert main(command) == 1
-    assert "left as it is" in reasons()["red.png"]
+    assert "left unchanged" in reasons()["red.png"]
     assert (home / "photos/red.png.xmp").read_bytes() == data
     (home / "photos/red.png.xmp").unlink()
     assert main(command) == 0

@@ -30,7 +30,7 @@ def environment(monkeypatch):
 @BOTH
 def test_what_is_no_address_is_said_at_once(client, url):
     """A wrong URL is one of our errors, which names it, before anything is sent."""
-    with pytest.raises(Unreachable, match="is no address") as raised:
+    with pytest.raises(Unreachable, match="is not a URL") as raised:
         client(url)
     assert str(raised.value).startswith(url)
 

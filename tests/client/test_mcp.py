@@ -157,7 +157,7 @@ def test_nothing_else_is_read(server, folder):
     paths = [*outside, "loop.png", "pipe.png", "more", "no.png", "a\0b", "a" * 999]
     for result in ask(server, *(("recognise", {"picture": path}) for path in paths)):
         assert result.is_error
-        assert "is no file in the folder of pictures" in result.content[0].text
+        assert "is not a file in the folder of pictures" in result.content[0].text
 
 
 def test_no_base64(server):
@@ -271,7 +271,7 @@ def test_the_folder_must_be_there(larder, tmp_path):
     done = subprocess.run(
         [sys.executable, *command(larder, "--pictures", tmp_path / "no")], cwd=CLIENT, capture_output=True, text=True
     )
-    assert (done.returncode, done.stderr) == (2, f"larder: --pictures {tmp_path / 'no'} is no folder\n")
+    assert (done.returncode, done.stderr) == (2, f"larder: --pictures {tmp_path / 'no'} is not a folder\n")
 
 
 def test_the_package_is_an_extra():

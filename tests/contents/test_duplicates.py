@@ -51,7 +51,7 @@ def test_the_closest_groups_come_first(store):
         ((FileFacts(10, 10, 900, 1), FileFacts(20, 20, 100, 2)), "most pixels: 20 x 20, the next has 10 x 10"),
         ((FileFacts(20, 10, 100, 1), FileFacts(10, 20, 900, 2)), "largest file: 900 bytes, the next has 100"),
         ((FileFacts(10, 10, 100, 2), FileFacts(10, 10, 100, 1)), "stored first"),
-        ((None, FileFacts(1, 1, 1, 1)), "the only one whose size is known"),
+        ((None, FileFacts(1, 1, 1, 1)), "the only one with a known size"),
     ],
 )
 def test_the_best_is_kept_and_why(store, files, why):

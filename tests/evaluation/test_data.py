@@ -88,7 +88,7 @@ def test_what_cannot_be_read_is_named(tmp_path, parquet):
     text.write_text("no parquet")
     for path, message in (
         (missing, "missing.parquet is neither a parquet file nor a folder"),
-        (text, "text.parquet is no parquet file with a column label"),
+        (text, "text.parquet is not a parquet file with a column label"),
         (parquet("many.parquet", 1), "many.parquet has the unknown class 2; the class list has 0 to 1"),
         (folders(tmp_path / "p", cyan=1), "unknown class 'cyan'"),
         (folders(tmp_path / "q", red=0), "no pictures in"),

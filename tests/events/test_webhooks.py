@@ -225,9 +225,9 @@ def settings_of(urls="", secrets=""):
     [
         ("http://a/t0ken", "", "0 secrets were found for 1 webhooks"),
         ("http://a/t0ken,http://b/", ",".join([SECRET] * 3), "3 secrets were found for 2"),
-        ("http://a/t0ken", "t0ken-without-a-prefix-of-24-bytes", "number 1 is no secret"),
-        ("http://a/t0ken", "whsec_dDBrZW4=", "number 1 is no secret"),
-        ("http://a/t0ken", "whsec_t0ken!!!", "number 1 is no secret"),
+        ("http://a/t0ken", "t0ken-without-a-prefix-of-24-bytes", "number 1 is not a secret"),
+        ("http://a/t0ken", "whsec_dDBrZW4=", "number 1 is not a secret"),
+        ("http://a/t0ken", "whsec_t0ken!!!", "number 1 is not a secret"),
         (f"{'http://a/'},ftp://t0ken", SECRET, "number 2: the URL does not begin with http"),
         ("http://user:t0ken@a/", SECRET, "number 1: the URL has a user"),
     ],

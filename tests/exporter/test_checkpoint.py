@@ -107,7 +107,7 @@ def test_a_pickle_that_runs_something_is_refused(tmp_path):
         archive.writestr("model/constants.pkl", b"")
     assert is_torchscript(tmp_path / "c.pt")
     for name in ("a.pt", "b.bin", "c.pt"):
-        with pytest.raises(ExportError, match=f"{name} is refused: it holds more than weights"):
+        with pytest.raises(ExportError, match=f"{name} is refused: it contains more than weights"):
             read_checkpoint(tmp_path / name)
     assert not trace.exists()
     pickle.loads((tmp_path / "b.bin").read_bytes())

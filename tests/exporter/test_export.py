@@ -256,7 +256,7 @@ def test_a_stranger_is_not_overwritten(make, tmp_path):
     """A folder of the bundle's name that is no bundle is left alone, before any work is done."""
     (tmp_path / "models/Tiny-none").mkdir(parents=True)
     (tmp_path / "models/Tiny-none/diary.txt").write_text("dear diary")
-    with pytest.raises(ExportError, match="is there and is no bundle"):
+    with pytest.raises(ExportError, match="exists and is not a bundle"):
         make()
     assert contents(tmp_path / "models/Tiny-none") == {"diary.txt": b"dear diary"}
 

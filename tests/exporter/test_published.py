@@ -274,7 +274,7 @@ def test_weights_for_research_alone_are_told_loudly(hub, tmp_path):
     ("part", "change", "message"),
     [
         ("vision_cfg", {"timm_model_name": "fastvit_mci0"}, "vision_cfg.timm_model_name is 'fastvit_mci0'"),
-        ("vision_cfg", {"pool_type": "avg"}, "vision_cfg.pool_type is 'avg': that is no plain CLIP ViT"),
+        ("vision_cfg", {"pool_type": "avg"}, "vision_cfg.pool_type is 'avg': this is not a plain CLIP ViT"),
         ("vision_cfg", {"layers": [3, 4, 6, 3]}, "layers of the configuration is"),
         ("vision_cfg", {"image_size": [224, 320]}, "image_size of the configuration is"),
         ("vision_cfg", {"head_width": 128}, "0 heads"),
@@ -284,7 +284,7 @@ def test_weights_for_research_alone_are_told_loudly(hub, tmp_path):
     ],
 )
 def test_another_architecture_is_refused(part, change, message):
-    """What is no plain CLIP ViT is refused in one line that names the option."""
+    """Anything but a plain CLIP ViT is refused in one line that names the option."""
     config = ARCHITECTURES["Tiny"] | {part: ARCHITECTURES["Tiny"][part] | change}
     with pytest.raises(ExportError) as raised:
         read_clip_config(config)
@@ -295,7 +295,7 @@ def test_another_architecture_is_refused(part, change, message):
     ("change", "message"),
     [
         ({"text_projection": None}, "the weights lack text_projection"),
-        ({"visual.attn_pool.query": np.zeros(3)}, "visual.attn_pool.query, which is no part of a plain CLIP ViT"),
+        ({"visual.attn_pool.query": np.zeros(3)}, "visual.attn_pool.query, which a plain CLIP ViT does not have"),
         ({"visual.proj": np.zeros((64, 16), np.float32)}, "visual.proj is (64, 16)"),
         ({"ln_final.bias": np.full(64, np.nan, np.float32)}, "ln_final.bias are not finite"),
         ({"logit_scale": np.float32(np.inf)}, "not finite"),

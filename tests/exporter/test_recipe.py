@@ -66,7 +66,7 @@ def test_a_bundle_is_named_after_both(tmp_path: Path):
         ("§§§§§§", "openai", "no model '§§§§§§'$"),
         ("ViT-B-32", "openia", "no weights 'openia'; known are openai, .*none, or a checkpoint's path"),
         ("ViT-B-32-quickgelu", "x", "known are openai, laion400m_e31, .*laion2b_s34b_b79k"),
-        ("ViT-B-32", "nowhere.safetensors", "there is no checkpoint nowhere.safetensors"),
+        ("ViT-B-32", "nowhere.safetensors", "no checkpoint nowhere.safetensors"),
     ],
 )
 def test_an_unknown_name_lists_what_is_known(model, pretrained, message):

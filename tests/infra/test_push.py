@@ -155,5 +155,5 @@ def test_docker_is_told_the_same(tmp_path, monkeypatch):
 def test_an_image_that_nobody_has_is_said(monkeypatch, tmp_path):
     """The message names the tools that were asked."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ConfigError, match="larder: no such image for want of docker, podman and skopeo"):
+    with pytest.raises(ConfigError, match="larder: no such image for lack of docker, podman and skopeo"):
         find_image("larder", "amd64")

@@ -97,8 +97,8 @@ def test_captions_of_a_csv_file_stand_as_they_are(words, folder: Path, table: Pa
     [
         (["train", "{folder}", "--keep", "{tmp}/x", "--set", "epoch=3"], "'epoch' is not an option; there are: seed,"),
         (["train", "{folder}", "--keep", "{tmp}/x", "--set", "epochs=three"], "allowed is NAME=VALUE"),
-        (["infer", "{tmp}", "{folder}/banana/0.png"], "holds no finished run"),
-        (["export", "{tmp}", "{tmp}/x"], "holds no finished run"),
+        (["infer", "{tmp}", "{folder}/banana/0.png"], "has no finished run"),
+        (["export", "{tmp}", "{tmp}/x"], "has no finished run"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(folder: Path, tmp_path: Path, arguments, message: str, capsys):

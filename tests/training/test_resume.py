@@ -85,7 +85,7 @@ def test_a_finished_run_is_left_alone(words, tmp_path: Path, capsys):
     assert main(words()) == 0
     before = (tmp_path / "run/weights.pt").stat().st_mtime_ns
     assert main(words()) == 0
-    assert "holds this run already, finished" in capsys.readouterr().out
+    assert "already contains this run, finished" in capsys.readouterr().out
     assert main(words("--set", "smoothing=0.2")) == 2
     assert "holds a run with other options" in capsys.readouterr().err
     assert (tmp_path / "run/weights.pt").stat().st_mtime_ns == before

@@ -58,7 +58,7 @@ class Journal:
     def page(self, cursor: str, limit: int, item: str | None) -> tuple[list[JournalEntry], str | None]:
         """Return entries from the newest, or after the cursor, which is the last entry before."""
         if cursor and not _ID.fullmatch(cursor):
-            raise InvalidRequest("the cursor is not one of this service: send it as it came")
+            raise InvalidRequest("the cursor is not one of this service: send it unchanged")
         query: dict[str, Any] = {
             "from_": [{"collection_id": self._collection}],
             "order_by": [{"field": {"field_path": "__name__"}, "direction": "ASCENDING"}],

@@ -61,7 +61,7 @@ def page(
     """Return entries from the newest, or after the cursor, which is the last entry before; raises InvalidRequest."""
     before = _number(cursor) if cursor else _LAST
     if before is None:
-        raise InvalidRequest("the cursor is not one of this service: send it as it came")
+        raise InvalidRequest("the cursor is not one of this service: send it unchanged")
     where = "WHERE number < ? AND at >= ? "
     values: list[float | str] = [before, _oldest()]
     if item is not None:

@@ -16,12 +16,12 @@ def parser() -> argparse.ArgumentParser:
     about = "Tune the picture tower of larder-small, and make a bundle of it."
     top = argparse.ArgumentParser(prog="python -m app.training.tower", description=about)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    tune = commands.add_parser("train", help="train, or go on with a run that was stopped; then write its features")
+    tune = commands.add_parser("train", help="train, or resume a stopped run; then write its features")
     tune.add_argument("data", type=Path, metavar="DATA", help="the folder with grocery/ and cifar10/ in it")
     tune.add_argument("--keep", type=Path, default=RUN, metavar="DIR", help="(%(default)s)")
     tune.add_argument("--seed", type=int, default=0, help="same seed, same weights (%(default)s)")
     tune.add_argument("--every", type=float, default=60, metavar="SECONDS", help="between checkpoints (%(default)s)")
-    bundle = commands.add_parser("bundle", help="make a bundle of a run and of what app.training.words made of it")
+    bundle = commands.add_parser("bundle", help="make a bundle from a run and the output of app.training.words")
     bundle.add_argument("run", type=Path, metavar="RUN", help="the folder of `train`")
     bundle.add_argument("texts", type=Path, metavar="TEXTS", help="the folder that app.training.words wrote")
     bundle.add_argument("bundle", type=Path, metavar="BUNDLE", help="the folder to write, such as models/larder-small")
@@ -57,7 +57,7 @@ def train(told: argparse.Namespace) -> None:
     options = TowerOptions(seed=told.seed)
     saved = told.keep / "options.json"
     if saved.exists() and TowerOptions.load(saved) != options:
-        raise TrainingError(f"{told.keep} holds a run with other options: remove it, or take another folder")
+        raise TrainingError(f"{told.keep} holds a run with other options: remove it, or use another folder")
     told.keep.mkdir(parents=True, exist_ok=True)
     options.save(saved)
     run(Trainer(options, open_source(told.data, options)), told.keep, told.every)
