@@ -133,7 +133,7 @@ class Deadline:
         return remaining if remaining < math.inf else None
 
     def timeout(self) -> asyncio.Timeout:
-        """Return a context that ends with TimeoutError at the deadline; unlike `run` it takes no task."""
+        """Return a context that ends with TimeoutError at the deadline."""
         return asyncio.timeout(self._remaining)
 
     async def run(self, work: Awaitable[T], disconnect: Callable[[], Awaitable[object]]) -> T | None:
@@ -141,18 +141,27 @@ class Deadline:
 
         Raise DeadlineExceeded, and whatever `work` raises.
         """
-        working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(disconnect())
+        left = False
+
+        async def watch(limit: asyncio.Timeout) -> None:
+            nonlocal left
+            await disconnect()
+            left = True
+            limit.reschedule(0)
+
         try:
-            done, _ = await asyncio.wait(
-                {working, leaving}, timeout=self._remaining, return_when=asyncio.FIRST_COMPLETED
-            )
-            if not done:
-                raise DeadlineExceeded
-            return working.result() if working in done else None
-        finally:
-            working.cancel()
-            leaving.cancel()
-            await asyncio.gather(working, leaving, return_exceptions=True)
+            async with self.timeout() as limit:
+                watching = asyncio.create_task(watch(limit))
+                try:
+                    return await work
+                finally:
+                    watching.cancel()
+        except TimeoutError as error:
+            if left:
+                return None
+            if limit.expired():
+                raise DeadlineExceeded from error
+            raise
 
 
 class BodyMiddleware:
