@@ -8,6 +8,7 @@ import random
 import re
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from urllib.parse import unquote
 
 from starlette.datastructures import Headers
@@ -144,7 +145,7 @@ class AccessMiddleware:
             described = scope["path"] in DESCRIPTIONS or scope["path"].startswith(ASSETS)
             return (b"", "") if described else check_key(headers, self._keys)
         host = headers.get("host")  # only programs that speak HTTP/1.0 send none
-        if host is not None and (self._hosts or _is_loopback(scope)):
+        if host is not None and (self._hosts or _is_loopback((scope.get("server") or [""])[0])):
             check_host(host, self._hosts)
         if scope["method"] not in _SAFE_METHODS:
             check_origin(headers, self._origins)
@@ -198,12 +199,13 @@ def check_origin(headers: Headers, allowed: Sequence[str]) -> None:
     )
 
 
-def _is_loopback(scope: Scope) -> bool:
-    """Return whether the request came to a loopback address; a platform may know no address, but a name."""
-    address = (scope.get("server") or [""])[0]
+@lru_cache
+def _is_loopback(address: str) -> bool:
+    """Return whether a request came to a loopback address; a platform may know no address, but a name."""
     return _is_address(address) and ipaddress.ip_address(address).is_loopback
 
 
+@lru_cache
 def _is_address(name: str) -> bool:
     try:
         ipaddress.ip_address(name.strip("[]"))
