@@ -55,14 +55,7 @@ def lifespan_of(
             _set_gauges(metrics, components, service.events)
             components.pantry.listeners.append(service.events.publish_change)
             app.state.service = service  # for `serve`, which drains it
-            vocabulary = components.vocabulary
-            refresh_tasks = [
-                asyncio.create_task(_poll("labels", vocabulary.refresh, lambda: _facts(vocabulary))),
-                asyncio.create_task(_poll("keys", keys.refresh, dict)),
-                asyncio.create_task(_poll("contents", components.contents.refresh, dict)),
-                asyncio.create_task(_poll("review queue", service.review.store.flush, dict, FLUSH_INTERVAL_S)),
-                asyncio.create_task(_count_contents(metrics, components.contents)),
-            ]
+            refresh_tasks = _start_refreshing(components, keys, service)
             following = [asyncio.create_task(_follow(each, service.events)) for each in followers]
             try:
                 yield {"service": service}
@@ -80,6 +73,18 @@ def lifespan_of(
             store.close()
 
     return lifespan
+
+
+def _start_refreshing(components: Components, keys: Keys, service: Service) -> list[asyncio.Task[None]]:
+    vocabulary, contents = components.vocabulary, components.contents
+    endless = [
+        _poll("labels", vocabulary.refresh, lambda: _facts(vocabulary)),
+        _poll("keys", keys.refresh, dict),
+        _poll("contents", contents.refresh, dict),
+        _poll("review queue", service.review.store.flush, dict, FLUSH_INTERVAL_S),
+        _count_contents(service.metrics, contents),
+    ]
+    return [asyncio.create_task(each) for each in endless]
 
 
 def _service(settings: Settings, components: Components, metrics: Metrics, pipeline: Pipeline) -> Service:

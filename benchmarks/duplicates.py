@@ -26,8 +26,7 @@ from app.contents.database import Database, stored
 from app.contents.duplicates import DISTANCES, Distance, find_duplicates
 from app.contents.group_commit import Put
 from app.contents.local import LocalContents
-from app.images.fingerprint import fingerprint
-from app.images.prepare import preprocessor
+from app.images.prepare import fingerprint, preprocessor
 from app.model.engines import Floats
 from app.settings import Settings
 from benchmarks import rows

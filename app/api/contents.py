@@ -22,11 +22,8 @@ from app.api.schemas.contents import (
     ContentEntry,
     ContentList,
     ContentPut,
-    ContentSearch,
-    HitEntry,
-    Hits,
-    WeightedQuery,
 )
+from app.api.schemas.search import ContentSearch, HitEntry, Hits, WeightedQuery
 from app.contents import MAX_ID, MAX_K, Content, ContentStore, FileFacts, content_id
 from app.contents.paging import SearchQuery, decode_cursor, encode_cursor, search_page
 from app.errors import InvalidRequest, NotFound

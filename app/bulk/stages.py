@@ -12,7 +12,7 @@ from app.bulk.sources import Unit, read_pictures
 from app.components import Model, open_preparer
 from app.contents import FileFacts
 from app.errors import LarderError, SourceError
-from app.images.fingerprint import fingerprint
+from app.images.prepare import fingerprint
 from app.model.engines import Floats
 from app.settings import Settings
 

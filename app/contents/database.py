@@ -166,7 +166,11 @@ class Database:
         if isinstance(change, Put):
             return self._put(change)
         if isinstance(change, Delete):
-            return self._delete(change)
+            removed = self._number(change.id)
+            if removed is None:
+                return not_there(change.id)
+            self._remove([(removed,)])
+            return Done(removed=removed)
         name = change.collection if isinstance(change, DeleteCollection) else change.old
         numbers = self._writer.execute(sql.OF_COLLECTION, (name, change.most)).fetchall()
         if isinstance(change, DeleteCollection):
@@ -178,8 +182,9 @@ class Database:
 
     def _put(self, put: Put) -> Done:
         digest = _digest(put.vector)
-        if put.unless_equal and (holder := self._equal(digest, put.vector)):
-            return Done(equal=holder)
+        equal = sql.EQUAL, (digest, put.vector, self._model)
+        if put.unless_equal and (holder := self._writer.execute(*equal).fetchone()):
+            return Done(equal=holder[0])
         content, removed = put.content, self._number(put.content.id)
         if removed is not None:
             self._remove([(removed,)])
@@ -196,13 +201,6 @@ class Database:
         rows = [(key, value, added) for key, value in sql.facts(content.metadata)]
         self._writer.executemany("INSERT INTO facts VALUES (?, ?, ?)", rows)
         return Done(added, removed)
-
-    def _delete(self, delete: Delete) -> Done | NotFound:
-        removed = self._number(delete.id)
-        if removed is None:
-            return not_there(delete.id)
-        self._remove([(removed,)])
-        return Done(removed=removed)
 
     def _remove(self, numbers: Sequence[tuple[int]]) -> None:
         now = time.time()
@@ -230,11 +228,6 @@ class Database:
             self._writer.executemany("DELETE FROM facts WHERE key = ? AND value = ? AND number = ?", rows)
             self._writer.execute("DELETE FROM contents WHERE number = ?", (number,))
             self._writer.execute("DELETE FROM removals WHERE number = ?", (number,))
-
-    def _equal(self, digest: bytes, vector: bytes) -> str | None:
-        """Return the id of an entry with exactly this vector."""
-        row = self._writer.execute(sql.EQUAL, (digest, vector, self._model)).fetchone()
-        return row[0] if row else None
 
     def _number_of(self, model: VectorModel) -> int:
         self._writer.execute(

@@ -22,6 +22,8 @@ from app.images.resize import LIBRARY, Resize, resizer
 ENOUGH = 2  # multiple of the model's input size that decoding a large picture keeps at least
 THUMBNAIL = 256  # pixels of a thumbnail's longer side at most
 
+HASH_SIDE = 16  # rows of a perceptual hash, and comparisons in each
+
 Box = tuple[int, int, int, int]  # left, top, right, bottom, in pixels of the upright picture
 BoxesIn = Callable[[tuple[int, int]], Sequence[Box]]
 Pixels = npt.NDArray[np.float32]
@@ -218,3 +220,27 @@ def _cut(levels: dict[int, Image.Image], box: Box, enough: int) -> Image.Image:
     if right - left >= levels[times].width * times and bottom - top >= levels[times].height * times:
         return levels[times]  # the whole picture: no copy
     return levels[times].crop((left // times, top // times, -(-right // times), -(-bottom // times)))
+
+
+def fingerprint(pixels: npt.NDArray[np.float32]) -> str:
+    """Return the perceptual hash (dHash) of a model's input (3, S, S) as 64 hex digits, "" if S is less than 17.
+
+    Each of its 256 bits tells whether one of 16 x 17 cells is brighter than the last. A copy, saved again or resized,
+    shares nearly all bits; two photographs of one thing do not.
+
+    >>> ramp = np.tile(np.arange(34, dtype=np.float32), (3, 34, 1))
+    >>> set(fingerprint(ramp)), set(fingerprint(-ramp))
+    ({'f'}, {'0'})
+    """
+    if pixels.shape[1] <= HASH_SIDE:
+        return ""
+    grey = pixels.mean(axis=0)
+    cells = _means(_means(grey, HASH_SIDE).T, HASH_SIDE + 1)  # (17, 16): columns, then rows
+    return np.packbits((cells[1:] > cells[:-1]).T).tobytes().hex()
+
+
+def _means(grey: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]:
+    """Average rows (S, W) to (count, W)."""
+    starts = np.linspace(0, len(grey), count, endpoint=False).astype(int)
+    sizes = np.diff(starts, append=len(grey)).astype(np.float32)
+    return np.asarray(np.add.reduceat(grey, starts, axis=0) / sizes[:, None], dtype=np.float32)

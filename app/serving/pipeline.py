@@ -10,9 +10,8 @@ from typing import ParamSpec, TypeVar
 
 from app.errors import ImageTooLarge, Overloaded
 from app.images.barcodes import Barcode, read_barcodes
-from app.images.fingerprint import fingerprint
 from app.images.header import Header
-from app.images.prepare import Box, BoxesIn, Picture, Preparer
+from app.images.prepare import Box, BoxesIn, Picture, Preparer, fingerprint
 from app.metrics import Metrics
 from app.model.encoder import Encoder
 from app.model.engines import Floats

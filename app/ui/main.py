@@ -21,40 +21,12 @@ def main() -> None:
     """Show the chosen page; errors of the service are shown on it."""
     root = Path(__file__).parents[2]
     sys.path += {str(root), str(root / "client")} - set(sys.path)  # a checkout runs without installation
-    from app.ui.screens import (
-        classify,
-        compare,
-        continuous,
-        data_set,
-        duplicates,
-        journal,
-        pantry,
-        recognise,
-        report,
-        review,
-        search,
-        service,
-        teach,
-    )
+    from app.ui.screens import pages
     from app.ui.sentences import said
 
-    pages = [
-        st.Page(recognise.page, title="Recognise", default=True),
-        st.Page(continuous.page, title="Continuous", url_path="continuous"),
-        st.Page(pantry.page, title="Pantry", url_path="pantry"),
-        st.Page(journal.page, title="Journal", url_path="journal"),
-        st.Page(teach.page, title="Teach", url_path="teach"),
-        st.Page(review.page, title="Review", url_path="review"),
-        st.Page(report.page, title="Report", url_path="report"),
-        st.Page(search.page, title="Search", url_path="search"),
-        st.Page(duplicates.page, title="Duplicates", url_path="duplicates"),
-        st.Page(classify.page, title="Classify", url_path="classify"),
-        st.Page(service.page, title="Service", url_path="service"),
-        st.Page(data_set.page, title="Data set", url_path="data-set"),
-        st.Page(compare.page, title="Compare", url_path="compare"),
-    ]
-    st.session_state.pages = {each.title: each for each in pages}  # for links between them
-    page = st.navigation(pages, position="top")
+    every = pages()
+    st.session_state.pages = {each.title: each for each in every}  # for links between them
+    page = st.navigation(every, position="top")
     st.set_page_config(page_title=f"{page.title} · Larder", page_icon=str(root / "samples/banana.jpg"), layout="wide")
     st.html(STYLE)
     st.title(page.title)

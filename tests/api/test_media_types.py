@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from app.api.forms import MAX_PARTS, read_form
 from app.api.media_types import read_options
-from app.api.schemas.contents import ContentSearch
 from app.api.schemas.recognition import Classify, ProcessImage
+from app.api.schemas.search import ContentSearch
 from app.errors import InvalidRequest
 from tests.api.test_process_image import problem
 from tests.fakes import as_bytes, picture
