@@ -147,7 +147,9 @@ def feedback(options: argparse.Namespace) -> int:
 def models(options: argparse.Namespace) -> int:
     """List, export or check bundles; return 1 if a check fails, else 0."""
     from app.exporter.command import run
+    from app.log import configure
 
+    configure("warning")
     return run(options)
 
 

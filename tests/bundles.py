@@ -15,10 +15,10 @@ from tests.fakes import COLOURS
 LENGTH = 8
 
 
-def write_bundle(folder: Path, **changes: object) -> Path:
-    """A bundle in `folder`, with some of config.json's fields changed."""
+def write_bundle(folder: Path, visual: onnx.ModelProto | None = None, **changes: object) -> Path:
+    """A bundle in `folder`, with another picture tower or some of config.json's fields changed."""
     folder.mkdir(parents=True)
-    onnx.save(_visual(), folder / "visual.onnx")
+    onnx.save(visual or _visual(), folder / "visual.onnx")
     onnx.save(_text(), folder / "text.onnx")
     _tokenizer().save(str(folder / "tokenizer.json"))
     (folder / "MODEL_CARD.md").write_text("# Sees colours\n")
@@ -44,6 +44,23 @@ def write_bundle(folder: Path, **changes: object) -> Path:
     return folder
 
 
+def write_products(folder: Path, outlier: float = 1) -> Path:
+    """A bundle whose picture tower is two matrix products, with one value between them `outlier` times the others."""
+    first = np.random.default_rng(0).normal(size=(192, 33)).astype(np.float32)
+    first[:, 32] *= outlier
+    second = np.eye(33, 32, dtype=np.float32)  # which leaves the outlier out
+    nodes = [
+        helper.make_node("Flatten", ["pixels"], ["flat"]),  # (N, 3, 8, 8) -> (N, 192)
+        helper.make_node("MatMul", ["flat", "first"], ["between"]),  # (N, 33)
+        helper.make_node("MatMul", ["between", "second"], ["embedding"]),  # (N, 32)
+    ]
+    pixels = helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["N", 3, 8, 8])
+    constants = [numpy_helper.from_array(first, "first"), numpy_helper.from_array(second, "second")]
+    original = probe_pixels(8).reshape(1, 192) @ first @ second
+    proof = make_proof(original, np.float32([[-1, 1, -1]])).model_dump()
+    return write_bundle(folder, _model(nodes, pixels, constants, 32), embedding_size=32, proof=proof)
+
+
 def _visual() -> onnx.ModelProto:
     nodes = [
         helper.make_node("GlobalAveragePool", ["pixels"], ["pooled"]),  # (N, 3, S, S) -> (N, 3, 1, 1)
@@ -65,8 +82,8 @@ def _text() -> onnx.ModelProto:
     return _model(nodes, tokens, constants)
 
 
-def _model(nodes: list, argument: onnx.ValueInfoProto, constants: list) -> onnx.ModelProto:
-    embedding = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["N", 3])
+def _model(nodes: list, argument: onnx.ValueInfoProto, constants: list, size: int = 3) -> onnx.ModelProto:
+    embedding = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["N", size])
     graph = helper.make_graph(nodes, "tower", [argument], [embedding], constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
 

@@ -4,16 +4,20 @@ import argparse
 import importlib.util
 import json
 import sys
-from collections.abc import Iterable, Sequence
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.errors import BundleError, ExportError
-from app.model.bundle import find_bundle, open_bundle, read_config
+from app.model.bundle import Bundle, find_bundle, open_bundle, read_config
 
 if TYPE_CHECKING:
-    from app.exporter.gate import Row
+    from app.exporter.gate import EngineFactory, Row
+    from app.exporter.precisions import Precision
+    from app.model.engines import Engine
 
 NEEDED = ("torch", "open_clip", "onnxscript")
 NEEDED_FOR_HUB = ("onnx", "safetensors", "regex")
@@ -102,21 +106,45 @@ def _export_published(options: argparse.Namespace) -> "tuple[Path, Row]":
 
 
 def _check(options: argparse.Namespace) -> int:
-    from app.exporter.gate import check, installed_engines
+    from app.exporter.precisions import compare_precisions, open_engines
 
     bundle = open_bundle(find_bundle(options.bundle, options.models))
-    if bundle.config.source and bundle.config.source.model.startswith("hf:"):
+    with tempfile.TemporaryDirectory() as folder:
+        engines = open_engines(bundle, Path(folder), _say)
+        rows = _compare_with_original(bundle, engines, options.weights)
+        _say("measuring")
+        precisions = compare_precisions(bundle, engines, Path(folder))
+    if options.json:
+        _print_json(asdict(each) | (_facts(rows[each.engine]) if rows else {}) for each in precisions)
+    else:
+        print(_table_of_engines(precisions, rows))
+    return int(not all(row.passed or row.engine.endswith("int8") for row in rows.values()))
+
+
+def _compare_with_original(bundle: Bundle, engines: "Sequence[Engine]", weights: str | None) -> "dict[str, Row]":
+    """Compare each engine with what the bundle was made of, where that can be built again; else give no rows."""
+    source = bundle.config.source
+    if source is None:
+        _say(f"{bundle.config.name} has no original in open_clip: float32 is what the engines are compared with")
+        return {}
+    factories: list[EngineFactory] = [partial(_given, engine) for engine in engines]
+    if source.model.startswith("hf:"):
         _need(*NEEDED_FOR_HUB, file="requirements-hub.txt")
         from app.exporter.published import recheck_published
 
-        rows = recheck_published(bundle, installed_engines(), _say)
+        rows = recheck_published(bundle, factories, _say)
     else:
         _need(*NEEDED, file="requirements-model.txt")
+        from app.exporter.gate import check
         from app.exporter.weights import ask_original, rebuild
 
-        rows = check(bundle, ask_original(rebuild(bundle, options.weights, _say)), installed_engines(), _say)
-    _print_json(map(_facts, rows)) if options.json else print(_table_of_rows(rows))
-    return int(not all(row.passed for row in rows))
+        rows = check(bundle, ask_original(rebuild(bundle, weights, _say)), factories, _say)
+    return {row.engine: row for row in rows}
+
+
+def _given(engine: "Engine", _: Bundle) -> "Engine":
+    """Return an engine that is open already."""
+    return engine
 
 
 def _say(line: str) -> None:
@@ -133,19 +161,28 @@ def _facts(row: "Row") -> dict[str, object]:
     return asdict(row) | {"wanted": row.wanted, "passed": row.passed}
 
 
-def _table_of_rows(rows: "Sequence[Row]") -> str:
-    verdicts = [f"{'passes' if row.passed else 'FAILS'} (>= {row.wanted} is wanted)" for row in rows]
-    cells = [
-        (
-            row.engine,
-            f"{row.pictures:.7f}",
-            f"{row.prompts:.7f}",
-            "identical" if row.same_tokens else "DIFFERENT",
-            verdict,
+def _table_of_engines(precisions: "Sequence[Precision]", rows: "Mapping[str, Row]") -> str:
+    head = ("engine", "least cosine", "mean", "1 picture", "8, each", "original", "prompts", "tokens", "verdict")
+    cells = []
+    for each in precisions:
+        row = rows.get(each.engine)
+        cells.append(
+            (
+                each.engine + (" (auto)" if each.auto else ""),
+                f"{each.least_cosine:.6f}",
+                f"{each.mean_cosine:.6f}",
+                f"{each.one_ms:.2f} ms",
+                f"{each.batch_ms:.2f} ms",
+                *(_cells_of_row(row) if row else ("-",) * 4),
+            )
         )
-        for row, verdict in zip(rows, verdicts, strict=True)
-    ]
-    return _table(("engine", "pictures", "prompts", "tokens", "verdict"), cells)
+    return _table(head, cells)
+
+
+def _cells_of_row(row: "Row") -> tuple[str, ...]:
+    verdict = f"{'passes' if row.passed else 'FAILS'} (>= {row.wanted} is wanted)"
+    tokens = "identical" if row.same_tokens else "DIFFERENT"
+    return f"{row.pictures:.7f}", f"{row.prompts:.7f}", tokens, verdict
 
 
 def _table_of_bundles(bundles: Sequence[Listed]) -> str:

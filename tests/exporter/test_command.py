@@ -7,6 +7,8 @@ import pytest
 
 from app.__main__ import main
 from app.exporter import command, gate
+from app.model.bundle import open_bundle
+from app.model.engines.choice import open_engine
 from tests.bundles import write_bundle
 
 
@@ -78,13 +80,29 @@ def test_export_says_what_it_does_and_where_it_is(capsys, make, tmp_path):
 
 
 def test_check_prints_a_table(capsys, bundle):
-    """A row for each engine and precision; all pass, so the status is 0."""
+    """A row for each engine and precision, beside float32 and beside the original; the status is that of the bundle."""
     status, table, _ = run(capsys, "check", bundle.name, "--models", bundle.parent)
-    head, row = table.splitlines()
-    assert (status, head.split()) == (0, ["engine", "pictures", "prompts", "tokens", "verdict"])
-    assert row == "onnxruntime float32  1.0000000  1.0000000  identical  passes (>= 0.99999 is wanted)"
-    status, line, _ = run(capsys, "check", bundle, "--json")
-    assert json.loads(line)["passed"] is True
+    head, exact, int8 = table.splitlines()
+    assert (status, head.split()[:3]) == (0, ["engine", "least", "cosine"])
+    assert exact.startswith("onnxruntime float32 ")
+    assert exact.endswith("1.0000000  1.0000000  identical  passes (>= 0.99999 is wanted)")
+    assert int8.startswith("onnxruntime int8 ")
+    assert int8.endswith("(>= 0.999 is wanted)")
+    status, lines, _ = run(capsys, "check", bundle, "--json")
+    exact, int8 = map(json.loads, lines.splitlines())
+    assert (status, exact["passed"], exact["least_cosine"]) == (0, True, pytest.approx(1))
+    assert 0.9 < int8["least_cosine"] <= int8["mean_cosine"] < 1
+    assert min(each[time] for each in (exact, int8) for time in ("one_ms", "batch_ms")) > 0
+
+
+def test_check_says_what_auto_takes(capsys, bundle, monkeypatch):
+    """One row is marked: that of the engine that would serve here."""
+    monkeypatch.undo()  # every engine
+    _, lines, _ = run(capsys, "check", bundle, "--json")
+    rows = [json.loads(line) for line in lines.splitlines()]
+    [taken] = [row["engine"] for row in rows if row["auto"]]
+    assert taken == open_engine("auto", open_bundle(bundle), 1, bundle.parent).name
+    assert "onnxruntime int8" in [row["engine"] for row in rows]
 
 
 def test_a_check_that_fails_has_status_1(capsys, make, tmp_path):
@@ -99,11 +117,12 @@ def test_a_check_that_fails_has_status_1(capsys, make, tmp_path):
     assert "FAILS (>= 0.99999 is wanted)" in table
 
 
-def test_a_bundle_without_an_original_cannot_be_checked(capsys, tmp_path):
-    """A model that open_clip never had is told in one line."""
-    status, answer, errors = run(capsys, "check", write_bundle(tmp_path / "tiny"))
-    assert (status, answer) == (2, "")
-    assert errors == ["larder: tiny has no original in open_clip to compare with: made by hand"]
+def test_a_bundle_without_an_original_is_compared_with_float32(capsys, tmp_path):
+    """A model that open_clip never had shows what its engines differ by, and the line says that this is all."""
+    status, table, errors = run(capsys, "check", write_bundle(tmp_path / "tiny"))
+    assert status == 0
+    assert table.splitlines()[1].split()[:3] == ["onnxruntime", "float32", "1.000000"]
+    assert "larder: tiny has no original in open_clip: float32 is what the engines are compared with" in errors
 
 
 @pytest.mark.parametrize(

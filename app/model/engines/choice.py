@@ -1,11 +1,13 @@
 """Which engine runs a bundle: the one that the settings name, or the fastest that is installed and exact enough.
 
-OpenVINO in bfloat16 is the fastest on processors that compute in it: see docs/decisions/0004-engines.md. Whether it is
-exact enough is not assumed but tried at every start, against the vectors that the original model itself gave.
+OpenVINO in bfloat16 is the fastest on processors that compute in it, int8 on the others: see
+docs/decisions/0004-engines.md. Whether one is exact enough is not assumed but tried at every start, against the vectors
+that the original model itself gave.
 """
 
 import importlib.util
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,59 +16,83 @@ import numpy as np
 from app.errors import EngineError
 from app.log import get_logger
 from app.model.bundle import PROBE_PROMPT, Bundle, probe_pixels
-from app.model.engines import Engine, Floats, wanted
+from app.model.engines import CLOSE, Engine, Floats, wanted
 
 GPU = Path("/dev/nvidiactl")  # there where NVIDIA's driver is: cheaper to look at than importing torch
+
+INT8_FROM_BYTES = 100_000_000  # of the picture tower: smaller ones take milliseconds as they are
+INT8_SHARE = 0.8  # of float32's time; what gains less is not worth other embeddings
+INT8_SLACK = 0.001  # between its cosine with float32, which is known, and with the original
 
 Rebuild = Callable[[Bundle], Any]
 """Rebuilds the open_clip model that a bundle was exported from; raises ExportError."""
 
 
-def open_engine(name: str, bundle: Bundle, threads: int, data: Path, rebuild: Rebuild | None = None) -> Engine:
-    """The engine `name`, "auto" included; `data` is where compiled models are kept.
+def open_engine(
+    name: str,
+    bundle: Bundle,
+    threads: int,
+    data: Path,
+    rebuild: Rebuild | None = None,
+    *,
+    bfloat16: bool | None = None,
+    int8_from_bytes: int = INT8_FROM_BYTES,
+) -> Engine:
+    """Open the engine `name`, "auto" included; `data` is where compiled models are kept.
 
-    The torch engine needs `rebuild`; without it, `auto` leaves torch out.
+    The torch engine needs `rebuild`; without it, `auto` leaves torch out. `bfloat16` says whether the processor has
+    it; None: ask OpenVINO. Without it, `auto` tries int8 for picture towers of `int8_from_bytes` or more.
 
-    Raises EngineError when it is not installed, cannot run the bundle, or gives other vectors than the original.
+    Raise EngineError when it is not installed, cannot run the bundle, or gives other vectors than the original.
     """
     if name == "auto":
-        return _fastest(bundle, threads, data, rebuild)
+        return _fastest(bundle, threads, data, rebuild, bfloat16, int8_from_bytes)
+    if name == "onnxruntime-int8":
+        return _int8(bundle, threads, data, wanted_share=None)
     engines = {
         "onnxruntime": lambda: _onnxruntime(bundle, threads),
         "openvino": lambda: _openvino(bundle, threads, data),
         "torch": lambda: _torch(bundle, threads, rebuild),
     }
     if name not in engines:
-        raise EngineError(f"there is no engine {name!r}: auto, {', '.join(engines)} are there")
+        raise EngineError(f"there is no engine {name!r}: auto, onnxruntime-int8, {', '.join(engines)} are there")
     return proved(bundle, engines[name]())
 
 
-def _fastest(bundle: Bundle, threads: int, data: Path, rebuild: Rebuild | None) -> Engine:
-    """The first candidate that runs the bundle and is exact enough; a bundle without a proof has the exact one."""
+def _fastest(
+    bundle: Bundle, threads: int, data: Path, rebuild: Rebuild | None, bfloat16: bool | None, int8_from_bytes: int
+) -> Engine:
+    """Open the first candidate that runs the bundle and is exact enough; without a proof, the exact one."""
     candidates: list[Callable[[], Engine]] = []
     if rebuild and bundle.config.source and GPU.exists() and importlib.util.find_spec("torch"):
-        candidates.append(lambda: _torch(bundle, threads, rebuild))
+        candidates.append(lambda: proved(bundle, _torch(bundle, threads, rebuild)))
+    large = (bundle.folder / "visual.onnx").stat().st_size >= int8_from_bytes
+    if bundle.config.proof and large and not (_computes_bfloat16() if bfloat16 is None else bfloat16):
+        candidates.append(lambda: _int8(bundle, threads, data, wanted_share=INT8_SHARE))
     if bundle.config.proof and importlib.util.find_spec("openvino"):
-        candidates.append(lambda: _openvino(bundle, threads, data))
+        candidates.append(lambda: proved(bundle, _openvino(bundle, threads, data)))
     for candidate in candidates:
         try:
-            return proved(bundle, candidate())
+            return candidate()
         except Exception as error:  # what cannot be tried, for whatever reason, is not the fastest
             get_logger().warning("engine rejected", reason=str(error))
     return proved(bundle, _onnxruntime(bundle, threads))
 
 
-def proved(bundle: Bundle, engine: Engine) -> Engine:
-    """The engine, when it answers as the original model did; raises EngineError when it does not."""
-    proof = bundle.config.proof
+def proved(bundle: Bundle, engine: Engine, least: float | None = None) -> Engine:
+    """Return the engine, if it answers as the original model did; raise EngineError if it does not.
+
+    `least` is the cosine that it must keep; None: what its precision is held to.
+    """
+    proof, least = bundle.config.proof, wanted(engine.name) if least is None else least
     if proof is None:
         return engine
     picture = _cosine(engine.encode_pixels(probe_pixels(bundle.config.image_size)), proof.picture)
     prompt = _cosine(engine.encode_tokens(bundle.tokenize([PROBE_PROMPT])), proof.prompt)
-    if not min(picture, prompt) >= wanted(engine.name):
+    if not min(picture, prompt) >= least:
         raise EngineError(
             f"{bundle.folder} is not the model that it says it is: on {engine.name} the cosine with the original is "
-            f"{picture:.6f} for a picture and {prompt:.6f} for a prompt, {wanted(engine.name)} is wanted"
+            f"{picture:.6f} for a picture and {prompt:.6f} for a prompt, {least:g} is wanted"
         )
     return engine
 
@@ -87,6 +113,17 @@ def _onnxruntime(bundle: Bundle, threads: int) -> Engine:
     return OnnxRuntimeEngine(bundle, threads)
 
 
+def _int8(bundle: Bundle, threads: int, data: Path, wanted_share: float | None) -> Engine:
+    """Open int8, whose price is logged; with `wanted_share` only if it is close and takes less of float32's time."""
+    from app.model.engines.int8 import kept_int8, open_int8
+
+    graph, price = kept_int8(bundle, threads, data / "int8")
+    if wanted_share is not None and not (price.least_cosine >= CLOSE and price.share <= wanted_share):
+        raise EngineError(f"int8 is not close and fast enough, >= {CLOSE} and {wanted_share:.0%} of the time: {price}")
+    get_logger().info("int8 instead of float32", price=str(price), **asdict(price))
+    return proved(bundle, open_int8(bundle, threads, graph), price.least_cosine - INT8_SLACK)
+
+
 def _torch(bundle: Bundle, threads: int, rebuild: Rebuild | None) -> Engine:
     if bundle.config.source is None:
         raise EngineError(
@@ -100,6 +137,15 @@ def _torch(bundle: Bundle, threads: int, rebuild: Rebuild | None) -> Engine:
     from app.model.engines.torch import TorchEngine
 
     return TorchEngine(rebuild(bundle), threads)
+
+
+def _computes_bfloat16() -> bool:
+    """Whether an engine that is installed computes in bfloat16 on this processor."""
+    if importlib.util.find_spec("openvino") is None:
+        return False
+    from app.model.engines.openvino import computes_bfloat16
+
+    return computes_bfloat16()
 
 
 def _openvino(bundle: Bundle, threads: int, data: Path) -> Engine:

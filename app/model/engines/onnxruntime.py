@@ -14,11 +14,12 @@ from app.model.engines import Floats
 class OnnxRuntimeEngine:
     """Both towers as ONNX Runtime sessions on the processor; safe to call from several threads."""
 
-    name = "onnxruntime float32"
-
-    def __init__(self, bundle: Bundle, threads: int) -> None:
-        """Raises EngineError when a graph cannot be loaded."""
-        self._visual = _session(bundle.folder / "visual.onnx", threads)
+    def __init__(
+        self, bundle: Bundle, threads: int, visual: Path | None = None, name: str = "onnxruntime float32"
+    ) -> None:
+        """Load the graphs, `visual` instead of the bundle's own picture tower; raise EngineError when one is none."""
+        self.name = name
+        self._visual = _session(visual or bundle.folder / "visual.onnx", threads)
         self._text = _session(bundle.folder / "text.onnx", threads)
         self._run = onnxruntime.RunOptions()
         # a large batch must not leave its memory with the process: 120 MB after one of 16, and no slower without

@@ -20,6 +20,11 @@ from app.model.bundle import Bundle  # noqa: E402
 from app.model.engines import Floats  # noqa: E402
 
 
+def computes_bfloat16() -> bool:
+    """Whether the processor has instructions for bfloat16."""
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
 class OpenVinoEngine:
     """Both towers as compiled models on the processor; safe to call from several threads, which take turns.
 
@@ -31,7 +36,7 @@ class OpenVinoEngine:
         """Raises EngineError when a graph cannot be loaded."""
         core = openvino.Core()
         if precision is None:
-            precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+            precision = "bf16" if computes_bfloat16() else "f32"
         options = {
             "INFERENCE_PRECISION_HINT": precision,
             "INFERENCE_NUM_THREADS": threads,

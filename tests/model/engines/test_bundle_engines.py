@@ -9,6 +9,7 @@ import pytest
 
 from app.errors import EngineError
 from app.model.bundle import open_bundle
+from app.model.engines.int8 import kept_int8, open_int8
 from app.model.engines.onnxruntime import OnnxRuntimeEngine
 from app.model.engines.openvino import OpenVinoEngine
 from tests.bundles import write_bundle
@@ -17,6 +18,9 @@ ENGINES = {
     "onnxruntime": OnnxRuntimeEngine,
     "openvino f32": lambda bundle, threads: OpenVinoEngine(bundle, threads, precision="f32"),
     "openvino": OpenVinoEngine,
+    "onnxruntime int8": lambda bundle, threads: open_int8(
+        bundle, threads, kept_int8(bundle, threads, bundle.folder.parent / "int8")[0]
+    ),
 }
 
 

@@ -29,7 +29,7 @@ def test_the_engine_that_is_named_is_taken(bundle, tmp_path):
     """ONNX Runtime and OpenVINO by name; a name that is none is told what there is."""
     assert open_engine("onnxruntime", bundle, 1, tmp_path).name == "onnxruntime float32"
     assert open_engine("openvino", bundle, 1, tmp_path).name.startswith("openvino")
-    with pytest.raises(EngineError, match="auto, onnxruntime, openvino, torch are there"):
+    with pytest.raises(EngineError, match="auto, onnxruntime-int8, onnxruntime, openvino, torch are there"):
         open_engine("tensorflow", bundle, 1, tmp_path)
 
 
@@ -71,7 +71,7 @@ def test_auto_passes_over_what_breaks(bundle, tmp_path, monkeypatch):
     assert open_engine("auto", bundle, 1, tmp_path).name == "onnxruntime float32"
 
 
-@pytest.mark.parametrize("engine", ["auto", "onnxruntime", "openvino"])
+@pytest.mark.parametrize("engine", ["auto", "onnxruntime", "onnxruntime-int8", "openvino"])
 @pytest.mark.parametrize("tower", ["picture", "prompt"])
 def test_graphs_of_another_model_are_refused(bundle, tmp_path, engine, tower):
     """Right checksums and wrong vectors: whichever tower is off, no engine starts with it, and the line says why."""

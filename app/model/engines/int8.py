@@ -1,0 +1,125 @@
+"""A picture tower whose matrix products are int8, for processors that do not compute in bfloat16.
+
+ONNX Runtime's quantiser makes it of the bundle's graph once; the file is kept beside the prompt cache, with its price:
+what it loses and gains against float32. Activations are quantised as they come, each tensor by its own range. Weights
+have 7 bits, by output channel: with 8 the products of AVX2 saturate. The text tower stays float32, as its embeddings
+are kept and made once.
+"""
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from app.atomic import atomic_write
+from app.errors import EngineError, LarderError
+from app.log import get_logger
+from app.model.bundle import Bundle, sha256_of
+from app.model.engines.compare import BATCH, cosines, encode_all, milliseconds
+from app.model.engines.onnxruntime import OnnxRuntimeEngine
+from app.model.probes import probe_pictures
+
+REQUIREMENTS = "requirements-hub.txt"
+
+
+@dataclass(frozen=True)
+class Price:
+    """What int8 loses and gains against float32, on drawn pictures and the machine where it was made."""
+
+    least_cosine: float
+    mean_cosine: float
+    int8_ms: tuple[float, float]
+    """Milliseconds a picture: alone, and in a batch of 8."""
+    float32_ms: tuple[float, float]
+
+    @property
+    def share(self) -> float:
+        """The share of float32's time that it takes, alone or in a batch, whichever is more."""
+        return max(mine / other for mine, other in zip(self.int8_ms, self.float32_ms, strict=True))
+
+    def __str__(self) -> str:
+        (one, many), (slow_one, slow_many) = self.int8_ms, self.float32_ms
+        return (
+            f"cosine to float32 {self.least_cosine:.5f} at least, {self.mean_cosine:.5f} on average; "
+            f"{one:.1f} ms instead of {slow_one:.1f} for one picture, {many:.1f} instead of {slow_many:.1f} "
+            f"each in a batch of {BATCH}"
+        )
+
+
+def kept_int8(bundle: Bundle, threads: int, folder: Path) -> tuple[Path, Price]:
+    """Return the int8 graph of a bundle's picture tower in `folder`, and its price; made where no intact one is there.
+
+    Raise EngineError when it cannot be made or kept.
+    """
+    graph, note = folder / f"{bundle.checksum}.onnx", folder / f"{bundle.checksum}.json"
+    try:
+        return graph, _read_price(bundle, graph, note)
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        get_logger().warning("int8 graph refused, made again", file=str(graph), reason=str(error))
+    start = time.monotonic()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with atomic_write(graph) as part:
+            _quantise(bundle.folder / "visual.onnx", part)
+        price = _measure(bundle, threads, graph)
+        with atomic_write(note) as part:  # last: it says that the graph is whole
+            values = asdict(price) | {"bundle": bundle.checksum, "sha256": sha256_of(graph)}
+            part.write_text(json.dumps(values) + "\n", encoding="utf-8")
+    except (OSError, LarderError) as error:
+        raise EngineError(f"no int8 graph of {bundle.config.name} in {folder}: {error}") from error
+    get_logger().info("int8 graph made", file=str(graph), seconds=round(time.monotonic() - start, 1))
+    return graph, price
+
+
+def open_int8(bundle: Bundle, threads: int, graph: Path) -> OnnxRuntimeEngine:
+    """Return the engine that runs an int8 graph; raise EngineError when it cannot be loaded."""
+    return OnnxRuntimeEngine(bundle, threads, graph, "onnxruntime int8")
+
+
+def _read_price(bundle: Bundle, graph: Path, note: Path) -> Price:
+    """Return the price of the kept graph; raise FileNotFoundError without one, ValueError for another graph's."""
+    values: dict[str, Any] = json.loads(note.read_bytes())
+    for what, found in (("bundle", bundle.checksum), ("sha256", sha256_of(graph))):
+        if found != (expected := values.pop(what)):
+            raise ValueError(f"{what} {found[:12]}… was found, {expected[:12]}… is in {note.name}")
+    return Price(values["least_cosine"], values["mean_cosine"], tuple(values["int8_ms"]), tuple(values["float32_ms"]))
+
+
+def _measure(bundle: Bundle, threads: int, graph: Path) -> Price:
+    """Ask int8 and float32 for the same pictures."""
+    engines = {"int8": open_int8(bundle, threads, graph), "float32": OnnxRuntimeEngine(bundle, threads)}
+    pixels = probe_pictures(bundle.config.image_form)
+    mine, exact = (encode_all(engine.encode_pixels, pixels) for engine in engines.values())
+    found = cosines(mine, exact)
+    one, many = (milliseconds(engines, pixels[:count]) for count in (1, BATCH))
+    times = {name: (round(one[name], 2), round(many[name] / BATCH, 2)) for name in engines}
+    return Price(
+        round(float(found.min()), 6), round(float(found.mean()), 6), int8_ms=times["int8"], float32_ms=times["float32"]
+    )
+
+
+def _quantise(source: Path, target: Path) -> None:
+    """Write the graph with int8 weights; raise EngineError."""
+    try:
+        import onnx
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+    except ImportError as error:
+        raise EngineError(f"making it needs onnx: pip install -r {REQUIREMENTS}") from error
+    try:
+        model = onnx.load(source)
+        del model.graph.value_info[:]  # shapes that others have inferred contradict the quantiser's transposed weights
+        model.metadata_props.add(key="onnx.quant.pre_process", value="onnxruntime.quant")  # else it warns
+        quantize_dynamic(
+            model,
+            target,
+            op_types_to_quantize=["MatMul", "Gemm"],
+            per_channel=True,
+            reduce_range=True,
+            weight_type=QuantType.QInt8,
+        )
+    except Exception as error:  # onnx, protobuf and the quantiser share no base
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise EngineError(f"ONNX Runtime cannot load {source} to quantise it: {reason}") from error
