@@ -27,6 +27,7 @@ def commands(options: argparse.Namespace) -> list[tuple[str, ...]]:
         ("service", *SMALL),
         ("media_types", *SMALL),
         ("preprocessing", *SMALL, "--data", str(options.data)),
+        ("preprocessing", *VIT),
         ("large_pictures", *VIT),
         ("engine", *VIT),
         *peers,

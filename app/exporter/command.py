@@ -113,7 +113,7 @@ def _check(options: argparse.Namespace) -> int:
         engines = open_engines(bundle, Path(folder), _say)
         rows = _compare_with_original(bundle, engines, options.weights)
         _say("measuring")
-        precisions = compare_precisions(bundle, engines, Path(folder))
+        precisions = compare_precisions(bundle, engines, Path(folder), _say)
     if options.json:
         _print_json(asdict(each) | (_facts(rows[each.engine]) if rows else {}) for each in precisions)
     else:

@@ -50,16 +50,17 @@ def open_engines(bundle: Bundle, folder: Path, say: Say) -> list[Engine]:
     return list(engines.values())
 
 
-def compare_precisions(bundle: Bundle, engines: Sequence[Engine], folder: Path) -> list[Precision]:
-    """Measure the engines, the first of which is float32, in turns.
-
-    Raise EngineError where `auto` finds none that gives the original's embeddings of the bundle's probes.
-    """
+def compare_precisions(bundle: Bundle, engines: Sequence[Engine], folder: Path, say: Say) -> list[Precision]:
+    """Measure the engines, the first of which is float32, in turns."""
     pixels = probe_pictures(bundle.config.image_form)
     exact = encode_all(engines[0].encode_pixels, pixels)
     by_name = {engine.name: engine for engine in engines}
     one, batch = (milliseconds(by_name, pixels[:count]) for count in (1, BATCH))
-    taken = open_engine("auto", bundle, available_processors(), folder).name
+    try:
+        taken = open_engine("auto", bundle, available_processors(), folder).name
+    except EngineError as error:  # it would not start
+        say(str(error))
+        taken = ""
     rows = []
     for name, engine in by_name.items():
         found = cosines(encode_all(engine.encode_pixels, pixels), exact)
