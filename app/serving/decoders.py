@@ -5,6 +5,8 @@ this is the second line of defence: docs/decisions/0021-hostile-pictures.md.
 """
 
 import asyncio
+import os
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +20,7 @@ from app.log import get_logger
 
 DEADLINE_S = 30.0
 OLDEST_EVERY = 4  # one turn in four goes to the picture that has waited longest, the others to the cheapest
+NICENESS = 10  # of a thread that decodes, more than the process has: docs/decisions/0012-batching.md
 MAX_LOST = 8  # threads that have not come back, beyond which nothing more is decoded
 
 T = TypeVar("T")
@@ -112,6 +115,7 @@ class Decoders:
         threading.Thread(target=self._serve, name="decode", daemon=True).start()
 
     def _serve(self) -> None:
+        _lower_priority()
         while job := self._jobs.get():
             result, error = None, None
             try:
@@ -147,3 +151,11 @@ class Decoders:
         self._release()
         job.result.set_exception(ImageTooLarge(f"the picture was not decoded within {self.deadline_s:g} s"))
         job.result.exception()
+
+
+def _lower_priority() -> None:
+    """Let the event loop and the encoder go first when they want a processor; on Linux each thread has a priority."""
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        with suppress(PermissionError):  # a sandbox may forbid it
+            os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS)

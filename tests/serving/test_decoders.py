@@ -1,6 +1,7 @@
 """Threads that decode: a place is given back whatever becomes of the work."""
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ from functools import partial
 import pytest
 
 from app.errors import ImageTooLarge, InvalidImage, Overloaded
-from app.serving.decoders import MAX_LOST, Decoders
+from app.serving.decoders import MAX_LOST, NICENESS, Decoders
 
 
 def run(scenario, threads=1, **options):
@@ -89,6 +90,21 @@ def test_a_caller_that_has_gone_does_not_free_a_thread_that_works():
         assert not second.done()
         release.set()
         assert await second
+
+    run(scenario)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads share the process's priority")
+def test_the_event_loop_goes_before_a_decoder():
+    """A thread that decodes has a lower priority, the event loop's stays; as far below the process as there is room."""
+
+    def niceness():
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    async def scenario(decoders):
+        usual = niceness()
+        assert await decoders.run(niceness) == min(usual + NICENESS, 19)
+        assert niceness() == usual
 
     run(scenario)
 
@@ -200,6 +216,7 @@ def test_a_thread_that_is_lost_does_not_hold_the_process():
     """A process whose decoder spins for ever ends when its event loop has."""
     script = """
 import asyncio
+import os
 import subprocess
 import sys
 from app.serving.decoders import Decoders
