@@ -23,14 +23,14 @@ OPTIONS = TowerOptions(network="lite0", stages=(Stage(441, 224, 2, 0.0), Stage(1
 
 
 def tune_baseline(
-    splits: Splits, backgrounds: Path, keep: Path, command: str, seed: int = 0
+    splits: Splits, backgrounds: Path, keep: Path, command: str, seed: int = 0, options: TowerOptions = OPTIONS
 ) -> tuple[Predictions, dict[str, Tensor]]:
     """Train once in the folder `keep`, or resume a run there; returns the predictions and the weights.
 
     `backgrounds` is a parquet file of everyday pictures that groceries are pasted onto.
     """
     began = time.process_time()
-    options, count = replace(OPTIONS, seed=seed), len(splits.classes)
+    options, count = replace(options, seed=seed), len(splits.classes)
     classes = Classes(np.arange(count), [label.name for label in splits.classes])
     groceries = Stored(decoded(splits.train.files, STORED), splits.train.labels)
     source = Source(groceries, read_pictures(backgrounds, 32, slice(0, None, 25)), classes, options)
