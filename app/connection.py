@@ -19,33 +19,33 @@ DESCRIPTORS_RESERVED = 200  # for databases, label files and the model; the othe
 
 @dataclass
 class Limits:
-    """What one connection may use before the app sees its request, and how many connections there may be.
+    """Limits of one connection before the app sees its request, and on the number of connections.
 
     One object is shared by all connections of a server.
     """
 
     head_bytes: int = 64 * 1024
-    """For the request line and headers; also for what frames a body: chunk extensions and trailers."""
+    """For the request line and headers; also for the framing of a body: chunk extensions and trailers."""
     header_lines: int = 256
     pipelined: int = 32
-    """Requests that are sent ahead of the answer to one before them."""
+    """Pipelined requests, sent ahead of an earlier answer."""
     body_pieces: int = 2000
-    """Chunks of bodies, beyond one for every 64 bytes, that are read between two answers."""
+    """Chunks of bodies, beyond one per 64 bytes, between two answers."""
     head_s: float = 10
     """From the first byte of a request to the end of its headers."""
     discard_s: float = 60
-    """For the rest of a body whose request is answered already."""
+    """For the rest of a body whose request is already answered."""
     stalled_s: float = 30
-    """For a client to take the next 48 KiB of an answer, which is what asyncio waits for before it sends more."""
+    """For a client to accept the next 48 KiB of a response; asyncio waits for that before it sends more."""
     closing_s: float = 2
-    """For a client to take what is left of an answer when the service ends."""
+    """For a client to accept the rest of a response when the service ends."""
     connections: int = 2000
     warning_interval_s: float = 10
     warned_at: float = -math.inf
-    """When the log last told that there are too many connections, by the event loop's clock."""
+    """Time of the last log message about too many connections, by the event loop's clock."""
 
     def within_descriptors(self) -> "Limits":
-        """Return these limits with no more connections than the process may have file descriptors."""
+        """Return these limits with no more connections than the file descriptors that the process may have."""
         if sys.platform == "win32":  # it has no such limit
             return self
         import resource
@@ -65,7 +65,7 @@ class Refused(Exception):
 
 
 def _parser_for(protocol: HttpToolsProtocol) -> Any:
-    """A parser as uvicorn makes it; what follows a last request on a connection is no error."""
+    """Create a parser as uvicorn does; data after the last request of a connection is not an error."""
     parser = httptools.HttpRequestParser(protocol)
     parser.set_dangerous_leniencies(lenient_data_after_close=True)
     return parser
@@ -74,8 +74,8 @@ def _parser_for(protocol: HttpToolsProtocol) -> Any:
 class Connection(HttpToolsProtocol):
     """One connection of a client.
 
-    llhttp takes no body from a request with `Upgrade`. A server may ignore that header (RFC 9110, section 7.8), so the
-    head is parsed a second time without it. When a connection is refused, the requests before are answered first.
+    llhttp does not read the body of a request with `Upgrade`. A server may ignore that header (RFC 9110, section 7.8),
+    so the head is parsed a second time without it. When a connection is refused, earlier requests are answered first.
     """
 
     def __init__(self, *args: Any, limits: Limits | None = None, **kwargs: Any) -> None:
@@ -95,12 +95,12 @@ class Connection(HttpToolsProtocol):
 
     @property
     def answering(self) -> bool:
-        """Whether the app is still working on a request of this connection."""
+        """True while the app works on a request of this connection."""
         return self.cycle is not None and not self.cycle.response_complete
 
     @property
     def waiting(self) -> bool:
-        """Whether nothing happens here until the client sends more: a request, its head or its body."""
+        """True while the connection waits for the client: for a request, its head or its body."""
         late = self._in_body and not (self.pipeline or self.flow.read_paused or self.cycle.response_started)
         return late or not self.answering
 
@@ -159,7 +159,7 @@ class Connection(HttpToolsProtocol):
             except httptools.HttpParserUpgrade as pause:
                 self._upgrade_asked = False
                 data = self._head_without_upgrade() + bytes(data[pause.args[0] :])
-                self.parser = _parser_for(self)  # this one may be done: after a last request it drops what comes
+                self.parser = _parser_for(self)  # this one may be finished: after a last request it drops further data
         self._overhead = 0 if self._progressed else self._overhead + length
         if self._overhead > self._limits.head_bytes:
             raise self._too_large()
@@ -177,7 +177,7 @@ class Connection(HttpToolsProtocol):
         self._start_deadline(self._limits.head_s)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_head:  # trailers are dropped: no handler knows any
+        if self._in_head:  # trailers are dropped: no handler uses them
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -195,7 +195,7 @@ class Connection(HttpToolsProtocol):
         if not self._upgrade_asked:
             self._in_body = True
             super().on_headers_complete()
-        if len(self.pipeline) > self._limits.pipelined:  # all of 256 KiB would be parsed in one turn of the loop
+        if len(self.pipeline) > self._limits.pipelined:  # all of 256 KiB would be parsed in one iteration of the loop
             message = f"more than {self._limits.pipelined} requests wait for the answer to one before them"
             raise Refused(HTTPStatus.TOO_MANY_REQUESTS, message)
 
@@ -213,7 +213,7 @@ class Connection(HttpToolsProtocol):
             return
         self._in_body = False
         super().on_message_complete()
-        if not self.answering:  # the rest of a body that nobody read
+        if not self.answering:  # the rest of an unread body
             self._stop_deadline()
             self._wait_for_next_request()
 
@@ -245,7 +245,7 @@ class Connection(HttpToolsProtocol):
             self._deadline = None
 
     def _start_abort(self, seconds: float) -> None:
-        """Drop the connection after some seconds: a client that does not read would keep it open for ever."""
+        """Abort the connection after some seconds: a client that does not read would keep it open forever."""
         self._stop_abort()
         self._abort = self.loop.call_later(seconds, self.transport.abort)
 
@@ -272,7 +272,7 @@ class Connection(HttpToolsProtocol):
         return Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, message)
 
     def _refuse(self, error: Refused) -> None:
-        """Answer with an error and close, after the requests before have been answered."""
+        """Answer with an error and close, after earlier requests have been answered."""
         body = json.dumps(failures.body("invalid_request", str(error), "")).encode()
         headers = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
         self._refusal = STATUS_LINE[error.status] + headers + body
@@ -295,7 +295,7 @@ class Connection(HttpToolsProtocol):
         self.transport.close()
 
     def _make_room(self) -> None:
-        """Close the connection that has waited longest for its client; where none waits, this new one."""
+        """Close the connection that has waited longest for its client; if none waits, this new one."""
         waiting = [each for each in self.connections if isinstance(each, Connection) and each.waiting]
         oldest = min(waiting, key=lambda each: each._waiting_since, default=self)
         limits, now = self._limits, self.loop.time()

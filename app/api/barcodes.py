@@ -1,4 +1,4 @@
-"""Barcodes that are tied to items: `/process-image` reads them where it is asked to."""
+"""Barcodes of items: list, assign and remove; `/process-image` reads them on request."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from app.api.schemas.pantry import BarcodeDeleted, BarcodeItem, BarcodeList, Bar
 from app.pantry import item_name
 from app.pantry.barcodes import MAX_CODE, barcode, not_tied
 
-PAGE = 1000  # codes, where the request does not say how many
+PAGE = 1000  # codes per page by default
 CursorQuery = Annotated[str, Query(max_length=MAX_CODE, description="from the response before")]
 LimitQuery = Annotated[int, Query(ge=1, le=1000)]
 router = APIRouter(
@@ -42,9 +42,9 @@ async def get(code: str, service: ServiceDep) -> BarcodeItem:
 
 @router.put("/{code:path}")
 async def put(code: str, body: BarcodePut, service: ServiceDep) -> BarcodeItem:
-    """Tie a code to an item, whether the pantry has that or not; the item that it was tied to before gives way.
+    """Tie a code to an item, in the pantry or not; it replaces the item that the code had before.
 
-    UPC-A and UPC-E are stored as the EAN-13 that they stand for. A wrong check digit is refused.
+    UPC-A and UPC-E are stored as the equivalent EAN-13. A wrong check digit is refused.
     """
     form, item = barcode(code), item_name(body.item)
     await service.pantry.change(lambda pantry: pantry.tie(form, item))
@@ -53,7 +53,7 @@ async def put(code: str, body: BarcodePut, service: ServiceDep) -> BarcodeItem:
 
 @router.delete("/{code:path}")
 async def delete(code: str, service: ServiceDep) -> BarcodeDeleted:
-    """Untie a code; its item stays."""
+    """Remove a code; its item stays."""
     form = barcode(code)
     await service.pantry.change(lambda pantry: pantry.untie(form))
     return BarcodeDeleted(code=form)

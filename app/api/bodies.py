@@ -1,4 +1,4 @@
-"""Request bodies: back-pressure by what is in progress, then read whole within bounds of bytes and time.
+"""Request bodies: back-pressure by the load in progress, then read completely within bounds of bytes and time.
 
 The deadline also bounds the handler. While draining, everything is refused.
 """
@@ -32,8 +32,8 @@ class _Request:
 class AdmissionMiddleware:
     """Limit the large bodies in progress by number and bytes; refuse everything once the service is draining.
 
-    Only complete bodies count by number; incomplete ones count by the bytes that have arrived, so slow senders keep
-    nobody out. A single body is always admitted: BodyMiddleware bounds its size.
+    Only complete bodies count by number; incomplete ones count by the bytes that have arrived, so slow senders lock out
+    nobody. A single body is always admitted: BodyMiddleware bounds its size.
     """
 
     def __init__(self, app: ASGIApp, most: int, most_bytes: int) -> None:
@@ -61,7 +61,7 @@ class AdmissionMiddleware:
             self._requests.remove(request)
 
     def _counted(self, request: _Request, receive: Receive) -> Receive:
-        """Wrap `receive` to count what arrives; raises Overloaded when a body exceeds the limits."""
+        """Wrap `receive` to count the bytes that arrive; raises Overloaded when a body exceeds the limits."""
 
         async def counted() -> Message:
             message = await receive()
@@ -96,12 +96,12 @@ def _size(headers: Headers) -> int:
 
 HEADER = "X-Request-Timeout"
 MAX_S = 60.0  # also the default
-STREAMS = ("/events",)  # answers that end when the client leaves, or by themselves
+STREAMS = ("/events",)  # responses that end when the client leaves, or on their own
 T = TypeVar("T")
 
 
 class DeadlineExceeded(Exception):
-    """The work did not end before the deadline, and was cancelled."""
+    """The handler did not finish before the deadline, and was cancelled."""
 
 
 def seconds_of(header: str | None) -> float:
@@ -120,7 +120,7 @@ def seconds_of(header: str | None) -> float:
 
 
 class Deadline:
-    """The time by which all work on one request has to end, counted from now."""
+    """The time by which all work on one request must end, counted from now."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -128,7 +128,7 @@ class Deadline:
 
     @property
     def _remaining(self) -> float | None:
-        """Seconds; None without a deadline, which asyncio has no infinity for."""
+        """Return the seconds left; None without a deadline, because asyncio does not accept infinity."""
         remaining = max(0.0, self._at - asyncio.get_running_loop().time())
         return remaining if remaining < math.inf else None
 

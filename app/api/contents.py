@@ -33,8 +33,8 @@ from app.model.engines import Floats
 
 TYPE_DEPRECATED = "@1796083200"  # RFC 9745: since 1 December 2026 `type` is called `only`
 MIN_LENGTH = 1e-3  # of a weighted sum; shorter ones are rounding errors
-PAGE = 100  # entries of a list where the request does not say how many
-AT_ONCE = 1000  # entries in one transaction when a collection is deleted or renamed: some 50 ms
+PAGE = 100  # entries per page by default
+AT_ONCE = 1000  # entries per transaction when a collection is deleted or renamed: some 50 ms
 CollectionQuery = Annotated[Collection | None, Query()]
 CursorQuery = Annotated[str, Query(max_length=MAX_ID, description="from the response before")]
 LimitQuery = Annotated[int | None, Query(ge=1, le=MAX_K, description="how many entries to list; at most 1,000")]
@@ -142,9 +142,9 @@ async def _get(service: Service, id: str) -> Content:
 async def with_picture(
     service: Service, content: Content, picture: bytes, *, thumbnail: bool = False
 ) -> tuple[Floats, Content]:
-    """Return the embedding (D,) of a picture, and the entry with what is to be kept of it."""
+    """Return the embedding (D,) of a picture, and the entry with the picture's data."""
     header = await service.pipeline.header(picture)
-    size = header.picture.size  # before a large JPEG is decoded smaller
+    size = header.picture.size  # before a large JPEG is decoded at reduced size
     vector, fingerprint, small = await service.pipeline.for_entry(header, thumbnail=thumbnail)
     file = FileFacts(*size, len(picture), time.time(), fingerprint)
     original = picture if service.settings.keep_pictures else None
@@ -152,9 +152,9 @@ async def with_picture(
 
 
 async def _all(service: Service, step: Callable[[ContentStore], int], collection: str) -> int:
-    """Call a step until nothing is left to do, so that other changes come in between; return how many entries it were.
+    """Repeat a step until nothing is left, so that other changes can come in between; return the number of entries.
 
-    Raises NotFound where the collection has no entries.
+    Raises NotFound if the collection has no entries.
     """
     total = 0
     while count := await service.contents.change(step):
@@ -165,9 +165,9 @@ async def _all(service: Service, step: Callable[[ContentStore], int], collection
 
 
 async def _query(weighted: Sequence[WeightedQuery], service: Service) -> SearchQuery:
-    """Return the query: the sum of the embeddings, each times its weight; entries among them are no hits.
+    """Return the query: the weighted sum of the embeddings; entries among them are excluded from the hits.
 
-    Raises InvalidRequest where they cancel each other out.
+    Raises InvalidRequest if they cancel each other out.
     """
     texts = [each.text for each in weighted if each.text is not None]
     pictures = [each.image_data for each in weighted if each.image_data is not None]

@@ -1,4 +1,4 @@
-"""What routes receive: the running service as `ServiceDep`, and the `Idempotency-Key` as `KeyHeader`."""
+"""Dependencies of routes: the running service as `ServiceDep`, and the `Idempotency-Key` as `KeyHeader`."""
 
 import hashlib
 import time
@@ -31,7 +31,7 @@ from app.tracing import span
 
 @dataclass
 class Service:
-    """The running service: what lives as long as the app.
+    """The running service: objects with the app's lifetime.
 
     Stores block, so routes call them in threads: `await service.pantry.read(lambda pantry: pantry.get(name))`.
     """
@@ -57,7 +57,7 @@ class Service:
 
     @property
     def starting(self) -> bool:
-        """Whether the first labels are still being encoded."""
+        """True while the first labels are being encoded."""
         try:
             _ = self.recogniser.label_set
         except Starting:
@@ -118,7 +118,7 @@ _caller: ContextVar[str] = ContextVar("caller", default="")
 
 @contextmanager
 def acting_for(api_key: bytes, name: str, request_id: str) -> Iterator[None]:
-    """Set the caller, for idempotency keys and the journal: the holder of this API key, empty where none is needed."""
+    """Set the caller for idempotency keys and the journal: the holder of this API key, empty without keys."""
     token = _caller.set(hashlib.sha256(api_key).hexdigest()[:16] if api_key else "")
     try:
         with acting_as(Origin(name, request_id)):
@@ -128,5 +128,5 @@ def acting_for(api_key: bytes, name: str, request_id: str) -> Iterator[None]:
 
 
 def idempotency_key(header: str | None, request: str) -> Key | None:
-    """Return the key of a change, None where the caller sent none; `request` identifies what is asked for."""
+    """Return the idempotency key of a change, None if the caller sent none; `request` identifies the request."""
     return Key(header, hashlib.sha256(request.encode()).hexdigest(), _caller.get()) if header else None

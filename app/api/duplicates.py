@@ -1,4 +1,4 @@
-"""Near-duplicates among the entries: a job that is asked for by its id."""
+"""Near-duplicates among the entries: a background job, polled by id."""
 
 import asyncio
 from typing import Annotated, Any, Literal
@@ -72,7 +72,7 @@ class DuplicateJob(BaseModel):
     groups: list[DuplicateGroup] = Field(description="a page of the groups, the closest first")
 
 
-AT_FIRST_S = 1.0  # that the first answer waits: a small collection is done by then
+AT_FIRST_S = 1.0  # wait of the first response: a small collection is done by then
 PAGE = 100  # groups
 router = APIRouter(
     tags=["contents"],
@@ -85,8 +85,8 @@ router = APIRouter(
 
 @router.post("/contents/duplicates")
 async def duplicates(body: DuplicateSearch, service: ServiceDep) -> DuplicateJob:
-    """Begin to look for groups of near-duplicates; a small collection is done with the first answer."""
-    await service.contents.read(lambda contents: contents.count(body.collection))  # away, or none: said at once
+    """Start a search for groups of near-duplicates; a small collection is done with the first response."""
+    await service.contents.read(lambda contents: contents.count(body.collection))  # reports an absent store at once
     where = Where(body.only, body.collection)
     distance = DISTANCES[body.distance] if body.min_score is None else Distance(body.min_score)
     contents, folder = service.contents.store, service.settings.data

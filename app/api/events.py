@@ -1,4 +1,4 @@
-"""`GET /events`: what happens, as server-sent events, which a client that was away resumes."""
+"""`GET /events`: server-sent events, which a client can resume after a disconnect."""
 
 import asyncio
 import json
@@ -13,8 +13,8 @@ from app.api.dependencies import ServiceDep
 from app.events.hub import Event, Hub, Kind
 
 HEARTBEAT_S = 15.0
-LONGEST_S = 600.0  # of one answer: the next one asks for the key again
-RETRY_MS = 2000  # how long a client waits before it comes back
+LONGEST_S = 600.0  # of one response: the next request checks the key again
+RETRY_MS = 2000  # the client's delay before it reconnects
 EXAMPLE = (
     'event: change\ndata: {"id": "5f0c1c0e-7", "type": "change", "timestamp": "2026-11-30T18:04:05.123Z", '
     '"data": {"id": "41", "at": "2026-11-30T18:04:05.120Z", "by": "robot", "request_id": "9b2f", "action": "add", '
@@ -42,13 +42,13 @@ async def events(
         str | None, Header(alias="Last-Event-ID", description="the id of the last event that was seen")
     ] = None,
 ) -> EventSourceResponse:
-    """Follow the changes of the pantry and the sure recognitions that this process makes, as server-sent events.
+    """Follow the changes of the pantry and the sure recognitions of this process, as server-sent events.
 
-    With `Last-Event-ID` the events since then come first. Where some of them are not kept any more, an event `reset`
-    says so before those that are: ask for the pantry again. Lines that begin with a colon are heartbeats.
+    With `Last-Event-ID` the events since then come first. If some of them are no longer stored, an event `reset` comes
+    before those that are: read the pantry again. Lines that begin with a colon are heartbeats.
     """
     chunks = stream(service.events, last_event_id, kind, lambda: service.draining)
-    return EventSourceResponse(chunks, headers={"X-Accel-Buffering": "no"})  # nginx would hold events back
+    return EventSourceResponse(chunks, headers={"X-Accel-Buffering": "no"})  # nginx would buffer the events
 
 
 async def stream(
@@ -60,7 +60,7 @@ async def stream(
     heartbeat_s: float = HEARTBEAT_S,
     longest_s: float = LONGEST_S,
 ) -> AsyncIterator[bytes]:
-    """Give events in the form of the wire until `ended`, or until the client has fallen behind what is kept."""
+    """Yield events in wire format until `ended`, or until the client has fallen behind the stored ones."""
     end = asyncio.get_running_loop().time() + longest_s
     seen = hub.latest if last_id is None else hub.number_of(last_id)
     if seen is None or hub.missed(seen):
@@ -85,6 +85,6 @@ def _chosen(events: Collection[Event], kinds: Collection[Kind] | None) -> Iterat
 
 
 def _reset(id: str, missed: int | None) -> bytes:
-    """Tell that events were missed; how many is not known (None) where the id is not of this start."""
+    """Report missed events; their number is unknown (None) if the id is from another start."""
     form: dict[str, Any] = {"id": id, "type": "reset", "data": {"missed": missed}}
     return format_sse_event(retry=RETRY_MS, data_str=json.dumps(form), event="reset", id=id)

@@ -115,7 +115,7 @@ def add_handlers(app: FastAPI) -> None:
 
 
 def describe(error: RequestValidationError) -> str:
-    """Describe in one line what is wrong with a request: the first three problems, and how many more there are."""
+    """Describe in one line what is wrong with a request: the first three problems, and the number of further ones."""
     if error.body and isinstance(error.body, bytes):  # the framework parses only what is declared as JSON
         return "the body was not parsed as JSON: send Content-Type: application/json"
     problems = [_problem(problem) for problem in error.errors()]

@@ -1,11 +1,11 @@
-"""Bodies of multipart/form-data: pictures as files, other fields as texts; bounded before they are parsed."""
+"""Bodies of multipart/form-data: pictures as files, other fields as texts; bounded before parsing."""
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from app.errors import InvalidRequest
 
-MAX_PARTS = 64  # of a multipart body; the calls take 32 pictures at most
+MAX_PARTS = 64  # of a multipart body; the calls accept at most 32 pictures
 MAX_BOUNDARY = 70  # characters: RFC 2046, section 5.1.1
 MAX_SEMICOLONS = 32  # in a header with parameters: the parser's time grows with their square
 _BINARY = {"", "7bit", "8bit", "binary"}  # Content-Transfer-Encoding, RFC 7578, section 4.7
@@ -20,7 +20,7 @@ def read_form(body: bytes, boundary: bytes) -> tuple[list[bytes], list[tuple[str
     pictures, fields = [], []
     for name, is_file, data in _parts(body, boundary):
         if name in _FILES:
-            if data or not is_file:  # browsers send an empty file where none was chosen
+            if data or not is_file:  # browsers send an empty file if none was chosen
                 pictures.append(data)
         elif is_file:
             raise InvalidRequest(f"the file {name[:100]!r} was found; files are called image, or images")
@@ -62,7 +62,7 @@ def _parts(body: bytes, boundary: bytes) -> list[tuple[str, bool, bytes]]:
         header.clear()
 
     def part_data(data: bytes, start: int, end: int) -> None:
-        parts[-1] = parts[-1][0], parts[-1][1] + data[start:end]  # once a part: the whole body is parsed in one piece
+        parts[-1] = parts[-1][0], parts[-1][1] + data[start:end]  # once per part: the whole body is parsed in one call
 
     def end() -> None:
         nonlocal complete
@@ -89,14 +89,14 @@ def _parts(body: bytes, boundary: bytes) -> list[tuple[str, bool, bytes]]:
 
 
 def _check_delimiters(body: bytes, boundary: bytes) -> None:
-    """Check the boundary and count the parts before the parser runs, which takes a microsecond for each byte of both.
+    """Check the boundary and count the parts before the parser runs, which takes a microsecond per byte of both.
 
     Raises InvalidRequest.
     """
     if not 0 < len(boundary) <= MAX_BOUNDARY:
         raise InvalidRequest(f"multipart/form-data needs a boundary of 1 to {MAX_BOUNDARY} characters")
     delimiter = b"\r\n--" + boundary
-    at = -2 if body.startswith(delimiter[2:]) else body.find(delimiter)  # the first one needs no line break before it
+    at = -2 if body.startswith(delimiter[2:]) else body.find(delimiter)  # the first one needs no preceding line break
     found = 0
     while at != -1:
         found += 1

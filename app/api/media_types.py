@@ -1,4 +1,4 @@
-"""Request bodies by media type: JSON, a picture as it is, or multipart/form-data, all to one request model."""
+"""Request bodies by media type: JSON, a raw picture, or multipart/form-data, all for one request model."""
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,9 +14,9 @@ from app.api.schemas.base import TakesPictures, pictures_by_url
 from app.errors import InvalidRequest
 from app.images.header import looks_like_picture
 
-MAX_ELEMENTS = 10_000  # of a JSON body beside its labels: as keys of metadata they take 40 ms of the event loop
-MAX_DEPTH = 1000  # of lists and objects in each other; Python's parser goes no deeper
-MAX_OUTSIDE_STRINGS = 512 * 1024  # bytes of JSON: integers of 4,299 digits take 20 us a kilobyte to parse
+MAX_ELEMENTS = 10_000  # of a JSON body without its labels: as keys of metadata they take 40 ms of the event loop
+MAX_DEPTH = 1000  # nesting of lists and objects; Python's parser allows no more
+MAX_OUTSIDE_STRINGS = 512 * 1024  # bytes outside JSON strings: integers of 4,299 digits take 20 us a kilobyte
 
 Model = type[TakesPictures]
 
@@ -24,7 +24,7 @@ Model = type[TakesPictures]
 class PictureRoute(APIRoute):
     """A route whose request model may come as JSON, as a raw picture with query parameters, or as multipart/form-data.
 
-    Routes whose `body` is no TakesPictures are as any other.
+    Routes whose `body` is not a TakesPictures are unchanged.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
@@ -36,7 +36,7 @@ class PictureRoute(APIRoute):
         super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
-        """Return FastAPI's own handler, behind the reader of bodies that are no JSON."""
+        """Return FastAPI's own handler, behind the reader of bodies that are not JSON."""
         handle, model = super().get_route_handler(), self._model
         if model is None:
             return handle
@@ -49,7 +49,7 @@ class PictureRoute(APIRoute):
 
 
 def _with_fetched_pictures(endpoint: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    """Wrap a handler so that the pictures of its request that are at URLs are fetched first."""
+    """Wrap a handler so that the request's pictures at URLs are fetched first."""
 
     @wraps(endpoint)
     async def handle(**values: Any) -> Any:
@@ -65,7 +65,7 @@ def _with_fetched_pictures(endpoint: Callable[..., Awaitable[Any]]) -> Callable[
 
 
 class _ParsedRequest(Request):
-    """A request as if its fields had come as JSON, which they may not have: a picture is bytes."""
+    """A request that presents its fields as if they were JSON; pictures are bytes."""
 
     def __init__(self, request: Request, fields: Any) -> None:
         headers = [header for header in request.scope["headers"] if header[0] != b"content-type"]
@@ -74,7 +74,7 @@ class _ParsedRequest(Request):
         self._fields = fields
 
     async def body(self) -> bytes:
-        return b"{}"  # not empty, so that FastAPI asks for its JSON
+        return b"{}"  # not empty, so that FastAPI requests the JSON
 
     async def json(self) -> Any:
         return self._fields
@@ -102,7 +102,7 @@ async def read_fields(request: Request, model: Model) -> Any:
 
 
 def _fast_json(body: bytes) -> Any:
-    """Parse JSON in a tenth of the time that `json.loads` takes; None leaves parsing, or refusing, to FastAPI."""
+    """Parse JSON in a tenth of the time of `json.loads`; None leaves parsing, or refusing, to FastAPI."""
     try:
         return from_json(body)
     except ValueError:
@@ -110,10 +110,10 @@ def _fast_json(body: bytes) -> Any:
 
 
 def read_options(options: Sequence[tuple[str, str]], model: Model, most: int = MAX_ELEMENTS) -> dict[str, Any]:
-    """Return query parameters or form fields as JSON would have them: texts word for word, everything else parsed.
+    """Convert query parameters or form fields to JSON values: texts unchanged, everything else parsed.
 
-    A list may be sent as one JSON value, or value by value. Raises InvalidRequest, also for JSON values that have more
-    than `most` elements together.
+    A list may be sent as one JSON value, or value by value. Raises InvalidRequest, also for JSON values with more than
+    `most` elements in total.
     """
     texts: dict[str, list[str]] = {}
     for name, text in options:
@@ -143,7 +143,7 @@ def _parsed(name: str, text: str) -> Any:
     except RecursionError as error:
         raise InvalidRequest(f"{name[:100]}: the JSON is nested too deep") from error
     except ValueError:
-        return text  # validation says what is accepted
+        return text  # validation reports what is accepted
 
 
 @cache
@@ -152,7 +152,7 @@ def _schema(model: Model) -> dict[str, Any]:
 
 
 def _forms(field: dict[str, Any], schema: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the alternatives of a field's JSON schema, references resolved."""
+    """Return the alternatives of a field's JSON schema, with references resolved."""
     if "$ref" in field:
         return _forms(schema["$defs"][field["$ref"].rpartition("/")[2]], schema)
     inner = field.get("anyOf") or field.get("oneOf")
@@ -160,7 +160,7 @@ def _forms(field: dict[str, Any], schema: dict[str, Any]) -> list[dict[str, Any]
 
 
 def describe_media_types(model: Model) -> dict[str, Any]:
-    """Return what the OpenAPI document says of a request model beside its JSON: raw pictures, query and form fields."""
+    """Return the OpenAPI description of a request model's other media types: raw pictures, query and form fields."""
     schema = _schema(model)
     binary = {"type": "string", "format": "binary"}
     options = [name for name in schema["properties"] if name not in model.picture_fields]
@@ -185,27 +185,27 @@ def _parameter(name: str, schema: dict[str, Any], reference: str) -> dict[str, A
 
 
 def _is_plain(form: dict[str, Any]) -> bool:
-    """Return whether a query parameter has this form without being JSON: a scalar, or a list of scalars."""
+    """Return whether a query parameter can have this form without JSON: a scalar, or a list of scalars."""
     inner = form["items"] if form.get("type") == "array" else form
     return inner.get("type") not in ("array", "object", None)
 
 
 def max_elements(max_labels: int) -> int:
-    """Return how many elements the lists and objects of a body may have together."""
+    """Return the maximum number of elements in the lists and objects of a body."""
     return MAX_ELEMENTS + 4 * max_labels
 
 
 def check_structure(content_type: str, body: bytes, most: int = MAX_ELEMENTS) -> None:
-    """Raise InvalidRequest for a JSON body whose parsing and validation would hold up the event loop."""
+    """Raise InvalidRequest for a JSON body whose parsing and validation would block the event loop."""
     if "json" not in content_type.lower():
         return
-    if b"\0" in body:  # the parser would take it for UTF-16, in which nothing below counts right
+    if b"\0" in body:  # the parser would take it for UTF-16, which the counts below do not handle
         raise InvalidRequest("invalid JSON: a NUL was found; send UTF-8")
     if len(body) <= MAX_OUTSIDE_STRINGS and body.count(b",") < most and body.count(b'"') <= most:
         return  # most bodies: counting takes a fifth of the time
     if b"\\" in body:
-        body = body.replace(rb"\\", b"").replace(rb"\"", b"")  # every quote left begins or ends a string
-    most_strings = 2 * most + MAX_DEPTH  # a comma has two beside it at most, and an object in an object needs none
+        body = body.replace(rb"\\", b"").replace(rb"\"", b"")  # every remaining quote begins or ends a string
+    most_strings = 2 * most + MAX_DEPTH  # a comma has at most two beside it, and an object in an object needs none
     outside = body.split(b'"', 2 * most_strings)[::2]
     if len(outside) > most_strings or sum(part.count(b",") for part in outside) >= most:
         raise InvalidRequest(f"the JSON body has too many elements: at most {most:,} are accepted")

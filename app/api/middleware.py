@@ -1,4 +1,4 @@
-"""What every request passes first: its id, log line and security headers; access control; refusal of encoded slashes.
+"""Middlewares for every request: id, log line and security headers; access control; refusal of encoded slashes.
 
 Without keys, requests are protected against cross-site requests and DNS rebinding.
 """
@@ -29,7 +29,7 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?")
 _SLASHED = re.compile(rb"/pantry/([^/?]*%2f[^/?]*)", re.IGNORECASE)
 PAGES = ("/docs", "/redoc")  # for browsers; their scripts and styles are served below ASSETS
 ASSETS = "/static-offline-docs/"
-DESCRIPTIONS = (*PAGES, "/openapi.json")  # they contain the addresses of other calls
+DESCRIPTIONS = (*PAGES, "/openapi.json")  # they include the paths of other calls
 SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -48,7 +48,7 @@ _PREFIX = re.compile(r"(/[A-Za-z0-9._-]{1,50}){1,8}")
 
 
 class RequestMiddleware:
-    """Give each request an id, log and count it, and answer 500 to exceptions that nobody handled."""
+    """Give each request an id, log and count it, and answer 500 to unhandled exceptions."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -87,7 +87,7 @@ class RequestMiddleware:
             self._record(scope, path, status or CLIENT_LEFT, time.perf_counter() - start)
 
     def _record(self, scope: Scope, path: str, status: int, seconds: float) -> None:
-        """Count and log a request; those that admission refuses come in floods and are only counted."""
+        """Count and log a request; those refused by admission come in floods and are only counted."""
         code = scope["state"].get("code")
         self._metrics.request(scope["method"], route_of(scope), status, seconds, code)
         if code not in ("overloaded", "draining") and (path not in OPEN_PATHS or status >= 500):
@@ -112,9 +112,9 @@ class AccessMiddleware:
     def __init__(
         self, app: ASGIApp, keys: Keys, origins: Sequence[str], hosts: Sequence[str], metrics: Metrics
     ) -> None:
-        """Take the origins whose pages may make changes, and the host names to answer to, `*` for any name.
+        """`origins` may make changes from their pages; `hosts` are the accepted host names, `*` for any.
 
-        Without host names, requests to a loopback address need `localhost` or an address, others any name.
+        Without host names, requests to a loopback address need `localhost` or an IP address, others any name.
         """
         self._app = app
         self._keys = keys
@@ -136,9 +136,9 @@ class AccessMiddleware:
             await self._app(scope, receive, send)
 
     def _check(self, scope: Scope) -> tuple[bytes, str]:
-        """Return the API key of the request and its name, empty where none is needed; raise Unauthorized or Forbidden.
+        """Return the API key of the request and its name, empty if none is needed; raise Unauthorized or Forbidden.
 
-        The interface's description is open: browsers cannot send a key with a page.
+        The API's description is open: browsers cannot send a key when they load a page.
         """
         headers = Headers(scope=scope)
         if self._keys.needed:
@@ -153,9 +153,9 @@ class AccessMiddleware:
 
 
 def check_key(headers: Headers, keys: Keys) -> tuple[bytes, str]:
-    """Return the key of `X-API-Key` or `Authorization: Bearer`, and its name; raise Unauthorized when neither is a key.
+    """Return the key of `X-API-Key` or `Authorization: Bearer`, and its name; raise Unauthorized if neither is valid.
 
-    Either will do: a gateway may use the other one for itself.
+    Either is accepted, because a gateway may use the other one itself.
     """
     scheme, _, bearer = headers.get("authorization", "").partition(" ")
     sent = [headers.get("x-api-key", ""), bearer.strip() if scheme.lower() == "bearer" else ""]
@@ -169,8 +169,8 @@ def check_key(headers: Headers, keys: Keys) -> tuple[bytes, str]:
 def check_host(host: str, allowed: Sequence[str]) -> None:
     """Raise Forbidden for a host name that is not allowed.
 
-    A page that has its own name resolve to this machine (DNS rebinding) is of the same origin to the browser, but its
-    name stands in `Host`. IP addresses and localhost cannot be rebound.
+    A page that resolves its own name to this machine (DNS rebinding) has the same origin for the browser, but its name
+    is in `Host`. IP addresses and localhost cannot be rebound.
 
     >>> check_host("127.0.0.1:8000", []), check_host("[::1]", []), check_host("larder.example", ["larder.example"])
     (None, None, None)
@@ -183,7 +183,7 @@ def check_host(host: str, allowed: Sequence[str]) -> None:
 
 
 def check_origin(headers: Headers, allowed: Sequence[str]) -> None:
-    """Raise Forbidden for a change that a page of another origin asks for.
+    """Raise Forbidden for a change requested by a page of another origin.
 
     Browsers send Origin with every change, and Sec-Fetch-Site over HTTPS and to this machine; other programs send
     neither. X-Forwarded-Host counts, because a page cannot send it to another origin without a preflight.
@@ -217,8 +217,8 @@ def _is_address(name: str) -> bool:
 class EncodedSlashMiddleware:
     """Reject item names with a percent-encoded slash.
 
-    It runs before the routes: they see the decoded path, in which `POST /pantry/rice%2Fadd` adds rice. A gateway that
-    passes on only the decoded path defeats it.
+    It runs before the routes, because they see the decoded path, in which `POST /pantry/rice%2Fadd` adds rice. A
+    gateway that passes on only the decoded path defeats it.
     """
 
     def __init__(self, app: ASGIApp) -> None:

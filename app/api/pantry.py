@@ -1,4 +1,4 @@
-"""The pantry: items with counts, and the journal of what changed them."""
+"""The pantry: items with counts, and the journal of changes."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from app.api.schemas.pantry import Change, Count, ItemCount, ItemRemoved, Items,
 from app.pantry import MAX_NAME, Item, PantryStore, item_name, known_items
 from app.pantry import journal as stored
 
-JOURNAL_PAGE = 100  # entries, where the request does not say how many
+JOURNAL_PAGE = 100  # entries per page by default
 CursorQuery = Annotated[str, Query(max_length=100, description="from the response before")]
 LimitQuery = Annotated[int, Query(ge=1, le=1000)]
 ItemQuery = Annotated[str | None, Query(min_length=1, max_length=MAX_NAME, description="only the changes of this item")]
@@ -87,7 +87,7 @@ async def delete(item: str, service: ServiceDep, key: KeyHeader = None) -> ItemC
 
 @router.post("/{item}/add")
 async def add(item: str, service: ServiceDep, body: Change | None = None, key: KeyHeader = None) -> ItemCount:
-    """Add to an item's count; an item that is not there starts from 0."""
+    """Add to an item's count; a missing item starts from 0."""
     name, quantity = item_name(item), (body or Change()).quantity
     once = idempotency_key(key, f"add {name} {quantity}")
     return _item(await service.pantry.change(lambda pantry: pantry.add(name, quantity, once)))
@@ -114,7 +114,7 @@ async def journal(
 
 @journal_router.post("/{id}/undo", responses=CONFLICT)
 async def undo(id: str, service: ServiceDep, key: KeyHeader = None) -> JournalEntry:
-    """Undo a change, once: what it added is taken away, what it took is added; later changes of the item stay.
+    """Undo a change, once: what it added is subtracted, what it removed is added; later changes of the item stay.
 
     The undo is a change in the journal itself. A deleted item comes back with its count, without its examples.
     """

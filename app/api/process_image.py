@@ -51,7 +51,7 @@ class RecognitionRequest:
     request_id: str
 
     def recognise(self, vector: Floats) -> Recognition:
-        """Recognise what an embedding (D,) shows."""
+        """Recognise the item of an embedding (D,)."""
         with self.service.ranking():
             return self.service.recogniser.recognise(vector, top_k=self.body.top_k, threshold=self.body.threshold)
 
@@ -62,22 +62,22 @@ class RecognitionRequest:
     def answer(
         self, recognition: Recognition, update: ItemUpdate | None = None, decided: Label | None = None, **more: Any
     ) -> ProcessImageAnswer:
-        """Make the response of a recognition and of the update of its item, which a barcode may have decided on."""
+        """Build the response from a recognition and the update of its item, which a barcode may have determined."""
         facts: dict[str, Any] = {"label_count": recognition.label_count, "model": self.service.model.name}
         fields = response_fields(recognition) | decided_fields(decided, recognition)
         return ProcessImageAnswer(**fields, **facts, **pantry_fields(update), **more)
 
     def refusal(self, recognition: Recognition, evidence: Evidence = PICTURE_ALONE) -> ItemUpdate | None:
-        """Return why an update that was asked for is not carried out; None where it is, or none was asked for."""
+        """Return why a requested update was refused; None if it was not, or none was requested."""
         reason = doubt(recognition, evidence)
         return ItemUpdate(refused=reason) if reason and self.body.pantry_update else None
 
     def publish(
         self, recognitions: Sequence[Recognition], counts: Mapping[str, int], decided: Label | None = None
     ) -> None:
-        """Publish an event for each item that was recognised for sure; `counts` says how often the picture shows it.
+        """Publish an event for each confidently recognised item; `counts` has the number of instances.
 
-        A label that a barcode decided on takes the place of the picture's.
+        A label determined by a barcode replaces the picture's.
         """
         surest = {each.item: each for each in sorted(recognitions, key=lambda each: each.ranking.probabilities[0])}
         for item, count in counts.items():
@@ -89,10 +89,10 @@ class RecognitionRequest:
             self.service.events.publish("recognition", about)
 
     async def update_pantry(self, recognised: Mapping[Label, int]) -> dict[str, ItemUpdate]:
-        """Update the pantry for each label as often as it was recognised; return the results by the labels' names.
+        """Update the pantry for each label by its number of instances; return the results by label name.
 
-        The result is empty when no update was asked for. A label that the pantry cannot have as an item is refused,
-        and the others are updated. Raises StoreUnavailable.
+        The result is empty if no update was requested. A label that the pantry cannot store as an item is refused, and
+        the others are updated. Raises StoreUnavailable.
         """
         update = self.body.pantry_update
         if update is None or not recognised:
@@ -102,7 +102,7 @@ class RecognitionRequest:
     def _update_items(
         self, pantry: PantryStore, recognised: Mapping[Label, int], update: PantryUpdate
     ) -> dict[str, ItemUpdate]:
-        # the request that an idempotency key stands for: what is at a URL may change
+        # identifies the request for idempotency: the content of a URL may change
         own = {"image_data"} if self.body.image_url else None
         request = self.body.model_dump_json(exclude=own) if self.key else ""
         updates = {}
@@ -119,10 +119,10 @@ class RecognitionRequest:
     def _update_item(
         self, pantry: PantryStore, request: str, name: str, quantity: int, operation: Literal["add", "remove"]
     ) -> ItemCount:
-        """Change one item's count; removing from an item that is not there leaves 0."""
+        """Change one item's count; removing from a missing item leaves 0."""
         header = self.key
         if header and (self.body.regions or self.body.tiles):
-            header = f"{header} {name}"  # one request, several changes, each of which happens once
+            header = f"{header} {name}"  # one request, several changes, each applied once
         change = pantry.add if operation == "add" else pantry.remove
         try:
             after = change(name, quantity, idempotency_key(header, request))
@@ -137,12 +137,12 @@ class RecognitionRequest:
 async def process_image(
     request: Request, body: ProcessImage, service: ServiceDep, key: KeyHeader = None
 ) -> ProcessImageAnswer:
-    """Recognise an image among the live labels; on request, update the pantry when the answer is confident.
+    """Recognise an image among the live labels; on request, update the pantry if the answer is confident.
 
     `top_k_scores` are renormalised among the best `top_k`, so they look surer than `top_k_probabilities`, which are
     over all labels. `known` says whether the picture shows any of the labels at all.
 
-    With `barcodes`, the EAN, UPC and QR codes in the image are read; one that is tied to an item decides (`evidence`).
+    With `barcodes`, also read EAN, UPC and QR codes; one that is tied to an item decides (`evidence`).
 
     Send several frames of one thing as `images`; they get one answer. For several things in one picture, send
     `regions`, which are answered box by box, or `tiles`, which searches the picture.
@@ -166,7 +166,7 @@ async def _picture(request: RecognitionRequest) -> ProcessImageAnswer:
 
 
 async def _picture_and_barcodes(request: RecognitionRequest) -> ProcessImageAnswer:
-    """Let a known code decide the item; count nothing where codes and picture disagree."""
+    """Let a known code determine the item; count nothing if codes and picture disagree."""
     service, picture = request.service, request.body.image_data
     vector, codes = await service.pipeline.vector_and_barcodes(picture)
     forms = [barcode_read(each.text) for each in codes]
@@ -177,7 +177,7 @@ async def _picture_and_barcodes(request: RecognitionRequest) -> ProcessImageAnsw
 
 
 async def _frames(request: RecognitionRequest) -> ProcessImageAnswer:
-    """Pool several pictures of one thing; those too unlike the rest do not count."""
+    """Pool several pictures of one thing; outliers do not count."""
     images = request.body.images
     vectors = await request.service.pipeline.vectors(images)
     recognition, agreement = await run_in_threadpool(recognise_frames, vectors, request.recognise)
@@ -199,7 +199,7 @@ async def _answer(
     weighed: Evidence = PICTURE_ALONE,
     **more: Any,
 ) -> ProcessImageAnswer:
-    """Keep the answer for `POST /feedback`; update the pantry where it is sure, and review it where it is not."""
+    """Store the answer for `POST /feedback`; update the pantry if it is sure, and queue it for review otherwise."""
     service, label = request.service, weighed.label or recognition.label
     kept = pictures if service.settings.keep_pictures else ()
     answer = service.answers.remember(request.request_id, Answer(label.name, vectors, kept, code=weighed.unknown_code))
@@ -213,7 +213,7 @@ async def _answer(
 
 
 async def _regions(request: RecognitionRequest) -> ProcessImageAnswer:
-    """Classify each box that the request names; the top-level fields are of the whole picture."""
+    """Classify each requested box; the top-level fields are those of the whole picture."""
     named = [(left, top, right, bottom) for left, top, right, bottom in request.body.regions]
     cut = partial(validate_boxes, named)
     boxes, (whole, *crops) = await request.service.pipeline.crops(request.body.image_data, cut)

@@ -1,4 +1,4 @@
-"""Fields of the responses of `POST /process-image`: of the picture, of its barcodes, of the change of the pantry."""
+"""Response fields of `POST /process-image`: of the picture, its barcodes, and the change of the pantry."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from app.recognition.zero_shot import Recognition
 
 @dataclass(frozen=True)
 class Evidence:
-    """The label that barcodes decide on, None where they decide on none; and what disagrees, in words."""
+    """The label determined by barcodes, None if there is none; and a description of any disagreement."""
 
     label: Label | None = None
     disagreement: str | None = None
     unknown_code: str | None = None
-    """The code that a correction of the answer may tie to the right item; None where that is not clear.
+    """The code that a correction of the answer may tie to the right item; None if that is ambiguous.
 
-    It is the only article number of the picture, or where there is none the only QR code, and none is tied already:
-    packages have QR codes of all kinds beside their article number.
+    It is the only article number of the picture or, without one, the only QR code, and none has an item already:
+    packages have all kinds of QR codes beside their article number.
     """
 
 
@@ -30,9 +30,9 @@ PICTURE_ALONE = Evidence()
 
 
 def weigh(codes: Sequence[Barcode], tied: Mapping[str, str], recognition: Recognition, label_set: LabelSet) -> Evidence:
-    """Weigh the barcodes of a picture, of which some are tied to items, against what it shows.
+    """Combine the barcodes of a picture, some of which have items, with its recognition.
 
-    One item decides, whatever the picture shows; a picture that is sure of another label disagrees. Several items
+    A single item decides, whatever the picture shows; a picture that is sure of another label disagrees. Several items
     decide nothing.
     """
     if not tied:
@@ -55,12 +55,12 @@ def _only_code(codes: Sequence[Barcode]) -> str | None:
 
 
 def doubt(recognition: Recognition, evidence: Evidence) -> str:
-    """Return why the answer may not be acted upon, in words; empty where it may."""
+    """Return why the answer must not be acted on; empty if it may."""
     return evidence.disagreement or ("" if evidence.label or recognition.sure else recognition.unsure)
 
 
 def evidence_fields(evidence: Evidence, codes: Sequence[Barcode], tied: Mapping[str, str]) -> dict[str, Any]:
-    """Map barcodes and what they say to response fields."""
+    """Map barcodes and their evidence to response fields."""
     forms = [barcode_read(code.text) for code in codes]
     return {
         "barcodes": [
@@ -74,14 +74,14 @@ def evidence_fields(evidence: Evidence, codes: Sequence[Barcode], tied: Mapping[
 
 @dataclass(frozen=True)
 class ItemUpdate:
-    """An item and its count after the update; or why it was not updated."""
+    """An item and its count after the update; or why it was refused."""
 
     after: ItemCount | None = None
     refused: str | None = None
 
 
 def response_fields(recognition: Recognition) -> dict[str, Any]:
-    """Map a recognition to the response fields that one picture and each region have in common."""
+    """Map a recognition to the response fields shared by a picture and its regions."""
     ranking = recognition.ranking
     return {
         "item": recognition.item,
@@ -102,7 +102,7 @@ def response_fields(recognition: Recognition) -> dict[str, Any]:
 
 
 def decided_fields(decided: Label | None, recognition: Recognition) -> dict[str, Any]:
-    """Map a label that a barcode decided on to the response fields that say so in place of the picture's label."""
+    """Map a label determined by a barcode to the response fields that replace the picture's label."""
     if decided is None or decided.name == recognition.item:
         return {}
     categories = dict.fromkeys(("category", "category_probability", "confident_category"))
@@ -110,10 +110,10 @@ def decided_fields(decided: Label | None, recognition: Recognition) -> dict[str,
 
 
 def item_name_beside(label: Label) -> str | None:
-    """Return the pantry's name of a label's item where it differs from the label's, None where it does not."""
+    """Return the pantry's name of a label's item if it differs from the label's, otherwise None."""
     return label.item if label.item != label.name else None
 
 
 def pantry_fields(update: ItemUpdate | None) -> dict[str, Any]:
-    """Map an update to response fields, None where there was no update."""
+    """Map an update to response fields, None without an update."""
     return {"pantry": update and update.after, "pantry_refused": update and update.refused}

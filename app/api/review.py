@@ -1,4 +1,4 @@
-"""The review queue: what was not recognised for sure, to be labelled."""
+"""The review queue: pictures without a confident answer, to be labelled."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -23,7 +23,7 @@ from app.text import normalise
 
 
 class ReviewEntry(BaseModel):
-    """A picture, or frames of one thing, that was not recognised for sure, and what it would be taken for now."""
+    """A picture, or frames of one thing, without a confident answer, and its best labels now."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -55,14 +55,14 @@ class ReviewEntry(BaseModel):
 
 
 class Review(BaseModel):
-    """What is to be labelled, the most informative first."""
+    """The entries to label, most informative first."""
 
     total: int = Field(description="how many there are")
     entries: list[ReviewEntry]
 
 
 class ReviewLabel(Request):
-    """What a picture shows."""
+    """The label of a picture."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"item": "oat drink"}]})
 
@@ -70,7 +70,7 @@ class ReviewLabel(Request):
 
 
 class ReviewLabelled(BaseModel):
-    """The label as it was stored, and what it taught."""
+    """The stored label, and what it taught."""
 
     id: str
     item: str
@@ -81,7 +81,7 @@ class ReviewLabelled(BaseModel):
 
 
 class ReviewDismissed(BaseModel):
-    """The entry that is not asked for any more."""
+    """The dismissed entry."""
 
     id: str
 
@@ -98,9 +98,10 @@ router = APIRouter(
 
 @router.get("/review")
 async def review(service: ServiceDep, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> Review:
-    """List what was not recognised for sure lately, what teaches most first (uncertainty sampling by entropy).
+    """List recent pictures without a confident answer, most informative first (uncertainty sampling by entropy).
 
-    Near-duplicates are one entry. What is recognised for sure by now, because of what was taught, is left out.
+    Near-duplicates are one entry. Pictures that are recognised confidently by now, because of later teaching, are left
+    out.
     """
     _ = service.recogniser.label_set
     pending = await service.review.read(ReviewQueue.pending)
@@ -125,7 +126,7 @@ def _entry(unsure: Unsure, found: Uncertain) -> ReviewEntry:
 
 @router.get("/review/{id}/pictures/{place}", response_class=Response, responses={200: {"content": {"image/*": {}}}})
 async def picture(id: str, place: int, service: ServiceDep) -> Response:
-    """Get a picture of an entry as it came, the first by 0; there is none without LARDER_KEEP_PICTURES."""
+    """Get a picture of an entry, counted from 0; there is none without LARDER_KEEP_PICTURES."""
     pictures = await service.review.read(lambda review: review.pictures(id))
     if not 0 <= place < len(pictures):
         raise NotFound(f"{id!r} has {len(pictures)} pictures in the review queue; the first is 0")
@@ -134,9 +135,9 @@ async def picture(id: str, place: int, service: ServiceDep) -> Response:
 
 @router.post("/review/{id}")
 async def label(id: str, body: ReviewLabel, service: ServiceDep) -> ReviewLabelled:
-    """Say what an entry shows: that is kept as feedback, teaches the item, and takes the entry out of the list.
+    """Label an entry: the label is stored as feedback, teaches the item, and removes the entry from the list.
 
-    A label that is sent again changes nothing; another one takes the place of the first.
+    Sending the same label again has no effect; another one replaces the first.
     """
     name = item_name(body.item)
     unsure = await service.review.read(lambda review: review.get(id))
@@ -168,6 +169,6 @@ def _unteach(pantry: PantryStore, unsure: Unsure, item: str, model: str) -> None
 
 @router.delete("/review/{id}")
 async def dismiss(id: str, service: ServiceDep) -> ReviewDismissed:
-    """Dismiss an entry: neither it nor what looks the same is asked for again, and its pictures are deleted."""
+    """Dismiss an entry: it and its near-duplicates do not return, and its pictures are deleted."""
     await service.review.change(lambda review: review.dismiss(id))
     return ReviewDismissed(id=id)

@@ -88,7 +88,7 @@ async def _phase(service: Service) -> Phase:
         return "starting"
     try:
         await service.pipeline.prove()
-    except Exception:  # whatever the reason, the load balancer must be told
+    except Exception:  # any failure makes the service unhealthy
         get_logger().exception("the encoder does not answer")
         return "failing"
     return "ready"

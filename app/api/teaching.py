@@ -43,7 +43,7 @@ async def teach(item: str, body: Examples, service: ServiceDep) -> ExampleList:
 
 
 def keep(pantry: PantryStore, service: Service, item: str, new: list[Example]) -> dict[str, ExampleWarning]:
-    """Store examples of an item; return their warnings by id, as they were before the examples took effect."""
+    """Store examples of an item; return their warnings by id, from before the examples took effect."""
     warnings = _warnings(service, new, [*pantry.examples(), *new])
     pantry.teach(item, new)
     return warnings
@@ -57,7 +57,7 @@ async def examples(item: str, service: ServiceDep) -> ExampleList:
 
 
 def _examples(pantry: PantryStore, service: Service, item: str) -> ExampleList:
-    item, stored = pantry.get(item).item, pantry.examples()  # the item as the pantry spells it
+    item, stored = pantry.get(item).item, pantry.examples()  # in the pantry's spelling
     found = [each for each in stored if normalise(each.item) == normalise(item)]
     return wire(service, item, found, _warnings(service, found, stored))
 
@@ -78,7 +78,7 @@ async def forget_one(item: str, id: str, service: ServiceDep) -> Forgotten:
 
 
 def _warnings(service: Service, examples: list[Example], stored: Sequence[Example]) -> dict[str, ExampleWarning]:
-    """Return the warnings about examples by id, among all that are stored; none about those of another model."""
+    """Return the warnings about examples by id, among all stored ones; none about those of another model."""
 
     def ours(some: Sequence[Example]) -> list[Example]:
         return list({each.id: each for each in some if is_used(each, service)}.values())
@@ -87,12 +87,12 @@ def _warnings(service: Service, examples: list[Example], stored: Sequence[Exampl
 
 
 def is_used(example: Example, service: Service) -> bool:
-    """Return whether the served model can use it: other programs may write anything to the pantry."""
+    """Return whether the served model can use it: other programs may write invalid examples to the pantry."""
     return example.model == service.model.checksum and example.vector.shape == (service.model.size,)
 
 
 def wire(service: Service, item: str, examples: list[Example], warnings: dict[str, ExampleWarning]) -> ExampleList:
-    """Make the response that lists examples of an item with their warnings."""
+    """Build the response that lists examples of an item with their warnings."""
     nothing = ExampleWarning(None, None)
     entries = [
         ExampleEntry(
@@ -143,7 +143,7 @@ async def feedback(body: Feedback, service: ServiceDep) -> FeedbackAnswer:
 
 
 async def correct(service: Service, answer: Answer, item: str) -> tuple[str, bool]:
-    """Keep the right item for an answer; return it as the pantry spells it, and whether it is what was answered."""
+    """Store the right item for an answer; return it in the pantry's spelling, and whether it equals the answer."""
     label = service.recogniser.label_set.find(item)
     right = normalise(answer.item) in map(normalise, (item, *(label.names if label else ())))
     name = label.item if label and label.item else item  # the pantry may have it under a synonym

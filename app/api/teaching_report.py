@@ -1,4 +1,4 @@
-"""The report on what was taught: leave-one-out accuracy, confusions, items that look alike, examples that mislead."""
+"""The leave-one-out report: accuracy, confusions, items that look alike, misleading examples."""
 
 import asyncio
 from itertools import islice
@@ -24,7 +24,7 @@ class TaughtItem(BaseModel):
 
 
 class TakenFor(BaseModel):
-    """Examples of one item that are taken for another one when they are left out."""
+    """How many examples of one item are taken for another when left out."""
 
     item: str
     taken_for: str
@@ -40,7 +40,7 @@ class Alike(BaseModel):
 
 
 class MisleadingExample(BaseModel):
-    """An example that its item's other examples do not speak for."""
+    """An example that its item's other examples contradict."""
 
     item: str
     id: str
@@ -50,7 +50,7 @@ class MisleadingExample(BaseModel):
 
 
 class ExamplesReport(BaseModel):
-    """What the examples say of each other: each is left out once and recognised by all others."""
+    """The leave-one-out report: each example is left out once and recognised by all others."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -94,7 +94,7 @@ class ExamplesReport(BaseModel):
 
 
 WAIT_S = 8.0  # for the report: 5,000 examples among 1,000 labels take some 3 seconds of one processor
-MOST = 100  # confusions, and pairs that look alike
+MOST = 100  # confusions, and pairs that look alike, at most
 router = APIRouter(
     tags=["teaching"],
     responses={503: {"model": Error, "description": "overloaded, draining, or the store is unavailable"}},
@@ -103,10 +103,10 @@ router = APIRouter(
 
 @router.get("/examples/report")
 async def examples_report(service: ServiceDep) -> ExamplesReport:
-    """Judge all examples by each other: each is left out once, and recognised by all others (leave-one-out).
+    """Judge all examples by leave-one-out: each is left out once, and recognised by all others.
 
-    The answer says which items are confused, which look alike, and which examples mislead: those that look like another
-    item without themselves, with what their deletion would improve.
+    The response lists items that are confused, items that look alike, and misleading examples: those that look like
+    another item when left out, with the effect of deleting them.
     """
     labels, scale = service.recogniser.label_set, service.recogniser.logit_scale
     stored = await service.pantry.read(lambda pantry: pantry.examples())

@@ -1,1 +1,1 @@
-"""Input or text to unit embeddings; knows no label and no HTTP."""
+"""From prepared pictures or text to unit embeddings; knows no label and no HTTP."""

@@ -24,7 +24,7 @@ from app.images.prepare import ImageForm
 from app.text import clean
 
 FORMAT_VERSION = 1
-GRAPHS = ("visual.onnx", "text.onnx", "tokenizer.json")  # what decides the vectors
+GRAPHS = ("visual.onnx", "text.onnx", "tokenizer.json")  # the files that determine the embeddings
 FILES = (*GRAPHS, "MODEL_CARD.md")
 LIKENESS = (
     "likeness.npz"  # how its pictures are compared with examples, where that was fitted: `app.recognition.few_shot`
@@ -36,7 +36,7 @@ PROBE_PROMPT = "a photo of a green apple."
 
 
 class Calibration(BaseModel):
-    """What was fitted on data: see MODEL_CARD.md of the bundle for the data and the figures."""
+    """Values fitted on data; the bundle's MODEL_CARD.md has the data and the figures."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -52,7 +52,7 @@ class Calibration(BaseModel):
 
 
 class Proof(BaseModel):
-    """What the original model itself answers to the probes below: unit vectors (D,)."""
+    """The original model's outputs for the probes below: unit embeddings (D,)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -61,7 +61,7 @@ class Proof(BaseModel):
 
 
 class Source(BaseModel):
-    """What open_clip builds the original from: `models check` holds the bundle against it."""
+    """The source that open_clip builds the original from, for `models check`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -69,9 +69,9 @@ class Source(BaseModel):
     pretrained: str
     """A tag of open_clip's, "none" for random weights, or the name of a checkpoint file."""
     seed: int | None = None
-    """Of random weights."""
+    """Seed of random weights."""
     sha256: str | None = None
-    """Of the file that the weights came from."""
+    """SHA-256 of the weights' source file."""
 
 
 class BundleConfig(BaseModel):
@@ -84,7 +84,7 @@ class BundleConfig(BaseModel):
     origin: str
     licence: str
     scope: str | None = None
-    """What it knows and what it does not, in a sentence for people; None if not written."""
+    """What the model knows and what not, in a sentence for people; None if not written."""
     image_size: PositiveInt
     resize_mode: Literal["shortest", "longest", "squash"]
     interpolation: Literal["bicubic", "bilinear"]
@@ -93,7 +93,7 @@ class BundleConfig(BaseModel):
     context_length: PositiveInt
     embedding_size: PositiveInt
     logit_scale: PositiveFloat
-    """What cosines are multiplied by before the softmax: the factor itself, not its logarithm."""
+    """The factor on cosine similarities before the softmax, not its logarithm."""
     calibration: Calibration | None = None
     source: Source | None = None
     proof: Proof | None = None
@@ -101,13 +101,13 @@ class BundleConfig(BaseModel):
 
     @property
     def image_form(self) -> ImageForm:
-        """The form in which the picture tower takes pictures."""
+        """Return the input format of the picture tower."""
         return ImageForm(self.image_size, self.resize_mode, self.interpolation, self.mean, self.std)
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle whose files are what its config says they are."""
+    """A bundle whose files match its config."""
 
     folder: Path
     config: BundleConfig
@@ -115,7 +115,7 @@ class Bundle:
 
     @property
     def checksum(self) -> str:
-        """Names the vectors: two bundles with the same checksum give the same ones."""
+        """Identifies the embedding space: two bundles with the same checksum give the same embeddings."""
         config = self.config
         beside = sorted(config.sha256.keys() - {*FILES, LIKENESS, BACKGROUND, LABELS})  # weights too large for one file
         form = [config.sha256[name] for name in (*GRAPHS, *beside)] + [repr(config.image_form)]
@@ -123,37 +123,37 @@ class Bundle:
 
     @property
     def likeness(self) -> Path | None:
-        """The file that says how its pictures are compared with examples, where it has one."""
+        """Return the file of the alignment for few-shot labels, if there is one."""
         return self.folder / LIKENESS if LIKENESS in self.config.sha256 else None
 
     @property
     def background(self) -> Path | None:
-        """The file with embeddings of things that pictures may show instead of the labels, where it has one."""
+        """Return the file of background embeddings, if there is one."""
         return self.folder / BACKGROUND if BACKGROUND in self.config.sha256 else None
 
     @property
     def labels(self) -> Path | None:
-        """The label file of a model that knows no others, where it has one."""
+        """Return the label file of a model that knows only these labels, if there is one."""
         return self.folder / LABELS if LABELS in self.config.sha256 else None
 
     def tokenize(self, texts: list[str]) -> npt.NDArray[np.int64]:
-        """Texts to token ids (N, L), cut and padded to the context length as the tokenizer file says."""
+        """Tokenize texts to ids (N, L), truncated and padded to the context length by the tokenizer file."""
         return tokenize(self.tokenizer, texts)
 
     def count_tokens(self, text: str) -> int:
-        """The tokens of a text, start and end among them; more than the context length when `tokenize` cuts it."""
+        """Count the tokens of a text, including start and end; more than the context length if `tokenize` truncates."""
         encoding = self.tokenizer.encode(clean(text))
         return sum(sum(part.attention_mask) for part in (encoding, *encoding.overflowing))
 
 
 def tokenize(tokenizer: Tokenizer, texts: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Texts, cleaned, to token ids (N, L), by a tokenizer that cuts and pads."""
+    """Clean and tokenize texts to ids (N, L), with a tokenizer that truncates and pads."""
     encodings = tokenizer.encode_batch([clean(text) for text in texts])
     return np.array([encoding.ids for encoding in encodings], dtype=np.int64)
 
 
 def probe_pixels(size: int) -> npt.NDArray[np.float32]:
-    """The drawn picture of a Proof, preprocessed: (1, 3, size, size), coarse patches under fine ones."""
+    """Draw the preprocessed picture of a Proof: (1, 3, size, size), coarse patches under fine ones."""
     rng = np.random.default_rng(0)
     picture = np.zeros((3, size, size))
     for cells in (2, 8, 32):
@@ -163,15 +163,15 @@ def probe_pixels(size: int) -> npt.NDArray[np.float32]:
 
 
 def make_proof(picture: npt.NDArray[np.float32], prompt: npt.NDArray[np.float32]) -> Proof:
-    """A Proof of the original's embeddings (1, D) of `probe_pixels` and PROBE_PROMPT."""
+    """Create a Proof from the original's embeddings (1, D) of `probe_pixels` and PROBE_PROMPT."""
     picture, prompt = (vector[0] / np.linalg.norm(vector[0]) for vector in (picture, prompt))
     return Proof(picture=tuple(np.round(picture, 6).tolist()), prompt=tuple(np.round(prompt, 6).tolist()))
 
 
 def find_bundle(model: str, models: Path = Path("models")) -> Path:
-    """The folder of a bundle named `model`: a folder as it stands, or one under `models`.
+    """Return the folder of a bundle named `model`: a path, or a folder under `models`.
 
-    Raises BundleError that lists the bundles there are.
+    Raises BundleError that lists the available bundles.
     """
     for folder in (models / model, Path(model)):
         if (folder / "config.json").is_file():
@@ -183,9 +183,9 @@ def find_bundle(model: str, models: Path = Path("models")) -> Path:
 
 
 def open_bundle(folder: Path) -> Bundle:
-    """Open the bundle in `folder`, with every file verified by its checksum.
+    """Open the bundle in `folder` and verify every file by its checksum.
 
-    Raises BundleError, one line, when a file is missing, swapped, cut short or of another version.
+    Raises BundleError, one line, if a file is missing, changed, truncated or of another version.
     """
     config = read_config(folder)
     for name in dict.fromkeys((*FILES, *config.sha256)):
@@ -201,7 +201,7 @@ def open_bundle(folder: Path) -> Bundle:
 
 
 def external_files(graph: Path) -> set[str]:
-    """The names of the files that hold weights of an ONNX graph, without reading it as one."""
+    """Return the names of the external weight files of an ONNX graph, without parsing it completely."""
     names = set()
     with graph.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         at = data.find(_EXTERNAL)
@@ -216,9 +216,9 @@ def external_files(graph: Path) -> set[str]:
 
 
 def read_config(folder: Path) -> BundleConfig:
-    """`config.json` with its version looked at first, so that a later format is named as such.
+    """Read `config.json`, checking its version first, so that a later format is reported as such.
 
-    Raises BundleError, one line; the other files are not looked at.
+    Raises BundleError, one line; the other files are not read.
     """
     path = folder / "config.json"
     try:
@@ -238,9 +238,9 @@ def read_config(folder: Path) -> BundleConfig:
 
 
 def write_config(folder: Path, values: Mapping[str, Any], changed: Iterable[str] | None = None) -> None:
-    """Write `config.json` of these values, last of all because it holds the checksums of the other files.
+    """Write `config.json` with these values; call it last, because it has the checksums of the other files.
 
-    With `changed`, only the checksums of these files are computed; the others are those in `values`.
+    With `changed`, only the checksums of these files are computed; the others are taken from `values`.
     """
     files = [path.name for path in sorted(folder.iterdir()) if path.name != "config.json"]
     sums = dict(values.get("sha256", {})) if changed is not None else {}
@@ -258,13 +258,13 @@ def update_config(folder: Path, changed: Iterable[str] = (), **fields: Any) -> N
 
 
 def sha256_of(path: Path) -> str:
-    """A file's checksum; raises OSError."""
+    """Return a file's checksum; raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check(path: Path, expected: str) -> None:
-    """The file is there and has the checksum that the config gives."""
+    """Check that the file exists and has the checksum of the config."""
     try:
         found = sha256_of(path)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Pictures or prompts in, unit float32 vectors out; vectors of prompts are kept on disk between starts."""
+"""Encode pictures and prompts to unit float32 embeddings; embeddings of prompts are cached on disk."""
 
 import hashlib
 import threading
@@ -22,7 +22,7 @@ _PROMPTS_A_CALL = 64  # bounds the memory of one call of the text tower
 
 
 class Encoder:
-    """One model's two towers behind the words of the service; safe to call from several threads."""
+    """The two towers of a model, with a prompt cache; thread-safe."""
 
     def __init__(
         self,
@@ -35,24 +35,24 @@ class Encoder:
         self._engine = engine
         self._cache = cache
         self._turn = threading.Lock()
-        self._input = np.empty(0, np.float32)  # of the largest batch so far, (N, 3, S, S)
+        self._input = np.empty(0, np.float32)  # buffer of the largest batch so far, (N, 3, S, S)
         self.size = size
 
     def pictures(self, pixels: Sequence[Floats]) -> Floats:
-        """Preprocessed pictures, each (3, S, S), to unit vectors (N, D)."""
+        """Encode preprocessed pictures, each (3, S, S), to unit vectors (N, D)."""
         if len(pixels) == 1:
             return unit(self._engine.encode_pixels(pixels[0][np.newaxis]))
-        with self._turn:  # batches share one input: memory for a new one would cost a page fault for each 4 KiB
+        with self._turn:  # batches share one input buffer: memory for a new one would cost a page fault for each 4 KiB
             if len(self._input) < len(pixels):
                 self._input = np.empty((len(pixels), *pixels[0].shape), np.float32)
             return unit(self._engine.encode_pixels(np.stack(pixels, out=self._input[: len(pixels)])))
 
     def texts(self, texts: Sequence[str]) -> Floats:
-        """Up to a few dozen texts to unit vectors (N, D), past the cache."""
+        """Encode up to a few dozen texts to unit vectors (N, D), bypassing the cache."""
         return unit(self._engine.encode_tokens(self._tokenize(list(texts))))
 
     def prompts(self, prompts: Sequence[str]) -> Floats:
-        """Prompts, word for word, to unit vectors (N, D); from the cache where it has them, into it where not."""
+        """Encode prompts, word for word, to unit vectors (N, D), reading from and writing to the cache."""
         vectors = self._cache.get(prompts) if self._cache else {}
         missing = [prompt for prompt in dict.fromkeys(prompts) if prompt not in vectors]
         for start in range(0, len(missing), _PROMPTS_A_CALL):
@@ -65,16 +65,16 @@ class Encoder:
 
 
 def unit(vectors: Floats) -> Floats:
-    """Vectors (..., D) scaled to length 1; a vector of zeros stays one."""
+    """Normalise vectors (..., D) to length 1; a zero vector stays zero."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.asarray(vectors / np.maximum(lengths, 1e-12), dtype=np.float32)
 
 
 class PromptCache:
-    """Vectors by prompt on disk, for one model: `model` is what decides the vectors, its checksum and its engine.
+    """An on-disk cache of embeddings by prompt; `model` identifies their space: model checksum and engine.
 
-    One SQLite file, which several processes may share. A cache only: while it cannot be used, prompts are encoded as if
-    it were empty. At most `most` vectors are kept, of all models together; the oldest are evicted.
+    One SQLite file, which several processes may share. While it cannot be used, prompts are encoded as if it were
+    empty. At most `most` embeddings are kept, of all models together; the oldest are evicted.
     """
 
     def __init__(self, path: Path, model: str, most: int, *, timeout_s: float = 0.2) -> None:
@@ -87,7 +87,7 @@ class PromptCache:
         self._reason = ""
 
     def get(self, prompts: Sequence[str]) -> dict[str, Floats]:
-        """The vectors (D,) of those prompts that are there."""
+        """Return the cached vectors (D,) among those of these prompts."""
         keys = {self._key(prompt): prompt for prompt in prompts}
         wanted = list(keys)
 
@@ -104,7 +104,7 @@ class PromptCache:
         return self._use(select, otherwise={})
 
     def put(self, prompts: Sequence[str], vectors: Floats) -> None:
-        """Keep the vectors (N, D) of N prompts."""
+        """Store the vectors (N, D) of N prompts."""
         rows = [(self._key(prompt), vector.tobytes()) for prompt, vector in zip(prompts, vectors, strict=True)]
 
         def insert(file: SQLiteFile) -> None:
@@ -120,7 +120,7 @@ class PromptCache:
         return hashlib.blake2b(f"{self._model}\0{prompt}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
     def _use(self, work: Callable[[SQLiteFile], T], otherwise: T) -> T:
-        """The result of `work` on the file; `otherwise` when it fails, which is logged once for each reason."""
+        """Return the result of `work` on the file; `otherwise` if it fails, which is logged once per reason."""
         with self._lock:
             try:
                 self._file = self._file or SQLiteFile(

@@ -1,4 +1,4 @@
-"""A model bundle under an s3:// prefix, fetched into a folder."""
+"""Download a model bundle from an s3:// prefix."""
 
 import hashlib
 import tempfile
@@ -11,10 +11,10 @@ from app.s3 import S3, Place
 
 
 def fetch_bundle(s3: S3, prefix: Place, kept: Path) -> Path:
-    """The folder under `kept` with the bundle that is at `prefix` now; fetched only where it is not there yet.
+    """Return the folder under `kept` with the current bundle of `prefix`, downloading it if it is not there.
 
-    It is named after its config.json, which has the checksum of every other file, and it is there whole or not at all.
-    Raises BundleError when it cannot be fetched or is not what its config says.
+    It is named after its config.json, which has the checksum of every other file, and is written atomically. Raises
+    BundleError if it cannot be downloaded or does not match its config.
     """
     try:
         config = s3.read(prefix.under("config.json"))
@@ -41,5 +41,5 @@ def _fetch(s3: S3, prefix: Place, config: bytes, staging: Path, folder: Path) ->
     try:
         staging.rename(folder)
     except OSError:
-        if not folder.exists():  # else another process was first, with the same files
+        if not folder.exists():  # otherwise another process was first, with the same files
             raise

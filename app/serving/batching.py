@@ -1,9 +1,9 @@
-"""Many waiting callers, one encode call: a batcher of pictures, and turns for the prompts of requests.
+"""Batching: many waiting callers share one encode call; requests with prompts take turns.
 
 The batcher's contract, each clause a test:
-1. What enters is decoded and valid.  2. The queue is bounded: full is `Overloaded` at once.  3. Every caller gets a
+1. Items are decoded and valid.  2. The queue is bounded: full is `Overloaded` at once.  3. Every caller gets a
 vector or an error: on success, failure, cancellation and shutdown.  4. A failed batch fails its own callers only.
-5. Callers that went away are skipped.  6. The loop waits on the queue, and for company only until a deadline; it never
+5. Cancelled callers are skipped.  6. The loop waits on the queue, for further items only until a deadline; it never
 polls.  7. Clock and encode are parameters.  8. While sizes are warmed up, a batch has one that was encoded before.
 """
 
@@ -19,8 +19,8 @@ import numpy as np
 from app.errors import Draining, Overloaded
 from app.model.engines import Floats
 
-_PROMPTS_A_TURN = 64  # a request of a thousand prompts lets others in between
-_TEXTS_A_TURN = 16  # the same for what is done with each text by itself, which takes up to 20 ms
+_PROMPTS_A_TURN = 64  # so that a request with a thousand prompts does not block others
+_TEXTS_A_TURN = 16  # the same for the work on single texts, which takes up to 20 ms
 R = TypeVar("R")
 
 
@@ -32,11 +32,11 @@ class _Caller:
 
 
 class Batcher:
-    """Collects preprocessed pictures (3, S, S) and has them encoded together, as unit vectors (D,) each.
+    """Collects preprocessed pictures (3, S, S) and encodes them together, as a unit vector (D,) each.
 
-    `encode` takes the pictures of one batch and returns their vectors (N, D). While it is busy the next batch
-    collects, so nothing waits while the encoder is idle unless `wait` seconds of company are asked for. `report` is
-    told of each encoded batch how long its callers had waited, and how long the call took.
+    `encode` takes the pictures of one batch and returns their vectors (N, D). While it is busy the next batch collects,
+    so nothing waits while the encoder is idle unless `wait` seconds are configured. `report` is called for each encoded
+    batch with the waiting times of its callers and the duration of the call.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Batcher:
         self._encode = encode
         self._max_batch = max_batch
         self._warm: set[int] | None = None
-        self._queue: asyncio.Queue[_Caller | None] = asyncio.Queue()  # None: nobody comes any more
+        self._queue: asyncio.Queue[_Caller | None] = asyncio.Queue()  # None: end of the queue
         self._max_queue = max_queue
         self._wait = wait
         self._clock = clock or asyncio.get_running_loop().time
@@ -60,23 +60,23 @@ class Batcher:
         self._closed = False
         self._loop: asyncio.Task[None] | None = None
         self.last_success = float("-inf")
-        """When a batch was last encoded, by the clock."""
+        """Time of the last encoded batch, by the clock."""
 
     async def __aenter__(self) -> "Batcher":
         self._loop = asyncio.create_task(self._run(), name="batcher")
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Refuse new callers, answer those who wait, end the loop."""
+        """Refuse new callers, answer waiting ones, end the loop."""
         self._closed = True
         self._queue.put_nowait(None)
         if self._loop:
             await self._loop
 
     async def vector(self, pixels: Floats) -> Floats:
-        """The unit vector (D,) of a picture (3, S, S).
+        """Return the unit vector (D,) of a picture (3, S, S).
 
-        Raises Overloaded when the queue is full, Draining when the service shuts down, and what `encode` raises.
+        Raises Overloaded if the queue is full, Draining if the service shuts down, and what `encode` raises.
         """
         if self._closed:
             raise Draining("the service is shutting down")
@@ -115,7 +115,7 @@ class Batcher:
 
     @property
     def waiting(self) -> int:
-        """How many pictures wait for a batch."""
+        """Return the number of pictures waiting for a batch."""
         return self._queue.qsize()
 
     async def _run(self) -> None:
@@ -124,7 +124,7 @@ class Batcher:
             while await self._collect(batch):
                 await self._answer([caller for caller in batch if not caller.vector.done()])
                 batch.clear()
-        finally:  # also when the loop is cancelled from outside
+        finally:  # also if the loop is cancelled from outside
             self._closed = True
             left = [self._queue.get_nowait() for _ in range(self._queue.qsize())]
             for caller in [*batch, *left]:
@@ -146,7 +146,7 @@ class Batcher:
             except TimeoutError:
                 return True
         if batch:
-            self._queue.put_nowait(None)  # the end has come, but after this batch
+            self._queue.put_nowait(None)  # end after this batch
         return bool(batch)
 
     async def _answer(self, callers: list[_Caller]) -> None:
@@ -156,7 +156,7 @@ class Batcher:
         try:
             vectors = await self._encode([caller.pixels for caller in callers])
             answers = list(zip(callers, vectors, strict=True))
-        except Exception as error:  # whatever it is, it is these callers' answer and nobody else's
+        except Exception as error:  # any error is the answer of these callers only
             for caller in callers:
                 if not caller.vector.done():
                     caller.vector.set_exception(error)
@@ -172,7 +172,7 @@ class RequestPrompts:
     """An LRU cache of prompts' unit vectors, at most `most_kept` of them; for one event loop.
 
     `encode` turns prompts into vectors (N, D) and runs in `executor`. At most `most_waiting` requests wait for it.
-    Nothing is written to disk: what people ask for is theirs.
+    Nothing is written to disk, because the prompts of users are private.
     """
 
     def __init__(
@@ -186,7 +186,7 @@ class RequestPrompts:
         self._kept: OrderedDict[str, Floats] = OrderedDict()
 
     async def each(self, work: Callable[[str], R], texts: Sequence[str]) -> list[R]:
-        """What `work` makes of each text, such as its number of tokens, in the thread that encodes prompts.
+        """Apply `work` to each text, such as counting its tokens, in the thread that encodes prompts.
 
         Requests take turns of a few texts. A cancelled request ends with its turn. Raises Overloaded.
         """
@@ -204,7 +204,7 @@ class RequestPrompts:
         return made
 
     async def vectors(self, prompts: Sequence[str]) -> Floats:
-        """The unit vectors (N, D) of N >= 1 prompts, word for word; raises Overloaded."""
+        """Return the unit vectors (N, D) of N >= 1 prompts, word for word; raises Overloaded."""
         found = {prompt: self._kept[prompt] for prompt in prompts if prompt in self._kept}
         for prompt in found:
             self._kept.move_to_end(prompt)

@@ -1,1 +1,1 @@
-"""Wire forms that others have defined, one file each; beside it, the schema of the answers as their clients know it."""
+"""Wire formats of other APIs, one file each; beside it, the schema of the responses as their clients know it."""

@@ -1,4 +1,4 @@
-"""The older form of adding and searching contents: raw bodies, everything else as query parameters."""
+"""The older API for adding and searching contents: raw bodies, everything else as query parameters."""
 
 import time
 from typing import Annotated
@@ -32,14 +32,14 @@ KQuery = Annotated[int, Query(ge=1, le=MAX_K)]
 
 
 class Added(BaseModel):
-    """The older form's answer to an addition; `time` is how long it took, in seconds."""
+    """The response to an addition; `time` is its duration, in seconds."""
 
     msg: str
     time: float
 
 
 class Retrieved(BaseModel):
-    """The older form's answer to a search: ids, best first, and their cosines."""
+    """The response to a search: ids, best first, and their cosines."""
 
     contents: list[str]
     scores: list[float]
@@ -47,7 +47,7 @@ class Retrieved(BaseModel):
 
 @router.post("/add_content", openapi_extra=_BODY)
 async def add_content(id: IdQuery, type: TypeQuery, request: Request, service: ServiceDep) -> Added:
-    """Add a text or an image, unless an entry has exactly the same embedding: the message then names that entry."""
+    """Add a text or an image, unless an entry has exactly the same embedding: then the message names that entry."""
     begun = time.perf_counter()
     data = await request.body()
     content = Content(content_id(id), type, text=_text(data) if type == "text" else None)

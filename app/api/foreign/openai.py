@@ -49,7 +49,7 @@ class TypedInput(Foreign, PictureByUrl):
     @model_validator(mode="before")
     @classmethod
     def _flat(cls, body: Any) -> Any:
-        """Bring `{"type": "image_url", "image_url": {"url": ...}}` and `{"image": ...}` to one form."""
+        """Normalise `{"type": "image_url", "image_url": {"url": ...}}` and `{"image": ...}` to one form."""
         if not isinstance(body, dict):
             return body
         url, image = body.get("image_url"), body.get("image")
@@ -117,7 +117,7 @@ class Embeddings(Foreign, TakesPictures):
 
     @classmethod
     def of_pictures(cls, pictures: Sequence[bytes]) -> dict[str, Any]:
-        """Return the inputs that these pictures are."""
+        """Return these pictures as inputs."""
         return {"input": [{"image": picture} for picture in pictures]} if pictures else {}
 
 
@@ -199,7 +199,7 @@ async def embeddings(body: Embeddings, service: ServiceDep) -> EmbeddingsAnswer:
 
 
 def _parts(each: str | TypedInput, modality: Literal["text", "image"] | None) -> tuple[str | None, str | bytes | None]:
-    """Return the text and the picture of an input; raises InvalidRequest for a URL, which would be words."""
+    """Return the text and the picture of an input; raises InvalidRequest for a URL, which would be embedded as text."""
     if isinstance(each, TypedInput):
         return each.text, each.image_data
     if modality != "text" and _URL.fullmatch(each):

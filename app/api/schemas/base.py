@@ -1,4 +1,4 @@
-"""What all request and response schemas share: absent fields, unknown fields, aliases, the error."""
+"""The base of all request and response schemas: absent and unknown fields, aliases, the error."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,7 +21,7 @@ from app.errors import InvalidRequest
 
 
 class _PictureSchema:
-    """Validate a string of base64, and let through bytes, which no JSON holds; say only the string in the document."""
+    """Validate a base64 string, and accept bytes, which JSON cannot contain; the document describes only the string."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
@@ -35,7 +35,7 @@ def _bytes_too(value: Any, validate: Callable[[Any], str]) -> str | bytes:
 
 
 def _digest(picture: str | bytes) -> str:
-    """Stand for a picture in the request that an idempotency key identifies."""
+    """Replace a picture by its digest in the request that an idempotency key identifies."""
     return hashlib.sha256(picture.encode() if isinstance(picture, str) else picture).hexdigest()
 
 
@@ -100,7 +100,7 @@ class TakesPictures(NullIsAbsent):
 
     @classmethod
     def of_pictures(cls, pictures: Sequence[bytes]) -> dict[str, Any]:
-        """Return the fields that these pictures fill; raises InvalidRequest for more than the request has room for."""
+        """Return the fields that these pictures fill; raises InvalidRequest for more pictures than fields."""
         if len(pictures) == 1 and "image_data" in cls.model_fields:
             return {"image_data": pictures[0]}
         if pictures and "images" in cls.model_fields:
@@ -111,7 +111,7 @@ class TakesPictures(NullIsAbsent):
 
 
 class PictureByUrl(BaseModel):
-    """A model whose picture is in `image_data`, or at `image_url`, from where it is fetched before a route sees it."""
+    """A model with its picture in `image_data`, or at `image_url`, from where it is fetched before the route runs."""
 
     image_data: Picture | None = None
     image_url: Annotated[str, Field(min_length=1)] | None = Field(
@@ -120,7 +120,7 @@ class PictureByUrl(BaseModel):
 
     @model_validator(mode="after")
     def _url_or_data(self) -> "PictureByUrl":
-        """Let a URL stand for a picture, empty until it is fetched; a data URI is one already."""
+        """Accept a URL in place of a picture, which is empty until fetched; a data URI is a picture already."""
         if self.image_url is None:
             return self
         if self.image_data:
@@ -142,7 +142,7 @@ ImageUrl = Annotated[Any, PlainValidator(_picture_at, json_schema_input_type=Ann
 
 
 def pictures_by_url(value: Any) -> Iterator[PictureByUrl]:
-    """Find the pictures that are still to be fetched in a request, or in a list within it."""
+    """Find the pictures that are not fetched yet in a request, or in a list within it."""
     inside: Iterable[Any] = value if isinstance(value, list) else ()
     if isinstance(value, BaseModel):
         inside = value.__dict__.values()
@@ -175,13 +175,13 @@ class Request(NullIsAbsent):
 
 
 class Foreign(NullIsAbsent):
-    """A schema that others have defined: unknown fields are ignored."""
+    """A schema defined by others: unknown fields are ignored."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
 
 def needs_one_of(*names: str) -> Callable[[Any], Any]:
-    """Make a validator that runs first, so that the error for a misspelt field lists the right names.
+    """Return a validator that runs first, so that the error for a misspelt field lists the right names.
 
     >>> needs_one_of("text", "id")({"txt": "a"})
     Traceback (most recent call last):

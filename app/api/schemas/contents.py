@@ -16,7 +16,7 @@ from app.api.schemas.base import PictureByUrl, Request, TakesPictures, needs_one
 from app.contents import COLLECTION, MAX_ID, MAX_TEXT, ContentType
 from app.contents.metadata import MAX_METADATA, check_metadata
 
-Text = Annotated[str, Field(max_length=MAX_TEXT)]  # pydantic checks a bounded string for lone surrogates as well
+Text = Annotated[str, Field(max_length=MAX_TEXT)]  # pydantic also checks a bounded string for lone surrogates
 Collection = Annotated[Text, Field(min_length=1, max_length=MAX_ID)]
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID)]
 Metadata = Annotated[dict[str, JsonValue], AfterValidator(check_metadata)]
@@ -46,7 +46,7 @@ class ContentPut(Request, TakesPictures, PictureByUrl):
 
     @classmethod
     def of_pictures(cls, pictures: Sequence[bytes]) -> dict[str, Any]:
-        """Return the fields that these pictures fill, and the type that goes with them."""
+        """Return the fields that these pictures fill, with their type."""
         return super().of_pictures(pictures) | ({"type": "image"} if pictures else {})
 
     @model_validator(mode="after")

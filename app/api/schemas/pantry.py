@@ -121,7 +121,7 @@ class Examples(Request, TakesPictures):
 
     @property
     def pictures(self) -> list[Picture]:
-        """All of them, once those at URLs are fetched."""
+        """Return all pictures; call it after fetching those at URLs."""
         return [*self.images, *(each.image_data for each in self.image_urls if each.image_data)]
 
 

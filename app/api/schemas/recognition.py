@@ -176,7 +176,7 @@ def _list_or_map(value: object) -> str:
     return "map" if isinstance(value, dict) else "list"
 
 
-# told apart by the outer type, so that an error message is about the type that was sent
+# distinguished by the outer type, so that an error message is about the type that was sent
 LabelsOfRequest = Annotated[Annotated[Texts, Tag("list")] | Annotated[TextMap, Tag("map")], Discriminator(_list_or_map)]
 
 

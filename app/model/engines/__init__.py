@@ -1,4 +1,4 @@
-"""What runs a model's two towers."""
+"""Inference engines for a model's two towers: the protocol, and the accuracy they must reach."""
 
 from typing import Protocol
 
@@ -9,17 +9,17 @@ Floats = npt.NDArray[np.float32]
 
 
 class Engine(Protocol):
-    """Two towers; embeddings come as the graphs give them, not yet of unit length."""
+    """The two towers of a model; embeddings are not normalised."""
 
     name: str
-    """What runs and in which precision, for people: "onnxruntime float32"."""
+    """The runtime and its precision, for people: "onnxruntime float32"."""
 
     def encode_pixels(self, pixels: Floats) -> Floats:
-        """Preprocessed pictures (N, 3, S, S) to embeddings (N, D)."""
+        """Encode preprocessed pictures (N, 3, S, S) as embeddings (N, D)."""
         ...
 
     def encode_tokens(self, tokens: npt.NDArray[np.int64]) -> Floats:
-        """Token ids (N, L) to embeddings (N, D)."""
+        """Encode token ids (N, L) as embeddings (N, D)."""
         ...
 
 
@@ -28,8 +28,8 @@ CLOSE = 0.999  # every other precision
 
 
 def wanted(engine: str) -> float:
-    """The least cosine with the original model that an engine of this name must keep.
+    """Return the least cosine similarity to the original model that an engine of this name must reach.
 
-    Float32 has to come closer than it seems to need: with random weights the wrong activation still gives 0.99997.
+    Float32 has a stricter bound than seems necessary: with random weights the wrong activation still gives 0.99997.
     """
     return EXACT if engine.endswith(("float32", "f32")) else CLOSE

@@ -1,4 +1,4 @@
-"""Which engine runs a bundle: the one that the settings name, or the fastest that is installed and exact enough.
+"""Choose the inference engine of a bundle: the configured one, or the fastest installed one that is accurate enough.
 
 OpenVINO in bfloat16 is the fastest on processors that compute in it, int8 on the others: see
 docs/decisions/0004-engines.md. Whether one is exact enough is not assumed but tried at every start, against the vectors
@@ -18,7 +18,7 @@ from app.log import get_logger
 from app.model.bundle import PROBE_PROMPT, Bundle, probe_pixels
 from app.model.engines import CLOSE, Engine, Floats, wanted
 
-GPU = Path("/dev/nvidiactl")  # there where NVIDIA's driver is: cheaper to look at than importing torch
+GPU = Path("/dev/nvidiactl")  # exists with NVIDIA's driver; cheaper to check than importing torch
 
 INT8_FROM_BYTES = 100_000_000  # of the picture tower: smaller ones take milliseconds as they are
 INT8_SHARE = 0.8  # of float32's time; what gains less is not worth other embeddings
@@ -74,7 +74,7 @@ def _fastest(
     for candidate in candidates:
         try:
             return candidate()
-        except Exception as error:  # what cannot be tried, for whatever reason, is not the fastest
+        except Exception as error:  # a candidate that fails for any reason is skipped
             get_logger().warning("engine rejected", reason=str(error))
     return proved(bundle, _onnxruntime(bundle, threads))
 
@@ -98,7 +98,7 @@ def proved(bundle: Bundle, engine: Engine, least: float | None = None) -> Engine
 
 
 def _cosine(embedding: Floats, original: tuple[float, ...]) -> float:
-    """The cosine of an embedding (1, D) with a unit vector (D,); 0 where their sizes differ."""
+    """Return the cosine of an embedding (1, D) with a unit vector (D,); 0 if their sizes differ."""
     if embedding.shape != (1, len(original)):
         return 0.0
     return float(embedding[0] @ np.array(original) / max(float(np.linalg.norm(embedding)), 1e-12))

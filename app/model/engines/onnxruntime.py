@@ -12,7 +12,7 @@ from app.model.engines import Floats
 
 
 class OnnxRuntimeEngine:
-    """Both towers as ONNX Runtime sessions on the processor; safe to call from several threads."""
+    """Both towers as ONNX Runtime sessions on the CPU; thread-safe."""
 
     def __init__(
         self, bundle: Bundle, threads: int, visual: Path | None = None, name: str = "onnxruntime float32"
@@ -22,16 +22,16 @@ class OnnxRuntimeEngine:
         self._visual = _session(visual or bundle.folder / "visual.onnx", threads)
         self._text = _session(bundle.folder / "text.onnx", threads)
         self._run = onnxruntime.RunOptions()
-        # a large batch must not leave its memory with the process: 120 MB after one of 16, and no slower without
+        # a large batch must not keep its memory allocated: 120 MB after one of 16, and no slower without
         self._run.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
 
     def encode_pixels(self, pixels: Floats) -> Floats:
-        """Preprocessed pictures (N, 3, S, S) to embeddings (N, D)."""
+        """Encode preprocessed pictures (N, 3, S, S) as embeddings (N, D)."""
         embedding: Floats = self._visual.run(["embedding"], {"pixels": pixels}, self._run)[0]
         return embedding
 
     def encode_tokens(self, tokens: npt.NDArray[np.int64]) -> Floats:
-        """Token ids (N, L) to embeddings (N, D)."""
+        """Encode token ids (N, L) as embeddings (N, D)."""
         embedding: Floats = self._text.run(["embedding"], {"tokens": tokens}, self._run)[0]
         return embedding
 

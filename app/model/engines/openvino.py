@@ -1,4 +1,4 @@
-"""A bundle's graphs on OpenVINO, in bfloat16 where the processor has it."""
+"""A bundle's graphs on OpenVINO, in bfloat16 if the processor supports it."""
 
 import sys
 import tempfile
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-# openvino sends an event to its makers when it is imported; without this module it takes a stub that does not
+# openvino sends a telemetry event when it is imported; without this module it uses a stub that does not
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 import openvino  # noqa: E402
@@ -26,14 +26,14 @@ def computes_bfloat16() -> bool:
 
 
 class OpenVinoEngine:
-    """Both towers as compiled models on the processor; safe to call from several threads, which take turns.
+    """Both towers as compiled models on the CPU; thread-safe, one call at a time.
 
-    `precision` is "bf16", "f32" or None for the fastest that the processor computes in. For bf16 the graphs are kept in
-    the folder `cache` with weights of 16 bits: half the memory, and a start that reads half as much.
+    `precision` is "bf16", "f32" or None for the processor's fastest. For bf16 the folder `cache` has the graphs with
+    16-bit weights: half the memory, and a start that reads half as much.
     """
 
     def __init__(self, bundle: Bundle, threads: int, cache: Path | None = None, precision: str | None = None) -> None:
-        """Raises EngineError when a graph cannot be loaded."""
+        """Raises EngineError if a graph cannot be loaded."""
         core = openvino.Core()
         if precision is None:
             precision = "bf16" if computes_bfloat16() else "f32"
@@ -51,11 +51,11 @@ class OpenVinoEngine:
         self._text = _Tower(core, graphs["text"], options)
 
     def encode_pixels(self, pixels: Floats) -> Floats:
-        """Preprocessed pictures (N, 3, S, S) to embeddings (N, D)."""
+        """Encode preprocessed pictures (N, 3, S, S) as embeddings (N, D)."""
         return self._visual(pixels)
 
     def encode_tokens(self, tokens: npt.NDArray[np.int64]) -> Floats:
-        """Token ids (N, L) to embeddings (N, D)."""
+        """Encode token ids (N, L) as embeddings (N, D)."""
         return self._text(tokens)
 
 
@@ -65,7 +65,7 @@ class _Tower:
     def __init__(self, core: Any, path: Path, options: dict[str, Any]) -> None:
         try:
             self._request = core.compile_model(str(path), "CPU", options).create_infer_request()
-        except Exception as error:  # OpenVINO raises RuntimeError and its kin
+        except Exception as error:  # OpenVINO raises RuntimeError and subclasses
             reason = str(error).strip().splitlines()[-1]
             raise EngineError(f"OpenVINO cannot load {path}: {reason}") from error
         self._lock = threading.Lock()
@@ -73,11 +73,11 @@ class _Tower:
     def __call__(self, values: npt.NDArray[Any]) -> Floats:
         with self._lock:
             output = self._request.infer({0: values}, share_inputs=True, share_outputs=True)[0]
-            return np.array(output, np.float32)  # a copy: the buffer belongs to the next call
+            return np.array(output, np.float32)  # a copy: the next call reuses the buffer
 
 
 def _halved(core: Any, graphs: dict[str, Path], kept: Path) -> dict[str, Path]:
-    """The graphs with weights of 16 bits, from the folder `kept`, which is made whole or not at all."""
+    """Return the graphs with 16-bit weights from the folder `kept`, which is written atomically."""
     if not kept.exists():
         try:
             kept.parent.mkdir(parents=True, exist_ok=True)
