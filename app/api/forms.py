@@ -48,10 +48,7 @@ def _parts(body: bytes, boundary: bytes) -> list[tuple[str, bool, bytes]]:
     _check_delimiters(body, boundary)
     parts: list[tuple[dict[bytes, bytes], bytes]] = []
     header: list[bytes] = []
-    complete = False
-
-    def part_begin() -> None:
-        parts.append(({}, b""))
+    ends: list[bool] = []
 
     def header_piece(data: bytes, start: int, end: int) -> None:
         header.append(data[start:end])
@@ -64,26 +61,22 @@ def _parts(body: bytes, boundary: bytes) -> list[tuple[str, bool, bytes]]:
     def part_data(data: bytes, start: int, end: int) -> None:
         parts[-1] = parts[-1][0], parts[-1][1] + data[start:end]  # once per part: the whole body is parsed in one call
 
-    def end() -> None:
-        nonlocal complete
-        complete = True
-
     parser = MultipartParser(
         boundary,
         {
-            "on_part_begin": part_begin,
+            "on_part_begin": lambda: parts.append(({}, b"")),
             "on_header_field": header_piece,
             "on_header_value": header_piece,
             "on_header_end": header_end,
             "on_part_data": part_data,
-            "on_end": end,
+            "on_end": lambda: ends.append(True),
         },
     )
     try:
         parser.write(body)
     except FormParserError as error:
         raise InvalidRequest(f"the body is not multipart/form-data: {error}") from error
-    if not complete:
+    if not ends:
         raise InvalidRequest("the multipart body is cut short: its last boundary is missing")
     return [_named(headers, data) for headers, data in parts]
 
