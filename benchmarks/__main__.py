@@ -1,8 +1,8 @@
-"""All measurements of speed, memory and recognition, one after another, and their rows as one table.
+"""Run all benchmarks of speed, memory and recognition one after another, and print their rows as one table.
 
     python -m benchmarks [--data ../shared/data] [--peers PYTHON] [--large]
 
-Each is a command of its own. What cannot be measured here is said so, and the others go on.
+Each is a separate command. One that cannot run here is reported, and the others continue.
 """
 
 import argparse
@@ -19,7 +19,7 @@ SMALL = ("--model", "larder-small")
 
 
 def commands(options: argparse.Namespace) -> list[tuple[str, ...]]:
-    """The benchmarks with their options."""
+    """Return the benchmarks with their options."""
     peers = [("peers", "--python", str(options.peers))] if options.peers else []
     counts = ("100000", "1000000") if options.large else ("100000",)
     return [
@@ -43,7 +43,7 @@ def commands(options: argparse.Namespace) -> list[tuple[str, ...]]:
 
 
 def main() -> None:
-    """Print each benchmark's own lines, then the table; 1 when a benchmark could not be run."""
+    """Print each benchmark's own output, then the table; returns 1 if a benchmark could not be run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="pictures to recognise")
     parser.add_argument("--peers", type=Path, help="the Python that has infinity: benchmarks/peers-requirements.txt")

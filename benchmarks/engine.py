@@ -1,9 +1,9 @@
-"""The picture tower on each engine, beside what the processor's arithmetic allows.
+"""The picture tower on each engine, compared with the limit of the processor's arithmetic.
 
     python -m benchmarks.engine --model ViT-B-32-none
 
 The limit is the graph's multiplications and additions over the measured rate of a large matrix product, in bfloat16 or
-float32, whichever is faster here. The engines are run in turns, so that a machine whose speed drifts is unjust to none.
+float32, whichever is faster here. The engines alternate, so that a drifting processor speed affects all alike.
 """
 
 import argparse
@@ -30,7 +30,7 @@ TURNS = 7
 
 
 def matrix_rate(threads: int, kind: torch.dtype, size: int = 2048) -> float:
-    """Floating-point operations a second of a matrix product, the best of five."""
+    """Return the floating-point operations per second of a matrix product, the best of five."""
     torch.set_num_threads(threads)
     one, other = torch.randn(size, size).to(kind), torch.randn(size, size).to(kind)
     seconds = []
@@ -42,7 +42,7 @@ def matrix_rate(threads: int, kind: torch.dtype, size: int = 2048) -> float:
 
 
 def operations(path: Path) -> float:
-    """The floating-point operations of a graph's matrix products and convolutions for one picture."""
+    """Return the floating-point operations of a graph's matrix products and convolutions for one picture."""
     model = onnx.load(str(path))
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
     inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
@@ -64,7 +64,7 @@ def operations(path: Path) -> float:
 
 
 def engines(bundle: Bundle, threads: int, cache: Path) -> dict[str, Engine]:
-    """Every engine and precision that runs here, the reference first."""
+    """Yield every engine and precision that runs here, the reference first."""
     all_of_them: list[Engine] = [OnnxRuntimeEngine(bundle, threads)]
     all_of_them += [OpenVinoEngine(bundle, threads, cache, precision) for precision in ("f32", "bf16")]
     all_of_them.append(open_int8(bundle, threads, kept_int8(bundle, threads, cache / "int8")[0]))
@@ -72,7 +72,7 @@ def engines(bundle: Bundle, threads: int, cache: Path) -> dict[str, Engine]:
 
 
 def int8_row(model: str, cosines: dict[str, float], times: dict[int, dict[str, float]]) -> rows.Row:
-    """Int8 beside float32, both on ONNX Runtime."""
+    """Compare int8 with float32, both on ONNX Runtime."""
     exact, int8 = "onnxruntime float32", "onnxruntime int8"
     share = max(times[batch][int8] / times[batch][exact] for batch in (1, 8))
     ours, other = (f"{times[1][name]:.1f} ms, {times[8][name] / 8:.1f} each of 8" for name in (int8, exact))

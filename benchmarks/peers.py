@@ -1,9 +1,10 @@
-"""Ours beside infinity: the same pictures, CLIP ViT-B/32 with random weights, in turns.
+"""Larder compared with infinity: the same pictures, CLIP ViT-B/32 with random weights, alternating.
 
     python3 -m venv peers && peers/bin/pip install -r benchmarks/peers-requirements.txt
     python -m benchmarks.peers --python peers/bin/python
 
-infinity has a Python of its own: it needs older libraries. Ours also ranks 320 labels, infinity gives the vector back.
+infinity has its own Python, because it needs older libraries. Larder also ranks 320 labels; infinity returns
+embeddings.
 """
 
 import argparse
@@ -29,14 +30,14 @@ from harness.server import Server
 
 
 def resident(process: int) -> float:
-    """The resident memory of a process, in MiB."""
+    """Return the resident memory of a process, MiB."""
     status = Path(f"/proc/{process}/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
 
 
 @contextmanager
 def infinity(python: Path, folder: Path) -> Iterator[tuple[int, int]]:
-    """A warm infinity on a free port; gives its port and its process."""
+    """Start infinity on a free port and warm it up; returns its port and process."""
     subprocess.run([python, "-m", "benchmarks.peer_model", folder / "clip"], check=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -64,13 +65,13 @@ def infinity(python: Path, folder: Path) -> Iterator[tuple[int, int]]:
 
 
 def embed(picture: bytes) -> bytes:
-    """A request to infinity."""
+    """Build a request to infinity."""
     data = "data:image/jpeg;base64," + base64.b64encode(picture).decode()
     return post("/embeddings", {"model": "clip", "input": [data], "modality": "image"})
 
 
 def main() -> None:
-    """Print both sides, and how many times faster ours is."""
+    """Print both sides and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--python", type=Path, required=True, help="the Python that has infinity installed")
     parser.add_argument("--model", default="ViT-B-32-none", help="the bundle that ours serves")
@@ -114,7 +115,7 @@ def main() -> None:
 
 
 def measure(side: tuple[int, int, Sequence[bytes]], count: int) -> tuple[float, float, float, float]:
-    """p50 and p99 milliseconds of one client; p99 milliseconds and answers a second of sixteen."""
+    """Return p50 and p99 of one client, ms; p99 in ms and answers per second of sixteen."""
     port, _, requests = side
 
     def load(clients: int, number: int) -> Summary:

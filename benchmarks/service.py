@@ -1,13 +1,13 @@
-"""The service under load, beside the bare model on the same pictures in the same run.
+"""The service under load, compared with the bare model on the same pictures in the same run.
 
     python -m benchmarks.service --model ViT-B-32-none [--rounds 3] [--naive]
 
-One client and sixteen that wait for their answers, then an open loop at three quarters of what those got, its times
-counted from the intended starts. The bare model runs between, in turns. Client and service share the processors. HTTP,
-JSON and ranking are what one client's request takes of the event loop's thread, in processor time.
+One client and sixteen in a closed loop, then an open loop at three quarters of their rate, with times measured from the
+intended starts. The bare model runs in between. Client and service share the processors. HTTP, JSON and ranking are
+measured as the processor time of the event loop's thread for one client's request.
 
-What the processors allow sixteen clients is what a picture takes of them, if not a moment is lost: the bare tower in
-its best batch, on all of them; decoding, HTTP, JSON, ranking, and the client that asks, on one of them.
+The rate that the processors allow sixteen clients follows from the cost of a picture without any idle time: the bare
+tower at its best batch size, on all processors; decoding, HTTP, JSON, ranking, and the client, on one of them.
 """
 
 import argparse
@@ -47,14 +47,14 @@ LEAST_OF_POSSIBLE = 0.95
 
 
 def processor() -> str:
-    """The processor's name and how many of them there are to use."""
+    """Return the processor's name and the number of available processors."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     name = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "unknown")
     return f"{name}, {available_processors()} to use"
 
 
 def raw(engine: Engine, size: int, batch: int) -> float:
-    """The median milliseconds of one call of the bare picture tower, for so many pictures."""
+    """Return the median time of one call of the bare picture tower for `batch` pictures, ms."""
     pixels = np.random.default_rng(0).normal(size=(batch, 3, size, size)).astype(np.float32)
     taken: list[float] = []
     end = time.perf_counter() + SECONDS / len(BATCHES)
@@ -66,13 +66,13 @@ def raw(engine: Engine, size: int, batch: int) -> float:
 
 
 def loop_time(server: Server) -> float:
-    """The processor time, in ms, that the event loop's thread has had; it is the process's first one."""
+    """Return the processor time of the event loop's thread, the first one of the process, ms."""
     times = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/schedstat").read_text()
     return int(times.split()[0]) / 1e6
 
 
 def decoding(preparer: Preparer) -> float:
-    """The median milliseconds of one processor from a picture in base64 to the model's input."""
+    """Return the median processor time from a base64 picture to the model's input, ms."""
     pictures = [base64.b64encode(photo(seed=seed)).decode() for seed in range(8)]
     taken: list[float] = []
     for number in range(DECODED):
@@ -98,18 +98,18 @@ class Turn:
 
     @property
     def parts(self) -> dict[str, float]:
-        """What a picture takes, in ms of one processor; encoding in the best batch, on all processors."""
+        """Return the cost of a picture's stages in ms of one processor; encoding at the best batch size, on all of them."""
         encode_ms = 1000 * available_processors() / self.raw_rate
         return {"encoding": encode_ms, "decoding": self.decode_ms, "HTTP": self.loop_ms, "client": self.client_ms}
 
     @property
     def possible(self) -> float:
-        """The answers a second that the processors allow."""
+        """Return the answers per second that the processors allow."""
         return 1000 * available_processors() / sum(self.parts.values())
 
 
 def turn(engine: Engine, preparer: Preparer, size: int, server: Server, requests: Sequence[bytes]) -> Turn:
-    """Each once, one after another."""
+    """Measure each side once, one after another."""
     times = {batch: raw(engine, size, batch) for batch in BATCHES}
     rate = max(1000 * batch / ms for batch, ms in times.items())
     decode_ms = decoding(preparer)
@@ -125,7 +125,7 @@ def turn(engine: Engine, preparer: Preparer, size: int, server: Server, requests
 
 
 def report(model: str, turns: Sequence[Turn]) -> tuple[list[str], list[rows.Row]]:
-    """The medians of the turns, in words and as rows."""
+    """Print the medians of the rounds, and return them as rows."""
 
     def ms(what: Callable[[Turn], float]) -> float:
         return 1000 * statistics.median(map(what, turns))
@@ -161,7 +161,7 @@ def report(model: str, turns: Sequence[Turn]) -> tuple[list[str], list[rows.Row]
 
 
 def arithmetic(model: str, turns: Sequence[Turn]) -> rows.Row:
-    """Sixteen clients beside what the processors allow."""
+    """Compare sixteen clients with what the processors allow."""
     rate = statistics.median(each.many.rate for each in turns)
     possible = statistics.median(each.possible for each in turns)
     share = statistics.median(each.many.rate / each.possible for each in turns)
@@ -173,7 +173,7 @@ def arithmetic(model: str, turns: Sequence[Turn]) -> rows.Row:
 
 
 def first_answers(server: Server, requests: Sequence[bytes], rate: float) -> rows.Row:
-    """The slowest answer of a service that has just become ready, at so many requests a second."""
+    """Return the slowest answer of a service that has just become ready, at this request rate."""
     slowest = 1000 * max(each.seconds for each in open_loop(server.port, requests, rate, FIRST_S))
     print(
         f"the first {FIRST_S:.0f} s   {slowest:8.1f} ms at most, {rate:.0f} a second (at most {MOST_FIRST_MS})",
@@ -184,7 +184,7 @@ def first_answers(server: Server, requests: Sequence[bytes], rate: float) -> row
 
 
 def naive(requests: Sequence[bytes], folder: Path, count: int) -> float:
-    """The p50 milliseconds of one client of the simple service, with so many labels."""
+    """Return the p50 of one client of the naive service with this many labels, ms."""
     os.environ["LABELS"] = str(folder / "naive.txt")
     Path(os.environ["LABELS"]).write_text("\n".join(labels(count)))
     with Server(("uvicorn", "--factory", "benchmarks.naive:create_app", "--port", "PORT", "--no-access-log")) as server:
@@ -194,7 +194,7 @@ def naive(requests: Sequence[bytes], folder: Path, count: int) -> float:
 
 
 def main() -> None:
-    """Print the rows, each with both its sides."""
+    """Print the rows, each with both sides."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="ViT-B-32-none", help="the bundle to serve")
     parser.add_argument("--labels", type=int, default=320, help="how many labels (320)")

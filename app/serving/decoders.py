@@ -1,7 +1,7 @@
-"""Threads that decode pictures, the cheapest first: one that does not come back is written off and replaced.
+"""Threads that decode pictures, the cheapest first; a thread that does not return is replaced.
 
-A Python thread cannot be ended from outside. What a picture asks of its decoder is bounded before (app.images), so
-this is the second line of defence: docs/decisions/0021-hostile-pictures.md.
+A Python thread cannot be killed. The cost of decoding is bounded before (app.images), so this is the second line of
+defence: docs/decisions/0021-hostile-pictures.md.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ from app.errors import ImageTooLarge, Overloaded
 from app.log import get_logger
 
 DEADLINE_S = 30.0
-OLDEST_EVERY = 4  # one turn in four goes to the picture that has waited longest, the others to the cheapest
+OLDEST_EVERY = 4  # one turn in four goes to the oldest waiting picture, the others to the cheapest
 NICENESS = 10  # of a thread that decodes, more than the process has: docs/decisions/0012-batching.md
-MAX_LOST = 8  # threads that have not come back, beyond which nothing more is decoded
+MAX_LOST = 8  # threads that have not returned before all decoding is refused
 
 T = TypeVar("T")
 
@@ -35,13 +35,12 @@ class _Job:
 
 
 class Decoders:
-    """`threads` daemon threads; work that takes longer than `deadline_s` fails its caller and gives its place back.
+    """`threads` daemon threads; work that exceeds `deadline_s` fails its caller and frees its place.
 
-    For one event loop. `on_lost` is called, in the loop, for each thread that is written off.
+    For one event loop. `on_lost` is called, in the loop, for each thread that is given up.
 
-    Of what waits the cheapest comes next, and every fourth time the oldest. So cheap work waits for what is being done
-    and for one piece more at most, whatever else waits and however slow the machine is; costly work is not passed for
-    ever.
+    The cheapest waiting work is next, and every fourth time the oldest. So cheap work waits for the work in progress
+    and for at most one piece more, whatever else waits and however slow the machine is; costly work is never starved.
     """
 
     def __init__(
@@ -60,14 +59,14 @@ class Decoders:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._threads = threads
         self.lost = 0
-        """How many threads have not come back from their work."""
+        """Number of threads that have not returned."""
         for _ in range(threads):
             self._start()
 
     async def run(self, work: Callable[[], T], cost: float = 0) -> T:
-        """Do the work in a thread, when one is free; `cost`, in pixels, says how long it may take.
+        """Run the work in a thread when one is free; `cost`, in pixels, is an estimate of its duration.
 
-        Raises what the work raises, ImageTooLarge when it takes longer than the deadline, and Overloaded when too many
+        Raises what the work raises, ImageTooLarge if it takes longer than the deadline, and Overloaded if too many
         threads are lost.
         """
         await self._acquire(cost)
@@ -81,7 +80,7 @@ class Decoders:
         return result
 
     def close(self) -> None:
-        """End the threads; those that are at work are not waited for."""
+        """End the threads without waiting for those at work."""
         for _ in range(self._threads):
             self._jobs.put(None)
 
@@ -101,7 +100,7 @@ class Decoders:
             raise
 
     def _release(self) -> None:
-        """Give a free thread to one that waits, or keep it."""
+        """Give a free thread to waiting work, or keep it."""
         if not self._waiting:
             self._free += 1
             return
@@ -120,16 +119,16 @@ class Decoders:
             result, error = None, None
             try:
                 result = job.work()
-            except BaseException as raised:  # it is the caller's answer
+            except BaseException as raised:  # passed on to the caller
                 error = raised
             with suppress(RuntimeError):  # the loop is closed: nobody waits
                 self._loop.call_soon_threadsafe(self._finish, job, result, error)
-            del job, result, error  # a picture must not stay until the next one comes
+            del job, result, error  # do not keep a picture alive until the next one comes
 
     def _finish(self, job: _Job, result: Any, error: BaseException | None) -> None:
         if job.lost:
             self.lost -= 1
-            self._jobs.put(None)  # its place was given to another thread: one of them ends
+            self._jobs.put(None)  # its place was given to another thread, so one of them ends
             return
         if job.deadline:
             job.deadline.cancel()
@@ -140,7 +139,7 @@ class Decoders:
             job.result.set_result(result)
         else:
             job.result.set_exception(error)
-            job.result.exception()  # taken note of: the caller may have gone
+            job.result.exception()  # marks the exception as retrieved: the caller may have gone
 
     def _write_off(self, job: _Job) -> None:
         get_logger().error("a decoder does not return", seconds=self.deadline_s)

@@ -1,4 +1,4 @@
-"""From an untrusted picture or text to its embedding: decoding in threads, beside the encoding of batches."""
+"""Encode untrusted pictures and texts: decoding in threads overlaps with encoding in batches."""
 
 import asyncio
 import time
@@ -19,15 +19,15 @@ from app.serving.batching import Batcher, RequestPrompts
 from app.serving.decoders import DEADLINE_S, Decoders
 from app.tracing import span
 
-CANARY_EVERY = 10.0  # a batch encoded this recently proves that the encoder answers (s)
+CANARY_EVERY = 10.0  # a batch encoded this recently proves that the encoder works (s)
 AT_ONCE_COST = 500_000  # the cost, in pixels, up to which a picture is decoded as soon as its header is read: some 8 ms
 QUICK = 3_000_000  # the cost up to which a picture is decoded beside others: some 50 ms
 BYTES_A_PIXEL = 8  # bytes of a file whose header takes as long to read as a pixel to decode
 MAX_COST = 4  # pictures of the largest size that may be in progress; more are refused
 CROPS_COST = 4  # times the cost of a picture that crops of it take, unless it is a giant, which is reduced first
-BARCODES_COST = 2  # times the cost of a picture that it takes with its barcodes
-AT_ONCE = 8  # pictures of one request: enough to keep the model busy, and it does not fill the queue
-CROPS_AT_ONCE = 16  # of one picture, which is decoded already
+BARCODES_COST = 2  # times the cost of a picture if its barcodes are read
+AT_ONCE = 8  # pictures of one request: enough to keep the model busy without filling the queue
+CROPS_AT_ONCE = 16  # of one picture, which is already decoded
 PROMPTS_KEPT = 10_000  # embeddings of requests' prompts in memory: 20 MB at 512 numbers each
 
 A = TypeVar("A")
@@ -36,10 +36,10 @@ P = ParamSpec("P")
 
 
 class Pipeline:
-    """Pictures and texts in, embeddings out, at most `max_queue` of each in progress.
+    """Encodes pictures and texts, at most `max_queue` of each in progress.
 
-    Large pictures, by the work that their headers declare, are decoded one at a time in a thread of their own. Of the
-    others the cheapest come first, so that a small picture waits for those alone that are being decoded.
+    Large pictures, by the cost that their headers declare, are decoded one at a time in a separate thread. Of the
+    others the cheapest come first, so a small picture waits only for those that are being decoded.
     """
 
     def __init__(
@@ -62,19 +62,19 @@ class Pipeline:
         self._cost = 0
         self.max_queue = max_queue
         self.in_hand = 0
-        """How many pictures are decoded, queued or encoded at the moment."""
+        """Number of pictures being decoded, queued or encoded."""
 
     @property
     def lost_decoders(self) -> int:
-        """How many threads have not come back from decoding a picture."""
+        """Number of threads that have not returned from decoding a picture."""
         return self._decoders.lost + self._large_decoder.lost
 
     async def header(self, picture: Picture) -> Header:
-        """The header of a picture, which the other methods take in its place; raises as `vector` does."""
+        """Read the header of a picture, which the other methods accept in its place; raises as `vector` does."""
         return await self._decoders.run(partial(self._preparer.read_header, picture))
 
     async def vector(self, picture: Picture) -> Floats:
-        """The embedding (D,) of a picture.
+        """Return the embedding (D,) of a picture.
 
         Raises InvalidImage, UnsupportedImage, ImageTooLarge, Overloaded or Draining.
         """
@@ -82,9 +82,9 @@ class Pipeline:
             return await self._encode(await self._decode(picture, self._timed("decode", self._preparer.pixels)))
 
     async def vector_and_barcodes(self, picture: Picture) -> tuple[Floats, list[Barcode]]:
-        """The embedding (D,) of a picture and the barcodes in it, from one decode; raises as `vector` does.
+        """Return the embedding (D,) of a picture and its barcodes, from one decode; raises as `vector` does.
 
-        Raises InvalidRequest where this service cannot read barcodes.
+        Raises InvalidRequest if this service cannot read barcodes.
         """
 
         def make(header: Header) -> tuple[Floats, list[Barcode]]:
@@ -96,7 +96,7 @@ class Pipeline:
             return await self._encode(pixels), codes
 
     async def for_entry(self, picture: Picture, *, thumbnail: bool) -> tuple[Floats, str, bytes | None]:
-        """What an entry keeps of a picture: its embedding (D,), its perceptual hash, and perhaps a small JPEG of it.
+        """Return what an entry keeps of a picture: embedding (D,), perceptual hash, and optionally a small JPEG.
 
         All from one decode; raises as `vector` does.
         """
@@ -113,9 +113,9 @@ class Pipeline:
             return await self._encode(pixels), hashed, small
 
     async def vectors(self, pictures: Sequence[bytes | str]) -> list[Floats]:
-        """The embeddings (D,) of some pictures, a few at a time; raises what `vector` does.
+        """Return the embeddings (D,) of several pictures, a few at a time; raises what `vector` does.
 
-        The headers of all are read before the first is decoded: what is too much together is refused at once.
+        All headers are read before the first picture is decoded, so an excessive request is refused at once.
         """
         headers: list[Header] = []
         for some in chunks(AT_ONCE, pictures):
@@ -125,7 +125,7 @@ class Pipeline:
         return await gather_in_chunks(min(AT_ONCE, self.max_queue), self.vector, headers)
 
     async def crops(self, picture: Picture, boxes_in: BoxesIn) -> tuple[Sequence[Box], list[Floats]]:
-        """A picture, decoded once, cut into the boxes that `boxes_in` names for its width and height.
+        """Decode a picture once and encode the boxes that `boxes_in` returns for its width and height.
 
         Returns the boxes and the embeddings (D,): the whole picture's, then one for each box. Raises as `vector`
         does, and what `boxes_in` raises.
@@ -138,15 +138,15 @@ class Pipeline:
                 return boxes, await gather_in_chunks(at_once, self._batcher.vector, pixels)
 
     async def texts(self, texts: Sequence[str]) -> Floats:
-        """The embeddings (N, D) of N >= 1 texts, word for word; raises Overloaded."""
+        """Return the embeddings (N, D) of N >= 1 texts, word for word; raises Overloaded."""
         return await self._prompts.vectors(texts)
 
     async def for_each_text(self, work: Callable[[str], A], texts: Sequence[str]) -> list[A]:
-        """What `work` makes of each text, in a thread that requests share fairly; raises Overloaded."""
+        """Apply `work` to each text, in a thread that requests share fairly; raises Overloaded."""
         return await self._prompts.each(work, texts)
 
     async def prove(self, within: float = 5.0) -> None:
-        """Return once the encoder has shown that it answers; raises what it raises, or TimeoutError."""
+        """Return once the encoder has proved that it works; raises its errors, or TimeoutError."""
         if asyncio.get_running_loop().time() - self._batcher.last_success > CANARY_EVERY:
             async with asyncio.timeout(within):
                 await self._batcher.vector(self._preparer.blank)
@@ -166,7 +166,7 @@ class Pipeline:
             self.in_hand -= 1
 
     async def _decode(self, picture: Picture, make: Callable[[Header], A], weight: int = 1) -> A:
-        """What `make` makes of a picture, which costs `weight` times as much as decoding alone."""
+        """Apply `make` to a picture, at `weight` times the cost of decoding alone."""
 
         def begin() -> A | Header:
             header = self._preparer.read_header(picture)
@@ -184,7 +184,7 @@ class Pipeline:
                 return await self._large_decoder.run(work, cost)
 
     def _timed(self, stage: str, work: Callable[P, A]) -> Callable[P, A]:
-        """The work, whose seconds are observed as a stage."""
+        """Wrap the work to observe its duration as a stage."""
 
         def timed(*args: P.args, **kwargs: P.kwargs) -> A:
             start = time.perf_counter()
@@ -205,7 +205,7 @@ class Pipeline:
             self._cost -= cost
 
     def _check(self, cost: int) -> None:
-        """Raise ImageTooLarge for more than one request may ask for, Overloaded for more than there is room for."""
+        """Raise ImageTooLarge if one request exceeds its limit, Overloaded if all requests exceed theirs."""
         if cost > self._max_cost:
             raise ImageTooLarge(
                 f"the picture or pictures take as long to decode as {cost:,} pixels; "
@@ -230,9 +230,9 @@ async def open_pipeline(
     max_queue: int,
     deadline_s: float = DEADLINE_S,
 ) -> AsyncIterator[Pipeline]:
-    """A running pipeline that decodes in `threads` threads, and large ones in one; on leaving, callers are answered.
+    """Run a pipeline that decodes in `threads` threads, large pictures in one; on exit, callers are answered.
 
-    A decoder that has not come back by then is not waited for.
+    The exit does not wait for decoders that have not returned.
     """
     encoding = ThreadPoolExecutor(1, thread_name_prefix="encode")
     reading = ThreadPoolExecutor(1, thread_name_prefix="texts")
@@ -255,7 +255,7 @@ async def open_pipeline(
 
 
 def _reading_cost(picture: Picture) -> float:
-    """The cost of reading a picture's header, by its length; of a header that is read, that of decoding it."""
+    """Return the cost of reading a picture's header, by its length; of a header already read, that of decoding."""
     return picture.cost if isinstance(picture, Header) else len(picture) / BYTES_A_PIXEL
 
 

@@ -61,7 +61,7 @@ def _form(value: object) -> str:
     return "value" if not isinstance(value, dict) else "in" if "in" in value else "range"
 
 
-# told apart by their form, so that an error message is about the form that was sent
+# distinguished by their form, so that an error message is about the form that was sent
 Wanted = Annotated[
     Annotated[bool | Integer | float | ShortText, Tag("value")]
     | Annotated[Range, Tag("range")]
@@ -83,7 +83,7 @@ Filter = Annotated[
 
 
 class Like(Request, PictureByUrl):
-    """What to search by: a text, an image, or a stored entry."""
+    """A query: a text, an image, or a stored entry."""
 
     text: Text | None = Field(None, min_length=1, max_length=MAX_TEXT)
     id: Id | None = Field(None, description="an entry's id; the entry itself is not among the hits")
@@ -169,14 +169,14 @@ class ContentSearch(Like, TakesPictures):
         return self
 
     def where(self) -> Where:
-        """Return which entries may be hits."""
+        """Return the search filter."""
         found: list[Condition] = []
         for key, wanted in self.filter.items():
             found += wanted.conditions(key) if isinstance(wanted, Range | OneOf) else [Condition(key, "eq", wanted)]
         return Where(self.only or self.type, self.collection, tuple(found))
 
     def weighted(self) -> list[WeightedQuery]:
-        """Return the query as a list of queries, whichever form it came in."""
+        """Return the query as a list of queries, in whichever form it was sent."""
         if self.queries is not None:
             return self.queries
         if self.ids is not None:

@@ -1,8 +1,7 @@
 """Choose the inference engine of a bundle: the configured one, or the fastest installed one that is accurate enough.
 
-OpenVINO in bfloat16 is the fastest on processors that compute in it, int8 on the others: see
-docs/decisions/0004-engines.md. Whether one is exact enough is not assumed but tried at every start, against the vectors
-that the original model itself gave.
+OpenVINO in bfloat16 is the fastest on processors that support it, int8 on the others: see
+docs/decisions/0004-engines.md. The accuracy is verified at every start against the embeddings of the original model.
 """
 
 import importlib.util
@@ -21,8 +20,8 @@ from app.model.engines import CLOSE, Engine, Floats, wanted
 GPU = Path("/dev/nvidiactl")  # exists with NVIDIA's driver; cheaper to check than importing torch
 
 INT8_FROM_BYTES = 100_000_000  # of the picture tower: smaller ones take milliseconds as they are
-INT8_SHARE = 0.8  # of float32's time; what gains less is not worth other embeddings
-INT8_SLACK = 0.001  # between its cosine with float32, which is known, and with the original
+INT8_SHARE = 0.8  # of float32's time; a smaller gain is not worth different embeddings
+INT8_SLACK = 0.001  # between its known cosine with float32 and that with the original
 
 Rebuild = Callable[[Bundle], Any]
 """Rebuilds the open_clip model that a bundle was exported from; raises ExportError."""
@@ -38,12 +37,12 @@ def open_engine(
     bfloat16: bool | None = None,
     int8_from_bytes: int = INT8_FROM_BYTES,
 ) -> Engine:
-    """Open the engine `name`, "auto" included; `data` is where compiled models are kept.
+    """Open the engine `name`, or choose one for "auto"; `data` is the cache of compiled models.
 
-    The torch engine needs `rebuild`; without it, `auto` leaves torch out. `bfloat16` says whether the processor has
+    The torch engine needs `rebuild`; without it, `auto` skips torch. `bfloat16` tells whether the processor supports
     it; None: ask OpenVINO. Without it, `auto` tries int8 for picture towers of `int8_from_bytes` or more.
 
-    Raise EngineError when it is not installed, cannot run the bundle, or gives other vectors than the original.
+    Raise EngineError if it is not installed, cannot run the bundle, or its embeddings differ from the original's.
     """
     if name == "auto":
         return _fastest(bundle, threads, data, rebuild, bfloat16, int8_from_bytes)
@@ -62,7 +61,7 @@ def open_engine(
 def _fastest(
     bundle: Bundle, threads: int, data: Path, rebuild: Rebuild | None, bfloat16: bool | None, int8_from_bytes: int
 ) -> Engine:
-    """Open the first candidate that runs the bundle and is exact enough; without a proof, the exact one."""
+    """Open the first candidate that runs the bundle accurately enough; without a proof, the exact one."""
     candidates: list[Callable[[], Engine]] = []
     if rebuild and bundle.config.source and GPU.exists() and importlib.util.find_spec("torch"):
         candidates.append(lambda: proved(bundle, _torch(bundle, threads, rebuild)))
@@ -80,9 +79,9 @@ def _fastest(
 
 
 def proved(bundle: Bundle, engine: Engine, least: float | None = None) -> Engine:
-    """Return the engine, if it answers as the original model did; raise EngineError if it does not.
+    """Return the engine if its embeddings match the original model's; raise EngineError otherwise.
 
-    `least` is the cosine that it must keep; None: what its precision is held to.
+    `least` is the cosine similarity that it must reach; None: the bound of its precision.
     """
     proof, least = bundle.config.proof, wanted(engine.name) if least is None else least
     if proof is None:
@@ -140,7 +139,7 @@ def _torch(bundle: Bundle, threads: int, rebuild: Rebuild | None) -> Engine:
 
 
 def _computes_bfloat16() -> bool:
-    """Whether an engine that is installed computes in bfloat16 on this processor."""
+    """Return whether an installed engine computes in bfloat16 on this processor."""
     if importlib.util.find_spec("openvino") is None:
         return False
     from app.model.engines.openvino import computes_bfloat16
