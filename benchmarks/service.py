@@ -98,7 +98,7 @@ class Turn:
 
     @property
     def parts(self) -> dict[str, float]:
-        """Return the cost of a picture's stages in ms of one processor; encoding at the best batch size, on all of them."""
+        """Return a picture's stages in ms of one processor; encoding at the best batch size, on all of them."""
         encode_ms = 1000 * available_processors() / self.raw_rate
         return {"encoding": encode_ms, "decoding": self.decode_ms, "HTTP": self.loop_ms, "client": self.client_ms}
 

@@ -130,7 +130,7 @@ def test_reading_is_left_to_the_browser(client):
     "host", ["rebind.evil.example", "rebind.evil.example:8000", "127.0.0.1.evil.example", "x@127.0.0.1"]
 )
 def test_on_loopback_a_name_of_somebody_else_is_refused(client, host):
-    """A page whose name was made to lead here can neither read nor change, but the probes answer."""
+    """A page whose name was rebound to this machine can neither read nor change, but the probes answer."""
     for method, path in (("GET", "/pantry"), ("POST", "/pantry/rice/add"), ("GET", "/docs")):
         response = client.request(method, SELF + path, headers={"host": host})
         assert "add it to LARDER_HOSTS" in problem(response, 403, "forbidden")

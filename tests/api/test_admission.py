@@ -1,4 +1,4 @@
-"""Admission: large bodies are limited by number and bytes, and slow senders keep nobody out."""
+"""Admission: large bodies are limited by number and bytes, and slow senders block no others."""
 
 import asyncio
 

@@ -20,7 +20,7 @@ async def never() -> None:
 
 
 def test_work_that_is_done_in_time_gives_what_it_gives():
-    """Its value or its error; who waits for the client to leave is ended."""
+    """Its value or its error; the watcher for a disconnect is cancelled."""
 
     async def main():
         async def work():

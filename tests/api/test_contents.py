@@ -106,7 +106,7 @@ def test_queries_that_cancel_out_are_422(colours):
 
 
 def test_a_least_score_may_empty_the_list(colours):
-    """Hits below `min_score` are left out; where none reaches it there is none."""
+    """Hits below `min_score` are left out, even if none remains."""
     assert set(ids(search(colours, text="red", min_score=0.95))) == {"word red", "picture/red"}
     assert search(colours, queries=[{"text": "red"}, {"text": "cyan"}], min_score=0.9) == []
 
@@ -153,7 +153,7 @@ def test_entries_are_listed_by_page(colours):
 
 
 def test_a_collection_is_renamed_and_deleted(colours):
-    """Whole; into one that exists only where that is said, and where there is none it is 404."""
+    """All entries move; into an existing collection only with `merge`; a missing one is 404."""
     renamed = colours.post("/contents/rename", json={"collection": "pictures", "to": "photos"})
     assert renamed.json() == {"collection": "photos", "renamed": len(COLOURS)}
     body = {"collection": "photos", "to": "default"}
@@ -326,7 +326,7 @@ def test_a_picture_that_is_none_is_400(client):
 
 
 def test_a_thumbnail_is_kept_when_asked_for(client):
-    """A JPEG of at most 256 pixels a side, upright as the picture; without being asked for there is none."""
+    """A JPEG of at most 256 pixels a side, upright; without the request for one there is no thumbnail."""
     wide = as_base64(picture("red", (1024, 512)))
     answer = client.put("/contents/a/b", json={"type": "image", "image_data": wide, "thumbnail": True})
     assert answer.json()["thumbnail"] is True

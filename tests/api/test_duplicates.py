@@ -41,7 +41,7 @@ def test_groups_and_what_to_keep(photos):
 
 
 def test_a_collection_alone(photos):
-    """Entries elsewhere are no duplicates then; `min_score` takes the place of the distance."""
+    """Entries of other collections are excluded; `min_score` replaces the distance."""
     assert [group["keep"] for group in finished(photos, collection="default")["groups"]] == ["large"]
     assert finished(photos, collection="no such")["total"] == 0
     assert finished(photos, only="text")["groups"] == []

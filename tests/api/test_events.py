@@ -64,7 +64,7 @@ def shared(tmp_path_factory):
 
 @pytest.fixture
 def server(shared):
-    """A service to which nobody listens; events of earlier tests are kept."""
+    """A service without listeners; events of earlier tests are kept."""
     wait_until(lambda: "larder_event_listeners 0.0" in shared.client.get("/metrics").text)
     return shared
 
@@ -74,7 +74,7 @@ def recognise(server, **more):
 
 
 def test_a_sure_recognition_is_an_event(server):
-    """Whoever listens reads it with the id of its request; one that is not sure is none."""
+    """Listeners get it with the id of its request; an unsure recognition is not an event."""
     listener = Listener(server)
     recognise(server, threshold=1.0)
     answer = server.client.post(
@@ -163,7 +163,7 @@ def test_listeners_are_bounded_and_make_room_when_they_leave(server):
 
 
 def test_listeners_do_not_delay_the_end(tmp_path):
-    """At SIGTERM every stream ends by itself, also that of a client which never read anything."""
+    """At SIGTERM every stream ends, also that of a client which never read anything."""
     with started(tmp_path) as server:
         listener = Listener(server)
         deaf = socket.create_connection(("127.0.0.1", server.port))

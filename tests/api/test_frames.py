@@ -35,7 +35,7 @@ def test_a_frame_of_something_else_is_left_out(client):
 
 
 def test_without_a_majority_nothing_is_sure(client):
-    """Two frames that show two things are no answer, and change no count."""
+    """Two frames of two things give no confident answer, and change no count."""
     answer = frames(client, "red", "blue", threshold=0, pantry_update={"operation": "add"}).json()
     assert answer["frames"]["agreement"] == 0.5
     assert (answer["confident"], answer["message"], answer["pantry"]) == (False, 0, None)

@@ -28,7 +28,7 @@ def test_no_pantry_is_a_status(start):
 
 
 def test_starting(start, encoder, monkeypatch):
-    """Until the labels are encoded it is 503, and then it becomes ready by itself."""
+    """Until the labels are encoded it is 503, and then it becomes ready."""
     import app.components
 
     encode = app.components.Vocabulary.refresh

@@ -98,7 +98,7 @@ def test_a_data_uri_is_a_url_as_well(client):
 
 
 def test_errors_are_those_of_pictures(fetching, site):
-    """What is not there, what is no picture, what is not allowed."""
+    """Missing files, files that are not pictures, and forbidden URLs are refused."""
     base = f"http://127.0.0.1:{site.port}"
     problem(fetching.post("/process-image", json={"image_url": f"{base}/missing"}), 400, "invalid_image")
     problem(fetching.post("/process-image", json={"image_url": "http://127.0.0.2/"}), 422, "invalid_request")

@@ -32,7 +32,7 @@ def test_an_entry_says_what_who_and_when(start):
 
 
 def test_a_recognition_that_counts_is_an_entry(client):
-    """With the id of its request; where no keys are set, nobody is named."""
+    """With the id of its request; without keys, no name is given."""
     body = {"image_data": as_base64(picture()), "pantry_update": {"operation": "add", "quantity": 2}, "threshold": 0}
     response = client.post("/process-image", json=body)
     (entry,) = entries(client)

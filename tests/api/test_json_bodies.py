@@ -101,7 +101,7 @@ def test_a_picture_with_escaped_slashes_is_no_structure():
 )
 @pytest.mark.parametrize("elements", [MANY, 10 * MAX_ELEMENTS])
 def test_wrong_elements_cost_no_error_each(client, path, head, element, end, elements):
-    """However many are wrong, one is told of, and memory does not grow with them beyond the parsed body."""
+    """However many are wrong, one is reported, and memory does not grow with them beyond the parsed body."""
     body = (head + element * elements + end).encode()
     tracemalloc.start()
     try:
@@ -132,7 +132,7 @@ def test_many_unknown_fields_are_one_error(client, method, path, body):
 
 
 def test_one_unknown_field_is_named(client):
-    """A misspelt field is told as before."""
+    """A misspelt field is reported as before."""
     message = problem(client.put("/pantry/x", json={"quantity": 3}), 422, "invalid_request")
     assert "count: Field required" in message
     assert "quantity: Extra inputs are not permitted" in message

@@ -82,7 +82,7 @@ def test_every_format_is_taken_as_it_is(client, kind):
 
 
 def test_a_body_that_claims_to_be_a_picture_is_judged_as_one(client):
-    """What is none is 400, a format that is not accepted 415, whatever is in it."""
+    """Anything but a picture is 400, a format that is not accepted 415, whatever its content."""
     for media_type in ("image/jpeg", "application/octet-stream"):
         headers = {"Content-Type": media_type}
         problem(client.post("/process-image", content=b'{"a": 1}', headers=headers), 400, "invalid_image")

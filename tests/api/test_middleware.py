@@ -126,7 +126,7 @@ def test_a_compressed_body_is_refused(client, path):
     ],
 )
 def test_an_address_is_no_picture(client, path, body):
-    """It is not base64, and nobody is asked for what is there: the service is no way into its network."""
+    """It is not base64, and is not fetched: the service gives no access to its network."""
     with socket.create_server(("127.0.0.1", 0)) as bait:
         bait.settimeout(0.05)
         url = f"http://127.0.0.1:{bait.getsockname()[1]}/a.jpg"
@@ -192,13 +192,13 @@ def test_every_answer_can_be_read_by_the_pages_that_may_call(start):
 
 
 def test_without_the_setting_no_page_may_call(client):
-    """There is no CORS header by itself."""
+    """There is no CORS header by default."""
     response = client.get("/labels", headers={"origin": "https://example.org"})
     assert not [name for name in response.headers if name.startswith("access-control")]
 
 
 def test_a_broken_label_file_does_not_keep_an_old_key(start, settings, tmp_path):
-    """Keys and labels are looked at each by itself."""
+    """Keys and labels are polled independently."""
     (tmp_path / "keys").write_text("old\n")
     client = start(api_keys_file=tmp_path / "keys")
     settings.labels.unlink()

@@ -99,7 +99,7 @@ def test_the_pantry_is_updated_when_the_answer_is_sure(client):
 
 
 def test_taking_what_is_not_there_leaves_0(client):
-    """To remove an item that the pantry does not have is no error, and does not make it."""
+    """Removing a missing item is not an error, and does not create it."""
     assert post(client, pantry_update={"operation": "remove"}).json()["pantry"] == {"item": "red", "count": 0}
     assert client.get("/pantry").json() == {"items": []}
 

@@ -56,7 +56,7 @@ def test_the_most_informative_comes_first(client):
 
 
 def test_near_duplicates_are_one_entry(client):
-    """However often a scene comes, it is asked for once, and its size is told."""
+    """However often a scene comes, it is listed once, with its count."""
     for _ in range(3):
         ask(client, "yellow")
     ask(client, "cyan")
@@ -204,7 +204,7 @@ def test_a_disk_that_is_full_fails_no_recognition(start):
 
 
 def test_an_id_that_two_callers_chose_is_two_entries(client):
-    """Feedback must not guess which of them is meant; the queue shows each by itself."""
+    """Feedback must not guess which of them is meant; the queue lists each separately."""
     for colour in ("yellow", "cyan", "yellow"):
         ask(client, colour, **{"X-Request-ID": "order-1"})
     assert sorted(each["seen"] for each in entries(client)) == [1, 2]

@@ -40,7 +40,7 @@ def test_the_camera_takes_a_picture(open_page):
 
 
 def test_any_name_leads_to_the_page(site, open_page):
-    """Its websocket is let through under a name that nobody told it."""
+    """Its websocket is accepted under an unconfigured host name."""
     page = open_page()
     page.goto(site.url.replace("127.0.0.1", "larder.example"))
     page.get_by_role("radio", name="Sample").click()

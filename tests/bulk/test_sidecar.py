@@ -61,7 +61,7 @@ def test_labels_are_keywords_that_photo_programs_read(home, photos):
 
 
 def test_labels_below_the_threshold_are_not_written(home, photos):
-    """Where no label is probable enough there is no sidecar."""
+    """Without a probable label there is no sidecar."""
     assert main(["bulk", "classify", "photos", "--out", "out", "--sidecar", "xmp", "--threshold", "1.01"]) == 1
     assert list(photos.rglob("*.xmp")) == []
 

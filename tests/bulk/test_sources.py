@@ -165,7 +165,7 @@ def test_nothing_is_an_error(tmp_path):
 
 
 def test_what_is_no_picture_by_its_name_is_counted(tmp_path):
-    """Texts, films and what systems leave among pictures are no units; a source of them alone is a mistake."""
+    """Texts, films and what systems leave among pictures are skipped; a source with nothing else is an error."""
     for name in ("notes.txt", "Thumbs.db", "a.json", "film.mp4"):
         (tmp_path / name).write_bytes(b"x")
     with pytest.raises(InvalidRequest, match="no picture in the source, and 4 other files"):

@@ -81,7 +81,7 @@ def test_decoding_goes_on_while_encoding_is_busy_and_no_further_than_the_bound()
 
 
 def test_an_error_of_the_encoder_ends_the_run():
-    """What is wrong with the model is nobody's bad picture."""
+    """An error of the model does not count as a bad picture."""
     with pytest.raises(ZeroDivisionError):
         list(embed(pictures(2), decode, lambda pixels: 1 / 0, threads=2, batch=2))
 
@@ -102,7 +102,7 @@ def test_whatever_a_decoder_raises_is_one_bad_picture(error):
 
 
 def test_a_source_that_is_lost_ends_the_run():
-    """What is wrong with all pictures is nobody's bad picture; what cannot be read once says so."""
+    """An error of the whole source does not count as a bad picture; a single read error does."""
 
     def lost():
         raise SourceError("expired")

@@ -222,7 +222,7 @@ def test_frames_and_several_things(larder):
 
 
 def test_boxes_of_a_picture(larder):
-    """Each box is answered by itself, in their order, and counted where that is asked for."""
+    """Each box is answered separately, in order, and counted if requested."""
     halves = picture("red", (40, 20))
     halves.paste(picture("blue", (20, 20)), (20, 0))
     left, right = larder.recognise_regions(halves, [(0, 0, 20, 20), (20, 0, 40, 20)], top_k=2)

@@ -47,7 +47,7 @@ def test_no_proxy_is_taken_to_this_machine(environment, name, proxy):
 
 
 def test_a_host_of_no_proxy_is_asked_directly(environment):
-    """An unusable proxy is no error for a host that NO_PROXY excludes."""
+    """An unusable proxy is not an error for a host that NO_PROXY excludes."""
     environment.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
     environment.setenv("NO_PROXY", "larder.example")
     with Larder(ELSEWHERE) as larder:
@@ -97,7 +97,7 @@ def test_a_proxy_that_is_away_is_named(environment):
 @pytest.mark.parametrize("content", [None, "no certificate"])
 @BOTH
 def test_certificates_that_cannot_be_read_are_named(environment, tmp_path, client, name, content):
-    """A file that is not there, or holds none, is told with the variable; http:// does without."""
+    """A file that is not there, or holds none, is reported with the variable; http:// needs none."""
     path = tmp_path / "certificates.pem"
     if content:
         path.write_text(content)
@@ -138,7 +138,7 @@ def test_what_is_no_key_is_said_at_once(client, key):
     "url", ["http://user:hunter2@{}", "http://user:p@hunter2@{}", "http://user:hunter2/x@{}", "user:hunter2@{}"]
 )
 def test_a_password_is_in_no_message(url):
-    """Whatever fails, the address is told without user and password."""
+    """Every error names the URL without user and password."""
     with Misbehaving(OK) as server:
         pass
     with (
@@ -151,7 +151,7 @@ def test_a_password_is_in_no_message(url):
 
 
 def test_a_password_is_not_in_what_another_program_answered():
-    """An answer in another form is told without user and password, too."""
+    """An error about a foreign answer also names it without user and password."""
     with (
         Misbehaving(OK) as server,
         Larder(server.url.replace("//", "//user:hunter2@")) as larder,

@@ -96,7 +96,7 @@ def test_an_older_service_gets_pictures_in_json(classify):
 
 
 def test_what_does_not_fit_a_query_goes_as_a_form():
-    """Ten thousand characters of labels are no query; several pictures are several files."""
+    """Ten thousand characters of labels do not go into the query; several pictures are several files."""
     with Misbehaving(CLASSIFIED) as server, Larder(server.url) as larder:
         larder.classify(PICTURE, [f"label {number}" for number in range(1000)])
     [sent] = server.requests
@@ -153,7 +153,7 @@ def test_retry_after_is_honoured(ask):
 
 @BOTH
 def test_a_long_retry_after_is_the_callers_to_wait_for(ask):
-    """Who is told to come back in minutes is told so, at once."""
+    """A Retry-After of minutes is raised at once."""
     minutes = problem(503, "store_unavailable", **{"Retry-After": "600"})
     with Misbehaving(minutes) as server, pytest.raises(Busy, match="store_unavailable, said the service") as raised:
         ask(server.url)
@@ -184,7 +184,7 @@ def test_what_will_not_help_is_not_sent_again(status, code, error):
 
 @pytest.mark.parametrize("strange", [PROXY, FOREIGN], ids=["a proxy's page", "another program's JSON"])
 def test_an_answer_that_is_not_larders_is_said_so(strange):
-    """A proxy's error page or another program's JSON is no KeyError."""
+    """A proxy's error page or another program's JSON does not raise KeyError."""
     with Misbehaving(strange) as server, pytest.raises(Failed, match="not in Larder's form"):
         ask(server.url)
 
@@ -254,7 +254,7 @@ def test_a_page_is_no_thumbnail():
 
 
 def test_nothing_there_is_unreachable():
-    """A port where nobody listens is named in the error."""
+    """A port without a listener is named in the error."""
     with Misbehaving(OK) as server:
         pass
     with pytest.raises(Unreachable, match=server.url):

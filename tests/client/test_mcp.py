@@ -113,7 +113,7 @@ def refused(server, name, **arguments) -> str:
 
 
 def forget(larder: Larder, item: str) -> None:
-    """Delete an item, and wait until it is no label any more."""
+    """Delete an item, and wait until it is not a label any more."""
     larder.delete(item)
     wait_until(lambda: item not in [each.label for each in larder.labels()])
 
@@ -147,12 +147,12 @@ def test_a_picture_by_path(server, mode):
 
 
 def test_an_absolute_path_within_the_folder(server, folder):
-    """Assistants are told such paths by people."""
+    """People give assistants such paths."""
     assert told(server, "recognise", picture=str(folder / "red.png"))["item"] == "red"
 
 
 def test_nothing_else_is_read(server, folder):
-    """Neither by `..`, nor by a symbolic link, nor by an absolute path; what is not there is told the same."""
+    """Neither by `..`, nor by a symbolic link, nor by an absolute path; a missing file gets the same error."""
     outside = ["../secret.png", "link.png", "more/../../secret.png", str(folder.parent / "secret.png"), "/etc/hostname"]
     paths = [*outside, "loop.png", "pipe.png", "more", "no.png", "a\0b", "a" * 999]
     for result in ask(server, *(("recognise", {"picture": path}) for path in paths)):
@@ -161,7 +161,7 @@ def test_nothing_else_is_read(server, folder):
 
 
 def test_no_base64(server):
-    """A model that writes out a picture is told what to send instead."""
+    """A model that writes out a picture gets an error that says what to send instead."""
     assert "not as base64" in refused(server, "recognise", picture="data:image/png;base64,iVBORw0KGgo=")
     assert "at most 1000 characters" in refused(server, "recognise", picture="iVBORw0KGgo" * 100)
 
@@ -240,7 +240,7 @@ def test_over_http_no_file_is_read_without_a_folder(larder, folder):
 
 
 def test_over_http_a_foreign_host_is_refused(larder):
-    """A page of another site whose name was made to mean this machine gets no answer; an allowed name does."""
+    """A page of another site whose name was rebound to this machine is refused; an allowed name is not."""
     hello = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
     accept = {"Accept": "application/json, text/event-stream"}
     with over_http(larder, "--allowed-host", "kitchen.example") as url:

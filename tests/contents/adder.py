@@ -1,4 +1,4 @@
-"""Adds to the contents from four threads until it is killed; imports little, for each process imports it anew."""
+"""Adds to the contents from four threads until it is killed; imports little, because each process imports it again."""
 
 import threading
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Adds, deletes and searches of contents from 8 threads, each held against a slow and obvious model.
+"""Adds, deletes and searches of contents from 8 threads, each compared with a slow and obvious model.
 
     python -m tests.contents.hammer --seconds 60
 
@@ -27,7 +27,7 @@ HOT = Where(conditions=(Condition("hot", "eq", True),))
 
 
 class Owner:
-    """A thread's own contents: nobody else changes them, so that every answer about them is known beforehand."""
+    """A thread's own contents: no other thread changes them, so every answer about them is predictable."""
 
     def __init__(self, number: int, store: ContentStore) -> None:
         self._store = store

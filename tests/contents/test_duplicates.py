@@ -69,7 +69,7 @@ def found_copies(store):
 
 
 def test_copies_have_nearly_the_same_fingerprint(store):
-    """Equal embeddings are no copies where the hashes differ; where one is missing, the embeddings decide."""
+    """Equal embeddings are not copies if the hashes differ; if one is missing, the embeddings decide."""
     for id, digits in (("a", "f0" * 32), ("b", "f0" * 31 + "f7"), ("other", "0f" * 32)):
         put(store, id, X, FileFacts(1, 1, 1, 1, digits))
     assert found_copies(store) == [["a", "b"]]

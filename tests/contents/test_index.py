@@ -224,7 +224,7 @@ def test_any_number_of_dimensions_has_codes(size):
 
 
 def test_a_view_stays_as_it_was(index):
-    """Whatever is added, removed and made anew afterwards, a view answers as at the moment it was taken."""
+    """Whatever is added, removed and rebuilt afterwards, a view answers as at the moment it was taken."""
     vectors = drawn(np.random.default_rng(0), 100, 16)
     for first in (0, 1000, 2000, 3000):
         index.change(list(enumerate(vectors, start=first)), [])

@@ -1,4 +1,4 @@
-"""What only the contents on this machine do: nothing acknowledged is lost, and nobody waits for a writer."""
+"""The local content store: nothing acknowledged is lost, and readers do not wait for a writer."""
 
 import os
 import signal
@@ -322,7 +322,7 @@ def test_changes_at_once_share_a_transaction():
 
 
 def test_a_failure_is_everybodys_of_that_group():
-    """Nobody waits for ever, and the next change is carried out."""
+    """No caller waits forever, and the next change is applied."""
     failing = [True]
 
     def carry_out(changes):

@@ -1,4 +1,4 @@
-"""Any sequence of calls on the contents, held against a dictionary that is looked through from end to end."""
+"""Any sequence of calls on the contents, compared with a dictionary that is searched exhaustively."""
 
 import uuid
 from pathlib import Path

@@ -65,7 +65,7 @@ def test_entries_with_one_score_come_once_each(store):
 
 
 def test_a_least_score_ends_the_list(store):
-    """Less similar entries are on no page, and a score that nobody reaches leaves none."""
+    """Less similar entries are on no page, and an unreachable score leaves none."""
     put(store, *"abcd")
     put(store, "far", vector=-X)
     assert pages(store, 2, min_score=0.5) == [["a", "b"], ["c", "d"]]

@@ -1,4 +1,4 @@
-"""`python -m app contents reindex`: another model's contents are encoded anew."""
+"""`python -m app contents reindex`: another model's contents are re-encoded."""
 
 import json
 import subprocess

@@ -132,7 +132,7 @@ BAD = [
 
 
 def test_bad_lines_are_told_by_number(store, file, embedding):
-    """Each with its reason, and the lines between them are stored; empty lines are none."""
+    """Each with its reason, and the lines between them are stored; empty lines are skipped."""
     good = [json.dumps(GOOD | {"id": str(number)}) for number in range(len(BAD))]
     lines = [line for pair in zip(good, BAD, strict=True) for line in pair]
     file.write_bytes("\n".join([*lines, "", ""]).encode() + b"\xff\n")

@@ -69,7 +69,7 @@ def test_a_comparison_is_a_page_with_plots(tmp_path, monkeypatch, bundle, splits
 
 
 def test_predictions_of_other_pictures_are_refused(tmp_path):
-    """What was answered must be what is asked; a file of another kind is told as such."""
+    """The predictions must be of these pictures; a file of another kind is reported."""
     logits = np.float32([[1, 2]])
     made = Predictions("resnet18", False, 32, 32, 1, 0.1, "python", "abc", logits, 2 * logits)
     made.save(tmp_path / "kept" / "cnn.npz")
@@ -104,7 +104,7 @@ def test_a_missing_file_is_one_line(tmp_path, capsys):
 
 
 def test_without_pretrained_weights_it_says_so(monkeypatch, capsys):
-    """A download that fails is told, and the network starts from scratch."""
+    """A failed download is reported, and the network starts from scratch."""
     from app.evaluation import cnn
 
     timm = cnn.timm()

@@ -32,7 +32,7 @@ def test_recall_is_a_classs_share_that_is_right():
 
 
 def test_the_most_confused_pairs_come_first():
-    """Right answers are no confusion, and pairs that never happen are left out."""
+    """Right answers are not confusions, and pairs that never occur are left out."""
     table = np.array([[9, 2, 0], [5, 1, 0], [0, 0, 4]])
     found = [(each.shown, each.answered, each.count, each.of) for each in most_confused(table, CLASSES)]
     assert found == [("b", "a", 5, 6), ("a", "b", 2, 11)]
@@ -52,7 +52,7 @@ def test_reliability_bins_answers_by_their_probability():
 
 
 def test_the_temperature_is_taken_from_val_alone():
-    """Logits that are three times too large are too sure as they are, and the temperature of val mends them."""
+    """Logits that are three times too large are overconfident, and the temperature of val corrects them."""
     (val, val_labels), (test, labels) = some(3, 3000), some(4, 3000)
     found = measure(Answers("x", "made", 3 * val, 3 * test, 1.0, 2.0), val_labels, labels, CLASSES)
     alone = measure(Answers("x", "made", val, test, 1.0, 2.0), val_labels, labels, CLASSES)

@@ -60,7 +60,7 @@ def test_classes_without_pictures_are_left_out():
 
 
 def test_the_likeness_is_written_into_the_bundle(tmp_path, monkeypatch, bundle, parquet, class_list, prompts, capsys):
-    """With its checksum; what names the vectors stays, so examples that were taught before stay in force."""
+    """With its checksum; the checksum of the embedding space is unchanged, so earlier examples stay valid."""
     monkeypatch.chdir(tmp_path)  # compiled models are kept under the working folder
     before = open_bundle(bundle)
     words = [str(bundle), "--data", str(parquet("val.parquet", 10)), "--classes", str(class_list), *prompts[:2]]

@@ -46,7 +46,7 @@ def test_names_count_where_they_are_the_pictures_own(found):
 
 
 def test_a_word_is_right_where_it_is_a_kind_of_what_is_shown(found):
-    """A beagle is a dog, a tabby is none; a banana has no word and does not count."""
+    """A beagle is a dog, a tabby is not; a banana has no word and does not count."""
     assert found.with_words == 2
     assert found.in_words == 0.5
 

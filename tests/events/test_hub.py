@@ -1,4 +1,4 @@
-"""The hub: what is kept, what was missed, and who is woken."""
+"""The hub: stored events, missed events, and waking of followers."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ def test_an_event_says_what_when_and_which():
 
 @pytest.mark.parametrize("id", ["", "7", "-", "x-1", "{}-x", "{}-99", "{}--1", "{}-" + "9" * 5000, "{}-²", "ё\n\0"])
 def test_an_id_that_is_none_of_this_start_has_no_number(id):
-    """Whatever a client sends back, it is told that it has missed something."""
+    """Whatever id a client sends, it learns that it has missed something."""
     hub = published(kept=10, count=3)
     own = hub.id_of(1).partition("-")[0]
     assert hub.number_of(id.format(own)) is None

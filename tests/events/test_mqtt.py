@@ -1,4 +1,4 @@
-"""MQTT against mosquitto: what Home Assistant is told, after outages too."""
+"""MQTT against mosquitto: the messages for Home Assistant, after outages too."""
 
 import asyncio
 import json

@@ -109,4 +109,4 @@ def make(tmp_path: Path, written: Callable[..., None], monkeypatch: pytest.Monke
 
 
 def silence(line: str) -> None:
-    """Progress that nobody reads."""
+    """Discard progress messages."""

@@ -139,7 +139,7 @@ def test_a_damaged_checkpoint_is_one_line(tmp_path, content, suffix):
 
 
 def test_weights_of_another_model_do_not_fit(tmp_path):
-    """Missing and unexpected names are told in one line, three of each."""
+    """Missing and unexpected names are reported in one line, three of each."""
     save_file(random_model("TinyResNet").state_dict(), tmp_path / "other.safetensors")
     with pytest.raises(ExportError, match="other.safetensors does not fit the model: ") as raised:
         build(read_recipe("Tiny", str(tmp_path / "other.safetensors")), silence)

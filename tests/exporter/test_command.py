@@ -54,7 +54,7 @@ def test_list_shows_every_bundle(capsys, bundle):
 
 
 def test_no_bundles_are_a_heading(capsys, tmp_path):
-    """A folder without bundles, or no folder, is no error."""
+    """A folder without bundles, or a missing folder, is not an error."""
     assert run(capsys, "list", "--models", tmp_path / "nowhere")[:2] == (0, "bundle  size  embedding  probabilities\n")
     assert run(capsys, "list", "--models", tmp_path, "--json")[1] == ""
 

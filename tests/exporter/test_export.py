@@ -253,7 +253,7 @@ def test_an_export_that_breaks_off_leaves_nothing(make, written, monkeypatch, tm
 
 
 def test_a_stranger_is_not_overwritten(make, tmp_path):
-    """A folder of the bundle's name that is no bundle is left alone, before any work is done."""
+    """A folder of the bundle's name that is not a bundle is left alone, before any work is done."""
     (tmp_path / "models/Tiny-none").mkdir(parents=True)
     (tmp_path / "models/Tiny-none/diary.txt").write_text("dear diary")
     with pytest.raises(ExportError, match="exists and is not a bundle"):
@@ -289,7 +289,7 @@ def test_weights_too_large_for_one_file_lie_beside_it(make, monkeypatch):
 
 @pytest.mark.parametrize("logarithm", [1000.0, float("inf"), float("nan")])
 def test_a_scale_that_is_not_finite_is_refused(make, tmp_path, logarithm):
-    """Weights whose logit_scale overflows, or is none, give no bundle."""
+    """Weights whose logit_scale overflows, or is not a number, give no bundle."""
     weights = build(read_recipe("Tiny", "none"), silence).model.state_dict()
     save_file(weights | {"logit_scale": torch.tensor(logarithm)}, tmp_path / "odd.safetensors")
     with pytest.raises(ExportError, match="logit_scale is exp"):

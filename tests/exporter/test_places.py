@@ -81,7 +81,7 @@ def write_model(folder: Path, config: dict, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def exported(name: str, models_folder: Path) -> Bundle:
-    """The bundle of a model, held against the original once more."""
+    """The bundle of a model, compared with the original again."""
     place, row = export(read_recipe(name, ""), models_folder, onnxruntime, silence)
     assert row.passed
     return open_bundle(place)
@@ -105,7 +105,7 @@ def test_a_siglip_with_a_gemma_tokenizer_from_a_folder(tmp_path, monkeypatch):
 
 
 def test_a_mobileclip_loses_its_training_branches(tmp_path, monkeypatch):
-    """Reparameterised, its graph is the same function with fewer convolutions; the licence is told loudly."""
+    """Reparameterised, its graph is the same function with fewer convolutions; the licence is printed prominently."""
     write_model(tmp_path, MOBILE, monkeypatch)
     bundle = exported(f"local-dir:{tmp_path}", tmp_path / "models")
     with monkeypatch.context() as patch:

@@ -191,7 +191,7 @@ def test_a_connection_that_stalls_is_taken_up_again(hub, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("more", [-1000, 1000])
 def test_a_size_that_is_a_lie_is_refused(hub, tmp_path, more):
-    """Weights of another size than the hub tells are no weights; nothing is left, and the next try succeeds."""
+    """Weights of another size than the hub reports are refused; nothing is left, and the next attempt succeeds."""
     hub.said_size = len(hub.files["open_clip_model.safetensors"]) + more
     with pytest.raises(ExportError, match="open_clip_model.safetensors of someone/tiny cannot be downloaded"):
         export_published(f"hf:{REPO}", tmp_path / "tiny", silence)

@@ -99,7 +99,7 @@ def test_several_codes_are_read_at_once():
 
 
 def test_a_picture_without_codes_has_none():
-    """Noise and stripes are none either."""
+    """Noise and stripes are not barcodes either."""
     noise = np.random.default_rng(0).integers(0, 256, (700, 700), np.uint8)
     stripes = np.tile(np.random.default_rng(1).integers(0, 2, 700, np.uint8) * 255, (700, 1))
     for pixels in (noise, stripes, np.full((1, 1), 255, np.uint8), np.zeros((3, 2000), np.uint8)):
@@ -123,7 +123,7 @@ def test_codes_that_are_no_text_are_passed_over():
 
 @pytest.mark.parametrize(("size", "times"), [((1, 1), 1), ((3000, 3000), 1), ((4000, 3000), 2), ((8000, 6000), 4)])
 def test_a_picture_is_decoded_large_enough(size, times):
-    """It keeps ENOUGH_PIXELS if it has them, and no giant stays as large as it is."""
+    """It keeps ENOUGH_PIXELS if it has them, and every giant is reduced."""
     assert reduction_for_barcodes(size) == times
     assert size[0] * size[1] / times**2 >= min(ENOUGH_PIXELS, size[0] * size[1])
     assert reduction_for_barcodes((4000, ImageLimits().giant // 4000)) == 2

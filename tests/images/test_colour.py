@@ -99,7 +99,7 @@ def test_a_large_print_is_converted_before_it_is_cut():
 
 
 def test_srgb_by_another_name_changes_nothing():
-    """An sRGB profile is told by what it does; the picture stays as it is, to the last bit."""
+    """An sRGB profile is recognised by its effect; the picture is unchanged, to the last bit."""
     assert to_srgb(files.SRGB, "RGB") is None
     data = as_bytes(colours(), "PNG", icc_profile=files.SRGB)
     assert (opened(data) == np.asarray(colours(), int)).all()

@@ -198,7 +198,7 @@ def test_bit_flips_never_raise_anything_else():
     ],
 )
 def test_other_formats_are_named(data, name):
-    """A format that is not accepted is told by its name, with what is accepted instead."""
+    """A format that is not accepted is named in the error, with the accepted ones."""
     with pytest.raises(UnsupportedImage, match=f"{name} pictures are not accepted.*JPEG, PNG"):
         open_picture(data, LIMITS)
 

@@ -63,7 +63,7 @@ def test_giants_are_decoded_one_at_a_time(way):
 
 
 def test_other_pictures_are_decoded_side_by_side():
-    """Those that are no giants do not wait for each other."""
+    """Smaller pictures do not wait for each other."""
     counting = Counting(wait_s=60)
     preparer = Preparer(FORM, GIANT, decode=counting)
     with ThreadPoolExecutor(2) as pool:
@@ -95,7 +95,7 @@ def test_the_next_giant_need_not_wait_for_one_that_was_given_up():
 
 @pytest.mark.parametrize("form", [bytes, base64.b64encode, lambda data: base64.b64encode(data).decode()])
 def test_bytes_and_base64_are_the_same(form):
-    """A file, and its base64; base64 as bytes is no picture."""
+    """A file, and its base64; base64 as bytes is not a picture."""
     data = as_bytes(noise(100, 80))
     preparer = Preparer(FORM, ImageLimits())
     if form is base64.b64encode:

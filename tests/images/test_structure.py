@@ -99,7 +99,7 @@ def test_a_thumbnail_within_the_exif_data_is_no_scan():
     ],
 )
 def test_a_kind_of_jpeg_that_is_not_decoded_is_named(frame, bits, name):
-    """The picture may be whole: it is told that its kind is not accepted, and not that it is damaged."""
+    """The picture may be whole: the error says that its kind is not accepted, not that it is damaged."""
     data = bytearray(as_bytes(picture(), "JPEG"))
     place = data.find(b"\xff\xc0")
     data[place + 1], data[place + 4] = frame, bits

@@ -93,7 +93,7 @@ def test_subnets_are_of_one_vpc_and_in_two_zones(cloud, there):
 
 
 def test_an_account_that_is_not_prepared_is_said(cloud):
-    """With the command that prepares it; so is a region that nobody named."""
+    """With the command that prepares it; so is a missing region."""
     parameters = cloud.session.client("ssm")
     parameters.delete_parameter(Name=BOOTSTRAP)
     with pytest.raises(ConfigError, match="`npx aws-cdk bootstrap` once"):
@@ -131,7 +131,7 @@ def test_keys_are_read(tmp_path, monkeypatch, text):
     ],
 )
 def test_what_is_no_key_is_refused_with_its_line(tmp_path, text, said):
-    """Marks, comments, quotes and letters other than ASCII would be keys that nobody means; none is repeated."""
+    """Marks, comments, quotes and letters other than ASCII would become unintended keys; none is repeated."""
     file = tmp_path / "keys"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=f"{file}: {said}") as raised:
@@ -225,7 +225,7 @@ def test_what_needs_a_service_says_so(run, words, capsys):
 
 
 def test_an_open_service_has_no_keys_to_change(run, tmp_path, capsys):
-    """It is said instead of making a secret that nobody reads."""
+    """An error is raised instead of creating an unused secret."""
     (tmp_path / "keys").write_text("one")
     assert run('api_keys = "none"\n' + BOTH, "keys", str(tmp_path / "keys")) == (2, [])
     assert "open to all" in capsys.readouterr().err

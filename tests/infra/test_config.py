@@ -68,14 +68,14 @@ def test_a_wrong_value_is_one_line(given, said):
 
 
 def test_nobody_opens_the_service_by_mistake():
-    """Who may call has to be said, and without a word of keys there are some."""
+    """The allowed callers are required, and keys are on by default."""
     config = parse_config({"service": {"cidr": ["0.0.0.0/0"]}})
     assert config.api_keys == "generate"
     assert [str(each) for each in config.service.cidr] == ["0.0.0.0/0"]
 
 
 def test_a_file_is_read(tmp_path, monkeypatch):
-    """With a byte order mark or without; what this machine's own service is set to is no matter."""
+    """With a byte order mark or without; the settings of this machine's own service do not matter."""
     monkeypatch.setenv("LARDER_PORT", "no port")
     file = tmp_path / "larder.toml"
     text = 'name = "green"\n[service]\ncidr = ["10.0.0.0/8"]\nsettings = {LARDER_DRAIN = "4"}\n'

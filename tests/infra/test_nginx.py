@@ -1,4 +1,4 @@
-"""The proxy: what reaches the service and the page through it, and what it answers by itself."""
+"""The proxy: what it passes to the service and the pages, and what it answers itself."""
 
 import httpx2
 import pytest

@@ -159,7 +159,7 @@ def test_status_says_what_runs(cloud, tmp_path, capsys):
 
 
 def test_logs_are_those_of_all_tasks(cloud, tmp_path, capsys):
-    """Of the last minutes; what is no number of minutes is said."""
+    """Of the last minutes; anything but a number of minutes is an error."""
     cloud.end_a_task("over", "a line of its own")
     assert command(cloud, tmp_path, "logs", "5") == 0
     assert "a line of its own" in capsys.readouterr().out.splitlines()

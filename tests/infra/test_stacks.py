@@ -1,4 +1,4 @@
-"""The templates say what will stand on AWS: what it may do, who may call it, how it is replaced, what is watched."""
+"""The CloudFormation templates: permissions, allowed callers, rolling replacement, alarms."""
 
 import json
 import subprocess
@@ -305,7 +305,7 @@ def test_the_network_may_be_ones_own(templates):
 
 
 def test_the_times_of_a_replacement_fit(templates):
-    """The balancer's drain is the task's time to stop, which covers the 503s and 20 seconds for what is in hand."""
+    """The balancer's drain is the task's time to stop, which covers the 503s and 20 seconds for pending requests."""
     targets = one(templates["larder"], f"{ELB}::TargetGroup")
     drain = int(by_key(targets["TargetGroupAttributes"])["deregistration_delay.timeout_seconds"])
     assert container(templates["larder"])["StopTimeout"] == drain

@@ -90,7 +90,7 @@ def test_swapped_graphs_are_refused(folder):
 
 @pytest.mark.parametrize("version", [0, 2, "1", None])
 def test_another_version_is_refused(tmp_path, version):
-    """A bundle of a later Larder is told as such, before anything else."""
+    """A bundle of a later Larder is reported as such, before anything else."""
     folder = write_bundle(tmp_path / "later", format_version=version, a_new_field=1)
     assert f"format_version {version!r}; this Larder reads 1" in refusal(folder)
 

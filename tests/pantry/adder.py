@@ -1,4 +1,4 @@
-"""Adds to a pantry until it is killed; imports little, for each process imports it anew."""
+"""Adds to a pantry until it is killed; imports little, because each process imports it again."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -27,7 +27,7 @@ RICE, OATS = "4006381333931", "5901234123457"
     ],
 )
 def test_a_code_has_one_form(one, same):
-    """UPC-A and UPC-E are EAN-13, an EAN-8 has 8 digits, and what is no article number stays as it is."""
+    """UPC-A and UPC-E are EAN-13, an EAN-8 has 8 digits, and other codes are unchanged."""
     assert {barcode(text) for text in [one, *same]} == {one}
 
 

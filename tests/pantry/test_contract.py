@@ -293,7 +293,7 @@ def test_an_example_of_another_item_is_not_found(store):
 
 @pytest.mark.parametrize("key", [None, Key("k", "r")], ids=["without key", "with key"])
 def test_an_item_takes_its_examples_with_it(store, opened, key):
-    """Deleted and made anew, an item knows nothing of what it was taught, here and for another client."""
+    """Deleted and created again, an item has no examples, here and for another client."""
     store.teach("rice", examples("rice", 1, 2))
     store.teach("oats", examples("oats", 1))
     store.delete("rice", key)

@@ -147,7 +147,7 @@ def test_a_change_that_others_forestall_is_made_on_what_they_left(store, phone, 
 
 
 def test_what_others_leave_in_the_journal_is_no_error(store, phone):
-    """A document that is no entry is left out, whatever is in it."""
+    """An invalid document is left out, whatever its content."""
     store.put("rice", 3)
     (entry,), _ = store.journal()
     others = phone._client.collection("pantry_journal")

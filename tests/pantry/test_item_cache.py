@@ -49,7 +49,7 @@ def test_our_change_is_not_undone_by_an_older_snapshot(memory):
 
 
 def test_our_deletion_is_not_undone_by_an_older_snapshot(memory):
-    """A document that we deleted does not come back by a snapshot from before, but does when it is made anew."""
+    """A document that we deleted does not come back by a snapshot from before, but does when it is created again."""
     memory.apply_snapshot({"rice": at(1)}, (1, 0), whole=True)
     memory.wrote("rice", "rice", None, (3, 0))
     memory.apply_snapshot({"rice": at(2, count=2)}, (2, 0), whole=False)

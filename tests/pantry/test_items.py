@@ -38,7 +38,7 @@ def test_a_document_is_an_item():
     ],
 )
 def test_an_odd_count_is_read_as_well_as_can_be(value, count):
-    """A fraction counts as its whole part, what is no number or below 0 as 0; and it is said to be odd."""
+    """A fraction counts as its whole part, negative numbers and other types as 0; a warning says so."""
     found = entry(count=value)
     assert (found.item, found.count) == ("rice", count)
     assert "`count`" in found.warning
@@ -46,13 +46,13 @@ def test_an_odd_count_is_read_as_well_as_can_be(value, count):
 
 
 def test_no_count_is_0():
-    """A document without the field is an item that there is none of, and odd."""
+    """A document without the field is an item with count 0 and a warning."""
     assert (entry().count, entry().warning) == (0, "it has no field `count`, so it counts 0")
 
 
 @pytest.mark.parametrize("document_id", [" ", "x" * 201, "a\0b", "tab\there\x07"])
 def test_an_id_that_is_no_name_is_left_out(document_id):
-    """Blank, huge and unprintable ids are no items."""
+    """Blank, huge and unprintable ids are not items."""
     assert entry(document_id, count={"integer_value": 3}).item is None
     assert "not a valid item name" in entry(document_id).warning
 

@@ -26,7 +26,7 @@ def last(store):
 
 
 def test_each_change_of_a_count_is_an_entry(store, opened):
-    """With the count before and after, newest first, for every client; what changes nothing is no entry."""
+    """With the count before and after, newest first, for every client; a change without effect has no entry."""
     store.put("rice", 3)
     store.put("rice", 3)
     store.add("rice", 2)
@@ -93,7 +93,7 @@ def test_listeners_hear_of_committed_changes(store):
 
 
 def test_the_journal_comes_by_page(store):
-    """Every entry is on one page, also where new ones come in between; a cursor that is none of ours is refused."""
+    """Every entry is on one page, also where new ones come in between; an invalid cursor is refused."""
     for number in range(5):
         store.put("rice", number)
     first, cursor = store.journal(limit=2)

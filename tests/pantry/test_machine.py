@@ -1,4 +1,4 @@
-"""Any sequence of calls on a pantry, held against two dictionaries."""
+"""Any sequence of calls on a pantry, compared with two dictionaries."""
 
 import uuid
 from pathlib import Path

@@ -59,7 +59,7 @@ def test_two_services_share_a_pantry(start, in_firestore):
 
 
 def test_what_one_service_is_taught_the_other_knows(start, in_firestore):
-    """An example taught in one service is in force in the other, by a name that says nothing; so is its removal."""
+    """An example taught in one service takes effect in the other, under a meaningless name; so does its removal."""
     one, other = start(pantry=in_firestore), start(pantry=in_firestore)
     for number, colour in enumerate(("yellow", "cyan", "magenta")):
         body = {"images": [as_base64(picture(colour))]}

@@ -129,7 +129,7 @@ def test_a_target_that_firestore_ends_is_an_error(memory):
 
 
 def test_heartbeats_change_nothing(memory):
-    """Answers to them count as snapshots; their document is none of ours, whether or not somebody made one."""
+    """Answers to them count as snapshots; their document is not an item, whether or not it exists."""
     position = Position()
     name = "projects/p/databases/(default)/documents/pantry_keys/heartbeat"
     gone = types.ListenResponse(document_delete={"document": name, "removed_target_ids": [2]})

@@ -91,7 +91,7 @@ def test_a_file_written_by_hand_needs_no_apostrophe(in_sqlite, tmp_path):
 
 
 def test_without_a_file_it_goes_to_standard_output(items, capsys):
-    """CSV by itself, JSON lines when asked for; what is said to people goes elsewhere."""
+    """CSV by default, JSON lines on request; messages go to standard error."""
     items(rice=2, apple=1)
     assert main(["pantry", "export"]) == 0
     assert capsys.readouterr() == ("item,count\napple,1\nrice,2\n", "2 items exported\n")
@@ -122,7 +122,7 @@ def test_bad_lines_are_named_and_the_others_imported(in_sqlite, tmp_path, capsys
 
 
 def test_bad_json_lines_are_named(in_sqlite, tmp_path, capsys):
-    """What is not JSON, not an object, or has a count that is none."""
+    """Lines that are not JSON, not an object, or have an invalid count."""
     file = tmp_path / "p.jsonl"
     bad = ["{", "[]", '{"item": "a"}', '{"item": "a", "count": true}', '{"item": 5, "count": 1}', '{"count": 1.0}']
     file.write_bytes("\n".join([*bad, '{"item": "a", "count": 1}', ""]).encode() + b'{"item": "\xff", "count": 1}\n')

@@ -20,7 +20,7 @@ me@home
 
 
 def test_categories_are_read_beside_synonyms():
-    """Narrowest first, in their first spelling; an @ inside a word is none; the pantry's items keep them."""
+    """Narrowest first, in their first spelling; an @ inside a word has no meaning; the pantry's items keep them."""
     labels = parse_labels(TREE, longest=30)
     assert [label.names for label in labels][:2] == [("royal gala", "gala"), ("fuji",)]
     assert [label.categories for label in labels] == [

@@ -56,7 +56,7 @@ def test_a_label_s_own_probability_weighs_it_against_the_reference(fitted):
 
 
 def test_without_any_calibration_the_background_alone_is_the_reference():
-    """A model of which nothing was fitted still answers: by each label's share beside the background far from it."""
+    """A model without fitted values still answers: by each label's share against the background far from it."""
     prompts, share = vectors(70), 0.4
     answer = Classifier(Background(BACKGROUND, nearest=share), SCALE, None, None).classify(
         PICTURE, prompts, independent=True, none_of_these=True

@@ -80,7 +80,7 @@ def test_nothing_is_reported_to_anyone():
 
 
 def test_16_bit_weights_are_kept_and_used_again(tmp_path):
-    """The first bfloat16 engine writes the graphs anew, the next reads them, and float32 is not touched by it."""
+    """The first bfloat16 engine writes the graphs, the next reads them, and float32 is not touched by it."""
     bundle, cache = open_bundle(write_bundle(tmp_path / "tiny")), tmp_path / "cache"
     pixels = np.random.default_rng(0).normal(size=(3, 3, 8, 8)).astype(np.float32)
     for precision in ("f32", "bf16", "bf16", "f32"):

@@ -26,7 +26,7 @@ def with_config(bundle, **changes):
 
 
 def test_the_engine_that_is_named_is_taken(bundle, tmp_path):
-    """ONNX Runtime and OpenVINO by name; a name that is none is told what there is."""
+    """ONNX Runtime and OpenVINO by name; an unknown name gets a list of the engines."""
     assert open_engine("onnxruntime", bundle, 1, tmp_path).name == "onnxruntime float32"
     assert open_engine("openvino", bundle, 1, tmp_path).name.startswith("openvino")
     with pytest.raises(EngineError, match="auto, onnxruntime-int8, onnxruntime, openvino, torch are there"):
