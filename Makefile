@@ -23,32 +23,32 @@ help: ## list the targets
 run: .venv/serving $(if $(filter hf:%,$(LARDER_MODEL)),.venv/hub) ## start the service on http://127.0.0.1:8000
 	$(BIN)/python -m app serve
 
-ui: .venv/ui ## open the page for people, with a service beside it where none answers on port 8000
+ui: .venv/ui ## open the web pages, with a service if none answers on port 8000
 	$(BIN)/python -m app.ui
 
 test: .venv/dev ## run the tests on all processors
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
-test-all: .venv/dev ## the same, and those that build models in full size
+test-all: .venv/dev ## run all tests, also those that build models in full size
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m ""
 
-coverage: .venv/dev ## the same, and fail where too few branches of app are tested
+coverage: .venv/dev ## run the tests, and fail if their branch coverage of app is too low
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --cov
 
-check: .venv/dev ## formatting, lint, types, import rules, and known vulnerabilities where the network is
+check: .venv/dev ## formatting, lint, types, import rules, and known vulnerabilities if there is a network
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.audit
 
-audit: .venv/dev ## hold the serving requirements against the published vulnerabilities; fails where that is impossible
+audit: .venv/dev ## check the serving requirements for published vulnerabilities; fails if that is impossible
 	$(BIN)/python -m tests.audit --must
 
-snapshot: .venv/dev ## write the OpenAPI document anew, after a change that is meant
+snapshot: .venv/dev ## regenerate the OpenAPI document, after an intended change
 	$(BIN)/python -m tests.test_openapi
 
-screenshots: .venv/dev ## take the pictures in docs/images anew, by the tests in a browser
+screenshots: .venv/dev ## retake the pictures in docs/images with the browser tests
 	SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser
 
 bench: .venv/dev models/ViT-B-32-none/config.json ## measure speed and recognition: the numbers of docs/benchmarks.md
@@ -59,7 +59,7 @@ bench: .venv/dev models/ViT-B-32-none/config.json ## measure speed and recogniti
 chaos: .venv/dev models/ViT-B-32-none/config.json ## hostile inputs, overload, kills and outages, within five minutes
 	$(BIN)/python -m benchmarks.chaos --model ViT-B-32-none
 
-rolling: .venv/dev ## replace services behind nginx while 10,000 requests are asked: none may fail
+rolling: .venv/dev ## replace services behind nginx during 10,000 requests: none may fail
 	$(BIN)/python -m benchmarks.rolling
 
 data: .venv/model ## fetch the public data sets into DATA, for train, baseline, evaluate, search and bench
@@ -74,13 +74,13 @@ train: .venv/model ## make larder-small from pretrained parts and the pictures i
 	$(BIN)/python -m app.evaluation calibrate models/larder-small --data $(DATA)/grocery/val.parquet \
 	  --classes labels/pantry.txt --known-margin 0 --label-cosine 0.3
 
-train-cifar: .venv/model ## train cifar-small anew from the pictures in DATA
+train-cifar: .venv/model ## train cifar-small from the pictures in DATA
 	$(BIN)/python -m app.training train $(DATA)/cifar10/train.parquet --recipe cifar --keep data/training/cifar
 	$(BIN)/python -m app.training test data/training/cifar $(DATA)/cifar10/test.parquet
 	$(BIN)/python -m app.training export data/training/cifar models/cifar-small --licence Apache-2.0 \
 	  --note "$(CIFAR)"
 
-baseline: .venv/model ## train the CNNs that CLIP is compared with on the pictures in DATA, and keep their answers
+baseline: .venv/model ## train the CNN baselines for CLIP on the pictures in DATA, and save their predictions
 	$(BIN)/python -m app.evaluation baseline $(GROCERIES) --tuned $(DATA)/cifar10/train.parquet \
 	  --out docs/evaluation/groceries-cnn.npz
 	$(BIN)/python -m app.evaluation baseline $(CIFAR10) --size 32 --train-size 32 --batch 128 --epochs 3 --crop 0.6 \
@@ -102,11 +102,11 @@ model: $(if $(filter hf:%,$(MODEL)),.venv/hub,.venv/model) ## a bundle in models
 models/ViT-B-32-none/config.json: .venv/model
 	$(BIN)/python -m app models export ViT-B-32 none
 
-image: ## build the container image: MODEL= and PRETRAINED=, or BUNDLE=larder-small; BUILD= words for the builder
+image: ## build the container image: MODEL= and PRETRAINED=, or BUNDLE=larder-small; BUILD= arguments for the builder
 	$(PYTHON) -m infra.image --build-arg MODEL="$(MODEL)" --build-arg PRETRAINED="$(PRETRAINED)" \
 	  $(if $(BUNDLE),--build-arg BUNDLE="$(BUNDLE)") $(BUILD)
 
-hashes: .venv/python ## write requirements-hashes.txt anew, after a change of what the images install
+hashes: .venv/python ## regenerate requirements-hashes.txt, after a change of the images' requirements
 	$(BIN)/pip install --quiet uv==0.13.9
 	$(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --python-platform linux --no-annotate \
 	  --no-header requirements.txt requirements-aws.txt requirements-milvus.txt requirements-mqtt.txt requirements-otel.txt requirements-ui.txt \
@@ -116,16 +116,16 @@ image-check: .venv/dev ## build the image of larder-small and try it in containe
 	$(PYTHON) -m infra.image --with podman --build-arg BUNDLE=larder-small $(BUILD)
 	IMAGE=localhost/larder $(BIN)/python -m pytest tests/infra/container
 
-plan: .venv/aws ## AWS: what deploy would change; CONFIG=larder.toml has what may be chosen
+plan: .venv/aws ## AWS: show what deploy would change; CONFIG=larder.toml has the options
 	$(BIN)/python -m infra.aws --config $(CONFIG) plan
 
-deploy: .venv/aws ## AWS: make or change the stacks; IMAGE=larder pushes that image first, else the one that runs stays
+deploy: .venv/aws ## AWS: create or change the stacks; IMAGE=larder pushes that image first, otherwise the running one stays
 	$(BIN)/python -m infra.aws --config $(CONFIG) deploy $(IMAGE)
 
 destroy: .venv/aws ## AWS: delete the stacks: images, logs and secrets too
 	$(BIN)/python -m infra.aws --config $(CONFIG) destroy
 
-clean: ## remove what make has set up
+clean: ## remove what make has created
 	rm -rf .venv
 
 .venv/python:
