@@ -1,13 +1,12 @@
 """Adds, deletes and searches of contents from 8 threads, each compared with a slow and obvious model.
 
-    python -m tests.contents.hammer --seconds 60
+    python -m tests.contents.hammer --steps 10000
 
 The index is made anew all the time: its tail and its segments are kept small. It ends with an error at a wrong answer.
 """
 
 import argparse
 import tempfile
-import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -36,11 +35,11 @@ class Owner:
         self._own: dict[str, Floats] = {}
         self.done: Counter[str] = Counter()
 
-    def work(self, until: float) -> Counter[str]:
-        """Change, search and compare until a time of the monotonic clock; raises AssertionError."""
-        steps = (self._put, self._put, self._delete, self._search_own, self._search_all, self._find_hot)
-        while time.monotonic() < until:
-            step = steps[self._rng.integers(len(steps))]
+    def work(self, steps: int) -> Counter[str]:
+        """Change, search and compare so many times; raises AssertionError."""
+        kinds = (self._put, self._put, self._delete, self._search_own, self._search_all, self._find_hot)
+        for kind in self._rng.integers(len(kinds), size=steps):
+            step = kinds[kind]
             step()
             self.done[step.__name__.strip("_")] += 1
         return self.done
@@ -91,7 +90,7 @@ class Owner:
         return vector
 
 
-def hammer(folder: Path, seconds: float, threads: int = 8) -> Counter[str]:
+def hammer(folder: Path, steps: int, threads: int = 8) -> Counter[str]:
     """How often each thing was done; raises AssertionError at the first wrong answer."""
     small = IndexOptions(tail=100, exact_up_to=400)  # with codes; up to 1,024 vectors are compared with all the same
     model = VectorModel("hammer", "0", SIZE)
@@ -99,9 +98,8 @@ def hammer(folder: Path, seconds: float, threads: int = 8) -> Counter[str]:
         hot = Content("hot", "text", "hot", metadata={"hot": True})
         vector: Floats = np.eye(SIZE, dtype=np.float32)[0]
         store.put(hot, vector)
-        until = time.monotonic() + seconds
         with ThreadPoolExecutor(threads + 1) as pool:
-            working = [pool.submit(Owner(number, store).work, until) for number in range(threads)]
+            working = [pool.submit(Owner(number, store).work, steps) for number in range(threads)]
             replaced = 0
             while not all(each.done() for each in working):
                 store.put(hot, vector)
@@ -112,11 +110,11 @@ def hammer(folder: Path, seconds: float, threads: int = 8) -> Counter[str]:
 def main() -> None:
     """Hammer, and print how often what was done."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=60)
-    seconds = parser.parse_args().seconds
+    parser.add_argument("--steps", type=int, default=10_000)
+    steps = parser.parse_args().steps
     with tempfile.TemporaryDirectory() as folder:
-        done = hammer(Path(folder), seconds)
-    print(f"{seconds:.0f} s, 8 threads, no wrong answer: " + ", ".join(f"{n} {what}" for what, n in done.items()))
+        done = hammer(Path(folder), steps)
+    print(f"8 threads of {steps} steps, no wrong answer: " + ", ".join(f"{n} {what}" for what, n in done.items()))
 
 
 if __name__ == "__main__":

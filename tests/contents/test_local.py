@@ -53,9 +53,8 @@ def test_acknowledged_contents_survive_kill_9(path):
 
 
 def test_eight_threads_against_a_slow_model(tmp_path):
-    """5 seconds of changes and searches, with the index rebuilt under them, give no wrong answer."""
-    done = hammer(tmp_path, seconds=5)
-    assert min(done.values()) > 10, done
+    """Changes and searches, with the index rebuilt under them, give no wrong answer."""
+    hammer(tmp_path, steps=400)
 
 
 def test_conditions_that_few_meet_still_find_k(store):
