@@ -60,8 +60,8 @@ def preprocessor(form: ImageForm, library: str = LIBRARY) -> Callable[..., npt.N
     scale, offset = (1 / (255 * std)).astype(np.float32), (-mean / std).astype(np.float32)
 
     def preprocess(picture: Image.Image, convert: Convert = unchanged) -> npt.NDArray[np.float32]:
-        square = convert(fit(picture, form.size, resize)).tobytes()  # np.asarray would copy it once more
-        pixels = np.frombuffer(square, np.uint8).reshape(form.size, form.size, 3)
+        square = convert(fit(picture, form.size, resize)).tobytes("raw", "RGBX")  # as Pillow holds it
+        pixels = np.frombuffer(square, np.uint8).reshape(form.size, form.size, 4)[:, :, :3]  # (size, size, RGB)
         values: npt.NDArray[np.float32] = np.multiply(pixels.transpose(2, 0, 1), scale, order="C")  # (3, size, size)
         values += offset
         return values
