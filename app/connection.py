@@ -226,6 +226,8 @@ class Connection(HttpToolsProtocol):
         super().on_response_complete()
         if last and self._refusal is not None:
             self._end()
+        elif self._refusal is not None and not self.transport.is_closing():
+            self.flow.pause_reading()  # uvicorn has resumed it
         elif last and (self._in_head or self._in_body) and not self.transport.is_closing():
             self._unset_keepalive_if_required()
             self._start_deadline(self._limits.discard_s)  # a head has its deadline already
@@ -287,6 +289,8 @@ class Connection(HttpToolsProtocol):
             waiting = True
         if not waiting:
             self._end()
+        elif not self.transport.is_closing():
+            self.flow.pause_reading()  # nothing more is read, only answered
 
     def _end(self) -> None:
         self._stop_deadline()

@@ -3,6 +3,7 @@
 import logging
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
@@ -68,6 +69,7 @@ def configure(level: str) -> None:
         )
     )
     logging.captureWarnings(True)
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # one for each odd tag of a picture: 65,000 of a file
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     for name in ("uvicorn", "uvicorn.error"):  # uvicorn's own command adds handlers
         logging.getLogger(name).handlers.clear()

@@ -220,6 +220,27 @@ def endless_headers(server: Server) -> str:
     return f"{len(made)} connections are closed in time"
 
 
+def crumbs(server: Server) -> str:
+    """Twenty bodies in chunks of one byte without an end, and twenty connections that send and never read."""
+    chunked = b"POST /classify HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    ahead = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2000
+
+    def send(begin: bytes, more: bytes) -> int:
+        sent, deadline = 0, time.monotonic() + LONGEST_S / 4
+        with suppress(OSError), socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+            connection.sendall(begin)
+            while time.monotonic() < deadline:
+                connection.sendall(more)
+                sent += len(more)
+        return sent
+
+    with ThreadPoolExecutor(40) as pool:
+        some = [(chunked, b"1\r\nx\r\n" * 10_000), (ahead, ahead)] * 20
+        most = max(pool.map(lambda each: send(*each), some))
+    expect(most < 10 * 2**20, f"{most:,} bytes of a few each were taken")
+    return f"connections end after at most {most:,} bytes"
+
+
 def slow_bodies(server: Server) -> str:
     """Send two hundred bodies, one byte at a time."""
     with connections(server, 200) as made:
@@ -406,6 +427,7 @@ def attacks(model: str, folder: Path) -> Iterator[Row]:
             "slow bodies": slow_bodies,
             "headers without an end": endless_headers,
             "floods of headers": header_flood,
+            "floods of small chunks and of requests": crumbs,
             "line breaks in texts": line_breaks,
             "wrong elements by the million": wrong_elements,
             "JPEGs of many scans": many_scans,

@@ -101,10 +101,16 @@ def costly() -> Iterator[tuple[str, bytes]]:
         grey[:last] + restart + grey[last:-2] + length + grey[last:-2] * 20_000 + grey[-2:],
     )
     yield "JPEG of a million empty segments", small[:2] + b"\xff\xe5\0\2" * 1_000_000 + small[2:]
+    yield "JPEG of a million starts", small[:2] + b"\xff\xd8" * 1_000_000 + small[2:]
     yield "JPEG of 50 progressive megapixels", plain("RGB", (7071, 7071), "JPEG", progressive=True, quality=10)
     yield "JPEG of 50 megapixels of print", plain("CMYK", (7071, 7071), "JPEG", progressive=True, quality=10)
     yield "PNG of 300,000 chunks", png([(b"abCd", b"")] * 300_000)
     yield "PNG of 50,000,000 x 1", png([(b"IDAT", zlib.compress(bytes(50_000_001), 9))], 50_000_000, 1, colours=0)
+    profile = zlib.compress(_endless_profile(4000), 9)
+    yield (
+        "PNG with a profile of 4,000 elements",
+        png([(b"iCCP", b"a\0\0" + profile), (b"IDAT", zlib.compress(bytes(200)))]),
+    )
     clear = zlib.compress(bytes(7000 * (7000 * 4 + 1)), 9)
     yield "PNG of 49 clear megapixels", png([(b"IDAT", clear)], 7000, 7000, colours=6)
     yield (
@@ -113,6 +119,7 @@ def costly() -> Iterator[tuple[str, bytes]]:
     )
     yield "WebP of 16 megapixels", plain("RGB", (4080, 4080), "WEBP", lossless=True, quality=0, method=0)
     yield "WebP of 8,100 groups of codes and 8 megapixels", riff(vp8l(2880, 2880, 5))
+    yield "WebP of 10,000 lossless pictures", riff(*[vp8l(8, 8)] * 10_000)
     yield "WebP of 65,536 groups of codes", riff(vp8l(1024, 1024))
     yield "WebP of 65,536 groups of codes in its transparency", transparent(1024, 1024)
     yield "WebP of 65,536 groups of codes in a frame", animated(1024, 1024)
@@ -130,6 +137,20 @@ def costly() -> Iterator[tuple[str, bytes]]:
     yield "AVIF of 24 megapixels", plain("RGB", (4896, 4896), "AVIF", quality=10, speed=10)
     yield "AVIF of 60 megapixels", plain("RGB", (7800, 7800), "AVIF", quality=10, speed=10)
     yield "HEIC of a hundred thousand boxes", small_heic[:24] + b"\0\0\0\x08free" * 100_000 + small_heic[24:]
+
+
+def _endless_profile(elements: int) -> bytes:
+    """An ICC profile whose multi-process elements are a curve and a matrix, over and over."""
+    matrix = b"matf" + struct.pack(">4xHH12f", 3, 3, *[0.99, 0, 0, 0, 0.99, 0, 0, 0, 0.99], 0, 0, 0)
+    segment = struct.pack(">4s4xHH4s4xHH4f", b"curf", 1, 0, b"parf", 0, 0, 1.01, 1, 0, 0)
+    curves = b"cvst" + struct.pack(">4xHH", 3, 3) + struct.pack(">II", 36, len(segment)) * 3 + segment
+    start = 16 + 8 * elements
+    places = struct.pack(">4I", start, len(matrix), start + len(matrix), len(curves)) * (elements // 2)
+    element = b"mpet" + struct.pack(">4xHHI", 3, 3, elements) + places + matrix + curves
+    table = struct.pack(">I4sII", 1, b"D2B0", 144, len(element))
+    head = struct.pack(">I4s4s4s4s4s", 144 + len(element), b"lcms", b"\4\x30\0\0", b"mntr", b"RGB ", b"XYZ ")
+    head += struct.pack(">6H4s28x3i", 2026, 1, 1, 0, 0, 0, b"acsp", 63190, 65536, 54061)
+    return head.ljust(128, b"\0") + table + element
 
 
 class Call(NamedTuple):
