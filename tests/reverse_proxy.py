@@ -1,4 +1,4 @@
-"""The proxy of docker-compose.yml, for tests: nginx itself with infra/nginx, on a free port of this machine."""
+"""The reverse proxy of docker-compose.yml, for tests: nginx with infra/nginx, on a free port of this machine."""
 
 import os
 import shutil
@@ -53,12 +53,12 @@ class ReverseProxy:
 
 
 def listens(port: int) -> bool:
-    """Whether something answers at a port of this machine."""
+    """Return whether something listens at a port of this machine."""
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
     return False
 
 
 def directives() -> str:
-    """What `-g` says: root's workers stay root, so that they reach a folder of root's alone."""
+    """The argument of `-g`: root's workers stay root, so that they can read a folder of root's."""
     return "daemon off; user root;" if os.geteuid() == 0 else "daemon off;"

@@ -71,7 +71,7 @@ def test_at_least_one_label_is_named(folder, capsys):
 
 
 def test_a_bad_picture_does_not_stop_the_others(folder, capsys):
-    """What cannot be read is said on standard error, the rest is answered, and the exit status is 1."""
+    """Unreadable pictures are reported on standard error, the rest is answered, and the exit status is 1."""
     (folder / "broken.png").write_bytes(b"no picture")
     assert main(["classify", "broken.png", "missing.png", "red.png"]) == 1
     printed = capsys.readouterr()

@@ -1,4 +1,4 @@
-"""What the settings name is opened, or the start ends with a line that names the setting."""
+"""The configured components are opened, or the start ends with a line that names the setting."""
 
 import pytest
 
@@ -63,7 +63,7 @@ def test_a_bundle_may_bring_its_labels(tmp_path, settings):
 
 
 def test_labels_that_go_bad_are_one_line_in_the_log(start, settings, capsys):
-    """What was served stays; the log has the reason and no traceback."""
+    """The previous labels stay; the log has the reason and no traceback."""
     client = start()
     settings.labels.write_bytes(b"\xff")
     seen = ""

@@ -64,7 +64,7 @@ class Client:
         return status, json.loads(self.file.read(int(headers[b"content-length"])))
 
     def is_closed(self):
-        """Whether the server closes the connection without another byte."""
+        """Return whether the server closes the connection without another byte."""
         try:
             return self.file.read() == b""
         except ConnectionResetError:
@@ -199,7 +199,7 @@ def test_pipelined_requests_are_answered_in_turn(connect):
 
 
 def test_few_requests_may_wait_for_an_answer(connect):
-    """What is sent ahead of an answer is parsed in one turn of the event loop: beyond a bound the connection ends."""
+    """Pipelined requests are parsed in one iteration of the event loop: beyond a bound the connection ends."""
     client = connect(pipelined=4)
     client.send(GET % b"a" * 4000)
     answers = [client.answer() for _ in range(6)]
@@ -509,7 +509,7 @@ class Endless:
 
 
 def test_a_client_that_takes_nothing_of_an_answer_is_dropped(serve, connect):
-    """What waits to be sent to it does not wait for ever, and neither does the app."""
+    """Data waiting to be sent does not wait forever, and neither does the app."""
     running = serve(stalled_s=0.2)
     running.server.config.loaded_app = running.server.config.app = app = Endless()
     client = connect(running)

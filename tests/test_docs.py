@@ -1,4 +1,4 @@
-"""What a reader follows: links between pages, and the index of decisions."""
+"""Links between pages, and the index of decisions."""
 
 import re
 import subprocess

@@ -93,7 +93,7 @@ def test_a_body_that_is_too_large_is_413(environment):
 
 @pytest.mark.parametrize(("body", "status"), [("{", 422), ('{"image_data": "bm8="}', 400), (None, 422)])
 def test_bad_requests_are_answered(environment, body, status):
-    """What cannot be read is the app's error, never the gateway's 502."""
+    """Malformed events are the app's error, never the gateway's 502."""
     assert environment.invoke(rest_event("POST", "/process-image", body))["statusCode"] == status
 
 
@@ -234,7 +234,7 @@ def test_labels_that_do_not_come_are_said(handle, settings, encoder, monkeypatch
 
 
 def test_bytes_come_back_in_base64(handle, settings):
-    """What is not text is handed to the gateway in base64."""
+    """Binary responses are passed to the gateway in base64."""
     app = create_app(settings, colour_model())
     app.add_api_route("/bytes", lambda: Response(b"\xff\x00", media_type="image/png"))
     reply = handle(app)(http_event("GET", "/bytes"))

@@ -1,4 +1,4 @@
-"""What larder-small makes of words: any text lands somewhere sensible."""
+"""Words in larder-small: any text has a sensible embedding."""
 
 import numpy as np
 import pytest

@@ -23,7 +23,7 @@ def test_an_object_is_read(bucket):
 
 
 def test_an_object_becomes_a_file(bucket, tmp_path):
-    """What is large goes to disk without being held in memory."""
+    """A large object is written to disk without being held in memory."""
     S3().copy(parse_place(bucket.put("model/visual.onnx", b"graph" * 1000)), tmp_path / "visual.onnx")
     assert (tmp_path / "visual.onnx").read_bytes() == b"graph" * 1000
 
@@ -49,7 +49,7 @@ def test_what_is_listed_is_read(bucket, prefix, name):
 
 
 def test_the_size_is_checked_before_an_object_is_fetched(bucket):
-    """What the check raises is the caller's own."""
+    """An exception of the check is passed on unchanged."""
 
     def check(size):
         raise ValueError(size)
@@ -134,7 +134,7 @@ def test_a_url_names_a_bucket(url):
 
 
 def test_a_wrong_configuration_is_said(bucket, monkeypatch):
-    """What boto3 finds wrong stops the start with one line."""
+    """A wrong boto3 configuration stops the start with one line."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "no address")
     with pytest.raises(StartError, match="S3 cannot be used: .*no address"):
         S3()

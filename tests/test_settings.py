@@ -63,7 +63,7 @@ def test_a_wrong_value_is_one_line(monkeypatch, name, value, allowed):
 
 @pytest.mark.parametrize("value", [",", " ", " , ,"])
 def test_keys_that_are_none_do_not_open_the_service(monkeypatch, value):
-    """Who sets keys wants some: a list without any is a mistake, not a service without keys."""
+    """A list of keys without any key is an error, not a service without keys."""
     monkeypatch.setenv("LARDER_API_KEYS", value)
     with pytest.raises(SettingsError, match="LARDER_API_KEYS: that value was found; one or more comma-separated"):
         read_settings()
@@ -71,7 +71,7 @@ def test_keys_that_are_none_do_not_open_the_service(monkeypatch, value):
 
 @pytest.mark.parametrize("value", ["secret", '["secret"]', '{"secret'])
 def test_wrong_credentials_do_not_show(monkeypatch, value):
-    """What is no JSON object is refused without being repeated."""
+    """Anything but a JSON object is refused without being repeated."""
     monkeypatch.setenv("LARDER_GOOGLE_CREDENTIALS", value)
     with pytest.raises(SettingsError, match="LARDER_GOOGLE_CREDENTIALS: that value was found") as raised:
         read_settings()

@@ -195,7 +195,7 @@ def test_files_and_the_folder_made_for_them_are_their_owners_alone(tmp_path):
 
 
 def test_a_folder_and_a_file_that_are_there_keep_their_rights(tmp_path):
-    """Who shares a folder on purpose goes on sharing it."""
+    """The mode of an existing shared folder is kept."""
     folder = tmp_path / "shared"
     folder.mkdir(mode=0o755)
     path: Path = folder / "store.sqlite"

@@ -164,6 +164,6 @@ def test_elsewhere_any_name_will_do(client, start):
     "host", ["", "[::1", "a b", "evil.example/localhost", "::1", "localhost:8000:1", ".localhost/"]
 )
 def test_a_host_that_is_none_is_refused(host):
-    """What cannot be read as NAME or NAME:PORT."""
+    """Anything but NAME or NAME:PORT is refused."""
     with pytest.raises(Forbidden):
         check_host(host, ["larder.example"])

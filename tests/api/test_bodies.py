@@ -104,7 +104,7 @@ def request(path: str, length: int) -> dict:
 
 
 def call(client, scope: dict, receive) -> list[dict]:
-    """What the app sends for a request whose messages come from `receive`."""
+    """Return the messages that the app sends for a request whose messages come from `receive`."""
     sent = []
 
     async def send(message):
@@ -119,7 +119,7 @@ def call(client, scope: dict, receive) -> list[dict]:
 
 
 def test_one_deadline_holds_for_all_work_of_a_request():
-    """What the body took is not there for the answer."""
+    """Time spent on the body is not available for the answer."""
     passed = 0.0
 
     async def body():

@@ -243,7 +243,7 @@ def test_an_id_that_is_none_is_422(client, id):
     ],
 )
 def test_a_malformed_content_is_422(client, body):
-    """What does not fit, or is too much, is refused, and nothing is stored."""
+    """Invalid or excessive input is refused, and nothing is stored."""
     response = client.put("/contents/a", content=json.dumps(body), headers={"Content-Type": "application/json"})
     problem(response, 422, "invalid_request")
     assert client.get("/contents").json() == {"count": 0}
@@ -313,7 +313,7 @@ def test_a_malformed_search_is_422(client, body):
     ],
 )
 def test_a_misspelt_field_is_told_its_name(client, method, path, body, said):
-    """Where one of several fields is needed, the message has them beside what was found."""
+    """If one of several fields is needed, the message lists them beside what was found."""
     assert said in problem(client.request(method, path, json=body), 422, "invalid_request")
 
 
@@ -381,7 +381,7 @@ def test_contents_outlive_the_service(start):
 
 
 def test_a_score_is_a_cosine(client):
-    """What is found by itself has 1 at most, though vectors of 16-bit numbers may be a little longer."""
+    """An entry's score with itself is at most 1, though float16 vectors may be a little longer."""
     pictures = [as_base64(Image.new("RGB", (8, 8), (17 * n % 256, 91 * n % 256, 200 - n))) for n in range(40)]
     for n, image_data in enumerate(pictures):
         client.put(f"/contents/{n}", json={"type": "image", "image_data": image_data})

@@ -178,7 +178,7 @@ def test_listeners_do_not_delay_the_end(tmp_path):
 
 
 def test_a_key_is_asked_for(start):
-    """Where keys are set, events are for those who have one."""
+    """With keys set, events need one."""
     problem(start(api_keys="k").get("/events"), 401, "unauthorized")
 
 

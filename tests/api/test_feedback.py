@@ -1,4 +1,4 @@
-"""What people say of answers: kept, taught at once, exported as training data."""
+"""Feedback on answers: stored, taught at once, exported as training data."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ def say(client, request_id, item, **more):
 
 
 def exported(folder, capsys) -> dict:
-    """What the command says of its work."""
+    """Return the output of the command."""
     assert main(["feedback", "export", str(folder), "--json"]) == 0
     return json.loads(capsys.readouterr().out)
 
@@ -38,7 +38,7 @@ def test_an_answer_is_said_to_be_right_or_wrong(client):
 
 
 def test_feedback_is_taught_at_once(client):
-    """What was shown becomes an example, every frame that counted."""
+    """The pictures shown become examples, every frame that counted."""
     ask(client, "r1", "yellow")
     (example,) = say(client, "r1", "quince", teach=True).json()["taught"]
     assert [each["id"] for each in client.get("/pantry/quince/examples").json()["examples"]] == [example["id"]]
@@ -125,7 +125,7 @@ def test_pictures_in_memory_are_bounded(monkeypatch):
 
 
 def test_pictures_become_training_data(start, tmp_path: Path, monkeypatch, capsys):
-    """Where pictures are kept, `feedback export` writes what `app.training` reads; the last word counts."""
+    """If pictures are kept, `feedback export` writes what `app.training` reads; the last correction counts."""
     client = start(keep_pictures=True)
     for number, colours in enumerate([["yellow"], ["cyan", "cyan"], ["red"]]):
         ask(client, f"r{number}", *colours)

@@ -39,7 +39,7 @@ def test_a_changed_label_file_is_served_within_a_second(client, settings, encode
 
 
 def test_a_pantry_item_is_recognised_within_a_second(client):
-    """What is put into the pantry is a label soon after, and none any more when it is deleted."""
+    """A new pantry item becomes a label soon after, and stops being one when it is deleted."""
     client.put("/pantry/cyan", json={"count": 1})
     shown = {"image_data": as_base64(picture("cyan"))}
     wait_until(lambda: client.post("/process-image", json=shown).json()["item"] == "cyan")

@@ -1,4 +1,4 @@
-"""What every request passes: ids, headers, bodies, the origins of pages."""
+"""The middlewares for every request: ids, headers, bodies, the origins of pages."""
 
 import gzip
 import json

@@ -42,7 +42,7 @@ def test_names_are_lower_case_with_single_spaces(client):
     ],
 )
 def test_an_unknown_item_is_404(client, call):
-    """What is not there can be neither read, taken nor deleted."""
+    """A missing item can be neither read, taken nor deleted."""
     assert "no item 'rice'" in problem(call(client), 404, "not_found")
 
 

@@ -127,7 +127,7 @@ def test_a_request_without_the_right_form_is_refused(client, more):
 
 
 def test_a_shelf_is_searched(start):
-    """What is on it, how often, and where."""
+    """The items found, their counts and boxes."""
     client = start(known_margin=0.75)  # a mixture of colours is nothing known
     answer = ask(client, shelf(), tiles="auto", pantry_update={"operation": "add", "quantity": 1}).json()
     found = {each["item"]: each for each in answer["items"]}

@@ -105,7 +105,7 @@ def test_what_is_sure_by_now_is_left_out(client):
 
 
 def test_feedback_settles_an_entry(client):
-    """What a person has named below the answer is not asked for again."""
+    """A picture corrected below the answer is not listed for review."""
     ask(client, "yellow", **{"X-Request-ID": "r1"})
     assert len(entries(client)) == 1
     client.post("/feedback", json={"request_id": "r1", "item": "quince"})
@@ -177,7 +177,7 @@ def test_nothing_is_shown_without_a_key(start, path):
 
 
 def test_the_queue_survives_a_restart(start):
-    """What was answered before the service ended is there when it is back."""
+    """Answers from before a restart are listed after it."""
     client = start(keep_pictures=True)
     ask(client, "yellow")
     client.__exit__(None, None, None)

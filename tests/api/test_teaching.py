@@ -14,7 +14,7 @@ def teach(client, item, *colours):
 
 
 def seen(client, colour):
-    """What the service takes a picture of this colour for."""
+    """Return what the service recognises in a picture of this colour."""
     return client.post("/process-image", json={"image_data": as_base64(picture(colour))}).json()["item"]
 
 
@@ -62,7 +62,7 @@ def test_the_version_of_the_labels_tells_of_examples(client):
 
 
 def test_examples_of_a_label_do_not_push_its_text_aside(client):
-    """What the label's name shows is still recognised beside what it was taught."""
+    """A picture of what the label's name means is still recognised beside what was taught."""
     teach(client, "red", "yellow")
     wait_until(lambda: seen(client, "yellow") == "red")
     assert seen(client, "red") == "red"

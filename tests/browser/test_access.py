@@ -38,7 +38,7 @@ def settled(page, path):
 
 
 def in_the_end(look):
-    """What is found once a page had its time to draw itself: nothing, it is hoped."""
+    """Return the violations after the page had time to draw itself; none are expected."""
     deadline = time.monotonic() + 120
     while (found := look()) and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -46,7 +46,7 @@ def in_the_end(look):
 
 
 def faults(page):
-    """What axe has to say: the rule and where."""
+    """Format axe's findings: rule and place."""
     found = in_the_end(lambda: Axe().run(page, options={"rules": STREAMLITS}).response["violations"])
     return [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found]
 

@@ -1,4 +1,4 @@
-"""What a person does on the pages: pictures to their items, on to the pantry, and into the gallery."""
+"""A visit to the pages: recognise pictures, count their items, add pictures to the gallery."""
 
 import re
 
@@ -30,7 +30,7 @@ def test_a_picture_is_uploaded_and_counted(open_page, picture):
 
 
 def test_the_camera_takes_a_picture(open_page):
-    """What the browser's camera sees is recognised too."""
+    """A picture from the browser's camera is recognised too."""
     page = open_page()
     page.get_by_role("radio", name="Camera").click()
     page.wait_for_function("() => document.querySelector('video')?.videoWidth > 0")  # it shows what it sees

@@ -1,4 +1,4 @@
-"""What a person does with pictures that were not recognised for sure, and with changes that were wrong."""
+"""Reviewing pictures without a confident answer, and undoing changes."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What a person does on the pages to be understood better: teaching, frames, shelves, corrections."""
+"""Teaching on the pages: examples, frames, shelves, corrections."""
 
 import re
 
@@ -103,7 +103,7 @@ def test_a_shelf_is_counted(larder, open_page, picture):
 
 
 def test_a_correction_teaches(larder, open_page):
-    """What the answer should have been is typed below it, and the answer follows."""
+    """The correction is typed below the answer, and the answer changes."""
     page = open_page()
     choose(page, nectar(6))
     type_into(page, "It is", "plum nectar")

@@ -1,4 +1,4 @@
-"""What the pages say when something is wrong, and how they go on."""
+"""Errors on the pages, and recovery from them."""
 
 from larder_client import Larder
 from playwright.sync_api import expect
@@ -26,7 +26,7 @@ def test_a_service_that_is_away_is_said_so_until_it_is_back(site, open_page, pic
 
 
 def test_a_file_that_is_no_picture_is_a_sentence(open_page):
-    """What the service has against it, and what to do."""
+    """The page shows the service's error and what to do."""
     page = open_page()
     file = {"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": b"no picture"}
     page.locator("input[type=file]").set_input_files(file)

@@ -59,7 +59,7 @@ def test_a_folder_of_pictures(home, photos, capsys):
 
 @pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
 def test_every_format_has_the_same_answers(home, photos, form):
-    """What is the best label of each picture does not depend on the format."""
+    """The best label of each picture does not depend on the format."""
     main(["bulk", "classify", "photos", "--out", "out", "--format", form])
     assert sorted(answers()) == sorted(GOOD.items())
 

@@ -60,7 +60,7 @@ def test_rows_are_contents(home, contents):
 
 
 def test_a_second_run_adds_what_is_new(photos, contents, capsys):
-    """What the collection has from this source is not done again; another collection gets entries of its own."""
+    """Pictures that the collection has from this source are skipped; another collection gets its own entries."""
     main(["bulk", "index", "photos"])
     (photos / "new.png").write_bytes(as_bytes(picture("green")))
     capsys.readouterr()
@@ -81,7 +81,7 @@ def write(path: Path, colour: str) -> str:
 
 
 def summary(capsys, *words: str) -> dict:
-    """What `bulk index WORDS...` says at its end."""
+    """Return the last output of `bulk index WORDS...`."""
     capsys.readouterr()
     main(["bulk", "index", *words, "--json"])
     return json.loads(capsys.readouterr().out)

@@ -27,7 +27,7 @@ def write(folder, form: str, *ids: str) -> None:
 
 @FORMS
 def test_rows_are_there_for_the_next_run(tmp_path, form):
-    """What one run wrote the next one finds, and adds to."""
+    """A run finds the rows of the previous one, and adds to them."""
     write(tmp_path / "out", form, "1", "2")
     with closing(ShardWriter(tmp_path / "out", form, RUN)) as again:
         assert again.ids() == {"1", "2"}
@@ -49,7 +49,7 @@ def test_both_forms_hold_the_same(tmp_path):
 
 @FORMS
 def test_half_a_shard_is_no_shard(tmp_path, form):
-    """What a killed run left under another name is not read, and is removed by the next run."""
+    """Temporary files of a killed run are not read, and the next run removes them."""
     ShardWriter(tmp_path, form, RUN).close()
     (tmp_path / f"part-00000.{form}.17-0a1b2c3d.part").write_bytes(b"half")
     (tmp_path / "bad.jsonl.part").write_bytes(b"half")
@@ -62,7 +62,7 @@ def test_half_a_shard_is_no_shard(tmp_path, form):
 @FORMS
 @pytest.mark.parametrize("sign", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\x1e", "\r", "\r\n", "\n", "\0"])
 def test_any_sign_may_be_in_a_row(tmp_path, form, sign):
-    """What Python takes for the end of a line is a part of a text here: file names may have it."""
+    """Characters that Python treats as line ends are part of a text here: file names may contain them."""
     ids = [f"a{sign}b.jpg", sign, "c"]
     with closing(ShardWriter(tmp_path / "out", form, RUN)) as shards:
         shards.write(rows(*ids))

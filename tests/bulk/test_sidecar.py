@@ -32,7 +32,7 @@ FOREIGN = b"""<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>
 
 
 def keywords(path) -> dict:
-    """What exiftool reads."""
+    """Read the keywords with exiftool."""
     if not shutil.which("exiftool"):
         pytest.skip("exiftool is not there")
     done = subprocess.run(["exiftool", "-json", "-struct", "-XMP:all", str(path)], capture_output=True, check=True)

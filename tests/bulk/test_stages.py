@@ -113,7 +113,7 @@ def test_a_source_that_is_lost_ends_the_run():
 
 
 def test_batches_of_large_files_are_smaller():
-    """What is in progress is bounded by bytes: at most 32 MiB in a batch, or one picture."""
+    """Work in progress is bounded by bytes: at most 32 MiB in a batch, or one picture."""
     batches = []
     megabytes = [1] * 10 + [10] * 8 + [100] * 3 + [1] * 40
 

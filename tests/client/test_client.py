@@ -132,7 +132,7 @@ def test_an_item_has_no_slash(larder):
 
 @pytest.mark.parametrize("name", [".", "..", "50 % rye?", "a+b#c"])
 def test_any_other_sign_is_part_of_a_name(larder, name):
-    """What means something in an address means nothing in a name or an id."""
+    """Characters with a meaning in URLs have none in a name or an id."""
     assert (larder.add(name, 2).item, larder.item(name).count) == (name, 2)
     larder.delete(name)
     assert larder.put_text(name, "red").id == larder.content(name).id == name
@@ -198,7 +198,7 @@ def test_embeddings(larder):
 
 
 def test_vectors_without_numpy():
-    """Where numpy is not installed, vectors are lists of numbers."""
+    """Without numpy, vectors are lists of numbers."""
     without = "import sys; sys.modules['numpy'] = None; from larder_client.vectors import vectors"
     script = f"{without}; print(vectors(['AACAPwAAAEA=']))"
     assert subprocess.check_output([sys.executable, "-c", script], cwd=CLIENT, text=True) == "[[1.0, 2.0]]\n"
@@ -250,7 +250,7 @@ def test_feedback(larder):
 
 
 def test_the_review_queue(larder):
-    """What was not sure is listed with its picture, labelled and dismissed; what is gone is not found."""
+    """An unsure picture is listed, labelled and dismissed; a missing entry is not found."""
     for colour in ("white", "cyan"):
         larder.recognise(as_bytes(picture(colour)))
     queue = larder.review()
@@ -402,7 +402,7 @@ def test_a_wrong_key(tmp_path, capsys):
 
 
 def test_the_command_on_a_new_service(tmp_path, capsys):
-    """What is empty says so, and how to change that."""
+    """Empty lists are reported, with a hint how to fill them."""
     write_bundle(tmp_path / "tiny")
     (tmp_path / "labels.txt").write_text("red\nblue\n")
     files = {"model": tmp_path / "tiny", "labels": tmp_path / "labels.txt", "data": tmp_path / "data"}

@@ -78,7 +78,7 @@ def answers(port: int) -> bool:
 
 @pytest.fixture(scope="module", params=["stdio", "http"])
 def server(request, larder, folder):
-    """What the SDK's client connects to."""
+    """Return the stream that the SDK's client connects to."""
     if request.param == "stdio":
         yield StdioServerParameters(
             command=sys.executable, args=command(larder), cwd=folder, env={"PYTHONPATH": str(CLIENT)}
@@ -99,14 +99,14 @@ def ask(server, *calls, mode="auto"):
 
 
 def told(server, name, **arguments):
-    """What a tool returns, as structured output."""
+    """Return a tool's result as structured output."""
     (result,) = ask(server, (name, arguments))
     assert not result.is_error, result.content
     return result.structured_content
 
 
 def refused(server, name, **arguments) -> str:
-    """What a tool says when it fails."""
+    """Return a tool's error message."""
     (result,) = ask(server, (name, arguments))
     assert result.is_error
     return result.content[0].text

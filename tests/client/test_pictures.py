@@ -55,7 +55,7 @@ def sideways() -> Image.Image:
 
 
 def is_upright(small: Image.Image) -> bool:
-    """Whether a `sideways` picture was turned and shrunk, and says no more that it has to be turned."""
+    """Return whether a `sideways` picture was rotated and reduced, without an orientation tag."""
     top, bottom = (small.convert("RGB").getpixel((small.width // 2, y))[0] for y in (20, small.height - 20))
     return small.size == (SHORTEST, 672) and top > 200 and bottom < 50 and small.getexif().get(0x0112) is None
 
@@ -111,7 +111,7 @@ def test_a_heic_photograph_is_turned_once():
 
 
 def test_a_transparent_tiff_stays_transparent():
-    """What is converted keeps its transparency: it becomes PNG."""
+    """A converted picture keeps its transparency: it becomes PNG."""
     sent = back(as_base64(as_bytes(Image.new("RGBA", (40, 30), (200, 10, 10, 0)), "TIFF")))
     assert (sent.format, sent.getpixel((0, 0))) == ("PNG", (200, 10, 10, 0))
 

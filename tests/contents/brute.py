@@ -9,7 +9,7 @@ from app.model.encoder import unit
 
 
 class BruteForce:
-    """What every store must answer like; vectors are rounded to 16 bits as theirs are."""
+    """A slow reference for every store; vectors are rounded to float16 as theirs are."""
 
     def __init__(self):
         self.kept = {}
@@ -34,7 +34,7 @@ class BruteForce:
 
 
 def same(hits, expected, places=1e-5):
-    """Whether hits are the expected ones: the same ids, but for the order of scores that are equal."""
+    """Return whether hits are the expected ones: the same ids, except for the order of equal scores."""
     assert len(hits) == len(expected)
     assert len({hit.id for hit in hits}) == len(hits)
     assert np.allclose([hit.score for hit in hits], [hit.score for hit in expected], atol=places)

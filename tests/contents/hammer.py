@@ -91,7 +91,7 @@ class Owner:
 
 
 def hammer(folder: Path, steps: int, threads: int = 8) -> Counter[str]:
-    """How often each thing was done; raises AssertionError at the first wrong answer."""
+    """Return the number of each operation; raises AssertionError at the first wrong answer."""
     small = IndexOptions(tail=100, exact_up_to=400)  # with codes; up to 1,024 vectors are compared with all the same
     model = VectorModel("hammer", "0", SIZE)
     with closing(LocalContents(folder / "contents.sqlite", model, threads=2, options=small)) as store:

@@ -1,4 +1,4 @@
-"""What every store of contents does, whichever it is."""
+"""The contract of every content store."""
 
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ def ids(hits):
 
 
 def test_a_content_is_put_read_and_deleted(store):
-    """What is put comes back as it was; what is deleted is neither read, nor found, nor counted."""
+    """A stored entry is read unchanged; a deleted one is neither read, nor found, nor counted."""
     content = Content("a", "image", None, "c", {"n": [1, {"b": None}], "ü": "\n\"'\\"}, thumbnail=b"\xff\xd8 small")
     assert store.put(content, X)
     assert store.get("a") == content

@@ -27,7 +27,7 @@ def put(store, id, vector, file=None, **more):
 
 
 def test_a_chain_is_one_group(store):
-    """What is connected by near pairs is together, also where its ends are far apart; what has none is in no group."""
+    """Entries connected by near pairs are one group, even with distant ends; others are in no group."""
     for id, degrees in (("a", 0), ("b", 15), ("c", 30), ("far", 90)):
         put(store, id, turned(degrees))
     assert [sorted(group) for group in found(store)] == [["a", "b", "c"]]

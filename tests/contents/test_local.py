@@ -121,7 +121,7 @@ def test_what_is_deleted_leaves_nothing_behind(path, store):
 
 
 def test_a_search_sees_one_moment(store, monkeypatch):
-    """What is replaced and deleted between the index and the database is found as it was when the search began."""
+    """Entries replaced or deleted during a search are found as they were when it began."""
     store.put(Content("a", "text", "a", metadata={"n": 1}), X)
     store.put(Content("b", "text", "b", metadata={"n": 1}), X)
     read = store._database.rows
@@ -280,7 +280,7 @@ def test_entries_are_counted_as_they_come_and_go(path, store):
 
 
 def test_a_closed_store_takes_nothing_more(path):
-    """What comes after the end is refused, rather than kept waiting."""
+    """Changes after the close are refused, not kept waiting."""
     store = LocalContents(path, MODEL, threads=1)
     store.close()
     with pytest.raises(StoreUnavailable, match="nothing was stored"):

@@ -1,4 +1,4 @@
-"""What a condition on metadata holds for; the stores are held against it in test_machine.py."""
+"""Conditions on metadata; test_machine.py compares the stores with them."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What only Milvus does: it is another process, which may stop, start again, or hold what is not ours."""
+"""The Milvus store: a separate process, which may stop, restart, or contain foreign collections."""
 
 import os
 import signal

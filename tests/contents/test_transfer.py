@@ -74,7 +74,7 @@ def test_what_is_exported_comes_back(store, file, embedding):
 
 
 def test_an_import_goes_on(store, file, embedding):
-    """What is there as the file has it is neither embedded nor stored again; what is not, is."""
+    """Entries that are already stored are neither embedded nor stored again; others are."""
     export_entries(filled(store), file, MODEL, "a", vectors=True, pictures=False)
     store.delete("text 4")
     store.put(Content("text 6", "text", "another text", "a"), X)

@@ -29,7 +29,7 @@ def evidence(seed: int = 0) -> Evidence:
 
 
 def test_fitting_finds_the_temperature_and_the_margin():
-    """What the data was made with comes out, and the figures get better by it."""
+    """The fit recovers the values that the data was generated with, and improves the figures."""
     found = evidence()
     calibration = fit(found)
     assert calibration.temperature == pytest.approx(2, rel=0.1)

@@ -1,4 +1,4 @@
-"""How pictures are compared with examples is fitted: on drawn vectors whose answer is known, and into a bundle."""
+"""Fit of the alignment for few-shot labels: on random vectors with a known result, and into a bundle."""
 
 import json
 

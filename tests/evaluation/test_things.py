@@ -1,4 +1,4 @@
-"""What is measured of photographs of everyday things."""
+"""Metrics on photographs of everyday things."""
 
 from collections.abc import Sequence
 from types import SimpleNamespace

@@ -169,7 +169,7 @@ def test_home_assistant_is_told_everything_when_it_starts(broker, watcher, pantr
 
 
 def test_an_item_that_went_while_the_service_was_off_goes(broker, watcher, pantry):
-    """What the broker keeps of it from before is cleared; what others publish is left alone."""
+    """Our retained messages of earlier connections are cleared; those of others are left alone."""
     watcher.publish("larder/item/old", "3", retain=True)
     watcher.publish("homeassistant/sensor/larder/item_old/config", "{}", retain=True)
     watcher.publish("homeassistant/sensor/other/item_old/config", "{}", retain=True)

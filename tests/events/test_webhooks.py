@@ -208,7 +208,7 @@ def test_what_does_not_fit_is_counted(receive):
 
 
 def test_the_last_events_are_sent_before_the_end(receive):
-    """What was published before the end is delivered, once; a receiver that fails is not waited for."""
+    """Events published before the end are delivered once; a failing receiver is not waited for."""
     good, bad = receive(), receive(500)
     with Sending(good.url, bad.url) as sending:
         sending.publish(10)

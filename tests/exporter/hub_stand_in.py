@@ -27,13 +27,13 @@ class StandIn:
         self.break_off_after: int | None = None
         """Bytes after which each response to GET ends without notice."""
         self.stalls = 0
-        """How many responses to GET stop in the middle."""
+        """Number of responses to GET that stop in the middle."""
         self.released = threading.Event()
         """Ends what stalls."""
         self.said_size: int | None = None
         """The size that is told of the weights."""
         self.sent: bytes | None = None
-        """What is sent instead of the weights."""
+        """Bytes sent instead of the weights."""
         self.status = 200
         self.error = ""
         self.address = ""

@@ -98,7 +98,7 @@ def test_openais_form_has_quickgelu_and_float32(tmp_path):
 
 
 def test_a_pickle_that_runs_something_is_refused(tmp_path):
-    """What would be run is not, in whatever form it comes, and the line says so."""
+    """Code in a checkpoint is not executed, in whatever form it comes, and the error says so."""
     trace = tmp_path / "trace"
     torch.save({"weight": torch.zeros(1), "harm": Harm(trace)}, tmp_path / "a.pt")
     (tmp_path / "b.bin").write_bytes(pickle.dumps(Harm(trace), protocol=2))

@@ -134,7 +134,7 @@ def test_a_bundle_without_an_original_is_compared_with_float32(capsys, tmp_path)
     ],
 )
 def test_mistakes_are_one_line(capsys, tmp_path, arguments, message):
-    """What was found and what is allowed, status 2, and nothing on disk."""
+    """The error names what was found and what is allowed, with status 2, and nothing is written."""
     status, answer, errors = run(capsys, *arguments, "--models", tmp_path / "models")
     assert (status, answer, len(errors)) == (2, "", 1)
     assert errors[0].startswith(message)

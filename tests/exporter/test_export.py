@@ -198,7 +198,7 @@ def test_a_reader_finds_a_bundle_at_any_moment(tmp_path):
 
 
 def test_without_an_exchange_the_old_bundle_comes_back(tmp_path, monkeypatch):
-    """Where a system has no such step, a move that fails is taken back; one that succeeds ends the same."""
+    """Without an atomic exchange, a failed move is undone; a successful one has the same result."""
     monkeypatch.setattr("app.exporter.staging._exchange", lambda one, other: False)
     place, other = tmp_path / "bundle", tmp_path / "staging" / "bundle"
     for folder in (place, other):
@@ -213,14 +213,14 @@ def test_without_an_exchange_the_old_bundle_comes_back(tmp_path, monkeypatch):
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(make, tmp_path):
-    """What the system says is in the line."""
+    """The line has the system's error."""
     (tmp_path / "models").write_text("a file")
     with pytest.raises(ExportError, match="Tiny-none cannot be written: File exists"):
         make()
 
 
 def test_a_bundle_that_fails_is_not_written(make, monkeypatch):
-    """What does not equal open_clip is refused in one line, and the good bundle of that name stays."""
+    """A bundle that differs from open_clip is refused in one line, and the valid bundle of that name stays."""
     folder = make(seed=1)
     before = contents(folder)
     other = build(read_recipe("Tiny", "none", 1), silence).model
@@ -262,7 +262,7 @@ def test_a_stranger_is_not_overwritten(make, tmp_path):
 
 
 def test_a_model_without_a_graph_is_one_line(make, monkeypatch):
-    """Where torch's exporter gives up, its pages of advice stay out of the way."""
+    """If torch's exporter fails, its pages of advice are suppressed."""
 
     def fail(*_, **__):
         raise RuntimeError("no such operator\nplease read on\nand on")

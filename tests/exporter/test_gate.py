@@ -108,7 +108,7 @@ def test_an_engine_is_asked_once(bundle, reference):
 
 
 def test_the_measure_is_per_precision():
-    """What an engine calls itself says which measure it has to reach."""
+    """An engine's name determines the accuracy that it has to reach."""
     measures = {name: Row(name, 1, 1, True).wanted for name in ("a float32", "openvino 2026.4 f32", "a bf16", "a int8")}
     assert list(measures.values()) == [EXACT, EXACT, CLOSE, CLOSE]
 

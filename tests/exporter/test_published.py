@@ -219,7 +219,7 @@ def test_other_bytes_than_the_hub_names_are_refused(hub, tmp_path):
     ],
 )
 def test_a_hub_that_refuses_is_one_line(hub, change, message):
-    """What the hub answers is said, with what to do about it."""
+    """The hub's errors are reported, with what to do about them."""
     for name, value in change.items():
         setattr(hub, name, value)
     with pytest.raises(ExportError, match=message) as raised:

@@ -94,7 +94,7 @@ def test_the_shape_is_fixed_by_the_file(pair, text):
 
 
 def hugging_face(kind: str, **changes: object) -> SimpleNamespace:
-    """What open_clip's HFTokenizer has, around a tokenizer of words."""
+    """The attributes of open_clip's HFTokenizer, around a tokenizer of words."""
     inner = Tokenizer(models.WordLevel({"<pad>": 0, "</s>": 1, "?": 2, "red": 3, "apple": 4, "Red": 5}, unk_token="?"))
     inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     inner.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
@@ -132,6 +132,6 @@ def test_a_separator_that_open_clip_strips_is_0():
 
 @pytest.mark.parametrize("changes", [{"tokenizer_mode": "clips"}, {"clean_fn": str.strip}])
 def test_a_tokenizer_without_an_equal_is_refused(changes):
-    """What a tokenizer file cannot say is refused before anything is exported."""
+    """Tokenizers that a tokenizer.json cannot express are refused before anything is exported."""
     with pytest.raises(ExportError, match="tokenizer"):
         make_tokenizer(hugging_face("lower", **changes))

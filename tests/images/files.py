@@ -127,5 +127,5 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def opened_by_pillow(data: bytes) -> Image.Image:
-    """What Pillow itself sees in the file."""
+    """Return the properties that Pillow itself sees in the file."""
     return Image.open(io.BytesIO(data))

@@ -88,7 +88,7 @@ def test_print_follows_its_profile():
 
 
 def test_a_large_print_is_converted_before_it_is_cut():
-    """Where it is decoded smaller, and in its crops."""
+    """Colours are converted in reduced decoding and in crops too."""
     profile = files.cmyk_profile()
     data = as_bytes(inks(1024), "JPEG", quality=98, subsampling=0, icc_profile=profile)
     shown = Image.fromarray(viewed(files.opened_by_pillow(data), profile).astype(np.uint8))

@@ -204,7 +204,7 @@ def test_other_formats_are_named(data, name):
 
 
 def test_a_format_can_be_switched_off():
-    """What the settings leave out is not accepted."""
+    """Formats excluded by the settings are refused."""
     with pytest.raises(UnsupportedImage, match="PNG"):
         open_picture(as_bytes(picture()), ImageLimits(formats=("JPEG",)))
 
@@ -278,7 +278,7 @@ def test_a_large_jpeg_may_come_out_smaller_but_not_below_what_is_enough():
 
 
 def test_a_cut_jpeg_is_refused_when_it_comes_out_smaller_too():
-    """What is missing is missing at every size."""
+    """Truncated pictures are refused at every size."""
     data = as_bytes(gradient(640, 480), "JPEG")
     for end in range(600, len(data) - 2, 997):
         with pytest.raises(InvalidImage):
@@ -300,7 +300,7 @@ def test_a_giant_comes_out_smaller_in_any_format():
 
 @pytest.mark.parametrize("alpha", [0, 255])
 def test_a_bmp_with_nothing_in_its_alpha_channel_is_opaque(alpha):
-    """What writes 32 bits a pixel often leaves the alpha bytes 0; viewers show the colours."""
+    """Writers of 32 bits per pixel often leave the alpha bytes 0; viewers show the colours."""
     image = gradient(40, 30)
     data = files.bmp_with_alpha(image, alpha)
     assert Image.open(io.BytesIO(data)).mode == "RGBA"
@@ -308,7 +308,7 @@ def test_a_bmp_with_nothing_in_its_alpha_channel_is_opaque(alpha):
 
 
 def test_a_bmp_with_alpha_is_flattened():
-    """Where some of its alpha is not 0, it counts."""
+    """If some alpha values are not 0, alpha counts."""
     data = bytearray(files.bmp_with_alpha(picture("blue", (4, 1)), 0))
     data[-1] = 255  # the last pixel of the row
     assert opened(bytes(data))[0].tolist() == [[255] * 3] * 3 + [[0, 0, 255]]
@@ -317,7 +317,7 @@ def test_a_bmp_with_alpha_is_flattened():
 @pytest.mark.parametrize("transparent", [False, True])
 @pytest.mark.parametrize("giant", [False, True])
 def test_a_gif_frame_smaller_than_its_canvas_stands_on_white(transparent, giant):
-    """What the first frame does not cover is transparent in viewers."""
+    """The area outside of the first frame is transparent in viewers."""
     image = Image.new("P", (40, 40), 1)
     image.putpalette([9, 9, 9, 200, 0, 0])
     data = bytearray(as_bytes(image, "GIF", **({"transparency": 0} if transparent else {})))

@@ -38,7 +38,7 @@ def written(image: Image.Image, kind: str, **options: object) -> bytes:
 
 
 def close(found: Image.Image, expected: Image.Image, tolerance: int = TOLERANCE) -> bool:
-    """Whether two pictures are the same but for their edges, where codecs ring."""
+    """Return whether two pictures are equal except at their edges, where codecs ring."""
     difference = np.abs(np.asarray(found, np.int16) - np.asarray(expected.convert("RGB"), np.int16)).max(axis=2)
     return found.size == expected.size and float(np.quantile(difference, 0.95)) <= tolerance
 

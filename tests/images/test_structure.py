@@ -1,4 +1,4 @@
-"""What a file asks of its decoder is bounded before the decoder starts."""
+"""The decoding cost of a file is bounded before the decoder starts."""
 
 import io
 import os
@@ -55,7 +55,7 @@ def test_scans_cannot_be_hidden(hide):
 
 @pytest.mark.parametrize("reserved", [0x01, 0x02, 0x7F, 0xBF])
 def test_scans_behind_a_reserved_marker_are_counted(reserved):
-    """What libjpeg discards at a restart, marker and no more, hides nothing: the decoder sees the scans behind it."""
+    """At a restart libjpeg discards only the marker, so the scans behind it are counted."""
     data = files.scans(64, 0)
     scan = data.rfind(b"\xff\xda")
     restarts = data[:scan] + b"\xff\xdd\0\4\0\1"
@@ -79,7 +79,7 @@ def test_what_encoders_write_passes(mode, more):
 
 
 def test_a_thumbnail_within_the_exif_data_is_no_scan():
-    """What stands inside of segments is not counted."""
+    """Markers inside of segments are not counted."""
     small = as_bytes(picture(), "JPEG")
     data = as_bytes(picture(), "JPEG", comment=small * 50)
     assert jpeg_frame(data)[0] == 1
@@ -236,7 +236,7 @@ def test_any_bytes_are_walked_without_a_crash(data):
 
 
 def test_a_cut_png_keeps_its_end():
-    """What follows the last whole chunk goes to the decoder, which says that it is cut."""
+    """The data after the last complete chunk goes to the decoder, which reports the truncation."""
     data = as_bytes(picture())
     assert png_essentials(data[:-20])[0] == data[:-20]
 

@@ -1,4 +1,4 @@
-"""How many groups of Huffman codes a lossless WebP may have, told without decoding it."""
+"""Huffman code groups of a lossless WebP, counted without decoding it."""
 
 import io
 
@@ -63,7 +63,7 @@ def test_what_libwebp_writes_is_read():
 
 
 def test_damage_is_seen_no_earlier_than_by_the_decoder():
-    """What Pillow decodes is not refused, whatever bits are turned over."""
+    """Pictures that Pillow decodes are not refused, whichever bits are flipped."""
     dice, sound, decoded = np.random.default_rng(0), list(encoded()), 0
     for number in range(400):
         changed = bytearray(sound[number % len(sound)])

@@ -1,4 +1,4 @@
-"""What a configuration names is looked up before anything is made; then the CDK is given the right words."""
+"""The names in a configuration are looked up before anything is created; then the CDK gets the right arguments."""
 
 import io
 import json
@@ -24,7 +24,7 @@ def cloud():
 
 @pytest.fixture(scope="module")
 def there(cloud):
-    """What may be named, by the names of the configuration."""
+    """The resources that a configuration may name."""
     ec2 = cloud.session.client("ec2")
     first, second, third, *_ = sorted(ec2.describe_subnets()["Subnets"], key=lambda each: each["AvailabilityZone"])
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
@@ -80,7 +80,7 @@ def test_the_functions_secret_is_looked_up_too(cloud, there):
 
 
 def test_subnets_are_of_one_vpc_and_in_two_zones(cloud, there):
-    """Which are elsewhere is said."""
+    """Resources in another region are reported."""
     first, second = there["subnets"]
     with pytest.raises(ConfigError, match=f"{there['elsewhere']} are not in {there['vpc']}"):
         check(cloud, vpc=there["vpc"], subnets=[first, second], task_subnets=[there["elsewhere"]])

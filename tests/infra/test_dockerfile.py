@@ -1,4 +1,4 @@
-"""What can be said of the Dockerfiles without building them."""
+"""Static checks of the Dockerfiles."""
 
 import re
 import subprocess
@@ -39,7 +39,7 @@ def test_what_the_images_install_has_hashes():
 
 @pytest.mark.parametrize("name", IMAGES)
 def test_an_image_installs_by_hash_from_a_base_that_may_be_pinned(name):
-    """What pip fetches for the last stage is checked against the hashes; BASE may be an image with its digest."""
+    """The packages of the last stage are checked against their hashes; BASE may be an image with its digest."""
     last = (ROOT / name).read_text().rpartition("\nFROM ")[2]
     assert last.partition("\n")[0].endswith("${BASE}")
     assert last.count("pip install") == last.count("pip install --no-cache-dir --require-hashes") == 2

@@ -32,7 +32,7 @@ def by_key(pairs):
 
 
 def statements(template, role):
-    """What the policy of a role allows: (actions, resource, condition), with joined text joined."""
+    """Return the permissions of a role's policy: (actions, resource, condition), with joined text joined."""
     for policy in every(template, "AWS::IAM::Policy"):
         if policy["PolicyName"].startswith(role):
             return [

@@ -30,7 +30,7 @@ def test_what_is_put_is_got_to_the_bit(path):
 
 
 def test_models_do_not_share_vectors(path):
-    """What one model's tower made is nothing to another."""
+    """Embeddings of one model are not used for another."""
     PromptCache(path, "one", 100).put(["red"], vectors(1))
     assert PromptCache(path, "two", 100).get(["red"]) == {}
 

@@ -47,7 +47,7 @@ def project() -> str:
 
 @pytest.fixture
 def in_firestore(emulator: Emulator, project: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """What LARDER_PANTRY is for an empty pantry in the emulator."""
+    """LARDER_PANTRY for an empty pantry in the emulator."""
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", emulator.host)
     return f"firestore://{project}/pantry"
 
@@ -62,7 +62,7 @@ def phone(in_firestore: str, project: str) -> Iterator[firestore.CollectionRefer
 
 @pytest.fixture(params=["sqlite", "firestore"])
 def kind(request: pytest.FixtureRequest) -> str:
-    """What LARDER_PANTRY is, once for each store that there is."""
+    """LARDER_PANTRY, once for each available store."""
     return "sqlite" if request.param == "sqlite" else request.getfixturevalue("in_firestore")
 
 

@@ -132,7 +132,7 @@ def test_what_happened_meanwhile_is_caught_up_with(behind_cable, cable, phone):
 
 
 def test_a_change_that_is_not_answered_is_not_counted_twice(behind_cable, cable, phone, monkeypatch):
-    """What became of it is not known, and the answer says so; sent again with its key, it is counted once."""
+    """The outcome is unknown, and the answer says so; sent again with its key, it is counted once."""
     phone.document("rice").set({"count": 1})
     key = {"Idempotency-Key": "a-change-of-mine"}
     assert behind_cable.post("/pantry/salt/add", headers=key | {"Idempotency-Key": "warm"}).json()["count"] == 1

@@ -114,7 +114,7 @@ def test_only_so_many_codes_are_kept(store, monkeypatch):
 
 
 def test_codes_stay_when_their_item_goes(store):
-    """What a package is does not change because there is none left; and codes are no labels."""
+    """A barcode keeps its item when the count is 0; and codes are not labels."""
     store.put("rice", 1)
     stamp = store.stamp()
     store.tie(RICE, "rice")

@@ -1,4 +1,4 @@
-"""What every pantry does, whichever store it is."""
+"""The contract of every pantry store."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ from tests.conftest import wait_until
 
 
 def test_an_item_is_put_read_and_deleted(store):
-    """What is put is there, with its count; what is deleted is not."""
+    """A stored item is there with its count; a deleted one is not."""
     assert store.put("rice", 3) == Item("rice", 3)
     assert store.get("rice") == Item("rice", 3)
     assert store.put("rice", 0) == Item("rice", 0)
@@ -83,7 +83,7 @@ def test_it_is_well(store):
 
 
 def test_another_client_is_seen(store, opened):
-    """What another client adds, changes and deletes shows here, and the stamp tells."""
+    """Changes of another client are visible here, and change the stamp."""
     other = opened()
     before = store.stamp()
     for change, expected in (
@@ -197,7 +197,7 @@ def test_a_key_stands_for_one_request(store):
 
 
 def test_a_refused_change_is_not_remembered(store):
-    """What found nothing to take from may be sent again with its key, when there is."""
+    """A removal from a missing item may be sent again with its key, once the item exists."""
     key = Key("k", "r")
     with pytest.raises(NotFound):
         store.remove("rice", 1, key)
@@ -236,7 +236,7 @@ def examples(item, *numbers, model="a model"):
 
 
 def seen(store):
-    """What the examples are, without their ids and times."""
+    """Return the examples without their ids and times."""
     return [(each.item, each.model, each.vector.tolist()) for each in store.examples()]
 
 

@@ -57,7 +57,7 @@ def ecs():
 
 
 def test_the_role_of_an_ecs_task_is_used(ecs):
-    """What Google gets is a request to AWS, signed with the task's keys, that says who the task is; no secret in it."""
+    """Google gets a request to AWS, signed with the task's keys, that identifies the task; it contains no secret."""
     credentials = credentials_of(json.dumps(FEDERATION), (ecs.url, "eu-central-1"))
     with requests.Session() as session:
         token = json.loads(urllib.parse.unquote(credentials.retrieve_subject_token(Request(session))))

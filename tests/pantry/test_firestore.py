@@ -40,7 +40,7 @@ def test_documents_are_as_described(store, phone):
 @pytest.mark.parametrize("key", [None, Key("k", "r")], ids=["without key", "with key"])
 @pytest.mark.parametrize("operation", ["put", "add", "remove"])
 def test_other_fields_are_left_alone(store, phone, operation, key):
-    """What a phone app keeps in the same document stays, whatever we change."""
+    """Other fields that a phone app keeps in the document stay, whatever we change."""
     phone.document("rice").set({"count": 5, "shelf": {"row": 1}, "photos": ["a"]})
     wait_until(lambda: store.items() == {"rice": 5})
     after = getattr(store, operation)("rice", 2, key)

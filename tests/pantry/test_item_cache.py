@@ -1,4 +1,4 @@
-"""What is remembered of Firestore: the later view of each document counts."""
+"""The cache of Firestore documents: the later version of each document counts."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def test_snapshots_are_taken_in(memory):
 
 
 def test_a_whole_snapshot_is_all_there_is(memory):
-    """What a snapshot that has everything does not have is gone."""
+    """Documents missing from a complete snapshot are deleted."""
     memory.apply_snapshot({"rice": at(1), "apple": at(1, "apple")}, (1, 0), whole=True)
     memory.apply_snapshot({"apple": at(1, "apple")}, (3, 0), whole=True)
     assert memory.items() == {"apple": 1}

@@ -175,7 +175,7 @@ def test_undo_brings_back_what_was(store, before, change, after):
     ],
 )
 def test_undo_leaves_later_changes(store, change, later, after):
-    """What was done to the item since stays done."""
+    """Later changes of the item stay."""
     store.put("rice", 3)
     change(store)
     id = last(store)
@@ -277,7 +277,7 @@ def test_an_unknown_entry_is_not_found(store, id):
 
 
 def test_old_entries_are_not_there(store, monkeypatch):
-    """What is older than the journal keeps is neither listed nor undone."""
+    """Entries beyond the retention are neither listed nor undone."""
     store.put("rice", 3)
     id = last(store)
     for module in ("sqlite", "firestore"):

@@ -17,7 +17,7 @@ def client(start, in_firestore):
 
 
 def seen(client, colour):
-    """What the service takes a picture of this colour for."""
+    """Return what the service recognises in a picture of this colour."""
     return client.post("/process-image", json={"image_data": as_base64(picture(colour))}).json()["item"]
 
 
@@ -50,7 +50,7 @@ def test_only_what_is_new_is_encoded(client, phone, encoder):
 
 
 def test_two_services_share_a_pantry(start, in_firestore):
-    """What a picture adds in one is counted in the other."""
+    """A picture counted by one service is counted in the other."""
     one, other = start(pantry=in_firestore), start(pantry=in_firestore)
     body = {"image_data": as_base64(picture("red")), "pantry_update": {"operation": "add", "quantity": 2}}
     assert one.post("/process-image", json=body).json()["pantry"] == {"item": "red", "count": 2}

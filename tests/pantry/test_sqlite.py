@@ -1,4 +1,4 @@
-"""What only the SQLite pantry does: its file survives what may happen to a file."""
+"""The SQLite pantry store: the file survives crashes and concurrent use."""
 
 import sqlite3
 import time
@@ -65,7 +65,7 @@ def test_a_pantry_from_before_keys_goes_on(tmp_path):
 
 
 def test_a_key_and_its_change_are_stored_together(store, monkeypatch):
-    """Where the key cannot be stored, neither is the change."""
+    """If the key cannot be stored, neither is the change."""
     monkeypatch.setattr("app.pantry.sqlite.journal._KEEP_KEY", "INSERT INTO nothing VALUES (?, ?, ?, ?, ?, ?)")
     with pytest.raises(StoreUnavailable):
         store.add("rice", 1, Key("k", "r"))
@@ -158,7 +158,7 @@ def test_the_journal_is_bounded(tmp_path):
 
 
 def test_a_change_and_its_entry_are_stored_together(store, monkeypatch):
-    """Where the entry cannot be stored, neither is the change, and no listener hears of it."""
+    """If the entry cannot be stored, neither is the change, and no listener is called."""
     heard = []
     store.listeners.append(heard.append)
     monkeypatch.setattr("app.pantry.sqlite.journal._KEEP", "INSERT INTO nothing VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")

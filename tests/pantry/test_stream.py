@@ -100,7 +100,7 @@ def test_a_stream_goes_on_where_the_last_one_was(memory):
 
 
 def test_a_reset_begins_anew_and_shows_nothing_half(memory):
-    """What comes after a reset is all there is, once it is complete; until then the old is served."""
+    """After a reset the new documents replace the old ones, once complete; until then the old are served."""
     position = Position()
     heard(memory, position, *START, target("RESET"), changed("salt", 1, 3))
     assert memory.items() == {"apple": 1, "rice": 3}
@@ -161,7 +161,7 @@ def test_heartbeats_are_sent_and_their_silence_is_noticed(memory):
 
 
 def test_a_closed_stream_asks_nothing_more(memory):
-    """Who ends the stream also ends what it says."""
+    """Cancelling the stream suppresses its errors."""
     connection = Connection()
     stream = Stream(connection, "pantry", memory, Position())
     for message in START:

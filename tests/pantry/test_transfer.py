@@ -161,7 +161,7 @@ def test_an_export_that_fails_leaves_the_old_file(in_sqlite, tmp_path, monkeypat
 
 
 def test_a_store_that_goes_away_is_said_with_the_line(in_sqlite, tmp_path, capsys, monkeypatch):
-    """What was stored stays, and the message says how far it came and that it may be done again."""
+    """Stored lines stay, and the message says how far it came and that it may be repeated."""
     (tmp_path / "p.csv").write_text("item,count\n" + "".join(f"item {number},1\n" for number in range(100)))
     put = SQLitePantry.put
 

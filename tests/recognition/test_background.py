@@ -1,4 +1,4 @@
-"""What pictures may show instead of the labels."""
+"""Background embeddings: what pictures may show instead of the labels."""
 
 from pathlib import Path
 

@@ -22,7 +22,7 @@ def test_temperature_undoes_a_scale():
 
 
 def test_margin_lies_between_separable_scores():
-    """Where a threshold can divide the two sets, the middle of the gap is taken."""
+    """If a threshold can separate the two sets, it is the middle of the gap."""
     assert calibration.fit_margin(np.array([0.5, 0.6]), np.array([-0.5, 0.1])) == pytest.approx(0.3)
 
 

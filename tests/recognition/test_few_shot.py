@@ -1,4 +1,4 @@
-"""What examples say: fast code against slow obvious code, and what must hold whatever the numbers."""
+"""Few-shot labels: fast code against slow obvious code, and invariants."""
 
 import math
 

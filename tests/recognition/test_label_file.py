@@ -133,7 +133,7 @@ def test_a_new_text_of_the_same_size_and_time_is_noticed(tmp_path):
 
 
 def test_the_text_stays_the_stamps_while_the_file_changes(tmp_path, clock):
-    """What is read belongs to the stamp, whatever stands in the file by now; byte order marks are left out."""
+    """The text belongs to the stamp, whatever the file contains by now; byte order marks are removed."""
     path = tmp_path / "labels.txt"
     path.write_bytes(b"\xef\xbb\xbfred\n\xef\xbb\xbfblue\n")
     labels = LocalLabels(path, clock=clock)

@@ -1,4 +1,4 @@
-"""What the taught examples say of each other: fast code against teaching all but one again."""
+"""The leave-one-out report: fast code against teaching all but one example again."""
 
 from collections import Counter
 from dataclasses import replace
@@ -47,7 +47,7 @@ ITEMS = (4, 1, 1, 3, 1, 3, 4, 1, 5, 4, 4, 1)
 
 
 def answer(each, examples, whole) -> str:
-    """What an example is taken for by these and not by itself, by an index that is made anew."""
+    """Return the label of an example by leave-one-out, from an index built again."""
     rest = [(int(other.item), other.vector) for other in examples if other is not each]
     few_shot = fit_few_shot(rest, whole.prototypes, whole.few_shot.alignment)
     if whole.few_shot.alignment is None:  # the scale is that in force

@@ -23,7 +23,7 @@ SIDES = st.one_of(st.integers(1, 300), st.integers(1, 50_000_000))
 
 
 def covered(spans, length):
-    """Whether spans (start, end) leave no gap in 0 to length."""
+    """Return whether spans (start, end) leave no gap in 0 to length."""
     reached = 0
     for start, end in sorted(spans):
         if start > reached:
@@ -129,7 +129,7 @@ def test_of_two_boxes_of_one_thing_the_larger_is_kept():
 
 
 def test_a_box_of_several_things_shows_none_of_its_own():
-    """Where smaller boxes see two other things in it, they are found in its stead."""
+    """If smaller boxes see two other things in a box, they are found instead of it."""
     parts = ((0, 0, 4, 4), "tea", 0.9), ((4, 0, 8, 4), "salt", 0.9)
     assert merged(((0, 0, 8, 8), "rice", 1.0), *parts) == {"tea": [parts[0][0]], "salt": [parts[1][0]]}
 

@@ -140,7 +140,7 @@ def test_without_a_margin_the_labels_must_outweigh_the_background():
 @pytest.mark.parametrize("known", [True, False, None])
 @pytest.mark.parametrize("unknown_counts", [True, False])
 def test_sure_is_confident_and_not_unknown(confident, known, unknown_counts):
-    """What is unknown may be acted upon only where that is allowed, and the reason against it is told."""
+    """An unknown picture may be acted on only if that is allowed, and the reason against it is given."""
     ranking = Ranking([1, 0], [0.5, 0.4], [0.6, 0.4], [0.6, 0.4], confident, best_named=0.5, evidence=1.0)
     answer = Recognition([Label("rice"), Label("tea")], ranking, known, 2, unknown_counts)
     assert answer.item == "rice"

@@ -110,7 +110,7 @@ def test_the_event_loop_goes_before_a_decoder():
 
 
 def test_waiting_callers_that_have_gone_are_skipped():
-    """What nobody waits for is not begun."""
+    """Work without a waiting caller is not started."""
     release, begun = threading.Event(), []
 
     async def scenario(decoders):

@@ -42,7 +42,7 @@ class Site(ThreadingHTTPServer):
 
 
 class Pages(BaseHTTPRequestHandler):
-    """What the site answers, by the first part of the path."""
+    """The site's answer, by the first segment of the path."""
 
     server: Site
 
@@ -90,7 +90,7 @@ def site() -> Iterator[Site]:
 
 
 def fetch(allowed: list[str], *urls: str, names: dict[str, list[str]] | None = None, **options: object) -> list[bytes]:
-    """What is at the URLs; names resolve as `names` says, any other to loopback."""
+    """Fetch the pictures at the URLs; names resolve by `names`, others to loopback."""
 
     async def run() -> list[bytes]:
         bounds = {"max_bytes": 10_000, "max_bytes_in_hand": 20_000, "deadline_s": 5} | options

@@ -47,7 +47,7 @@ def test_a_job_that_fails_says_why(jobs):
 
 
 def test_too_many_jobs_are_refused_and_old_ones_forgotten(jobs):
-    """What waits is bounded, and so are the results in memory."""
+    """Waiting jobs are bounded, and so are the results in memory."""
     go = threading.Event()
     waiting = [jobs.start(lambda progress: [go.wait(PATIENCE)]) for _ in range(MAX_WAITING)]
     with pytest.raises(Overloaded, match="jobs are waiting"):

@@ -143,7 +143,7 @@ def test_the_vectors_of_another_model_are_not_mixed_in(tmp_path):
 
 
 def test_two_processes_share_the_file(tmp_path):
-    """What one has written the other one lists, and what it settles is settled."""
+    """Each process lists the entries of the other, and sees what it settles."""
     first, second = queue(tmp_path), queue(tmp_path)
     add(first, "first", 0)
     add(second, "second", 0)

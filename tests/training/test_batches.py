@@ -52,7 +52,7 @@ def test_captions_of_classes_come_in_templates(folder: Path):
 
 
 def test_a_shift_moves_every_picture_as_a_whole():
-    """What comes out is a mirrored or straight cut of the picture with reflected edges."""
+    """The result is a mirrored or straight crop of the picture with reflected edges."""
     pixels = torch.randint(0, 256, (5, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     wide = torch.nn.functional.pad(pixels.float() / 255, (2, 2, 2, 2), mode="reflect")
     for place, cut in enumerate(random_shift(pixels, 16, torch.Generator().manual_seed(2))):

@@ -58,7 +58,7 @@ def encoded(path: Path) -> str:
 
 
 def test_a_run_leaves_its_options_metrics_and_curves(words, tmp_path: Path, capsys):
-    """What was told, every step, every score, and a picture of them; no checkpoint when it is over."""
+    """The run keeps its options, every step, every score, and a plot of them; no checkpoint when it is over."""
     assert main(words()) == 0
     found = {path.name for path in (tmp_path / "run").iterdir()}
     assert found == {

@@ -9,7 +9,7 @@ from app.training.options import Options
 
 
 def test_options_come_back_from_json(tmp_path: Path):
-    """What was saved beside a checkpoint is what the run was told."""
+    """The saved options are those that the run got."""
     options = Options(seed=7, sizes=(32, 64))
     options.save(tmp_path / "options.json")
     assert Options.load(tmp_path / "options.json") == options

@@ -49,7 +49,7 @@ def test_an_empty_folder_is_refused(tmp_path: Path):
 
 
 def test_a_folder_without_a_readable_picture_is_refused(folder: Path):
-    """Where every picture is broken there is nothing to learn."""
+    """If every picture is broken there is nothing to train on."""
     for path in folder.glob("*/*.png"):
         path.write_text("no picture")
     with pytest.raises(TrainingError, match="no picture that can be read"):

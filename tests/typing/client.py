@@ -27,7 +27,7 @@ from larder_client import (
 
 
 def methods(larder: Larder) -> None:
-    """What each method returns."""
+    """The return type of each method."""
     assert_type(larder.health(), Health)
     assert_type(larder.metrics(), str)
     assert_type(larder.labels(), list[Label])

@@ -39,7 +39,7 @@ def test_a_password_of_the_address_is_not_shown(nobody, open_page, monkeypatch):
 
 
 def test_a_proxy_that_cannot_be_used_is_said(open_page, monkeypatch):
-    """What the environment says of proxies is named on the page in place of an exception."""
+    """An invalid proxy setting is reported on the page instead of an exception."""
     monkeypatch.setenv("LARDER_URL", "http://larder.example")
     for name in ("ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "socks://127.0.0.1:1/")

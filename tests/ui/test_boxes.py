@@ -24,7 +24,7 @@ def test_a_box_is_where_the_service_says():
 
 
 def test_a_large_upright_photo_keeps_its_boxes():
-    """What is shown is smaller than the file and turned; the box is too."""
+    """The picture shown is smaller than the file and rotated; the box is too."""
     exif = Image.Exif()
     exif[0x0112] = 6  # a quarter turn: upright it is 1500 wide and 2000 high
     photo = Picked("photo", as_bytes(picture("red", (2000, 1500)), "JPEG", exif=exif))

@@ -93,7 +93,7 @@ def test_the_camera_goes_on(page, larder):
 
 
 def test_an_undo_that_is_refused_is_said(page, larder: Larder):
-    """What was taken out since cannot be taken away again; the row stays as it was."""
+    """An item taken out meanwhile cannot be taken out again; the row is unchanged."""
     upload(page, sample("banana"))
     press(page, "add 1 0")
     larder.remove("banana")

@@ -1,4 +1,4 @@
-"""What came of a correction, in words."""
+"""The outcome of a correction, in words."""
 
 import pytest
 from streamlit.testing.v1 import AppTest

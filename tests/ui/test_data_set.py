@@ -54,7 +54,7 @@ def test_what_cannot_be_read_is_a_sentence(larder, open_page, monkeypatch, tmp_p
 
 
 def test_a_picture_is_chosen_by_its_index(larder, open_page, folder):
-    """What the folder says it shows stands beside what the service says."""
+    """The class by the data set is beside the service's answer."""
     page = open_page("data_set")
     named(page.number_input, "Picture, from 0 to 3").set_value(1).run()
     assert any("By the data set: **carrots**" in each.value for each in page.caption)

@@ -112,7 +112,7 @@ def test_samples_can_be_looked_at_without_a_camera(larder, open_page):
 
 
 def test_a_photo_from_the_camera_is_recognised(larder, open_page):
-    """What the camera took goes the way of an upload."""
+    """A picture from the camera is handled like an upload."""
     page = open_page("recognise")
     named(page.segmented_control, SOURCE).set_value("Camera").run()
     assert "Take a photo" in said(page)
@@ -121,7 +121,7 @@ def test_a_photo_from_the_camera_is_recognised(larder, open_page):
 
 
 def test_a_broken_picture_is_a_sentence(larder, open_page):
-    """What is wrong and what to do; no bars, no form."""
+    """The error and what to do; no bars, no form."""
     page = several(open_page("recognise"), sample("banana")[:5000])
     assert "This picture cannot be read: the picture is damaged or truncated" in said(page)
     assert not page.html
@@ -153,7 +153,7 @@ def test_too_many_pictures_are_a_sentence(larder, open_page):
 
 
 def test_a_correction_is_noted(larder, open_page):
-    """What is said of it differs where the answer was right; nothing is taught unless that is asked for."""
+    """The text differs if the answer was right; nothing is taught unless requested."""
     page = several(open_page("recognise"), sample("banana"))
     assert "An item needs a name" in said(button(page, "Send the correction"))
     named(page.toggle, "Teach it at once, by what was shown").set_value(False)

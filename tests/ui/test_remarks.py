@@ -1,4 +1,4 @@
-"""What the service remarks on examples, in plain words."""
+"""The service's warnings on examples, in words."""
 
 import pytest
 from larder_client import Example

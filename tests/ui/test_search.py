@@ -87,7 +87,7 @@ def test_nothing_found_and_nothing_to_add_are_said(larder, open_page):
 
 
 def test_a_card_names_the_file_within_the_folder(larder, open_page):
-    """What `bulk index` stores shows no absolute path of the service's machine; the id says which picture it is."""
+    """Entries of `bulk index` show no absolute path of the service's machine; the id identifies the picture."""
     metadata = {"path": "june/lime.jpg", "source": "/srv/pictures/holidays"}
     larder.put_picture("trip/june/lime.jpg", sample("lime"), metadata=metadata, collection="trip")
     page = find(open_page("search"), "a lime", "trip")

@@ -1,4 +1,4 @@
-"""What the client raises, as a person reads it."""
+"""The client's errors in words."""
 
 import larder_client
 import pytest

@@ -47,7 +47,7 @@ def started(folder, service, page):
 
 
 def test_service_and_page_begin_and_end_together(new_data):
-    """Where no service answers there is one; Ctrl-C ends both, and one address was said."""
+    """A missing service is started; Ctrl-C ends both, and one address is printed."""
     service, page = free_port(), free_port()
     with started(new_data(), service, page), Larder(f"http://127.0.0.1:{service}") as larder:
         assert larder.health().model == "larder-small"

@@ -24,7 +24,7 @@ def teach(page, *pictures: bytes):
 
 
 def captions(page) -> list[str]:
-    """What stands below the pictures."""
+    """The captions below the pictures."""
     return [each.value for each in page.caption[1:]]
 
 

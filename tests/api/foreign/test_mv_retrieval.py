@@ -46,7 +46,7 @@ def test_an_equal_embedding_is_stored_once(client):
 
 
 def test_both_forms_share_the_contents(client):
-    """What one adds the other finds."""
+    """One adds content that the other finds."""
     client.put("/contents/x", json={"type": "text", "text": "red"})
     assert retrieve(client, "red").json()["contents"] == ["x"]
     assert "with id: x" in add(client, "y", "red").json()["msg"]

@@ -34,7 +34,7 @@ CONFINED = [
 
 
 def podman(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """What podman answered; a failure has its complaint."""
+    """Return podman's output; a failure includes its error."""
     done = subprocess.run(["podman", *words], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0 or not check, done.stderr
     return done
@@ -51,7 +51,7 @@ def image() -> str:
 
 
 def answers(url: str) -> bool:
-    """Whether it answers 200."""
+    """Return whether it answers 200."""
     with suppress(httpx.TransportError):
         return httpx.get(url).status_code == 200
     return False
@@ -71,11 +71,11 @@ class Container:
         return answers(f"{self.url}/")
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """What a command said inside."""
+        """Return the output of a command inside."""
         return podman("exec", self.name, *words, check=False)
 
     def healthy(self) -> bool:
-        """Whether the image's own health check is content."""
+        """Return whether the image's own health check passes."""
         return podman("healthcheck", "run", self.name, check=False).returncode == 0
 
     def log(self) -> str:

@@ -93,7 +93,7 @@ def test_16_bit_weights_are_kept_and_used_again(tmp_path):
 
 
 def test_a_folder_that_cannot_be_written_is_no_error(tmp_path):
-    """Where nothing can be kept the graphs are read as they are."""
+    """Without a writable cache the graphs are read unchanged."""
     (tmp_path / "file").write_text("")
     engine = OpenVinoEngine(open_bundle(write_bundle(tmp_path / "tiny")), 1, tmp_path / "file" / "cache", "bf16")
     assert engine.encode_pixels(np.ones((1, 3, 8, 8), np.float32)).tolist() == [[1, 1, 1]]

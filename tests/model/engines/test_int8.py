@@ -39,7 +39,7 @@ def with_price(bundle, data, **changes):
 
 
 def auto(bundle, data, bfloat16=False):
-    """What `auto` takes, on a processor with or without bfloat16."""
+    """Return the engine that `auto` chooses, on a processor with or without bfloat16."""
     return open_engine("auto", bundle, 1, data, bfloat16=bfloat16, int8_from_bytes=0).name
 
 
