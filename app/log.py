@@ -88,3 +88,18 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         logging.disable(before)
+
+
+@contextmanager
+def only_errors() -> Iterator[None]:
+    """Drop what is logged on the root logger below ERROR, meanwhile."""
+    root = logging.getLogger()
+    root.addFilter(_is_error)
+    try:
+        yield
+    finally:
+        root.removeFilter(_is_error)
+
+
+def _is_error(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR

@@ -9,6 +9,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from benchmarks import rows
@@ -37,6 +38,7 @@ def commands(options: argparse.Namespace) -> list[tuple[str, ...]]:
         ("contents", "--data", str(options.data), "--counts", *counts),
         ("duplicates", "--data", str(options.data), *(("--count", "1000000") if options.large else ())),
         ("bulk", *VIT),
+        ("events", *SMALL, "--rounds", "10"),
         ("size",),
         ("accuracy", *SMALL, "--data", str(options.data)),
     ]
@@ -56,8 +58,10 @@ def main() -> None:
         file = Path(folder) / "rows"
         for name, *arguments in commands(options):
             print(f"\n{name} {' '.join(arguments)}", flush=True)
+            start = time.monotonic()
             if subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *arguments, "--rows", file]).returncode:
                 failed.append(f"{name} {' '.join(arguments)}")
+            print(f"{name} took {time.monotonic() - start:.0f} s", flush=True)
         print(f"\n{processor()}; client and service share them\n\n{rows.table(rows.read(file))}")
     if failed:
         sys.exit(f"not measured, or not kept: {'; '.join(failed)}")

@@ -3,8 +3,8 @@
     python3 -m venv peers && peers/bin/pip install -r benchmarks/peers-requirements.txt
     python -m benchmarks.peers --python peers/bin/python
 
-infinity has its own Python, because it needs older libraries. Larder also ranks 320 labels; infinity returns
-embeddings.
+infinity has its own Python, because it needs older libraries. It needs no torchvision. On a machine without a GPU
+install PyTorch's build for processors first. Larder also ranks 320 labels; infinity returns embeddings.
 """
 
 import argparse
@@ -121,7 +121,7 @@ def measure(side: tuple[int, int, Sequence[bytes]], count: int) -> tuple[float, 
     def load(clients: int, number: int) -> Summary:
         answers = closed_loop(port, requests, clients, number)
         if bad := {each.status for each in answers} - {200}:
-            raise RuntimeError(f"answers of status {bad}")
+            raise RuntimeError(f"port {port} answered {clients} clients with status {bad}; 0: no answer in time")
         return summary(answers)
 
     one, many = load(1, max(20, count // 3)), load(16, count)

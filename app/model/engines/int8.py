@@ -14,7 +14,7 @@ from typing import Any
 
 from app.atomic import atomic_write
 from app.errors import EngineError, LarderError
-from app.log import get_logger
+from app.log import get_logger, only_errors
 from app.model.bundle import Bundle, sha256_of
 from app.model.engines.compare import BATCH, cosines, encode_all, milliseconds
 from app.model.engines.onnxruntime import OnnxRuntimeEngine
@@ -111,15 +111,15 @@ def _quantise(source: Path, target: Path) -> None:
     try:
         model = onnx.load(source)
         del model.graph.value_info[:]  # shapes that others have inferred contradict the quantiser's transposed weights
-        model.metadata_props.add(key="onnx.quant.pre_process", value="onnxruntime.quant")  # else it warns
-        quantize_dynamic(
-            model,
-            target,
-            op_types_to_quantize=["MatMul", "Gemm"],
-            per_channel=True,
-            reduce_range=True,
-            weight_type=QuantType.QInt8,
-        )
+        with only_errors():  # it logs a line for each tensor
+            quantize_dynamic(
+                model,
+                target,
+                op_types_to_quantize=["MatMul", "Gemm"],
+                per_channel=True,
+                reduce_range=True,
+                weight_type=QuantType.QInt8,
+            )
     except Exception as error:  # onnx, protobuf and the quantiser share no base
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise EngineError(f"ONNX Runtime cannot load {source} to quantise it: {reason}") from error

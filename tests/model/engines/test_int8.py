@@ -58,9 +58,11 @@ def test_the_price_is_what_a_slow_look_finds(bundle, tmp_path):
     assert (price.least_cosine, price.mean_cosine) == pytest.approx((min(found), np.mean(found)), abs=2e-3)
 
 
-def test_it_is_made_once(bundle, tmp_path):
-    """A second start reads the same graph and the same price, and the text tower is float32."""
+def test_it_is_made_once(bundle, tmp_path, caplog):
+    """A second start reads the same graph and the same price, and the text tower is float32; the quantiser is quiet."""
+    caplog.set_level("INFO", logger="root")
     graph, price = kept_int8(bundle, 1, tmp_path / "int8")
+    assert not [record for record in caplog.records if record.name == "root"]
     made = graph.stat().st_mtime_ns
     assert kept_int8(bundle, 1, tmp_path / "int8") == (graph, price)
     assert graph.stat().st_mtime_ns == made
