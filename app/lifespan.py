@@ -103,7 +103,7 @@ def _service(settings: Settings, components: Components, metrics: Metrics, pipel
         scope=model.config.scope,
         pipeline=pipeline,
         image_fetcher=ImageFetcher(
-            UrlPolicy(settings.image_urls), max_bytes=settings.max_body, max_bytes_in_hand=settings.max_queue_bytes
+            UrlPolicy(settings.image_urls), max_bytes=settings.max_body, max_bytes_in_progress=settings.max_queue_bytes
         ),
         recogniser=components.recogniser,
         classifier=components.classifier,

@@ -45,16 +45,16 @@ def embed(
     `decode` turns bytes into a preprocessed picture (3, S, S) and the metadata to keep, in `threads` threads; `encode`
     turns up to `batch` of those into unit embeddings (N, D), in one thread.
     """
-    in_hand: deque[Future[list[Embedded]]] = deque()
+    in_progress: deque[Future[list[Embedded]]] = deque()
     with ThreadPoolExecutor(threads, "decode") as decoding, ThreadPoolExecutor(1, "encode") as encoding:
         for group in _batches(pictures, batch):
             decoded = [decoding.submit(_decode, picture, decode) for picture in group]
             names = [(picture.id, picture.path) for picture in group]
-            in_hand.append(encoding.submit(_encode, names, decoded, encode))
-            if len(in_hand) == _BATCHES:
-                yield from in_hand.popleft().result()
-        while in_hand:
-            yield from in_hand.popleft().result()
+            in_progress.append(encoding.submit(_encode, names, decoded, encode))
+            if len(in_progress) == _BATCHES:
+                yield from in_progress.popleft().result()
+        while in_progress:
+            yield from in_progress.popleft().result()
 
 
 def _batches(pictures: Iterable[Picture], most: int) -> Iterator[list[Picture]]:

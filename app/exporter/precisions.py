@@ -1,4 +1,4 @@
-"""Every engine and precision that a machine runs a bundle in: how near to float32, how fast, and which `auto` takes."""
+"""Compare every engine and precision that runs a bundle here with float32, and show the choice of `auto`."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -19,17 +19,17 @@ from app.settings import available_processors
 
 @dataclass(frozen=True)
 class Precision:
-    """How one engine does beside float32, on 64 drawn pictures."""
+    """The result of one engine compared with float32, on 64 drawn pictures."""
 
     engine: str
     least_cosine: float
     mean_cosine: float
     one_ms: float
-    """Milliseconds of a picture that comes alone."""
+    """Milliseconds of a single picture."""
     batch_ms: float
-    """Milliseconds of each picture in a batch of 8."""
+    """Milliseconds per picture in a batch of 8."""
     auto: bool
-    """Whether `LARDER_ENGINE=auto` takes it here."""
+    """Whether `LARDER_ENGINE=auto` chooses it here."""
 
 
 def open_engines(bundle: Bundle, folder: Path, say: Say) -> list[Engine]:

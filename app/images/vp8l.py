@@ -22,7 +22,7 @@ class _Bits:
 
     @property
     def at(self) -> int:
-        """How many bits have been read."""
+        """Return the number of bits read."""
         return self._at
 
     def read(self, count: int) -> int:

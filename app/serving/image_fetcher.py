@@ -37,7 +37,7 @@ class ImageFetcher:
         policy: UrlPolicy,
         *,
         max_bytes: int,
-        max_bytes_in_hand: int,
+        max_bytes_in_progress: int,
         deadline_s: float = DEADLINE_S,
         ssl_context: ssl.SSLContext | None = None,
         resolve: Callable[[str, int], list[str]] | None = None,
@@ -45,7 +45,7 @@ class ImageFetcher:
         """The limits are the bytes of one request's pictures, and of all requests in progress."""
         self._policy = policy
         self._max_bytes = max_bytes
-        self._in_hand = _Budget(max_bytes_in_hand)
+        self._in_hand = _Budget(max_bytes_in_progress)
         self._deadline_s = deadline_s
         self._ssl_context = ssl_context
         self._resolve = resolve or addresses_of

@@ -28,27 +28,27 @@ HITS = 10  # search hits that precision is computed on
 PRIVATE = {"--keep": "CHECKPOINT", "--start": "EARLIER", "--classes": "CLASSES"}
 
 
-def train(told: argparse.Namespace, words: list[str]) -> int:
+def train(args: argparse.Namespace, words: list[str]) -> int:
     """Start a run in the folder `--keep`, or resume the one that was stopped there."""
-    options = options_of(told)
-    if told.threads:
-        torch.set_num_threads(told.threads)
-    saved = told.keep / "options.json"
+    options = options_of(args)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    saved = args.keep / "options.json"
     if saved.exists() and Options.load(saved) != options:
-        raise TrainingError(f"{told.keep} holds a run with other options: remove it, or use another folder")
-    if (told.keep / "run.json").exists():
-        print(f"{told.keep} already contains this run, finished; remove it to train again")
+        raise TrainingError(f"{args.keep} holds a run with other options: remove it, or use another folder")
+    if (args.keep / "run.json").exists():
+        print(f"{args.keep} already contains this run, finished; remove it to train again")
         return 0
-    batches = Batches(read_examples(told.source, options.stored_size, told.classes), options)
-    told.keep.mkdir(parents=True, exist_ok=True)
+    batches = Batches(read_examples(args.source, options.stored_size, args.classes), options)
+    args.keep.mkdir(parents=True, exist_ok=True)
     options.save(saved)
-    (told.keep / "labels.txt").write_text("\n".join(batches.labels) + "\n", encoding="utf-8")
-    device = told.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    trainer = Trainer(options, tokenizer_of(told.keep, batches.texts(), options), device, told.compile)
-    earlier: dict[str, Any] = trainer.warm_start(told.start) if told.start else {"command": "", "minutes": 0.0}
-    journal = Journal(told.keep, trainer, batches, told.every)
+    (args.keep / "labels.txt").write_text("\n".join(batches.labels) + "\n", encoding="utf-8")
+    device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    trainer = Trainer(options, tokenizer_of(args.keep, batches.texts(), options), device, args.compile)
+    earlier: dict[str, Any] = trainer.warm_start(args.start) if args.start else {"command": "", "minutes": 0.0}
+    journal = Journal(args.keep, trainer, batches, args.every)
     trainer.run(batches, journal.after_step)
-    command = (earlier["command"] + "\n" + command_line(words, told.source)).strip()
+    command = (earlier["command"] + "\n" + command_line(words, args.source)).strip()
     journal.finish(command, earlier["minutes"])
     held_out = len(batches.held_out.labels)
     if held_out < CALIBRATED_FROM:
@@ -56,11 +56,11 @@ def train(told: argparse.Namespace, words: list[str]) -> int:
     return 0
 
 
-def options_of(told: argparse.Namespace) -> Options:
+def options_of(args: argparse.Namespace) -> Options:
     """Return the recipe's options with the changes from the command line."""
-    changes = [f"{name}={value}" for name in ("seed", "epochs") if (value := getattr(told, name)) is not None]
-    templates = ['templates=["{}"]'] if told.source.suffix == ".csv" else []  # a caption is used verbatim
-    return RECIPES[told.recipe].changed([*changes, *templates, *told.set])
+    changes = [f"{name}={value}" for name in ("seed", "epochs") if (value := getattr(args, name)) is not None]
+    templates = ['templates=["{}"]'] if args.source.suffix == ".csv" else []  # a caption is used verbatim
+    return RECIPES[args.recipe].changed([*changes, *templates, *args.set])
 
 
 def tokenizer_of(folder: Path, texts: list[str], options: Options) -> Tokenizer:
@@ -93,14 +93,14 @@ def command_line(words: list[str], source: Path) -> str:
     return "python -m app.training " + shlex.join("SOURCE" if word == str(source) else word for word in hidden)
 
 
-def test(told: argparse.Namespace) -> int:
+def test(args: argparse.Namespace) -> int:
     """Evaluate on other pictures with prompts as the classifier; saves the figures to `test.json` for the card."""
-    trained = open_run(told.checkpoint)
-    examples = read_examples(told.source, trained.options.image_size, told.classes)
+    trained = open_run(args.checkpoint)
+    examples = read_examples(args.source, trained.options.image_size, args.classes)
     logits = trained.logits(examples.pictures.pixels, examples.texts)
     figures = test_figures(logits, examples.pictures.labels, examples.texts, trained.temperature)
-    (told.checkpoint / "test.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    if told.json:
+    (args.checkpoint / "test.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    if args.json:
         print(json.dumps(figures))
     else:
         print("\n".join(f"{name.replace('_', ' ')}: {round(value, 4)}" for name, value in figures["all"].items()))
@@ -129,38 +129,38 @@ def test_figures(logits: Floats, labels: np.ndarray, names: list[str], temperatu
     return {"all": overall, "by_label": by_label}
 
 
-def infer(told: argparse.Namespace) -> int:
+def infer(args: argparse.Namespace) -> int:
     """Print the five best labels of each picture with their probabilities, calibrated if the run is."""
-    trained = open_run(told.checkpoint)
-    labels = [label.strip() for label in told.among.split(",")] if told.among else trained.labels
-    for picture in told.pictures:
-        pixels, name = chosen_picture(told, picture, trained.options.image_size)
+    trained = open_run(args.checkpoint)
+    labels = [label.strip() for label in args.among.split(",")] if args.among else trained.labels
+    for picture in args.pictures:
+        pixels, name = chosen_picture(args, picture, trained.options.image_size)
         logits = trained.logits(np.stack([pixels]), labels)[0]
         chances = softmax(logits[None] / trained.temperature)[0]
         best = [{"label": labels[place], "probability": float(chances[place])} for place in np.argsort(-logits)[:5]]
-        if told.json:
+        if args.json:
             print(json.dumps({"picture": name, "labels": best}))
         else:
             print("\n".join([name, *(f"{one['probability']:6.1%}  {one['label']}" for one in best)]))
     return 0
 
 
-def chosen_picture(told: argparse.Namespace, path: Path, size: int) -> tuple[np.ndarray, str]:
+def chosen_picture(args: argparse.Namespace, path: Path, size: int) -> tuple[np.ndarray, str]:
     """Read the picture (3, size, size) of a file, or number `--idx` of a source, and describe it."""
-    if told.idx is None:
+    if args.idx is None:
         try:
             return square(open_picture(path.read_bytes(), LIMITS), size), str(path)
         except OSError as error:
             raise TrainingError(f"{path} cannot be read: {error.strerror}") from error
-    examples = read_examples(path, size, told.classes)
+    examples = read_examples(path, size, args.classes)
     pictures = examples.pictures
-    if not 0 <= told.idx < len(pictures.labels):
-        raise TrainingError(f"--idx {told.idx} was found; {path} has the pictures 0 to {len(pictures.labels) - 1}")
-    return pictures.pixels[told.idx], f"picture {told.idx}: {examples.texts[pictures.labels[told.idx]]}"
+    if not 0 <= args.idx < len(pictures.labels):
+        raise TrainingError(f"--idx {args.idx} was found; {path} has the pictures 0 to {len(pictures.labels) - 1}")
+    return pictures.pixels[args.idx], f"picture {args.idx}: {examples.texts[pictures.labels[args.idx]]}"
 
 
-def export(told: argparse.Namespace) -> int:
+def export(args: argparse.Namespace) -> int:
     """Export a finished run as a model bundle."""
-    write_bundle(open_run(told.checkpoint), told.note, told.licence, told.bundle)
-    print(f"{told.bundle}: serve it with LARDER_MODEL={told.bundle}")
+    write_bundle(open_run(args.checkpoint), args.note, args.licence, args.bundle)
+    print(f"{args.bundle}: serve it with LARDER_MODEL={args.bundle}")
     return 0

@@ -93,7 +93,7 @@ def fetch(allowed: list[str], *urls: str, names: dict[str, list[str]] | None = N
     """Fetch the pictures at the URLs; names resolve by `names`, others to loopback."""
 
     async def run() -> list[bytes]:
-        bounds = {"max_bytes": 10_000, "max_bytes_in_hand": 20_000, "deadline_s": 5} | options
+        bounds = {"max_bytes": 10_000, "max_bytes_in_progress": 20_000, "deadline_s": 5} | options
         resolve = lambda host, port: (names or {}).get(host, ["127.0.0.1"])  # noqa: E731
         fetcher = ImageFetcher(UrlPolicy(allowed), resolve=bounds.pop("resolve", resolve), **bounds)
         async with fetcher.fetch(urls) as pictures:
@@ -244,7 +244,7 @@ def test_the_pictures_of_a_request_are_bounded_together(site):
     with pytest.raises(ImageTooLarge):
         fetch(["127.0.0.0/8"], *[url] * 3, max_bytes=2 * len(RED))
     with pytest.raises(Overloaded):
-        fetch(["127.0.0.0/8"], *[url] * 3, max_bytes_in_hand=2 * len(RED))
+        fetch(["127.0.0.0/8"], *[url] * 3, max_bytes_in_progress=2 * len(RED))
 
 
 def test_bytes_are_given_back(site):
@@ -252,7 +252,10 @@ def test_bytes_are_given_back(site):
 
     async def run() -> None:
         fetcher = ImageFetcher(
-            UrlPolicy(["127.0.0.0/8"]), max_bytes=10_000, max_bytes_in_hand=len(RED), resolve=lambda *_: ["127.0.0.1"]
+            UrlPolicy(["127.0.0.0/8"]),
+            max_bytes=10_000,
+            max_bytes_in_progress=len(RED),
+            resolve=lambda *_: ["127.0.0.1"],
         )
         for path in ("red.png", "endless", "missing", "red.png"):
             try:

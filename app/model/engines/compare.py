@@ -1,4 +1,4 @@
-"""Compare engines with each other: cosines of their embeddings, and their times in turns."""
+"""Compare engines: cosine similarities of their embeddings, and their alternating times."""
 
 import statistics
 import time
@@ -23,7 +23,7 @@ def cosines(one: Floats, other: Floats) -> Floats:
 
 
 def encode_all(encode: Encode, pixels: Floats) -> Floats:
-    """Encode pictures (N, 3, S, S) to embeddings (N, D): the first by itself, then in batches."""
+    """Encode pictures (N, 3, S, S) to embeddings (N, D): the first alone, then in batches."""
     parts = [pixels[:1], *(pixels[start : start + BATCH] for start in range(1, len(pixels), BATCH))]
     return np.concatenate([encode(part) for part in parts])
 
@@ -31,9 +31,9 @@ def encode_all(encode: Encode, pixels: Floats) -> Floats:
 def milliseconds(
     engines: Mapping[str, Engine], pixels: Floats, turns: int = 5, clock: Callable[[], float] = time.perf_counter
 ) -> dict[str, float]:
-    """Return the median milliseconds of each engine's call for the pictures (N, 3, S, S); they take turns.
+    """Return the median milliseconds of each engine's call for the pictures (N, 3, S, S); calls alternate.
 
-    So a processor whose speed drifts treats all alike. Two calls of each come first, which make kernels.
+    So a drifting processor speed affects all alike. Two calls of each come first, to compile kernels.
     """
     taken: dict[str, list[float]] = {name: [] for name in engines}
     for turn in range(turns + 2):

@@ -1,9 +1,9 @@
-"""A picture tower whose matrix products are int8, for processors that do not compute in bfloat16.
+"""A picture tower with int8 matrix products, for processors that do not support bfloat16.
 
-ONNX Runtime's quantiser makes it of the bundle's graph once; the file is kept beside the prompt cache, with its price:
-what it loses and gains against float32. Activations are quantised as they come, each tensor by its own range. Weights
-have 7 bits, by output channel: with 8 the products of AVX2 saturate. The text tower stays float32, as its embeddings
-are kept and made once.
+ONNX Runtime's quantizer creates it once from the bundle's graph; the file is kept beside the prompt cache, with its
+price, the accuracy and time compared with float32. Activations are quantized dynamically, each tensor by its own range.
+Weights have 7 bits, by output channel: with 8 the products of AVX2 saturate. The text tower stays float32, as its
+embeddings are cached and computed once.
 """
 
 import json
@@ -25,17 +25,17 @@ REQUIREMENTS = "requirements-hub.txt"
 
 @dataclass(frozen=True)
 class Price:
-    """What int8 loses and gains against float32, on drawn pictures and the machine where it was made."""
+    """Accuracy and time of int8 compared with float32, on drawn pictures and the machine that created it."""
 
     least_cosine: float
     mean_cosine: float
     int8_ms: tuple[float, float]
-    """Milliseconds a picture: alone, and in a batch of 8."""
+    """Milliseconds per picture: alone, and in a batch of 8."""
     float32_ms: tuple[float, float]
 
     @property
     def share(self) -> float:
-        """The share of float32's time that it takes, alone or in a batch, whichever is more."""
+        """The ratio to float32's time, alone or in a batch, whichever is larger."""
         return max(mine / other for mine, other in zip(self.int8_ms, self.float32_ms, strict=True))
 
     def __str__(self) -> str:
@@ -48,9 +48,9 @@ class Price:
 
 
 def kept_int8(bundle: Bundle, threads: int, folder: Path) -> tuple[Path, Price]:
-    """Return the int8 graph of a bundle's picture tower in `folder`, and its price; made where no intact one is there.
+    """Return the int8 graph of a bundle's picture tower in `folder`, and its price; created if no valid one is there.
 
-    Raise EngineError when it cannot be made or kept.
+    Raise EngineError if it cannot be created or stored.
     """
     graph, note = folder / f"{bundle.checksum}.onnx", folder / f"{bundle.checksum}.json"
     try:
@@ -65,7 +65,7 @@ def kept_int8(bundle: Bundle, threads: int, folder: Path) -> tuple[Path, Price]:
         with atomic_write(graph) as part:
             _quantise(bundle.folder / "visual.onnx", part)
         price = _measure(bundle, threads, graph)
-        with atomic_write(note) as part:  # last: it says that the graph is whole
+        with atomic_write(note) as part:  # last: it marks the graph as complete
             values = asdict(price) | {"bundle": bundle.checksum, "sha256": sha256_of(graph)}
             part.write_text(json.dumps(values) + "\n", encoding="utf-8")
     except (OSError, LarderError) as error:
@@ -75,12 +75,12 @@ def kept_int8(bundle: Bundle, threads: int, folder: Path) -> tuple[Path, Price]:
 
 
 def open_int8(bundle: Bundle, threads: int, graph: Path) -> OnnxRuntimeEngine:
-    """Return the engine that runs an int8 graph; raise EngineError when it cannot be loaded."""
+    """Return the engine that runs an int8 graph; raise EngineError if it cannot be loaded."""
     return OnnxRuntimeEngine(bundle, threads, graph, "onnxruntime int8")
 
 
 def _read_price(bundle: Bundle, graph: Path, note: Path) -> Price:
-    """Return the price of the kept graph; raise FileNotFoundError without one, ValueError for another graph's."""
+    """Return the price of the stored graph; raise FileNotFoundError without one, ValueError for another graph's."""
     values: dict[str, Any] = json.loads(note.read_bytes())
     for what, found in (("bundle", bundle.checksum), ("sha256", sha256_of(graph))):
         if found != (expected := values.pop(what)):
@@ -89,7 +89,7 @@ def _read_price(bundle: Bundle, graph: Path, note: Path) -> Price:
 
 
 def _measure(bundle: Bundle, threads: int, graph: Path) -> Price:
-    """Ask int8 and float32 for the same pictures."""
+    """Measure int8 and float32 on the same pictures."""
     engines = {"int8": open_int8(bundle, threads, graph), "float32": OnnxRuntimeEngine(bundle, threads)}
     pixels = probe_pictures(bundle.config.image_form)
     mine, exact = (encode_all(engine.encode_pixels, pixels) for engine in engines.values())
@@ -110,7 +110,7 @@ def _quantise(source: Path, target: Path) -> None:
         raise EngineError(f"making it needs onnx: pip install -r {REQUIREMENTS}") from error
     try:
         model = onnx.load(source)
-        del model.graph.value_info[:]  # shapes that others have inferred contradict the quantiser's transposed weights
+        del model.graph.value_info[:]  # inferred shapes contradict the quantizer's transposed weights
         with only_errors():  # it logs a line for each tensor
             quantize_dynamic(
                 model,

@@ -1,4 +1,4 @@
-"""What Firestore keeps of a change: its journal entry in `<collection>_journal`, its key in `<collection>_keys`."""
+"""Writes beside a change in Firestore: its journal entry in `<collection>_journal`, its key in `<collection>_keys`."""
 
 import re
 import secrets

@@ -1,4 +1,4 @@
-"""What the pantry's SQLite file keeps of a change: its journal entry, and its idempotency key with the answer."""
+"""Rows beside a change in the pantry's SQLite file: its journal entry, and its idempotency key with the answer."""
 
 import sqlite3
 import time

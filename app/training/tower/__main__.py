@@ -32,36 +32,36 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status."""
-    told = parser().parse_args(arguments)
+    args = parser().parse_args(arguments)
     try:
         need("training", ("torch", "efficientnet_lite_pytorch"), "requirements-model.txt")
-        if told.command == "train":
-            train(told)
+        if args.command == "train":
+            train(args)
         else:
             from app.training.tower.bundle import write_bundle
 
-            write_bundle(told.run, told.texts, told.labels, told.card or told.bundle / "MODEL_CARD.md", told.bundle)
+            write_bundle(args.run, args.texts, args.labels, args.card or args.bundle / "MODEL_CARD.md", args.bundle)
     except LarderError as error:
         print(f"larder: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def train(told: argparse.Namespace) -> None:
+def train(args: argparse.Namespace) -> None:
     """Train and write `features.npz`; raises TrainingError if the folder holds another run."""
     from app.training.tower.features import write_features
     from app.training.tower.options import TowerOptions
     from app.training.tower.pictures import open_source
     from app.training.tower.train import Trainer, run
 
-    options = TowerOptions(seed=told.seed)
-    saved = told.keep / "options.json"
+    options = TowerOptions(seed=args.seed)
+    saved = args.keep / "options.json"
     if saved.exists() and TowerOptions.load(saved) != options:
-        raise TrainingError(f"{told.keep} holds a run with other options: remove it, or use another folder")
-    told.keep.mkdir(parents=True, exist_ok=True)
+        raise TrainingError(f"{args.keep} holds a run with other options: remove it, or use another folder")
+    args.keep.mkdir(parents=True, exist_ok=True)
     options.save(saved)
-    run(Trainer(options, open_source(told.data, options)), told.keep, told.every)
-    write_features(options.network, told.keep, told.data)
+    run(Trainer(options, open_source(args.data, options)), args.keep, args.every)
+    write_features(options.network, args.keep, args.data)
 
 
 if __name__ == "__main__":
