@@ -96,7 +96,7 @@ class Cable:
         self._target = (host.split(":")[0], int(host.split(":")[1]))
         self._sockets: list[socket.socket] = []
         self._lock = threading.Lock()
-        self._flowing = threading.Event()
+        self._asking, self._answering = threading.Event(), threading.Event()
         self.port = free_port()
         self.host = f"127.0.0.1:{self.port}"
         self._listening: socket.socket | None = None
@@ -104,14 +104,17 @@ class Cable:
 
     def mend(self) -> None:
         """Connect and pass everything on."""
-        self._flowing.set()
+        self._asking.set()
+        self._answering.set()
         if self._listening is None:
             self._listening = socket.create_server(("127.0.0.1", self.port))
             threading.Thread(target=self._accept, args=(self._listening,), daemon=True).start()
 
-    def block(self) -> None:
-        """Pass nothing on, without ending connections."""
-        self._flowing.clear()
+    def block(self, answers_alone: bool = False) -> None:
+        """Pass nothing on, or none of the emulator's answers, without ending connections."""
+        self._answering.clear()
+        if not answers_alone:
+            self._asking.clear()
 
     def cut(self) -> None:
         """End all connections and accept no new ones."""
@@ -130,13 +133,13 @@ class Cable:
                 return
             with self._lock:
                 self._sockets += [near, far]
-            for one, other in ((near, far), (far, near)):
-                threading.Thread(target=self._copy, args=(one, other), daemon=True).start()
+            for way in ((near, far, self._asking), (far, near, self._answering)):
+                threading.Thread(target=self._copy, args=way, daemon=True).start()
 
-    def _copy(self, source: socket.socket, sink: socket.socket) -> None:
+    def _copy(self, source: socket.socket, sink: socket.socket, flowing: threading.Event) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
-                self._flowing.wait()
+                flowing.wait()
                 sink.sendall(data)
         with_end(source)
         with_end(sink)

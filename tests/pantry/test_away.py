@@ -139,11 +139,11 @@ def test_a_change_that_is_not_answered_is_not_counted_twice(behind_cable, cable,
     commit = behind_cable.app.state.service.pantry.store._connection.commit
 
     def commit_unheard(*arguments):
-        cable.block()
+        cable.block(answers_alone=True)
         return commit(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(writer, "DEADLINE", 0.5)
+        patch.setattr(writer, "DEADLINE", 3)  # time to store it: with the deadline the call is cancelled
         patch.setattr(behind_cable.app.state.service.pantry.store._connection, "commit", commit_unheard)
         response = behind_cable.post("/pantry/rice/add", headers=key)
     assert "it is not known whether the change was stored" in problem(response, 503, "store_unavailable")
