@@ -16,7 +16,6 @@ import regex  # type: ignore[import-untyped]
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from app.errors import ExportError
-from app.exporter.open_clip_import import import_open_clip
 
 END_OF_WORD = "</w>"
 START, END = "<start_of_text>", "<end_of_text>"
@@ -139,6 +138,8 @@ def _without_separator(tokenizer: Tokenizer, separator: int) -> Tokenizer:
 
 def _cleaning(original: Any) -> list[normalizers.Normalizer]:
     """Return the normalisation of a tokenizer beyond `app.text.clean`."""
+    from app.exporter.open_clip_import import import_open_clip  # imports torch, which published bundles do without
+
     lower = lower_case()
     bare = [
         normalizers.Replace("_", " "),
