@@ -118,7 +118,7 @@ class Preparer:
     ) -> None:
         self.limits = limits
         self.blank: Pixels = np.zeros((3, form.size, form.size), dtype=np.float32)
-        """Return a grey picture to test an encoder with."""
+        """A grey picture to test an encoder with."""
         self._decode = decode
         self._preprocess = preprocessor(form, library)
         self._enough = max(ENOUGH * form.size, THUMBNAIL)

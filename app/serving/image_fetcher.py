@@ -65,7 +65,7 @@ class ImageFetcher:
         """Fetch the pictures at these URLs; they count as in progress until the block ends.
 
         Raises InvalidRequest for a malformed or forbidden URL, InvalidImage if there is no picture, ImageTooLarge and
-         Overloaded.
+        Overloaded.
         """
         if urls and not self._policy:
             raise InvalidRequest("pictures by URL are switched off: see LARDER_IMAGE_URLS; send the picture itself")
