@@ -158,7 +158,7 @@ def test_a_store_that_goes_away_says_where_it_came_to(file, embedding, tmp_path)
     file.write_text(json.dumps(GOOD) + "\n")
     store._database._writer.execute("ALTER TABLE facts RENAME TO lost")
     store._database._writer.execute("ALTER TABLE vectors RENAME TO lost_too")
-    with pytest.raises(StoreUnavailable, match="line 1 of .*it goes on"):
+    with pytest.raises(StoreUnavailable, match="line 1 of .*run the import again to resume"):
         import_entries(store, file, embedding)
     store.close()
 
