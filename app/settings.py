@@ -161,7 +161,7 @@ class Settings(BaseSettings):
     )
     mqtt: SecretStr | None = Field(
         default=None,
-        description="a broker, `mqtt://USER:PASSWORD@HOST:1883/larder` or `mqtts://...`, that is told of items and "
+        description="a broker, `mqtt://USER:PASSWORD@HOST:1883/larder` or `mqtts://...`, that receives items and "
         "recognitions, for Home Assistant; the path is the first level of the topics",
     )
     max_label_length: int = Field(default=200, ge=1, le=10_000, description="the longest label, in characters")
