@@ -8,6 +8,7 @@ import os
 import queue
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
@@ -43,14 +44,14 @@ class Environment:
         threading.Thread(target=self._api.serve_forever, daemon=True).start()
         variables = {f"LARDER_{name.upper()}": str(value) for name, value in settings.items()}
         variables |= {"AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._api.server_port}", "PYTHONPATH": str(ROOT)}
+        self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115 - `end` closes it; a pipe that nobody reads fills up
         self._started = time.perf_counter()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "awslambdaric", "app.lambda_handler.handler"],
             cwd=folder,
             env=os.environ | variables,
-            stdout=subprocess.PIPE,
+            stdout=self._output,
             stderr=subprocess.STDOUT,
-            text=True,
         )
 
     def ready(self) -> float:
@@ -79,10 +80,12 @@ class Environment:
         """Kill the process without notice, as Lambda does; returns its output."""
         self.process.kill()
         self._events.put(None)
-        output, _ = self.process.communicate(timeout=PATIENCE)
+        self.process.wait(PATIENCE)
         self._api.shutdown()
         self._api.server_close()
-        return output
+        with self._output as output:
+            output.seek(0)
+            return output.read()
 
     def __enter__(self) -> "Environment":
         return self
@@ -90,7 +93,7 @@ class Environment:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.process.returncode is None:
+        if not self._output.closed:
             self.end()
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
