@@ -54,10 +54,11 @@ class Webhook:
         self._sign = Signer(secret).sign
         self._metrics = metrics
         self._timeout_s, self._retried_s, self._first_wait_s = timeout_s, retried_s, first_wait_s
+        self._backend = CheckedBackend(self._addresses)
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=ssl.create_default_context() if target.scheme == "https" else None,
             keepalive_expiry=30,
-            network_backend=CheckedBackend(self._addresses),
+            network_backend=self._backend,
         )
         self._problem: str | None = None
         self._resolver = ThreadPoolExecutor(1, thread_name_prefix=name)  # a name that does not resolve delays no other
@@ -135,7 +136,9 @@ class Webhook:
             "webhook-signature": self._sign(event.id, now, body),
         }
         url = httpcore2.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path)
-        request = self._pool.stream("POST", url, headers=list(headers.items()), content=body.encode())
+        request = self._pool.stream(
+            "POST", url, headers=list(headers.items()), content=body.encode(), extensions={"trace": self._backend.trace}
+        )
         async with request as response:
             with suppress(TimeoutError):
                 async with asyncio.timeout(BODY_S):  # a connection is reused once its response was read

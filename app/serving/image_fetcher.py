@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 from urllib.parse import urljoin
@@ -20,6 +21,7 @@ from app.serving.url_policy import Address, Target, UrlPolicy, parse_url
 MAX_REDIRECTS = 3
 MAX_FETCHES = 16  # concurrent
 MAX_SMALL_CHUNKS = 2000  # of a body, beyond one for every 64 bytes: each takes 20 us of the event loop
+MAX_HEAD_BYTES = 32 * 1024  # of a response before its body, with interim responses such as 103
 DEADLINE_S = 10.0  # for one picture, from resolving the name to the last byte
 _REDIRECTS = {301, 302, 303, 307, 308}
 _HEADERS = [
@@ -100,7 +102,7 @@ class ImageFetcher:
             httpcore2.AsyncConnectionPool(
                 ssl_context=self._tls if target.scheme == "https" else None, network_backend=backend
             ) as pool,
-            pool.stream("GET", url, headers=_HEADERS) as response,
+            pool.stream("GET", url, headers=_HEADERS, extensions={"trace": backend.trace}) as response,
         ):
             headers = {name.lower(): value for name, value in response.headers}
             if response.status in _REDIRECTS and b"location" in headers:
@@ -171,12 +173,21 @@ class CheckedBackend(httpcore2.AsyncNetworkBackend):
     """Resolves a target's name once, and connects to an address that the policy allows.
 
     TLS and the Host header keep the name, so DNS rebinding, a name that resolves to another address a moment later, has
-    no effect.
+    no effect. It also bounds what a server sends before a response's body, because interim responses may be endless.
+    For one request at a time, which takes `trace` as its extension of that name.
     """
 
     def __init__(self, allowed_addresses: Callable[[], Awaitable[list[Address]]]) -> None:
         self._allowed_addresses = allowed_addresses
         self._connections = httpcore2.AnyIOBackend()
+        self.head = _Head()
+
+    async def trace(self, event: str, _info: Any) -> None:
+        """Follow the request: its response's head is read between these two events."""
+        if event == "http11.receive_response_headers.started":
+            self.head.left = MAX_HEAD_BYTES
+        elif event == "http11.receive_response_headers.complete":
+            self.head.left = None
 
     async def connect_tcp(
         self,
@@ -189,10 +200,45 @@ class CheckedBackend(httpcore2.AsyncNetworkBackend):
         allowed = await self._allowed_addresses()
         for address in allowed[:-1]:
             try:
-                return await self._connections.connect_tcp(str(address), port, *args, **options)
+                return _Stream(await self._connections.connect_tcp(str(address), port, *args, **options), self.head)
             except (httpcore2.NetworkError, httpcore2.TimeoutException):
                 continue
-        return await self._connections.connect_tcp(str(allowed[-1]), port, *args, **options)
+        return _Stream(await self._connections.connect_tcp(str(allowed[-1]), port, *args, **options), self.head)
+
+
+@dataclass
+class _Head:
+    left: int | None = None
+    """Bytes that a response's head may still have; None while none is read."""
+
+
+class _Stream(httpcore2.AsyncNetworkStream):
+    """A connection that reads a head in small pieces, and raises RemoteProtocolError if it is too long."""
+
+    def __init__(self, stream: httpcore2.AsyncNetworkStream, head: _Head) -> None:
+        self._stream = stream
+        self._head = head
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if self._head.left is None:
+            return await self._stream.read(max_bytes, timeout)
+        if self._head.left <= 0:
+            raise httpcore2.RemoteProtocolError(f"the response's head has more than {MAX_HEAD_BYTES:,} bytes")
+        data = await self._stream.read(min(max_bytes, 4096), timeout)
+        self._head.left -= max(64, len(data))  # a read of one byte takes the event loop as long as parsing 64
+        return data
+
+    async def start_tls(self, *args: Any, **options: Any) -> httpcore2.AsyncNetworkStream:
+        return _Stream(await self._stream.start_tls(*args, **options), self._head)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
 
 
 def addresses_of(host: str, port: int) -> list[str]:

@@ -6,7 +6,7 @@ import hmac
 import json
 import socket
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -26,7 +26,7 @@ SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 
 
 class Receiver:
-    """Answers each post as the next step says, the last one for ever: a status, `hang`, `drop`, `drip` or `endless`."""
+    """Answers each post as the next step says, the last one for ever: a status or a word, as below."""
 
     def __init__(self, *steps):
         self.posts = []
@@ -48,6 +48,10 @@ class Receiver:
                             self.wfile.write(b"x")
                         except OSError:
                             return
+                elif step == "hints":
+                    with suppress(OSError):
+                        while not ended.is_set():
+                            self.wfile.write(1000 * b"HTTP/1.1 103 Early Hints\r\n\r\n")
                 elif step != "drop":
                     self.send_response(step)
                     self.send_header("Location", f"http://127.0.0.1:{self.server.server_port}/elsewhere")
@@ -140,9 +144,9 @@ def test_an_event_is_signed_as_the_standard_says(receive):
             standardwebhooks.Webhook(secret).verify(body, headers)
 
 
-@pytest.mark.parametrize("trouble", [500, 302, "hang", "drop", "drip"])
+@pytest.mark.parametrize("trouble", [500, 302, "hang", "drop", "drip", "hints"])
 def test_what_is_not_taken_comes_again(receive, trouble):
-    """A failure, a redirect, a receiver that hangs, breaks off or never ends its headers: the same event, same id."""
+    """A failure, a redirect, a receiver that hangs, breaks off or never ends its headers or hints: the same event."""
     receiver = receive(trouble, trouble, 200)
     with Sending(receiver.url, timeout_s=0.5 if trouble in ("hang", "drip") else 20.0) as sending:
         sending.publish(2)

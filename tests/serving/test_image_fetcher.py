@@ -62,6 +62,11 @@ class Pages(BaseHTTPRequestHandler):
             self.answer(200, gzip.compress(RED), **{"Content-Encoding": "gzip"})
         elif kind == "crumbs":
             self.answer(200, b"1\r\nx\r\n" * 5000 + b"0\r\n\r\n", **{"Transfer-Encoding": "chunked"})
+        elif kind == "hints":  # interim responses, as many as the rest of the path says
+            for _ in range(int(rest)):
+                self.send_response_only(103)
+                self.end_headers()
+            self.answer(200, RED)
         elif kind == "lie":
             self.answer(200, b"", **{"Content-Length": "999999999"})
         else:
@@ -215,6 +220,7 @@ def test_redirects_are_followed_a_few_times(site):
         ("endless", ImageTooLarge, "more than 10,000 bytes"),
         ("lie", ImageTooLarge, "more than 10,000 bytes"),
         ("crumbs", InvalidImage, "chunks of a few bytes"),
+        ("hints/5000", InvalidImage, "cannot be fetched"),
         ("slow", InvalidImage, "within 0.5 s"),
         ("gzip", InvalidImage, "compressed"),
         ("missing", InvalidImage, "status 404"),
@@ -224,6 +230,11 @@ def test_bytes_and_seconds_are_bounded(site, path, error, message):
     """Whatever the server sends, or does not send."""
     with pytest.raises(error, match=message):
         fetch(["127.0.0.0/8"], f"http://a.test:{site.port}/{path}", deadline_s=0.5 if path == "slow" else 20)
+
+
+def test_a_few_interim_responses_are_passed_over(site):
+    """Early hints come before an answer that counts."""
+    assert fetch(["127.0.0.0/8"], f"http://a.test:{site.port}/hints/20") == [RED]
 
 
 def test_nobody_there_is_said_without_details():
