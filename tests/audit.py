@@ -13,7 +13,7 @@ REQUIREMENTS = Path(__file__).parents[1] / "requirements.txt"
 
 
 def look_up() -> tuple[list[str], list[str], int]:
-    """The vulnerabilities that were found, the packages that could not be looked up, and how many there are."""
+    """Return the vulnerabilities found, the packages that could not be looked up, and the number of packages."""
     command = [sys.executable, "-m", "pip_audit", "--no-deps", "--disable-pip", "-f", "json", "-r", str(REQUIREMENTS)]
     run = subprocess.run(command, capture_output=True, text=True)
     if not run.stdout:

@@ -1,4 +1,4 @@
-"""JPEG files whose EXIF data has an odd tag beside the orientation."""
+"""JPEG files whose EXIF data has an odd tag in addition to the orientation."""
 
 import struct
 

@@ -29,7 +29,7 @@ FORM = ImageForm(size=8, resize_mode="shortest", interpolation="bicubic", mean=(
 
 
 class ColourEncoder:
-    """Stands in for Encoder; counts the prompts it was asked for, fails or waits on request."""
+    """A fake Encoder; counts the prompts it was asked for, fails or waits on request."""
 
     size = 4
 

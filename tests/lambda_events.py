@@ -34,14 +34,14 @@ def http_api_event(method: str, path: str, body: str | None = None, query: str =
 
 
 def staged_event(method: str, path: str, body: str | None = None, query: str = "", **headers: str) -> dict:
-    """An HTTP API's whose stage has a name: it stands before the path."""
+    """An HTTP API event with a named stage, which precedes the path."""
     event = http_api_event(method, f"/prod{path}", body, query, **headers)
     event["requestContext"]["stage"] = "prod"
     return event
 
 
 def balancer_event(method: str, path: str, body: str | None = None, query: str = "", **headers: str) -> dict:
-    """A load balancer's, without several values."""
+    """A load balancer's event, without multi-value headers."""
     return {
         "requestContext": {"elb": {"targetGroupArn": "arn:aws:elasticloadbalancing:us-east-1:0:targetgroup/larder/0"}},
         "httpMethod": method,

@@ -11,7 +11,7 @@ SIZE = 240  # pixels a side
 
 
 def plums(pen: cartons.Pen, ink: cartons.Bytes) -> None:
-    """Three of them."""
+    """Return three plums."""
     for x, y in ((60, 420), (120, 450), (90, 500)):
         pen.ellipse([x, y, x + 50, y + 60], fill=ink)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class Bucket:
-    """An empty bucket; `setenv` is told the variables by which AWS's tools find it."""
+    """An empty bucket; `setenv` receives the variables by which AWS's tools find it."""
 
     name = "pictures"
 
@@ -24,7 +24,7 @@ class Bucket:
         _, self._port = self._server.get_host_and_port()
 
     def stop(self) -> None:
-        """Answer no more."""
+        """Stop answering."""
         self._server.stop()
 
     def __enter__(self) -> "Bucket":

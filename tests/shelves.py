@@ -11,7 +11,7 @@ SIDE = 480  # pixels of a sample
 
 
 def shelf(*names: str, across: int = 3) -> bytes:
-    """A JPEG of samples by their names, so many in a row."""
+    """A JPEG of samples by their names, with this many in a row."""
     whole = Image.new("RGB", (SIDE * min(across, len(names)), SIDE * -(-len(names) // across)))
     for place, name in enumerate(names):
         sample = Image.open(io.BytesIO((ROOT / f"samples/{name}.jpg").read_bytes()))

@@ -23,7 +23,7 @@ def test_a_file_is_there_when_it_is_complete(tmp_path):
 
 @pytest.mark.parametrize("error", [ValueError("mine"), KeyboardInterrupt(), SourceError("expired")])
 def test_an_error_leaves_what_was_there(tmp_path, error):
-    """It is raised as it is, and no half of a file stays."""
+    """The original error is raised, and no partial file is left."""
     path = tmp_path / "list.txt"
     path.write_text("old")
     with pytest.raises(type(error)), atomic_write(path) as part:
@@ -56,7 +56,7 @@ def test_writers_of_one_path_do_not_disturb_each_other(tmp_path):
 
 
 def test_what_prevents_it_is_said(tmp_path):
-    """The path and the reason, also where an error has no text of its own."""
+    """The message has the path and the reason, even if the error has no text."""
     refused = partial(pytest.raises, InvalidRequest)
     nowhere = tmp_path / "nowhere/list.txt"
     with refused(match=r"nowhere/list.txt cannot be written: No such file"), atomic_write(nowhere) as part:

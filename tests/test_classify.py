@@ -54,7 +54,7 @@ def test_for_people_it_is_a_table(folder, capsys):
 
 
 def test_categories_are_answered(folder, capsys):
-    """By the names of the API, where the label has any; for people the one that is sure."""
+    """A label's categories have the API's field names; the text output shows the sure one."""
     (folder / "labels/pantry.txt").write_text("red @ warm\nblue @ cold\n")
     assert main(["classify", "red.png", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
@@ -99,6 +99,6 @@ def test_what_stops_it_is_one_line(folder, capsys, monkeypatch, variable, value,
 
 
 def test_no_labels_is_said(folder, capsys):
-    """--labels with nothing in it is an error."""
+    """An empty --labels is an error."""
     assert main(["classify", "red.png", "--labels", " , "]) == 2
     assert "--labels: no label was found" in capsys.readouterr().err

@@ -20,7 +20,7 @@ RED, BLUE = (f"data:image/png;base64,{as_base64(picture(colour))}" for colour in
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory) -> Iterator[str]:
-    """A service with a key, in a process of its own."""
+    """A service with a key, in a separate process."""
     folder = tmp_path_factory.mktemp("clients")
     write_bundle(folder / "tiny")
     (folder / "labels.txt").write_text("red\nblue\n")
@@ -50,7 +50,7 @@ def test_openai_embeds_texts_and_pictures(client, form):
 
 
 def test_openai_embeds_bare_base64_when_it_is_told_to(client):
-    """`modality` travels in `extra_body`."""
+    """`modality` is sent in `extra_body`."""
     bare = client.embeddings.create(model="tiny", input=RED.partition(",")[2], extra_body={"modality": "image"})
     assert bare.data[0].embedding == client.embeddings.create(model="tiny", input=RED).data[0].embedding
 
@@ -66,7 +66,7 @@ def test_openai_embeds_bare_base64_when_it_is_told_to(client):
     ],
 )
 def test_openai_raises_its_own_errors(client, request_, error, message):
-    """Each of ours becomes the class that the client has for it, with the message and the code."""
+    """Each of our errors becomes the client's matching class, with message and code."""
     with pytest.raises(error, match=message) as raised:
         client.embeddings.create(**request_)
     assert raised.value.request_id
@@ -93,7 +93,7 @@ def test_hugging_face_classifies(url, tmp_path):
 
 
 def test_hugging_face_classifies_among_the_live_labels(url):
-    """The client sends the image as it is."""
+    """The client sends the raw image."""
     client = InferenceClient(f"{url}/models/tiny", token=KEY)
     assert client.image_classification(as_bytes(picture("red")))[0].label == "red"
     assert len(client.image_classification(as_bytes(picture("red")), top_k=1)) == 1

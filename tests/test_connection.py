@@ -45,7 +45,7 @@ class Echo:
 
 
 class Client:
-    """One connection."""
+    """A client's connection."""
 
     def __init__(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=HANG)
@@ -76,7 +76,7 @@ class Client:
 
 
 class Running:
-    """A server in a thread."""
+    """A server running in a thread."""
 
     def __init__(self, **limits):
         self.echo = Echo()
@@ -142,7 +142,7 @@ def post(path, body, *headers):
 @pytest.mark.parametrize("upgrade", UPGRADES)
 @pytest.mark.parametrize("pieces", [1, 2, "bytes"])
 def test_a_request_for_an_upgrade_keeps_its_body(connect, upgrade, pieces):
-    """The app gets the body of a request with `Upgrade`, and not that header, however the bytes arrive."""
+    """The app gets the body of a request with `Upgrade`, without that header, for any split of the bytes."""
     head, body = post(b"a", b"hello", b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: " + upgrade)
     client = connect()
     for piece in {1: [head + body], 2: [head, body], "bytes": [bytes([each]) for each in head + body]}[pieces]:
@@ -219,7 +219,7 @@ def test_chunks_of_a_few_bytes_are_bounded(connect, path):
 
 
 def test_chunks_within_the_bound_are_accepted(connect):
-    """A text token by token, and megabytes in chunks of a line; each request has a bound of its own."""
+    """Small tokens and megabytes in line-sized chunks are accepted; the bound applies to each request."""
     client = connect(body_pieces=100)
     for body in (b"1\r\nx\r\n" * 100, b"50\r\n%s\r\n" % (b"x" * 80) * 5000, b"1\r\nx\r\n" * 100):
         client.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + body + b"0\r\n\r\n")
@@ -320,7 +320,7 @@ def test_odd_values_reach_the_app(connect):
     ids=["value", "name", "lines", "path", "method", "blank lines", "upgrade", "extension", "trailer"],
 )
 def test_headers_are_bounded(serve, connect, head):
-    """More than 64 KiB before or between pieces of a body end the connection, whatever they consist of."""
+    """More than 64 KiB before or between chunks of a body close the connection."""
     running = serve()
     for data in (head, GET % b"first" + head):
         client = connect(running)
@@ -394,7 +394,7 @@ def test_the_rest_of_an_unread_body_has_a_deadline(connect):
 
 
 def test_requests_before_a_broken_one_are_answered_first(serve, connect):
-    """Bytes that are no request do not take the answer of the request before them."""
+    """Invalid bytes do not replace the answer to the previous request."""
     for broken in (
         b"GARBAGE\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nno length\r\n",
@@ -409,7 +409,7 @@ def test_requests_before_a_broken_one_are_answered_first(serve, connect):
 
 
 def test_a_broken_body_reaches_nobody(connect):
-    """A chunk without a length is 400, and the app is told that the client has left."""
+    """A chunk without a length is 400, and the app sees a disconnect."""
     client = connect()
     client.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nno length\r\n")
     assert client.answer()[0] == 400
@@ -438,7 +438,7 @@ def test_the_longest_idle_connection_gives_way(serve, connect):
 
 @pytest.mark.parametrize("headers", [[], [b"Connection: Upgrade", b"Upgrade: h2c"]])
 def test_bodies_that_do_not_arrive_keep_nobody_out(serve, connect, headers):
-    """Above the limit a connection gives way whose body is awaited; one that is sending it is spared."""
+    """Above the limit a connection that waits for a body is closed; one that is sending its body is kept."""
     running = serve(connections=2)
     silent, sending = connect(running), connect(running)
     for client, path in ((silent, b"a"), (sending, b"b")):
@@ -455,7 +455,7 @@ def test_bodies_that_do_not_arrive_keep_nobody_out(serve, connect, headers):
 
 
 def test_a_body_behind_a_request_in_progress_is_waited_for(serve, connect):
-    """A pipelined request without its body does not take away the answer to the one before it."""
+    """A pipelined request without its body does not prevent the answer to the previous one."""
     running = serve(connections=1)
     busy = connect(running)
     busy.send(GET % b"gate" + post(b"b", b"x")[0])

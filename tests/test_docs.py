@@ -15,7 +15,7 @@ DECISIONS = ROOT / "docs/decisions"
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_to_a_file(page):
-    """Whatever a page points to in the repository is there."""
+    """Every link to a path in the repository exists."""
     links = re.findall(r"\]\(([^)#\s]+)", re.sub(r"`[^`\n]*`", "", page.read_text()))
     missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
     assert not missing

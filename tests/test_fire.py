@@ -1,4 +1,4 @@
-"""One caller's trouble is nobody else's: a broken batch, a broken picture among many, over HTTP."""
+"""A failure of one caller does not affect others: a broken batch, a broken picture among many, over HTTP."""
 
 import json
 import threading
@@ -70,7 +70,7 @@ def test_refusing_is_seen_by_the_connection_that_was_refused_alone(service, enco
 
 
 def test_a_process_takes_whatever_is_sent(tmp_path):
-    """A real process, pictures that are none and bodies that are no JSON in turns with sound ones."""
+    """A real process survives invalid pictures and invalid JSON, alternating with valid ones."""
     write_bundle(tmp_path / "tiny")
     (tmp_path / "labels.txt").write_text("red\nblue\n")
     with Server(model=tmp_path / "tiny", labels=tmp_path / "labels.txt", data=tmp_path, log_level="error") as server:

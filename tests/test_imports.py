@@ -78,7 +78,7 @@ def imports_of(path: Path) -> set[str]:
 
 
 def test_rooms_keep_to_their_floors():
-    """The import contracts of pyproject.toml hold: layers, protocols only for routes, stores that stand alone."""
+    """The import contracts of pyproject.toml hold: layers, protocols only for routes, independent stores."""
     import subprocess
     import sys
 

@@ -1,4 +1,4 @@
-"""The service against its own OpenAPI document: whatever the document allows or forbids is answered as it says."""
+"""The service against its own OpenAPI document: every allowed or forbidden request is answered as documented."""
 
 import pytest
 import schemathesis

@@ -67,7 +67,7 @@ def test_it_says_that_it_is_ready(environment, event):
 @kinds
 @pytest.mark.parametrize(("path", "more", "found"), CALLS, ids=[path for path, *_ in CALLS])
 def test_it_recognises_a_picture(environment, event, path, more, found):
-    """A picture sent as JSON is recognised, whoever wrote the event, and whether its body is in base64 or not."""
+    """A picture in JSON is recognised from every kind of event, with a base64 body or not."""
     asked = event("POST", path, send("blue", **more))
     for reply in (environment.invoke(asked), environment.invoke(in_base64(asked))):
         assert reply["statusCode"] == 200
@@ -131,7 +131,7 @@ def test_browsers_may_ask_from_the_named_pages(environment, event):
 
 
 def test_running_out_of_time_is_503(environment):
-    """A second before Lambda would cut the answer off, it is ours; the next one comes in time."""
+    """A second before Lambda's timeout the service answers 503 itself; the next request is in time."""
     reply = environment.invoke(http_event("POST", "/process-image", send()), seconds=lambda_handler.MARGIN_S)
     assert reply["statusCode"] == 503
     assert answer_of(reply)["error"]["code"] == "overloaded"
@@ -223,7 +223,7 @@ def handle(monkeypatch):
 
 
 def test_labels_that_do_not_come_are_said(handle, settings, encoder, monkeypatch):
-    """A start that cannot encode its labels in time is `starting`, and ready as soon as it can."""
+    """If the labels are not encoded in time the answer is `starting`; later the service becomes ready."""
     monkeypatch.setattr(lambda_handler, "LABELS_WAIT_S", 0.05)
     app = create_app(settings, colour_model(encoder))
     encoder.open.clear()

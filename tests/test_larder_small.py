@@ -51,7 +51,7 @@ def test_samples_are_what_they_are_called(service, name):
 
 
 def test_it_is_small():
-    """The bundle is at most 40 MB, and calibrated, for labels by themselves too."""
+    """The bundle is at most 40 MB, and calibrated, also for independent labels."""
     folder = find_bundle("larder-small")
     assert sum(path.stat().st_size for path in folder.iterdir()) <= 40e6
     assert open_bundle(folder).config.calibration.label_cosine is not None
@@ -85,7 +85,7 @@ sys.exit(main(["classify", "samples/banana.jpg"]))
 
 
 def test_it_asks_nobody(new_data):
-    """The model comes from the checkout: it answers where there is no network, and looks for none."""
+    """The model comes from the checkout: it needs no network and makes no requests."""
     settings = os.environ | {"LARDER_DATA": str(new_data())}
     run = [sys.executable, "-c", NOBODY]
     ended = subprocess.run(run, cwd=ROOT, env=settings, capture_output=True, text=True, check=False)

@@ -53,7 +53,7 @@ def test_no_text_breaks_it(model: Measured, text: str):
 
 
 def test_a_text_alone_is_the_text_in_a_batch(model: Measured):
-    """Padding beside a longer text changes nothing to speak of."""
+    """Padding next to a longer text makes no significant difference."""
     alone = model.encoder.texts(["lemon"])[0]
     beside = model.encoder.texts(["lemon", "a very long text about lemons and many other things " * 3])[0]
     assert float(alone @ beside) > 0.999

@@ -1,4 +1,4 @@
-"""The OpenAPI document that is served is the one that is committed; `make snapshot` writes it anew."""
+"""The served OpenAPI document equals the committed one; `make snapshot` writes it again."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ def test_it_is_what_the_service_serves(client):
 
 
 def test_bodies_and_answers_have_examples():
-    """Whoever opens /docs sees what to send and what comes back."""
+    """/docs shows an example of every request and response."""
     schemas = document()["components"]["schemas"]
     names = ("ProcessImage", "ProcessImageAnswer", "Classify", "ClassifyAnswer", "Embeddings", "EmbeddingsAnswer")
     assert all("examples" in schemas[name] for name in (*names, "ImageClassification", "LabelScore", "Error"))

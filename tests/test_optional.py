@@ -14,12 +14,12 @@ from tests.fakes import colour_model
 
 @pytest.fixture(autouse=True)
 def _not_installed(monkeypatch):
-    """Nothing is found that is looked for."""
+    """Simulate that no package is installed."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
 
 
 def test_an_open_clip_model_needs_torch():
-    """`open_clip:` alone does; bundles run without."""
+    """Only `open_clip:` needs it; bundles run without."""
     message = "open_clip:ViT-B-32/none needs torch, open_clip: pip install -r requirements-model.txt"
     with pytest.raises(LarderError, match=message):
         open_model(Settings(model="open_clip:ViT-B-32/none"))
@@ -33,14 +33,14 @@ def test_milvus_needs_its_client(encoder):
 
 
 def test_mqtt_needs_its_client():
-    """Webhooks need nothing more."""
+    """The error says how to install it."""
     message = "LARDER_MQTT needs aiomqtt: pip install -r requirements-mqtt.txt"
     with pytest.raises(LarderError, match=message):
         open_followers(Settings(mqtt="mqtt://127.0.0.1"), NoPantry(), Metrics())
 
 
 def test_training_needs_torch(capsys):
-    """The command ends with 2."""
+    """The command ends with status 2."""
     from app.training.__main__ import main
 
     assert main(["train", "photos"]) == 2
@@ -48,7 +48,7 @@ def test_training_needs_torch(capsys):
 
 
 def test_evaluation_needs_pyarrow(capsys):
-    """So does this one."""
+    """The command ends with status 2."""
     from app.evaluation.__main__ import main
 
     assert main(["calibrate", "tiny", "--data", "photos", "--classes", "labels.txt"]) == 2

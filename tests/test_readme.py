@@ -107,7 +107,7 @@ def curl_commands(page: str) -> list[str]:
 
 @pytest.mark.parametrize(("page", "count"), [("docs/teaching.md", 3), ("docs/contents.md", 8)])
 def test_the_curl_commands_of_other_pages_succeed(server, tmp_path, page, count):
-    """One after the other, as they stand; `JOB` is the id that the command before it answered."""
+    """The commands run unchanged, one after the other; `JOB` is the id returned by the previous one."""
     for name, sample in (("front", "carrots"), ("back", "lime")):
         (tmp_path / f"{name}.jpg").write_bytes((ROOT / f"samples/{sample}.jpg").read_bytes())
     given = {"type": "text", "text": "an apple", "collection": "photos"}

@@ -1,4 +1,4 @@
-"""The drawn pictures: what draw() promises, and the files kept beside it."""
+"""The drawn pictures: the properties of draw(), and the stored files."""
 
 from __future__ import annotations
 
@@ -60,5 +60,5 @@ def test_kept_pictures_decode(name: str) -> None:
 
 
 def test_each_name_has_a_kept_picture() -> None:
-    """The seeds of the kept pictures are told for the names there are."""
+    """Every name has a seed for its stored picture."""
     assert tuple(KEPT) == NAMES

@@ -70,7 +70,7 @@ def test_sigterm_drains(launch):
 
 
 def test_a_second_sigterm_hurries(launch):
-    """Whoever does not want to wait for the load balancer says it twice."""
+    """A second SIGTERM skips the wait for the load balancer."""
     service = launch(drain=60)
     service.ready()
     service.process.send_signal(signal.SIGTERM)
@@ -113,7 +113,7 @@ def test_what_stops_the_start_is_one_line(launch, command, setting, value, messa
 
 
 def test_an_address_that_cannot_be_listened_on_is_one_line(monkeypatch, capsys):
-    """A port that another program has, and a host that is none: the line names both settings."""
+    """For a port in use and for an invalid host, the line names both settings."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         for host, port in (("127.0.0.1", taken.getsockname()[1]), ("no host", 0)):
             monkeypatch.setenv("LARDER_HOST", host)

@@ -121,7 +121,7 @@ def test_a_service_link_of_kubernetes_is_no_setting(monkeypatch, link):
 
 @pytest.mark.parametrize("value", ["tcp://", "tcp://10.96.14.7", "http://10.96.14.7:80", "8000:80"])
 def test_other_addresses_are_no_port(monkeypatch, value):
-    """Only a service link is left out; anything else that is no number is a mistake."""
+    """Only a Kubernetes service link is ignored; any other value that is not a number is an error."""
     monkeypatch.setenv("LARDER_PORT", value)
     with pytest.raises(SettingsError, match="LARDER_PORT"):
         read_settings()

@@ -44,7 +44,7 @@ def count(file):
 
 
 def test_a_transaction_is_all_or_nothing(opened):
-    """After an error of ours nothing of it is there, and the file can be used on."""
+    """An exception rolls it back, and the file stays usable."""
     file = opened()
     with pytest.raises(NotFound), file.transaction() as writer:
         writer.execute("INSERT INTO rows (data) VALUES ('lost')")
@@ -154,7 +154,7 @@ except StoreUnavailable as error:
 
 
 def test_a_file_that_may_only_be_read_is_told_at_the_start(tmp_path):
-    """The error names the file and the reason, and the file stays as it is."""
+    """The error names the file and the reason, and the file is not modified."""
     path = tmp_path / "store" / "store.sqlite"
     SQLiteFile("the store", path, SCHEMA).close()
     before = path.read_bytes()
@@ -170,7 +170,7 @@ def test_a_file_that_may_only_be_read_is_told_at_the_start(tmp_path):
 
 
 def test_files_and_the_folder_made_for_them_are_their_owners_alone(tmp_path):
-    """Whatever the umask is, nobody else on the machine may read what people have sent."""
+    """With any umask, no other user of the machine may read the data."""
     before = os.umask(0o022)
     try:
         (tmp_path / "labels.txt").write_text("red\n")

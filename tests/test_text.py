@@ -28,7 +28,7 @@ def test_cleaning_is_that_of_the_tokenizers(text):
 
 
 def nested(depth):
-    """Entities of entities, in the spellings that stand for an ampersand."""
+    """Nested entities, in every spelling of an ampersand."""
     return ["&" + each * depth for each in ("amp;", "#38;", "#x26;", "AMP;", "am\x01p;", "amp")] + [
         "\N{FULLWIDTH AMPERSAND}" + "amp;" * depth,
         "&#5" * depth + "6" + ";" * depth,
@@ -39,7 +39,7 @@ def nested(depth):
 
 @pytest.mark.parametrize("text", nested(2000))
 def test_entities_of_entities_take_a_few_passes(text, monkeypatch):
-    """However deep they are nested: what a text costs grows with its length, not with its square."""
+    """At any depth the cost grows with the length of the text, not with its square."""
     characters = []
     fix = ftfy.fix_encoding_and_explain
     monkeypatch.setattr(ftfy, "fix_encoding", lambda part: characters.append(len(part)) or fix(part)[0])

@@ -66,7 +66,7 @@ def test_a_request_is_a_span_with_its_stages(tmp_path, collector, monkeypatch):
 
 
 def test_without_the_packages_the_start_says_what_to_install(tmp_path, monkeypatch):
-    """An endpoint without OpenTelemetry's packages ends the start with one line, not with traces that nobody gets."""
+    """An endpoint without OpenTelemetry's packages stops the start with one line."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['opentelemetry.sdk'] = None\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))

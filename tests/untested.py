@@ -9,7 +9,7 @@ _reasons: set[str] = set()
 
 
 def untested(what: str, reason: str) -> NoReturn:
-    """Skip, and have it said."""
+    """Skip the test, and list it at the end of the run."""
     _reasons.add(f"{what}: {reason}")
     pytest.skip(reason)
 

@@ -24,7 +24,7 @@ SELF = "http://127.0.0.1:8000"  # where the test client says that it has connect
     ],
 )
 def test_any_of_the_keys_opens(start, headers):
-    """As a bearer token or in X-API-Key, whatever the other one is."""
+    """A valid key works as a bearer token or in X-API-Key, even if the other header is invalid."""
     client = start(api_keys="first, second, schlüssel, ключ")
     assert client.get("/labels", headers=headers).status_code == 200
 
@@ -146,7 +146,7 @@ def test_on_loopback_addresses_and_localhost_are_its_own(client, host):
 
 
 def test_other_names_may_be_allowed(start):
-    """LARDER_HOSTS names them, or all."""
+    """LARDER_HOSTS lists the allowed names, or allows all."""
     named, open_to_all = start(hosts="Larder.example"), start(hosts="*")
     assert named.get(f"{SELF}/pantry", headers={"host": "larder.example:8080"}).status_code == 200
     assert named.get("http://192.168.1.5/pantry", headers={"host": "other.example"}).status_code == 403

@@ -9,7 +9,7 @@ from app.errors import Overloaded
 
 
 class Service:
-    """Whether the service drains."""
+    """A service that may be draining."""
 
     draining = False
 
@@ -64,7 +64,7 @@ def run():
 
 
 def test_slow_senders_keep_nobody_out(run):
-    """Fifty bodies that have not arrived count by what has come of them; a fast one is let in beside them."""
+    """Fifty incomplete bodies count by the bytes received so far; a fast one is still admitted."""
 
     async def test(app, admission):
         slow = [Call(admission, declared=9_000_000) for _ in range(50)]
@@ -98,7 +98,7 @@ def test_a_request_is_refused_unread_while_enough_are_in_hand(run):
 
 @pytest.mark.parametrize("piece", [9_000, 33_000])
 def test_bodies_that_arrive_together_are_refused_once_there_are_too_many(run, piece):
-    """The middleware that reads the body is told so, by number as well as by bytes."""
+    """The middleware that reads the body gets Overloaded, for the limits on number and on bytes."""
 
     async def test(app, admission):
         refused = []
@@ -121,7 +121,7 @@ def test_bodies_that_arrive_together_are_refused_once_there_are_too_many(run, pi
 
 
 def test_one_body_alone_is_let_in(run):
-    """However large it is: that is another layer's rule."""
+    """A single body of any size is admitted; another layer limits the size."""
 
     async def test(app, admission):
         alone = Call(admission, declared=10**9)

@@ -1,4 +1,4 @@
-"""Barcodes: tied to items by calls and by feedback, read in pictures, and weighed against what these show."""
+"""Barcodes: assigned to items by calls and by feedback, read in pictures, and compared with the recognised label."""
 
 import base64
 import io
@@ -74,13 +74,13 @@ def test_a_code_is_tied_listed_and_untied(client):
     ],
 )
 def test_what_is_no_code_or_no_item_is_422(client, code, body):
-    """Nothing is tied."""
+    """Nothing is assigned."""
     problem(client.put(f"/barcodes/{code}", json=body), 422, "invalid_request")
     assert client.get("/barcodes").json() == {"barcodes": [], "cursor": None}
 
 
 def test_codes_are_read_where_they_are_asked_for(client):
-    """With their format and box; a code that is tied to nothing decides nothing."""
+    """Codes have their format and box; an unassigned code does not affect the answer."""
     picture = shown("red", RICE, QR)
     without = ask(client, picture, barcodes=False).json()
     assert not {"barcodes", "evidence", "disagreement"} & set(without)
@@ -100,7 +100,7 @@ def test_codes_are_read_where_they_are_asked_for(client):
 
 @pytest.mark.parametrize("way", ["json", "raw", "multipart"])
 def test_codes_are_read_however_a_picture_is_sent(client, way):
-    """The field is a query parameter of a raw picture, and a field of a form."""
+    """The field is a query parameter of a raw picture, and a form field in a form."""
     picture = shown("red", RICE)
     if way == "json":
         response = ask(client, picture)
@@ -114,7 +114,7 @@ def test_codes_are_read_however_a_picture_is_sent(client, way):
 
 @pytest.mark.parametrize("turned", [0, 30, 45, 90, 160])
 def test_a_known_code_decides_the_item(client, turned):
-    """Turned too, whatever the picture shows, sure or not; it is counted, and every number is still the picture's."""
+    """A rotated code also decides, for a sure or unsure picture; it is counted, and the scores stay the picture's."""
     tie(client, RICE, "basmati rice")
     file = io.BytesIO()
     package(symbol(RICE), turned=turned, colour=(120, 120, 120)).save(file, "PNG")
@@ -160,7 +160,7 @@ def test_two_codes_of_different_items_decide_nothing(client):
 
 
 def test_a_request_sent_again_with_its_key_counts_once(client):
-    """As any other change."""
+    """A repeated request with the same idempotency key counts once, like any other change."""
     tie(client, RICE, "red")
     body = {"image_data": base64.b64encode(shown("red", RICE)).decode(), "barcodes": True, "threshold": 0.3}
     body |= {"pantry_update": {"operation": "add"}}
@@ -209,7 +209,7 @@ def test_feedback_ties_no_code_where_it_is_not_clear_which(client, codes):
 
 
 def test_feedback_ties_no_code_that_is_tied_already(client):
-    """`PUT /barcodes/{code}` is for that."""
+    """Reassigning a code takes `PUT /barcodes/{code}`."""
     tie(client, RICE, "rice")
     ask(client, shown("white", RICE), threshold=0.99)
     response = client.post("/feedback", json={"request_id": "r1", "item": "oats", "tie_barcode": True})
@@ -228,7 +228,7 @@ def test_without_a_pantry_codes_are_read_and_none_is_tied(start):
 
 
 def test_reading_codes_is_timed_as_a_stage(client):
-    """Only where it was asked for."""
+    """The stage is timed only if the request asks for barcodes."""
     ask(client, shown("red", RICE), barcodes=False)
     assert ("larder_stage_seconds_count", "barcodes") not in samples(client)
     ask(client, shown("red", RICE))
@@ -238,7 +238,7 @@ def test_reading_codes_is_timed_as_a_stage(client):
 
 
 def test_a_counted_code_is_in_the_journal(client):
-    """As any recognition."""
+    """A count by barcode has a journal entry like any recognition."""
     tie(client, RICE, "rice")
     ask(client, shown("white", RICE), update="add", threshold=0.99, request_id="scan-1")
     (entry,) = client.get("/journal").json()["entries"]

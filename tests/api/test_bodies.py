@@ -142,7 +142,7 @@ def test_one_deadline_holds_for_all_work_of_a_request():
 
 @pytest.mark.parametrize("arrived", [[], [b"{"], [b"{", b'"quantity": 9']])
 def test_a_body_that_does_not_arrive_in_time_is_told_so(client, arrived):
-    """408, the connection ends, and nothing was carried out: a part of a body is never taken for the whole."""
+    """The answer is 408, the connection closes, and nothing is applied: a partial body is never used."""
     messages = [{"type": "http.request", "body": part, "more_body": True} for part in arrived]
 
     async def receive():

@@ -42,7 +42,7 @@ def test_labels_are_prompts_word_for_word(client, encoder):
 
 
 def test_one_picture_and_the_new_prompts_are_encoded(client, encoder):
-    """Whatever the number of labels: the picture once, and of the prompts only what was not asked before."""
+    """For any number of labels, the picture is encoded once, and only new prompts are encoded."""
     batches, prompts = len(encoder.batches), len(encoder.prompts_seen)
     post(client, labels=[f"red {n}" for n in range(40)])
     assert encoder.batches[batches:] == [1]
@@ -101,7 +101,7 @@ def test_none_of_these_is_said_when_it_is_asked(client):
 
 
 def test_one_label_is_confident_only_where_it_can_lose(client):
-    """Alone it has probability 1, which says nothing; by itself or against none of these it says something."""
+    """A single exclusive label has probability 1 and is not confident; independent or with none of these it can be."""
     assert post(client, labels=["green"]).json()["result"] == {"green": 1.0}
     assert post(client, labels=["red"]).json()["confident"] is False
     assert post(client, labels={"red": "a", "blue": "a"}).json()["confident"] is False
@@ -111,7 +111,7 @@ def test_one_label_is_confident_only_where_it_can_lose(client):
 
 
 def test_the_threshold_is_strict(client):
-    """Confident means above it."""
+    """Confident means strictly above the threshold."""
     assert post(client, threshold=1).json()["confident"] is False
     halfway = as_base64(Image.new("RGB", (8, 8), (255, 255, 0)))
     assert post(client, image_data=halfway).json()["confident"] is False
@@ -174,13 +174,13 @@ def test_a_lone_surrogate_is_no_label(client, labels):
 
 
 def test_a_bad_picture_is_its_own_error(client):
-    """Pictures are refused as everywhere."""
+    """A broken picture gives the same error as in every other call."""
     problem(post(client, image_data="!!"), 400, "invalid_image")
     problem(post(client, image_data=RED[:60]), 400, "invalid_image")
 
 
 def test_the_number_of_labels_is_a_setting(start):
-    """LARDER_MAX_LABELS and LARDER_MAX_LABEL_LENGTH hold here too."""
+    """LARDER_MAX_LABELS and LARDER_MAX_LABEL_LENGTH apply here too."""
     client = start(max_labels=2, max_label_length=10)
     problem(post(client), 422, "invalid_labels")
     assert post(client, labels=["red", "blue"]).status_code == 200

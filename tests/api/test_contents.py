@@ -94,7 +94,7 @@ def test_queries_are_added_by_weight(colours):
 
 
 def test_a_single_query_is_the_same_in_both_forms(colours):
-    """Whatever its weight: a sum of one has the direction of its part."""
+    """The weight does not matter: a sum of one vector has the direction of that vector."""
     assert search(colours, queries=[{"text": "red", "weight": 3}]) == search(colours, text="red")
 
 
@@ -313,7 +313,7 @@ def test_a_malformed_search_is_422(client, body):
     ],
 )
 def test_a_misspelt_field_is_told_its_name(client, method, path, body, said):
-    """If one of several fields is needed, the message lists them beside what was found."""
+    """If one of several fields is required, the message lists them and what was found."""
     assert said in problem(client.request(method, path, json=body), 422, "invalid_request")
 
 
@@ -391,7 +391,7 @@ def test_a_score_is_a_cosine(client):
 
 
 def test_a_long_text_is_told_the_bound(client):
-    """In characters, as the document of the interface has it."""
+    """The bound is in characters, as in the OpenAPI document."""
     assert "text: String should have at most 10000 characters" in problem(
         text(client, "a", "x" * 10_001), 422, "invalid_request"
     )

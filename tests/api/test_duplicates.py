@@ -9,7 +9,7 @@ from tests.fakes import COLOURS, as_base64, picture
 
 
 def finished(client, **body):
-    """The job when it is done."""
+    """Return the job once it is done."""
     job = client.post("/contents/duplicates", json=body).json()
     wait_until(lambda: client.get(f"/jobs/{job['job']}").json()["status"] == "done")
     return client.get(f"/jobs/{job['job']}").json()
@@ -17,7 +17,7 @@ def finished(client, **body):
 
 @pytest.fixture
 def photos(client):
-    """Red in two sizes, blue twice the same, and a green text beside them."""
+    """Store red in two sizes, the same blue twice, and a green text."""
     for id, colour, size in (("small", "red", (32, 24)), ("large", "red", (64, 48)), ("other", "blue", (32, 24))):
         body = {"type": "image", "image_data": as_base64(picture(colour, size)), "thumbnail": True}
         client.put(f"/contents/{id}", json=body)
@@ -68,10 +68,10 @@ def test_a_malformed_search_for_duplicates_is_422(client, body):
 
 
 def test_a_job_that_is_unknown_is_404(client):
-    """With what is remembered."""
+    """The message names the job."""
     assert "there is no job 'x'" in problem(client.get("/jobs/x"), 404, "not_found")
 
 
 def test_without_contents_there_is_no_job(start):
-    """It is said at once, not by a job that fails."""
+    """The request fails immediately, not a job later."""
     problem(start(contents="none").post("/contents/duplicates", json={}), 404, "not_found")

@@ -105,7 +105,7 @@ def test_a_client_that_was_away_reads_what_it_has_missed(server):
 
 
 def test_a_client_of_another_start_is_told(server):
-    """An id that the service does not know brings `reset`, then what is kept."""
+    """For an id from another start, the stream sends `reset`, then the stored events."""
     recognise(server)
     listener = Listener(server, last_id="0123abcd-7", kind="recognition")
     assert listener.next()["type"] == "reset"
@@ -114,7 +114,7 @@ def test_a_client_of_another_start_is_told(server):
 
 
 def test_each_change_is_an_event(server):
-    """It says what was there before and after, by which request, and which entry of the journal has it."""
+    """An event has the counts before and after, the request id, and the id of the journal entry."""
     listener = Listener(server)
     server.client.post("/pantry/rice/add", json={"quantity": 2}, headers={"X-Request-ID": "r-2"})
     server.client.post("/pantry/rice/remove", json={"quantity": 5})
@@ -152,7 +152,7 @@ def test_streams_outlive_the_deadline_of_requests(server):
 
 
 def test_listeners_are_bounded_and_make_room_when_they_leave(server):
-    """One too many gets 503; the place of one that has gone is free again."""
+    """One listener too many gets 503; a disconnect frees a slot."""
     listeners = [Listener(server) for _ in range(32)]
     problem(server.client.get("/events"), 503, "overloaded")
     listeners.pop().close()
@@ -183,7 +183,7 @@ def test_a_key_is_asked_for(start):
 
 
 def collect(hub, last_id=None, kinds=None, count=1, **options):
-    """The first chunks of a stream."""
+    """Return the first chunks of a stream."""
 
     async def collect():
         chunks = []

@@ -13,7 +13,7 @@ from tests.fakes import as_base64, picture
 
 
 def ask(client, request_id, *colours):
-    """Have pictures recognised under a request id of ours."""
+    """Recognise pictures under a request id chosen by the caller."""
     images = [as_base64(picture(colour)) for colour in colours]
     body = {"images": images} if len(images) > 1 else {"image_data": images[0]}
     return client.post("/process-image", json=body, headers={"X-Request-ID": request_id}).json()
@@ -30,7 +30,7 @@ def exported(folder, capsys) -> dict:
 
 
 def test_an_answer_is_said_to_be_right_or_wrong(client):
-    """By its request id; what was answered is said back."""
+    """Feedback by request id returns the earlier answer."""
     answered = ask(client, "r1", "yellow")["item"]
     expected = {"request_id": "r1", "item": "quince", "answered": answered, "right": False}
     assert say(client, "r1", "Quince").json() == expected | {"pictures_kept": 0, "taught": None}
@@ -102,7 +102,7 @@ def test_an_answer_that_is_not_remembered_is_not_found(client):
 
 
 def test_the_last_answers_are_remembered():
-    """So many; one that comes again under its id is one."""
+    """A fixed number of answers is remembered; a repeated request id counts once."""
     answers = Answers()
     for number in range(MOST_ANSWERS + 1):
         answers.remember(str(number), Answer("red", []))

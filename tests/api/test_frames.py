@@ -43,14 +43,14 @@ def test_without_a_majority_nothing_is_sure(client):
 
 
 def test_frames_change_a_count_once(client):
-    """They show one thing."""
+    """Several frames show one thing, so they count once."""
     answer = frames(client, "red", "red", pantry_update={"operation": "add"}).json()
     assert answer["pantry"] == {"item": "red", "count": 1}
 
 
 @pytest.mark.parametrize("count", [1, 17])
 def test_frames_are_2_to_16(client, count):
-    """One picture is `image_data`."""
+    """`images` takes 2 to 16 pictures; one picture is `image_data`."""
     assert frames(client, *["red"] * count).status_code == 422
 
 

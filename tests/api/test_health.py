@@ -81,7 +81,7 @@ def test_health_checks_are_not_logged(capfd, client):
 
 @pytest.mark.parametrize("sent", ["abc-123", "A.b_c-9" * 10])
 def test_a_request_id_is_taken_over(client, sent):
-    """The caller's own id comes back and stands in the log."""
+    """The caller's own id is returned and logged."""
     assert client.get("/", headers={"x-request-id": sent}).headers["x-request-id"] == sent
 
 
@@ -94,7 +94,7 @@ def test_a_bad_request_id_is_replaced(client, sent):
 
 
 def test_draining_lets_nothing_new_in(client):
-    """A service that was told to end says so to the load balancer, refuses every other call, and lives."""
+    """A draining service reports it to the load balancer, rejects every other call, and stays live."""
     client.app.state.service.draining = True
     response = client.get("/")
     assert (response.status_code, response.json()["status"]) == (503, "draining")

@@ -1,4 +1,4 @@
-"""`image_url` beside `image_data`, at every call that takes a picture."""
+"""`image_url` instead of `image_data`, in every call that takes a picture."""
 
 import pytest
 
@@ -42,7 +42,7 @@ def test_a_picture_at_a_url_is_answered_as_its_bytes_are(fetching, site, method,
 
 
 def test_queries_within_a_search_may_be_at_urls(fetching, site):
-    """Each of several is fetched."""
+    """Each of several query pictures is fetched."""
     fetching.put("/contents/a", content=as_bytes(picture("red")))
     queries = [{"image_url": red(site)}, {"text": "red", "weight": 0.5}, {"image_url": red(site), "weight": -0.1}]
     hits = fetching.post("/contents/search", json={"queries": queries}).json()["hits"]
@@ -50,7 +50,7 @@ def test_queries_within_a_search_may_be_at_urls(fetching, site):
 
 
 def test_an_item_is_taught_by_pictures_at_urls(fetching, site):
-    """Beside pictures that are sent, or without any."""
+    """URLs work together with sent pictures, or without any."""
     path, data = "/pantry/brick/examples", as_base64(picture("red"))
     assert len(fetching.post(path, json={"images": [data], "image_urls": [red(site)]}).json()["examples"]) == 2
     assert len(fetching.post(path, json={"image_urls": [red(site)]}).json()["examples"]) == 1
@@ -67,7 +67,7 @@ def test_an_item_is_taught_by_pictures_at_urls(fetching, site):
 
 
 def test_what_was_fetched_is_kept_where_pictures_are(fetching, site):
-    """Feedback stores its bytes."""
+    """Feedback stores the fetched bytes."""
     request_id = fetching.post("/process-image", json={"image_url": red(site)}).headers["x-request-id"]
     answer = fetching.post("/feedback", json={"request_id": request_id, "item": "red"}).json()
     assert answer["pictures_kept"] == 1
@@ -106,21 +106,21 @@ def test_errors_are_those_of_pictures(fetching, site):
 
 
 def test_no_url_is_logged(fetching, site, capfd):
-    """Neither one that works nor one that does not: it may hold a token."""
+    """Neither a working nor a failing URL is logged, since it may contain a token."""
     for path in ("red.png?token=hunter2", "missing?token=hunter2", "to/http://10.0.0.1/?token=hunter2"):
         fetching.post("/process-image", json={"image_url": f"http://127.0.0.1:{site.port}/{path}"})
     assert "hunter2" not in "".join(capfd.readouterr())
 
 
 def test_a_repeated_change_is_the_same_though_the_picture_is_not(fetching, site):
-    """The URL of a camera shows another picture each time; an idempotency key stands for the URL."""
+    """A camera's URL returns a new picture each time; an idempotency key covers the URL."""
     body = {"image_url": red(site), "pantry_update": {"operation": "add"}}
     answers = [fetching.post("/process-image", json=body, headers={"Idempotency-Key": "k"}) for _ in range(2)]
     assert [each.json()["pantry"]["count"] for each in answers] == [1, 1]
 
 
 def test_the_setting_names_hosts_prefixes_and_networks(start):
-    """Anything else stops the start."""
+    """Any other value of the setting stops the start."""
     assert start(image_urls=("*", "*.example.org:8080", "https://example.org/a/", "10.0.0.0/8", "fd00::/8"))
     for value in ("http://user@example.org/", "ftp://example.org", "exa mple", "10.0.0.0/99", "https://", "a/b"):
         with pytest.raises(ValueError, match="host names, URL prefixes|does not appear"):

@@ -14,7 +14,7 @@ KEYS = f"robot:{'r' * 16},{'p' * 16}"
 
 
 def entries(client, **options):
-    """The journal, newest first."""
+    """Return the journal, newest first."""
     return client.get("/journal", **options).json()["entries"]
 
 
@@ -64,7 +64,7 @@ def test_an_undo_sent_again_with_its_key_happens_once(client):
 
 
 def test_an_undo_that_the_count_does_not_allow_says_why(client):
-    """Nothing is changed."""
+    """The count does not change."""
     client.put("/pantry/rice", json={"count": 1})
     client.post("/pantry/rice/add", json={"quantity": 3})
     id = entries(client)[0]["id"]
@@ -100,7 +100,7 @@ def test_what_is_not_there_is_404(client, start):
 
 
 def test_requests_are_counted_by_the_names_of_keys(start):
-    """Those that were let in; of more than a hundred names the rest is one."""
+    """Only authorised requests are counted; beyond a hundred names the rest share one."""
     client = start(api_keys=KEYS)
     for headers in (ROBOT, ROBOT, {"X-API-Key": "wrong"}, {}):
         client.get("/labels", headers=headers)

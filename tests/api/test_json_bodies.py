@@ -30,7 +30,7 @@ def commas_between_elements(value: object) -> int:
 
 
 def refused(body, most=MAX_ELEMENTS):
-    """Why a JSON body is refused by its structure; empty where it is not."""
+    """Return why the structure of a JSON body is rejected; empty if it is not."""
     try:
         check_structure("application/json", body, most)
     except InvalidRequest as error:
@@ -63,7 +63,7 @@ def test_json_is_in_utf_8(client, coding):
 
 @pytest.mark.parametrize("body", [b'"",' * 100_000, b'""' * 200_000, b"," * 100_000, b'"' * 200_000])
 def test_strings_and_commas_without_an_end_are_refused(body):
-    """Also where nothing but strings comes."""
+    """A body of nothing but strings is rejected too."""
     assert "too many" in refused(body, most=1000)
 
 
@@ -101,7 +101,7 @@ def test_a_picture_with_escaped_slashes_is_no_structure():
 )
 @pytest.mark.parametrize("elements", [MANY, 10 * MAX_ELEMENTS])
 def test_wrong_elements_cost_no_error_each(client, path, head, element, end, elements):
-    """However many are wrong, one is reported, and memory does not grow with them beyond the parsed body."""
+    """Of any number of wrong elements one is reported, and memory is bounded by the parsed body."""
     body = (head + element * elements + end).encode()
     tracemalloc.start()
     try:
@@ -139,7 +139,7 @@ def test_one_unknown_field_is_named(client):
 
 
 def test_wrong_values_of_a_map_stop_at_the_first(client):
-    """Labels with categories that are no texts, and a filter of too many fields."""
+    """This holds for labels with non-string categories, and for a filter with too many fields."""
     body = {"image_data": "x", "labels": {f"label{place}": 0 for place in range(MANY)}}
     assert "labels.map: 'label0' has a value" in problem(client.post("/classify", json=body), 422, "invalid_request")
     body = {"text": "a", "filter": {f"field{place}": [] for place in range(MANY)}}
@@ -192,7 +192,7 @@ def test_null_is_nothing_that_is_needed(client, body):
 
 
 def test_more_labels_may_come_where_the_setting_allows_them(start):
-    """The bound on elements grows with LARDER_MAX_LABELS: what that setting allows is not refused as too many."""
+    """The bound on elements grows with LARDER_MAX_LABELS, so allowed labels are not rejected as too many."""
     labels = {f"label {place}": "category" for place in range(MAX_ELEMENTS + 1)}
     body = {"image_data": RED, "labels": labels}
     assert "10,001 labels were sent" in problem(start().post("/classify", json=body), 422, "invalid_labels")

@@ -1,4 +1,4 @@
-"""Bodies by media type: whatever a picture comes as, the handler sees the same request."""
+"""Bodies by media type: the handler sees the same request for JSON, raw pictures and forms."""
 
 import base64
 import json
@@ -32,7 +32,7 @@ CALLS = [
 
 
 def as_text(value: object) -> str:
-    """A field as a query parameter or a form field has it."""
+    """Return a field in the form of a query parameter or form field."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -49,7 +49,7 @@ def send_form(client, body: bytes, boundary: str = "edge"):
 
 @pytest.mark.parametrize(("method", "path", "fields"), CALLS)
 def test_raw_and_multipart_are_answered_as_json_is(client, method, path, fields):
-    """The same picture with the same fields gets the same answer or error, whatever the body's media type."""
+    """The same picture and fields get the same answer or error for every media type."""
     texts = {name: as_text(value) for name, value in fields.items()}
     as_json = client.request(method, path, json=fields | {"image_data": base64.b64encode(RED).decode()})
     raw = client.request(method, path, content=RED, params=texts)
@@ -82,7 +82,7 @@ def test_every_format_is_taken_as_it_is(client, kind):
 
 
 def test_a_body_that_claims_to_be_a_picture_is_judged_as_one(client):
-    """Anything but a picture is 400, a format that is not accepted 415, whatever its content."""
+    """A body with an image media type is 400 if it is no picture, and 415 if its format is not accepted."""
     for media_type in ("image/jpeg", "application/octet-stream"):
         headers = {"Content-Type": media_type}
         problem(client.post("/process-image", content=b'{"a": 1}', headers=headers), 400, "invalid_image")
@@ -106,7 +106,7 @@ def test_several_files_are_several_pictures(client):
 
 
 def test_an_update_of_the_pantry_happens_once(client):
-    """An idempotency key stands for the picture's bytes as it does for its base64."""
+    """An idempotency key covers the picture's raw bytes as it covers their base64."""
     send = {"content": RED, "params": {"pantry_update": '{"operation": "add"}'}, "headers": {"Idempotency-Key": "k"}}
     assert [client.post("/process-image", **send).json()["pantry"]["count"] for _ in range(2)] == [1, 1]
     problem(

@@ -59,7 +59,7 @@ def test_classifying_and_searching_are_ranked_too(client):
 
 
 def test_refusals_are_counted_by_their_code(client, encoder):
-    """Whoever refuses, middleware, route or framework, the code of the answer is counted."""
+    """Rejections by middleware, route or framework are counted by their error code."""
     post(client, image_data="no picture")
     post(client, image_data="A" * 11_000_000)
     client.delete("/labels")
@@ -100,7 +100,7 @@ def test_numbers_need_a_key(start):
 
 
 def test_the_dashboard_asks_for_served_numbers_alone(client):
-    """Each metric that an expression names is served, and each family of ours is shown."""
+    """Every metric in an expression is served, and each of our metric families is shown."""
     post(client)
     post(client, image_data="no picture")
     expressions = [

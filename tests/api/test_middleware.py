@@ -17,18 +17,18 @@ def guarded(start):
 
 
 def test_a_body_is_not_read_without_a_key(guarded):
-    """The key is looked at first."""
+    """The key is checked before the body is read."""
     problem(post(guarded, image_data="A" * 11_000_000), 401, "unauthorized")
 
 
 def test_health_needs_no_key(guarded):
-    """Load balancers have none."""
+    """Load balancers have no key."""
     assert guarded.get("/").status_code == 200
     assert guarded.get("/livez").status_code == 200
 
 
 def test_without_keys_it_is_open(client):
-    """No keys set means none asked."""
+    """If no keys are set, none are required."""
     assert client.get("/labels", headers={"x-api-key": "any"}).status_code == 200
 
 
@@ -107,7 +107,7 @@ def test_json_has_to_say_that_it_is(client, headers):
 
 @pytest.mark.parametrize("path", ["/process-image", "/mv_retrieval/v0.1/add_content?id=a&type=text"])
 def test_a_compressed_body_is_refused(client, path):
-    """By name, in every form, rather than taken for broken JSON or text."""
+    """Every compressed form is named in the error instead of being parsed as broken JSON or text."""
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     response = client.post(path, content=gzip.compress(b"{}"), headers=headers)
     assert "Content-Encoding: 'gzip' was found" in problem(response, 422, "invalid_request")

@@ -20,7 +20,7 @@ def test_an_item_lives_and_dies(client):
 
 
 def test_a_quantity_is_1_unless_said(client):
-    """Add and remove need no body."""
+    """Add and remove work without a body."""
     assert client.post("/pantry/rice/add").json()["count"] == 1
     assert client.post("/pantry/rice/add", json={}).json()["count"] == 2
     assert client.post("/pantry/rice/remove").json()["count"] == 1
@@ -132,7 +132,7 @@ def test_a_key_that_is_none_is_422(client, key):
 
 
 def test_callers_with_different_api_keys_share_no_idempotency_key(start):
-    """Neither gets the other's answer, whichever header their API keys come in; each one's own change happens once."""
+    """With either header for API keys, each caller's own change is applied once and gets its own answer."""
     client = start(api_keys="one,other")
     callers = [{"X-API-Key": "one"}, {"Authorization": "Bearer other"}, {"Authorization": "Bearer one"}]
     counts = [

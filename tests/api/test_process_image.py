@@ -54,7 +54,7 @@ def test_every_accepted_format_is_read(client, kind):
 
 
 def test_top_k_cuts_the_lists(client):
-    """`top_k` names so many labels, never more than there are, and the scores are renormalised among them."""
+    """`top_k` limits the number of labels, and the scores are renormalised among them."""
     two = post(client, top_k=2).json()
     assert [len(two[name]) for name in two if name.startswith("top_k")] == [2, 2, 2, 2]
     assert sum(two["top_k_scores"]) == pytest.approx(1)
@@ -118,7 +118,7 @@ def test_an_update_sent_again_with_its_key_is_counted_once(client):
 
 
 def test_the_first_answer_counts_even_if_the_labels_have_changed(client):
-    """Sent again when the picture is taken for something else, it is still the first item that was counted."""
+    """A repeated request still counts the first item, even if the picture is now recognised as another."""
     body = {"image_data": as_base64(picture("yellow")), "pantry_update": {"operation": "add"}, "threshold": 0.4}
     first = client.post("/process-image", json=body, headers={"Idempotency-Key": "k"}).json()["pantry"]
     client.put("/pantry/yellow", json={"count": 0})
@@ -141,7 +141,7 @@ def test_an_unsure_answer_leaves_the_pantry_alone(client):
 
 
 def test_the_older_rule_counts_what_is_not_known(start):
-    """With LARDER_UPDATE_UNKNOWN a confident answer is enough, and `known` is still said."""
+    """With LARDER_UPDATE_UNKNOWN a confident answer is counted, and `known` is still reported."""
     grey = as_base64(Image.new("RGB", (8, 8), (128, 128, 128)))
     client = start(update_unknown=True)
     answer = post(client, image_data=grey, threshold=0, pantry_update={"operation": "add"}).json()
@@ -219,7 +219,7 @@ def test_what_is_no_json_object_is_malformed(client, content):
 
 @pytest.mark.parametrize(("body", "found"), [({}, "no field"), ({"image_dat": "YQ==", "top_k": 3}, "image_dat, top_k")])
 def test_a_missing_picture_is_named(client, body, found):
-    """Without one there is nothing to recognise, and whoever misspells it sees both names."""
+    """A request without a picture is an error that names both fields, also for a misspelt one."""
     message = problem(client.post("/process-image", json=body), 422, "invalid_request")
     assert message == f"the body: one of image_data, image_url, images is needed; found: {found}"
 
@@ -255,7 +255,7 @@ def test_too_many_bytes_are_refused(start):
 
 
 def test_no_labels_at_all_is_said(start, settings):
-    """With neither label nor item there is nothing to choose from, and the error says what to do."""
+    """Without labels and items the error says what to do."""
     settings.labels.write_text("# none\n")
     client = start()
     assert "add lines to the label file" in problem(post(client), 422, "invalid_labels")

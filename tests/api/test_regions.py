@@ -23,7 +23,7 @@ def ask(client, image, headers=None, **more):
 
 
 def test_each_box_is_answered_on_its_own(client):
-    """With all that is said of a picture, in the order of the request."""
+    """Each box has all fields of a picture, in the order of the request."""
     boxes = [[0, 0, 64, 64], [64, 0, 128, 64], [0, 64, 64, 128]]
     answer = ask(client, shelf(), regions=boxes, top_k=2).json()
     assert [each["item"] for each in answer["regions"]] == ["red", "green", "blue"]
@@ -53,7 +53,7 @@ def test_boxes_are_of_the_upright_picture(client):
 
 
 def test_boxes_that_show_the_same_are_counted_together(client):
-    """One change for each item, however many boxes show it, and the counts after it beside each."""
+    """Each item changes once for all of its boxes, and every box has the count afterwards."""
     boxes = [[0, 0, 64, 64], [64, 0, 128, 64], [64, 64, 128, 128]]
     answer = ask(client, shelf(), regions=boxes, pantry_update={"operation": "add", "quantity": 3}).json()
     assert [each["pantry"]["count"] for each in answer["regions"]] == [6, 3, 6]
@@ -61,7 +61,7 @@ def test_boxes_that_show_the_same_are_counted_together(client):
 
 
 def test_a_label_that_can_be_no_item_is_not_counted(client, settings):
-    """It is answered without a count, with the reason beside it, and the others of the list are counted."""
+    """It is answered without a count but with the reason, and the others in the list are counted."""
     settings.labels.write_text("red\ngreen / leaf\nblue\n")
     wait_until(lambda: ask(client, picture("green")).json()["item"] == "green / leaf")
     boxes = [[0, 0, 64, 64], [64, 0, 128, 64]]

@@ -44,7 +44,7 @@ def test_what_is_confident_and_not_known_is_to_be_reviewed(start):
 
 
 def test_the_most_informative_comes_first(client):
-    """By the entropy over all labels, whatever came first; a limit cuts the list and not the total."""
+    """The order is by entropy over all labels, not by time; a limit shortens the list and not the total."""
     ask(client, "yellow")
     ask(client, "white")
     ask(client, "cyan")
@@ -56,7 +56,7 @@ def test_the_most_informative_comes_first(client):
 
 
 def test_near_duplicates_are_one_entry(client):
-    """However often a scene comes, it is listed once, with its count."""
+    """A repeated scene is listed once, with its count."""
     for _ in range(3):
         ask(client, "yellow")
     ask(client, "cyan")
@@ -64,7 +64,7 @@ def test_near_duplicates_are_one_entry(client):
 
 
 def test_a_label_teaches_and_settles(client):
-    """The picture is an example, the correction is kept, the entry is gone, and the item is recognised."""
+    """The picture becomes an example, the correction is stored, the entry is removed, and the item is recognised."""
     ask(client, "yellow")
     (entry,) = entries(client)
     answer = client.post(f"/review/{entry['id']}", json={"item": "Quince"}).json()
@@ -134,14 +134,14 @@ def test_a_label_is_checked_as_items_are(client, item):
 
 
 def test_unknown_ids_are_not_found(client):
-    """For every call."""
+    """Every call answers 404."""
     assert client.post("/review/no", json={"item": "quince"}).status_code == 404
     assert client.delete("/review/no").status_code == 404
     assert client.get("/review/no/pictures/0").status_code == 404
 
 
 def test_pictures_are_shown_where_they_are_kept(start):
-    """As they came, frame by frame; labelled, they are training data; dismissed, they are gone."""
+    """Frames are returned unchanged; labelled ones become training data, dismissed ones are deleted."""
     client = start(keep_pictures=True)
     ask(client, "yellow", "yellow")
     ask(client, "cyan")
@@ -158,7 +158,7 @@ def test_pictures_are_shown_where_they_are_kept(start):
 
 
 def test_without_the_setting_no_picture_is_kept(client):
-    """Vectors alone."""
+    """Only vectors are stored."""
     ask(client, "yellow")
     (entry,) = entries(client)
     assert client.get(f"/review/{entry['id']}/pictures/0").status_code == 404
@@ -166,7 +166,7 @@ def test_without_the_setting_no_picture_is_kept(client):
 
 @pytest.mark.parametrize("path", ["/review", "/review/{id}/pictures/0"])
 def test_nothing_is_shown_without_a_key(start, path):
-    """Pictures above all."""
+    """Pictures in particular need a key."""
     client = start(keep_pictures=True, api_keys="secret")
     key = {"x-api-key": "secret"}
     ask(client, "yellow", **key)

@@ -1,4 +1,4 @@
-"""Nothing of the inside is answered, whatever breaks."""
+"""Internal details are never part of an answer, for any failure."""
 
 import pytest
 
@@ -6,7 +6,7 @@ SECRET = "/srv/larder/secret.py"
 
 
 class Broken:
-    """A part that fails at whatever it is asked for, with a path in its message."""
+    """A component whose every call fails, with a path in the message."""
 
     def __getattr__(self, name: str):
         raise RuntimeError(f"{name} broke in {SECRET}")

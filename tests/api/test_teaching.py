@@ -54,7 +54,7 @@ def test_teaching_is_undone(client):
 
 
 def test_the_version_of_the_labels_tells_of_examples(client):
-    """Whoever keeps answers by it must not keep one too long."""
+    """The version changes with the examples, so that a cached answer expires."""
     client.put("/pantry/red", json={"count": 1})
     before = client.get("/labels").json()["version"]
     teach(client, "red", "yellow")
@@ -62,7 +62,7 @@ def test_the_version_of_the_labels_tells_of_examples(client):
 
 
 def test_examples_of_a_label_do_not_push_its_text_aside(client):
-    """A picture of what the label's name means is still recognised beside what was taught."""
+    """A picture that matches the label's name is still recognised when the label has examples."""
     teach(client, "red", "yellow")
     wait_until(lambda: seen(client, "yellow") == "red")
     assert seen(client, "red") == "red"
@@ -114,7 +114,7 @@ def test_a_request_without_the_right_form_is_refused(client, images):
 
 
 def test_one_broken_picture_and_nothing_is_taught(client):
-    """All or none."""
+    """Either all pictures are taught or none."""
     answer = client.post("/pantry/quince/examples", json={"images": [as_base64(picture()), "AAAA"]})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_image")
     assert client.get("/pantry").json()["items"] == []
@@ -137,7 +137,7 @@ def test_a_deleted_item_forgets(client):
 
 
 def test_without_a_pantry_there_is_no_teaching(start):
-    """And the answer says why."""
+    """The answer says why."""
     answer = teach(start(pantry="none"), "quince", "yellow")
     assert (answer.status_code, "LARDER_PANTRY=none" in answer.json()["detail"]) == (404, True)
 

@@ -22,7 +22,7 @@ def report(client):
 
 
 def test_nothing_taught_is_an_empty_report(client):
-    """No error, and no items."""
+    """The report has no items and is not an error."""
     found = report(client)
     assert (found["examples"], found["judged"], found["right"], found["items"]) == (0, 0, 0, [])
 
@@ -49,7 +49,7 @@ def test_an_example_in_the_wrong_place_is_found(client):
 
 
 def test_examples_of_another_model_are_counted_as_unused(client):
-    """They are not judged."""
+    """They are not evaluated."""
     store = client.app.state.service.pantry.store
     store.teach("quince", [new_example("quince", "another", np.float32([1, 1, 0, 0]) / 2**0.5)])
     teach(client, "quince", "yellow")

@@ -1,4 +1,4 @@
-"""Chromium before the whole site; without it or without nginx the tests are skipped, and that is said loudly."""
+"""Chromium against the whole site; without it or nginx the tests are skipped with a loud message."""
 
 import io
 import os

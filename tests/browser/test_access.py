@@ -30,7 +30,7 @@ WIDER = """() => [document.documentElement, ...document.querySelectorAll('[data-
 
 
 def settled(page, path):
-    """A page that has said all it has to say, without a word of programs."""
+    """Wait until the page has finished without an exception, and return it."""
     expect(page.get_by_role("heading", level=1)).to_have_text(PAGES[path])  # where it fails it says what is there
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
     expect(page.get_by_test_id("stException")).to_have_count(0)

@@ -40,7 +40,7 @@ def test_rows_are_added_and_undone(filled, picture):
 
 
 def test_what_is_set_aside_leads_to_the_review_queue(filled):
-    """A link beneath it."""
+    """A link below it leads to the queue."""
     page = filled(1200)
     page.get_by_role("link", name="Label them later").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Review")
@@ -72,7 +72,7 @@ def test_the_keyboard_alone(open_page):
 
 
 def test_the_camera_is_ready_again(open_page):
-    """Two photos in a row, without a click between them that is no photo."""
+    """Two photos can be taken in a row without an extra click."""
     page = open_page("continuous")
     for count in (1, 2):
         page.wait_for_function("() => document.querySelector('video')?.videoWidth > 0")  # it shows what it sees

@@ -44,7 +44,7 @@ def unsure(larder: Larder, *seeds: int) -> None:
 
 
 def test_one_click_labels_a_picture_that_is_then_recognised(larder, open_page, picture):
-    """The picture is shown with the best guesses; a name that is typed teaches, and the next picture has it."""
+    """The picture has the best guesses as buttons; a typed name teaches it, and the next picture is recognised."""
     unsure(larder, 1)
     page = open_page("review", height=900)
     expect(page.get_by_text("1 thing is waiting")).to_be_visible()
@@ -82,7 +82,7 @@ def test_a_guess_is_one_press_and_can_be_taken_back(larder, open_page):
 
 
 def test_a_phone_reviews(larder, open_page, picture):
-    """At 360 pixels several cards stand below each other; one is dismissed with a tap."""
+    """At 360 pixels several cards are below each other; a tap dismisses one."""
     unsure(larder, 4)
     for sample in SAMPLES:
         larder.recognise(sample, threshold=1)
@@ -100,7 +100,7 @@ def test_a_phone_reviews(larder, open_page, picture):
 
 
 def test_a_change_is_undone(larder, open_page, picture):
-    """The journal says what was done, an undo takes it back once, and one that cannot be is said so."""
+    """The journal shows the change, it can be undone once, and a refused undo is reported."""
     larder.set_count("rice", 5)
     larder.add("rice", 2)
     larder.remove("rice", 1)

@@ -84,7 +84,7 @@ def test_frames_are_one_thing(larder, open_page):
 
 
 def test_a_shelf_is_counted(larder, open_page, picture):
-    """Numbered boxes over the picture, the list beside it, and all of it into the pantry once the counts are right."""
+    """The page shows numbered boxes and the list, and adds all items once the counts are correct."""
     page = open_page(height=1200)
     page.get_by_text("A shelf").click()
     choose(page, shelf(*THINGS))

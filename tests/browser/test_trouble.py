@@ -51,7 +51,7 @@ def test_a_picture_too_large_for_the_service_is_a_sentence(open_page, tmp_path):
 
 
 def test_what_is_to_be_taught_stays_chosen(site, open_page):
-    """Item and pictures are there when a service that was away is back, and when a bad picture was taken away."""
+    """Item and pictures stay selected after an outage of the service and after a bad picture was removed."""
     page = open_page("teach")
     page.get_by_role("combobox", name="Item").click()
     page.keyboard.type("plum nectar")

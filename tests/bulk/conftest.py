@@ -60,7 +60,7 @@ GOOD = {"red/1.png": "red", "red/2.png": "red", "green/deep/3.png": "green", "bl
 
 
 def write_parquet(path: Path, rows: list[bytes | None], group: int = 4) -> Path:
-    """An image data set as Hugging Face writes it, in row groups of so many rows."""
+    """Write an image data set in the Hugging Face format, with this many rows in a row group."""
     images = [{"bytes": data, "path": f"picture {number}"} for number, data in enumerate(rows)]
     table = pa.table({"image": images, "label": [0] * len(rows)})
     pq.write_table(table, path, row_group_size=group)

@@ -85,7 +85,7 @@ def test_rows_of_parquet(home, capsys):
 
 
 def test_a_row_says_what_classify_says(home, photos, capsys):
-    """The numbers are those of `python -m app classify`, for labels given, too."""
+    """The values equal those of `python -m app classify`, also with `--labels`."""
     words = ["--labels", "red,magenta,cyan", "--top-k", "2"]
     assert main(["classify", "photos/blue.png", *words, "--json"]) == 0
     expected = json.loads(capsys.readouterr().out)
@@ -168,7 +168,7 @@ def test_a_shard_that_was_damaged_is_named(home, photos, capsys):
 
 
 def test_a_source_that_breaks_off_ends_the_run(home, bucket, monkeypatch, capsys):
-    """A store that is away is one line and status 2; the next run has every picture once."""
+    """An unreachable source is one line and status 2; the next run has every picture once."""
     for number in range(60):
         bucket.put(f"{number:02}.png", as_bytes(picture("red")))
     read, calls = S3.read, []
@@ -214,7 +214,7 @@ def test_many_pictures_in_a_row_that_cannot_be_read_end_the_run(home, monkeypatc
 
 
 def test_two_runs_into_one_folder(home, photos, capsys):
-    """The second is refused in one line while the first is at work, and changes nothing."""
+    """The second run is refused in one line while the first is running, and changes nothing."""
     main(["bulk", "classify", "photos", "--out", "out"])
     made_with = json.loads(Path("out/run.json").read_text())
     before = sorted(Path("out").iterdir())

@@ -42,7 +42,7 @@ def test_a_prefix(bucket):
 
 
 def test_one_file(tmp_path):
-    """A file stands for itself."""
+    """A single file is a source of one picture."""
     (tmp_path / "1.jpg").write_bytes(b"one")
     files = open_files(str(tmp_path / "1.jpg"))
     assert list(files.list()) == [("1.jpg", 3)]

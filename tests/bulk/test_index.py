@@ -88,7 +88,7 @@ def summary(capsys, *words: str) -> dict:
 
 
 def test_two_collections_keep_pictures_of_the_same_name(home, contents):
-    """Cameras name files alike: the second collection takes nothing away from the first."""
+    """Cameras reuse file names: the second collection replaces nothing in the first."""
     for folder, colour in (("2023", "red"), ("2024", "green")):
         assert main(["bulk", "index", write(home / folder / "IMG_0001.png", colour), "--collection", folder]) == 0
     with contents() as store:
@@ -115,7 +115,7 @@ def test_two_sources_in_one_collection_replace_nothing(home, contents, capsys):
 
 @pytest.mark.parametrize("spelling", ["photos", "./photos/", "photos/../photos", "absolute"])
 def test_a_source_is_the_same_however_it_is_spelt(home, photos, contents, capsys, spelling):
-    """A relative path, a trailing slash or an absolute path names the same folder: nothing is done twice."""
+    """A relative path, a trailing slash and an absolute path name the same folder, and nothing is done twice."""
     main(["bulk", "index", "photos"])
     told = summary(capsys, str(photos) if spelling == "absolute" else spelling)
     assert (told["good"], told["done_before"]) == (0, len(GOOD))
@@ -197,7 +197,7 @@ def test_a_running_service_finds_what_is_added(home, photos, capsys):
 
 @pytest.mark.parametrize("keep", [True, False])
 def test_originals_are_kept_where_they_are_asked_for(home, contents, monkeypatch, keep):
-    """LARDER_KEEP_PICTURES holds here, too."""
+    """LARDER_KEEP_PICTURES applies here too."""
     import sqlite3
 
     monkeypatch.setenv("LARDER_KEEP_PICTURES", str(keep))
@@ -237,6 +237,6 @@ def test_without_contents_it_says_so(home, photos, monkeypatch, capsys):
 
 @pytest.mark.parametrize("name", ["", "x" * 201])
 def test_a_collection_that_no_search_can_name_is_refused(home, photos, capsys, name):
-    """Its name is bounded as it is in the calls."""
+    """Its name has the same bounds as in the API."""
     assert main(["bulk", "index", "photos", "--collection", name]) == 2
     assert "--collection: " in capsys.readouterr().err

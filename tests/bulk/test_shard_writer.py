@@ -81,7 +81,7 @@ def test_a_shard_that_cannot_be_read_is_named(tmp_path, form, content):
 
 
 def test_one_run_at_a_time(tmp_path):
-    """A second one is refused as long as the first is at work, in another process too; after a kill it is not."""
+    """A second run is refused while the first is running, also in another process; after a kill it may start."""
     folder = tmp_path / "out"
     script = f"""
 from pathlib import Path
@@ -103,7 +103,7 @@ input()
 
 
 def test_another_run_is_refused(tmp_path):
-    """Rows of another model, or in another form, do not come beside these; the error says what differs."""
+    """Rows of another model or format are never mixed in; the error says what differs."""
     ShardWriter(tmp_path / "out", "jsonl", RUN).close()
     with pytest.raises(InvalidRequest, match="model was tiny, now huge; give another folder"):
         ShardWriter(tmp_path / "out", "jsonl", {"model": "huge"})
@@ -121,7 +121,7 @@ def test_a_folder_with_something_else_is_refused(tmp_path):
 
 
 def test_parquet_needs_pyarrow(tmp_path, monkeypatch):
-    """Where it is not installed, JSON lines are still there."""
+    """JSON lines work without it."""
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(InvalidRequest, match="requirements-bulk.txt, or take --format csv"):
         ShardWriter(tmp_path / "out", "parquet", RUN)
@@ -129,7 +129,7 @@ def test_parquet_needs_pyarrow(tmp_path, monkeypatch):
 
 
 def test_csv_has_no_formulas(tmp_path):
-    """A name that a spreadsheet would compute has an apostrophe before it in the file, and none when it comes back."""
+    """A name that a spreadsheet would evaluate has an apostrophe in front in the file, and none when read back."""
     ids = ["=1+1.jpg", "'=1.jpg", "-a.jpg", "'plain.jpg"]
     with closing(ShardWriter(tmp_path / "out", "csv", RUN)) as shards:
         shards.write(rows(*ids))

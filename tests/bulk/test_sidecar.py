@@ -1,4 +1,4 @@
-"""Labels become keywords in XMP sidecars, and whatever else a sidecar has stays."""
+"""Labels become keywords in XMP sidecars, and other content of a sidecar stays."""
 
 import json
 import shutil
@@ -45,7 +45,7 @@ def bag(data: bytes, name: str = "subject") -> list[str]:
 
 
 def test_labels_are_keywords_that_photo_programs_read(home, photos):
-    """Beside each good picture; those that the run cannot read have none, and no picture is touched."""
+    """Each good picture gets a sidecar, unreadable ones get none, and no picture is modified."""
     before = {path: path.read_bytes() for path in photos.rglob("*.*")}
     command = ["bulk", "classify", "photos", "--out", "out", "--sidecar", "xmp", "--threshold", "0.1"]
     assert main(command) == 1
@@ -67,7 +67,7 @@ def test_labels_below_the_threshold_are_not_written(home, photos):
 
 
 def test_a_foreign_sidecar_keeps_its_content():
-    """Ratings, history, titles, comments and keywords of others stay; ours come and go beside them."""
+    """Foreign ratings, history, titles, comments and keywords stay; ours are added and removed."""
     first = with_keywords(FOREIGN, ["apple", "red"])
     for part in (
         b'Rating="4"',

@@ -58,7 +58,7 @@ def test_parquet_in_s3(bucket, tmp_path):
     [(None, InvalidImage, "the row has no bytes"), (b"x" * 101, ImageTooLarge, "has 101 bytes; at most 100")],
 )
 def test_a_bad_row_is_a_bad_picture(tmp_path, data, error, reason):
-    """The rows beside it are read."""
+    """The other rows are read."""
     write_parquet(tmp_path / "test.parquet", [b"one", data, b"three"])
     first, bad, third = pictures(LocalFiles(tmp_path))
     assert (first.read(), third.read()) == (b"one", b"three")
@@ -83,14 +83,14 @@ def test_bytes_of_another_type_are_bad_pictures(tmp_path, data):
 
 
 def test_a_path_of_another_type_is_left_out(tmp_path):
-    """The id stands for it."""
+    """The id is used instead."""
     pq.write_table(pa.table({"image": [{"bytes": b"one", "path": 7}]}), tmp_path / "test.parquet")
     (found,) = pictures(LocalFiles(tmp_path))
     assert (found.path, found.read()) == ("test.parquet:0", b"one")
 
 
 def test_a_path_that_is_not_utf_8_is_one_bad_picture(tmp_path):
-    """The rows beside it are read."""
+    """The other rows are read."""
     paths = pa.Array.from_buffers(pa.string(), 3, pa.array([b"1", b"caf\xe9", b"3"]).buffers())
     images = pa.StructArray.from_arrays([pa.array([b"one", b"two", b"three"]), paths], ["bytes", "path"])
     pq.write_table(pa.table({"image": images}), tmp_path / "test.parquet")
@@ -116,7 +116,7 @@ def test_large_rows_are_read_a_few_at_a_time(tmp_path):
 
 
 def test_a_missing_image_is_a_bad_picture(tmp_path):
-    """A row without an image at all has its id, too."""
+    """A row without an image also has an id."""
     table = pa.table({"image": [{"bytes": b"one", "path": None}, None]})
     pq.write_table(table, tmp_path / "test.parquet")
     first, bad = pictures(LocalFiles(tmp_path))
@@ -177,7 +177,7 @@ def test_what_is_no_picture_by_its_name_is_counted(tmp_path):
 
 
 def test_parquet_needs_pyarrow(tmp_path, monkeypatch):
-    """Where it is not installed, the error says how to."""
+    """Without it the error says how to install it."""
     write_parquet(tmp_path / "test.parquet", [b"one"])
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(InvalidRequest, match="needs pyarrow: pip install -r requirements-bulk.txt"):

@@ -1,4 +1,4 @@
-"""Reading, decoding and encoding beside each other give what one after the other gives."""
+"""Concurrent reading, decoding and encoding give the same results as sequential processing."""
 
 import threading
 from functools import partial
@@ -88,7 +88,7 @@ def test_an_error_of_the_encoder_ends_the_run():
 
 @pytest.mark.parametrize("error", [MemoryError(), ValueError("no"), RecursionError("deep"), KeyError("x")])
 def test_whatever_a_decoder_raises_is_one_bad_picture(error):
-    """The pictures beside it get their vectors; its reason names the error."""
+    """The other pictures get their vectors; the reason names the error."""
 
     def failing(data):
         if data == bytes([2]):
@@ -128,7 +128,7 @@ def test_batches_of_large_files_are_smaller():
 
 
 def test_who_stops_early_waits_for_nobody():
-    """Leaving the results half-way ends the threads."""
+    """Stopping the iteration early ends the threads."""
     before = threading.active_count()
     work = embed(pictures(100), decode, encode, threads=2, batch=2)
     next(work)

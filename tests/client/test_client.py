@@ -41,7 +41,7 @@ CLIENT = Path(larder_client.__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory):
-    """A service of its own over a bundle that sees colours."""
+    """A separate service over a bundle that sees colours."""
     folder = tmp_path_factory.mktemp("service")
     write_bundle(folder / "tiny")
     (folder / "labels.txt").write_text("red\nblue @ cold\nazure blue | sky blue\n")
@@ -66,14 +66,14 @@ def test_it_recognises(larder):
 
 
 def test_categories(larder):
-    """Of labels, and of the best label of a picture, where the label file has any."""
+    """A label and the best label of a picture have categories if the label file defines them."""
     assert {each.label: each.categories for each in larder.labels()}["blue"] == ["cold"]
     blue, red = (larder.recognise(picture(colour), threshold=0) for colour in ("blue", "red"))
     assert (blue.category, blue.confident_category, red.category) == ("cold", "cold", None)
 
 
 def test_recognising_can_change_the_pantry(larder):
-    """`update` and `quantity` travel, and the new count comes back."""
+    """`update` and `quantity` are sent, and the new count is returned."""
     larder.set_count("red", 2)
     assert larder.recognise(picture("red"), update="add", quantity=3, threshold=0).pantry == Item("red", 5)
     assert larder.recognise(picture("red"), update="remove", threshold=0).pantry == Item("red", 4)
@@ -516,7 +516,7 @@ def test_the_command_prints_the_score_that_is_compared(larder):
 
 
 def test_the_command_searches_by_the_picture_at_a_path(url, tmp_path, capsys):
-    """`larder search FILE` is `larder search --picture FILE`; what is no file is a text, however long."""
+    """`larder search FILE` equals `larder search --picture FILE`; any other argument is a text of any length."""
     path = tmp_path / "red.png"
     path.write_bytes(as_bytes(picture("red")))
     with Larder(url) as larder:
@@ -535,7 +535,7 @@ def test_the_command_searches_by_the_picture_at_a_path(url, tmp_path, capsys):
 
 
 def test_the_client_needs_nothing_of_the_service():
-    """It imports httpx2, Pillow and the standard library alone, and numpy, pi-heif and mcp where they are installed."""
+    """It imports only httpx2, Pillow and the standard library, and numpy, pi-heif and mcp if installed."""
     for path in Path(larder_client.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [each.name for each in node.names] if isinstance(node, ast.Import) else []

@@ -38,7 +38,7 @@ def test_what_is_no_address_is_said_at_once(client, url):
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "socks://127.0.0.1:1/", "http://127.0.0.1:1", "http://[::"])
 @pytest.mark.parametrize("name", ["ALL_PROXY", "all_proxy", "http_proxy"])
 def test_no_proxy_is_taken_to_this_machine(environment, name, proxy):
-    """Whatever proxy the environment names, what runs on this machine is asked directly."""
+    """Addresses of this machine are never reached through a proxy from the environment."""
     environment.setenv(name, proxy)
     with Misbehaving(OK) as server:
         for host in ("127.0.0.1", "localhost"):
@@ -115,7 +115,7 @@ def test_the_command_tells_it_in_a_line(environment, capsys):
 
 
 def test_a_key_travels_as_bearer():
-    """`key` is sent with every call; beside a user and a password of the address it has a header of its own."""
+    """`key` is sent with every call; if the address has a user and a password it uses a separate header."""
     with Misbehaving(OK) as server:
         for url in (server.url, server.url.replace("//", "//user:hunter2@")):
             with Larder(url, "secret") as larder:

@@ -73,7 +73,7 @@ def test_events_that_were_missed_before_the_first_one_come_too(follow):
 
 @BOTH
 def test_what_is_no_stream_of_larder_is_said(follow):
-    """A page of another program, and a malformed event, are errors at once."""
+    """Another program's page and a malformed event are immediate errors."""
     with Misbehaving({"status": 200, "body": "<html>"}) as server, pytest.raises(Failed, match="is it Larder"):
         follow(server.url, 1)
     with Misbehaving(step("data: {}\n\n")) as server, pytest.raises(Failed, match="not in Larder's form"):
@@ -117,7 +117,7 @@ def service(tmp_path):
 
 
 def test_a_restart_of_the_service_is_told(service):
-    """The client reconnects, and learns that it may have missed something."""
+    """The client reconnects, and is notified that it may have missed events."""
     heard = []
     with service() as first:
         url, port = f"http://127.0.0.1:{first.port}", first.port

@@ -248,7 +248,7 @@ def test_what_cannot_be_sent_is_said_so(call):
 
 
 def test_a_page_is_no_thumbnail():
-    """Bytes are taken for a picture only where their media type says so."""
+    """Bytes are returned as a picture only if the media type is an image."""
     with Misbehaving(FOREIGN) as server, Larder(server.url) as larder, pytest.raises(Failed, match="not in Larder's"):
         larder.thumbnail("photo")
 

@@ -24,7 +24,7 @@ from tests.serving.test_image_fetcher import Site
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder of pictures, with what must not be read beside it and linked into it."""
+    """A folder of pictures, with files next to it and linked into it that must not be read."""
     above = tmp_path_factory.mktemp("home")
     (above / "secret.png").write_bytes(as_bytes(picture("blue")))
     pictures = above / "pictures"
@@ -58,7 +58,7 @@ def command(larder: Larder, *options: object) -> list[str]:
 
 @contextmanager
 def over_http(larder: Larder, *options: object):
-    """A server of its own; gives the address."""
+    """A separate server over HTTP; returns the address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -147,7 +147,7 @@ def test_a_picture_by_path(server, mode):
 
 
 def test_an_absolute_path_within_the_folder(server, folder):
-    """People give assistants such paths."""
+    """People give assistants absolute paths."""
     assert told(server, "recognise", picture=str(folder / "red.png"))["item"] == "red"
 
 
@@ -167,7 +167,7 @@ def test_no_base64(server):
 
 
 def test_a_picture_by_address(server, larder):
-    """The service fetches it, and says why not where it does not."""
+    """The service fetches it, or says why it does not."""
     with Site() as site:
         red = f"http://127.0.0.1:{site.port}/red.png"
         assert told(server, "recognise", picture=red)["item"] == "red"
@@ -254,7 +254,7 @@ def test_over_http_a_foreign_host_is_refused(larder):
 
 
 def test_a_service_that_is_away(tmp_path):
-    """The server starts all the same, and each call says so."""
+    """The server still starts, and each call reports it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"

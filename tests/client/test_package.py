@@ -1,4 +1,4 @@
-"""The client as a package of its own: what is in its wheel, and what an index shows of it."""
+"""The client package: the contents of its wheel, and its metadata in an index."""
 
 import shutil
 import subprocess

@@ -63,7 +63,7 @@ def is_upright(small: Image.Image) -> bool:
 @pytest.mark.filterwarnings("ignore:Truncated File Read")
 @pytest.mark.parametrize("tag", ODD_TAGS)
 def test_a_phones_photo_stays_upright(tag):
-    """The orientation is applied before shrinking drops it, however odd the other EXIF tags are."""
+    """The orientation is applied before shrinking drops it, even with odd EXIF tags."""
     assert is_upright(back(as_base64(with_exif(as_bytes(sideways(), "JPEG"), ODD_TAGS[tag]))))
 
 
@@ -76,7 +76,7 @@ def test_a_pil_picture_is_turned_as_its_exif_says():
 
 @pytest.mark.parametrize("mode", ["RGBA", "CMYK", "P", "I;16"])
 def test_what_cameras_do_not_make_goes_to_the_service(mode):
-    """Transparency, CMYK, palettes and 16 bits are the service's to render, whatever the size."""
+    """Transparency, CMYK, palettes and 16 bits of any size are left to the service."""
     image = Image.new(mode, (600, 600))
     data = as_bytes(image, "JPEG" if mode == "CMYK" else "PNG")
     assert base64.b64decode(as_base64(data)) == data

@@ -1,4 +1,4 @@
-"""The slow and obvious store: a dictionary, looked through from end to end."""
+"""A slow reference store: a dictionary that is searched exhaustively."""
 
 from dataclasses import replace
 

@@ -29,5 +29,5 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[
 
 @pytest.fixture
 def store(opened: Callable[..., ContentStore]) -> ContentStore:
-    """No contents yet."""
+    """An empty store."""
     return opened()

@@ -36,7 +36,7 @@ class Owner:
         self.done: Counter[str] = Counter()
 
     def work(self, steps: int) -> Counter[str]:
-        """Change, search and compare so many times; raises AssertionError."""
+        """Change, search and compare this many times; raises AssertionError."""
         kinds = (self._put, self._put, self._delete, self._search_own, self._search_all, self._find_hot)
         for kind in self._rng.integers(len(kinds), size=steps):
             step = kinds[kind]
@@ -66,7 +66,7 @@ class Owner:
         self._check(hits, query)
 
     def _search_all(self) -> None:
-        """Among all, its own are there when they are good enough, and not when they are gone."""
+        """In a search of all entries, the thread's own appear if they score high enough, and not after deletion."""
         query = self._vector()
         hits = self._store.search(query, 20)
         assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)

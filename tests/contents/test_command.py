@@ -55,7 +55,7 @@ def test_a_collection_is_renamed_and_deleted(run):
 
 
 def test_a_name_that_is_taken_needs_a_merge(run, tmp_path):
-    """Without --merge nothing is moved."""
+    """Without --merge no entry is moved."""
     (tmp_path / "other.jsonl").write_text(json.dumps(LINES[0] | {"id": "other", "collection": "recipes"}) + "\n")
     run("import", str(tmp_path / "other.jsonl"))
     for to, problem in (("recipes", "--merge puts both together"), ("notes", "NEW is another name")):

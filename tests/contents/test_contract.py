@@ -47,7 +47,7 @@ def test_a_put_replaces(store):
 
 
 def test_an_equal_vector_is_not_added(store):
-    """`add` names the content that has it, and stores nothing; another vector replaces as `put` does."""
+    """`add` returns the id of the entry that has it, and stores nothing; another vector replaces like `put`."""
     assert store.add(Content("a", "text", "a"), X) is None
     assert store.add(Content("b", "text", "b"), X) == "a"
     assert store.add(Content("a", "text", "again"), X) == "a"
@@ -69,14 +69,14 @@ def test_the_best_come_first_and_never_more_than_exist(store):
 
 
 def test_vectors_come_in_the_order_asked_for(store):
-    """Also the same one twice."""
+    """An id may occur twice."""
     store.put(Content("a", "text", "a"), X)
     store.put(Content("b", "text", "b"), Y)
     assert (store.vectors(["b", "a", "b"]) == np.stack([Y, X, Y])).all()
 
 
 def listed(store, collection=None, limit=3, between=lambda: None):
-    """The ids of all pages."""
+    """Return the ids of all pages."""
     found, position = [], ""
     while True:
         entries, position = store.page(position, limit, collection)
@@ -163,7 +163,7 @@ def test_any_text_is_an_id_a_key_and_a_value(store, text):
 
 
 def test_it_is_there_after_a_restart(opened):
-    """Another start finds what the first was told, with the same scores."""
+    """A store opened again finds the entries of the first, with the same scores."""
     store, vectors = opened(), drawn(np.random.default_rng(1), 20)
     for number, vector in enumerate(vectors):
         store.put(Content(str(number), "text", str(number)), vector)
@@ -186,7 +186,7 @@ def test_another_model_is_refused(opened):
 
 
 def test_many_threads_at_once(store):
-    """8 threads put, search and delete contents of their own: each finds what it was told at once."""
+    """8 threads put, search and delete their own entries: each finds its own changes immediately."""
 
     def work(thread):
         rng = np.random.default_rng(thread)

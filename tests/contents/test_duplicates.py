@@ -13,7 +13,7 @@ X, Y = np.eye(4, dtype=np.float32)[:2]
 
 
 def turned(degrees):
-    """X turned towards Y."""
+    """Return X rotated towards Y."""
     return (np.cos(np.radians(degrees)) * X + np.sin(np.radians(degrees)) * Y).astype(np.float32)
 
 
@@ -78,7 +78,7 @@ def test_copies_have_nearly_the_same_fingerprint(store):
 
 
 def test_without_entries_there_are_no_groups(store):
-    """Nor with one."""
+    """A single entry has no group either."""
     assert found(store) == []
     put(store, "a", X)
     assert found(store) == []
@@ -113,7 +113,7 @@ def test_sets_are_those_of_a_slow_search():
 
 
 def test_progress_rises_to_one_and_may_end_it(store):
-    """Whoever listens may raise, and nothing is left behind."""
+    """The progress callback may raise, and nothing is left behind."""
     for number in range(10):
         put(store, f"{number}", X)
     shares = []

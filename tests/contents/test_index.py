@@ -1,4 +1,4 @@
-"""The index is exact, or nearly so, whatever is added, removed and rebuilt meanwhile."""
+"""The index is exact, or nearly so, during any adds, removals and rebuilds."""
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ def test_random_changes_against_every_vector(index):
 
 
 def test_among_numbers_that_are_not_there_nothing_is_found(index):
-    """Whoever asks among numbers gets those that are there, and nothing else."""
+    """A search among given numbers returns only those that exist."""
     vectors = drawn(np.random.default_rng(0), 150, 16)
     index.change(list(enumerate(vectors)), [3, 140])
     settle(index)
@@ -87,7 +87,7 @@ def test_it_begins_with_what_there_is(index):
 
 
 def test_what_was_added_is_found_while_the_index_is_made_anew(index):
-    """During twenty swaps every vector is found at once by itself, and what was removed is not."""
+    """During twenty swaps every vector finds itself immediately, and removed ones are not found."""
     rng, swaps, seen = np.random.default_rng(0), 0, index.view.segment
     for number, vector in enumerate(drawn(rng, 3000, 16)):
         index.change([(number, vector)], [number - 1] if number % 3 == 0 and number else [])
@@ -133,7 +133,7 @@ def clustered():
 
 
 def filled(vectors):
-    """An index whose codes are made."""
+    """Return an index with codes."""
     index = VectorIndex(vectors.shape[1])
     index.load(np.arange(len(vectors)), [vectors])
     settle(index)
@@ -212,7 +212,7 @@ def test_codes_rank_what_is_compared(structure, share, monkeypatch):
 
 @pytest.mark.parametrize("size", [1, 6, 63])
 def test_any_number_of_dimensions_has_codes(size):
-    """Those that four does not divide, too."""
+    """Dimensions that are not multiples of four work too."""
     vectors = drawn(np.random.default_rng(0), 3000, size)
     index = VectorIndex(size, SMALL)
     index.load(np.arange(3000), [vectors])
@@ -224,7 +224,7 @@ def test_any_number_of_dimensions_has_codes(size):
 
 
 def test_a_view_stays_as_it_was(index):
-    """Whatever is added, removed and rebuilt afterwards, a view answers as at the moment it was taken."""
+    """A view answers as at the moment it was taken, after any adds, removals and rebuilds."""
     vectors = drawn(np.random.default_rng(0), 100, 16)
     for first in (0, 1000, 2000, 3000):
         index.change(list(enumerate(vectors, start=first)), [])

@@ -107,7 +107,7 @@ def rows(store, table):
 
 
 def test_what_is_deleted_leaves_nothing_behind(path, store):
-    """Vectors and pictures go at once; the rest is kept for searches at work, a minute long."""
+    """Vectors and pictures are deleted at once; the rest stays for a minute, for running searches."""
     store.put(Content("a", "image", metadata={"n": 1, "s": "x"}, thumbnail=b"t", picture=b"p"), X)
     store.put(Content("a", "image", metadata={"n": 2}, thumbnail=b"t"), X)
     store.delete("a")
@@ -233,7 +233,7 @@ def test_a_process_that_was_stopped_catches_up(path, follower, deleted, added):
 
 
 def test_a_search_of_a_stale_view_gets_its_k(path):
-    """Entries that others removed, and purged, since this process looked are replaced by the next best."""
+    """Entries removed and purged by others since the last refresh are replaced by the next best."""
     vectors = drawn(np.random.default_rng(0), 40)
     with closing(LocalContents(path, MODEL, threads=1, retention_s=0)) as store:
         for number, vector in enumerate(vectors):

@@ -119,7 +119,7 @@ def test_any_sequence_of_calls_in_sqlite(tmp_path: Path):
 
 
 def test_any_sequence_of_calls_in_milvus(tmp_path: Path):
-    """The same, in a collection of its own for each sequence."""
+    """Each sequence has a separate Milvus collection."""
     from app.contents.milvus import MilvusContents
 
     def machine():

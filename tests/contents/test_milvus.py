@@ -25,7 +25,7 @@ MORE = Content("more", "text", text="blue")
 
 
 class Milvus:
-    """Milvus's small form as a server of its own, which tests may stop and start."""
+    """milvus-lite as a separate server, which tests can stop and start."""
 
     def __init__(self, data: Path) -> None:
         self._data = data
@@ -76,7 +76,7 @@ def milvus(server):
 
 @pytest.fixture
 def other(milvus):
-    """Another program's client."""
+    """A client of another program."""
     with closing(MilvusClient(milvus.address)) as client:
         yield client
 
@@ -112,7 +112,7 @@ def test_a_dropped_collection_is_made_again(store, other):
 
 
 def test_milvus_may_start_again(store, milvus):
-    """While it is away every call is refused; afterwards every call works, without a restart of the service."""
+    """While it is down every call fails; afterwards every call works without a restart of the service."""
     milvus.stop()
     with deadline_in(2):
         for call in (store.count, lambda: store.get("some"), lambda: store.put(MORE, VECTOR)):
@@ -123,7 +123,7 @@ def test_milvus_may_start_again(store, milvus):
 
 
 def test_a_milvus_that_hangs_is_given_up_at_the_deadline(store, milvus, monkeypatch):
-    """Whatever gRPC raises is StoreUnavailable; a change says that it may have been stored."""
+    """Every gRPC error is StoreUnavailable; for a change it says that it may have been stored."""
     milvus.pause()
     for call in (store.count, lambda: store.search(VECTOR, 1), lambda: store.get("some"), lambda: store.delete("some")):
         with deadline_in(0.5), pytest.raises(StoreUnavailable, match="Milvus cannot be used"):
@@ -156,7 +156,7 @@ def test_the_service_goes_on_while_milvus_hangs(start, milvus, monkeypatch):
 
 
 def test_a_collection_of_another_program_is_told(milvus, other):
-    """A schema that is not ours, dynamic or with a vector of another kind, is refused with its fields."""
+    """A foreign schema, dynamic or with a vector of another kind, is rejected with its fields."""
     other.create_collection("dynamic", dimension=4, auto_id=True)
     schema = MilvusClient.create_schema(auto_id=True)
     schema.add_field("pk", DataType.INT64, is_primary=True)
@@ -170,7 +170,7 @@ def test_a_collection_of_another_program_is_told(milvus, other):
 
 
 def test_vectors_of_another_size_are_told(milvus, store):
-    """The error names both sizes."""
+    """The error names both dimensions."""
     with pytest.raises(ContentsError, match="entries has vectors of 4 numbers, those of larger have 8"):
         MilvusContents(milvus.address, "entries", VectorModel("larger", "0123abcd", 8))
 

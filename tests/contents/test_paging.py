@@ -106,7 +106,7 @@ def test_a_cursor_is_read_as_it_was_written():
     "change", [lambda t: "", lambda t: "!" * 40, lambda t: t[:-8], lambda t: "ü" + t, lambda t: t * 2]
 )
 def test_a_cursor_that_is_none_is_refused(change):
-    """Whatever is not a cursor is an error of the request, never one of the service."""
+    """An invalid cursor is an error of the request, never of the service."""
     with pytest.raises(InvalidRequest, match="cursor"):
         decode_cursor(change(encode_cursor(SearchQuery(X), "x")), "x", 4)
 

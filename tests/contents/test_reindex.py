@@ -141,7 +141,7 @@ def test_a_service_with_the_old_model_goes_on(bundles, capsys):
 
 
 def test_what_was_interrupted_goes_on(bundles, tmp_path):
-    """Killed at the third part, it begins again where it was, and no model reads it half done."""
+    """Killed at the third part, it resumes there, and no model reads half-encoded contents."""
     fill(bundles[0], texts(300))
     script = """
 import app.contents.database as d, os, sys
@@ -171,7 +171,7 @@ main(["contents", "reindex"])
 
 
 def test_there_has_to_be_something(bundles, capsys, monkeypatch):
-    """No file, or contents that are elsewhere, are said in one line."""
+    """A missing file, or contents in another store, is a one-line error."""
     assert main(["contents", "reindex"]) == 2
     assert "nothing to re-encode" in capsys.readouterr().err
     monkeypatch.setenv("LARDER_CONTENTS", "none")

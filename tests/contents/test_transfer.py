@@ -144,7 +144,7 @@ def test_bad_lines_are_told_by_number(store, file, embedding):
 
 
 def test_the_later_of_two_lines_counts(store, file, embedding):
-    """An entry that was replaced during the export stands in it twice."""
+    """An entry that is replaced during the export is in the file twice."""
     file.write_text("".join(json.dumps(GOOD | {"text": text}) + "\n" for text in ("old", "new")))
     import_entries(store, file, embedding)
     assert store.get("a").text == "new"
@@ -164,6 +164,6 @@ def test_a_store_that_goes_away_says_where_it_came_to(file, embedding, tmp_path)
 
 
 def test_a_file_that_is_not_there_is_said(store, tmp_path, embedding):
-    """By its name."""
+    """The error names the file."""
     with pytest.raises(InvalidRequest, match="no.jsonl cannot be read: No such file"):
         import_entries(store, tmp_path / "no.jsonl", embedding)

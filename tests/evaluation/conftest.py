@@ -23,7 +23,7 @@ def speckled(colour: str, seed: int, noise: float = 60) -> bytes:
 
 @pytest.fixture
 def parquet(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a parquet file of so many pictures of each class."""
+    """Write a parquet file with this many pictures of each class."""
 
     def write(name: str, each: int, seed: int = 0, classes: tuple[str, ...] = CLASSES) -> Path:
         rows = [

@@ -86,7 +86,7 @@ def test_a_bundle_is_calibrated_from_pictures(here, bundle, parquet, class_list,
 
 
 def test_confidence_is_measured_and_nothing_is_written(here, bundle, parquet, class_list, prompts, capsys):
-    """Against drawn pictures and others; the bundle stays as it is."""
+    """It uses drawn and other pictures; the bundle is not modified."""
     update_config(bundle, calibration=Calibration(temperature=1.0, known_margin=0.1))
     before = (bundle / "config.json").read_bytes()
     others = parquet("others.parquet", 5)
@@ -100,7 +100,7 @@ def test_confidence_is_measured_and_nothing_is_written(here, bundle, parquet, cl
 
 
 def test_an_uncalibrated_bundle_is_told_what_to_do(here, bundle, parquet, class_list, prompts, capsys):
-    """One line, exit status 2."""
+    """The error is one line, with exit status 2."""
     data = ["--data", str(parquet("a.parquet", 2)), "--classes", str(class_list)]
     assert main(["confidence", str(bundle), *data, *prompts]) == 2
     assert "is not calibrated: python -m app.evaluation calibrate" in capsys.readouterr().err

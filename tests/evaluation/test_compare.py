@@ -32,7 +32,7 @@ def test_pairs_count_picture_by_picture():
 
 
 def test_a_comparison_is_a_page_with_plots(tmp_path, monkeypatch, bundle, splits, prompts, capsys):
-    """One command trains the CNN, one writes the report; the tables have the figures of the JSON beside them."""
+    """One command trains the CNN, one writes the report; its tables agree with the JSON file."""
     monkeypatch.chdir(tmp_path)
     small = ["--size", "32", "--train-size", "32", "--epochs", "1", "--batch", "8", "--threads", "1"]
     assert main(["baseline", *splits, *small, "--batch", "80", "--out", "cnn.npz"]) == 2

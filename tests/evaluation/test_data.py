@@ -12,7 +12,7 @@ LABELS = [Label(name) for name in CLASSES]
 
 
 def folders(place, **pictures):
-    """A folder a class, so many pictures in each."""
+    """A folder for each class, with this many pictures in each."""
     for name, count in pictures.items():
         (place / name).mkdir(parents=True)
         for number in range(count):
@@ -36,7 +36,7 @@ def test_a_folder_has_a_folder_a_class(tmp_path):
 
 
 def test_without_a_class_list_the_folders_names_are_the_classes(tmp_path):
-    """In alphabetical order."""
+    """Classes are in alphabetical order."""
     train = folders(tmp_path / "train", red=20, blue=20)
     splits = read_splits([train], [], [folders(tmp_path / "test", blue=1)])
     assert [label.name for label in splits.classes] == ["blue", "red"]

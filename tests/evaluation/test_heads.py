@@ -1,4 +1,4 @@
-"""Every head gives logits for unit vectors, whatever it learnt from."""
+"""Every head maps unit vectors to logits."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_votes_are_those_of_the_nearest(k):
 
 
 def test_heads_learn_what_can_be_learnt():
-    """Clouds that hardly touch are told apart by all three."""
+    """All three heads separate clouds that hardly touch."""
     train, val, test = clouds(0), clouds(1), clouds(2)
     heads = [linear_probe(train, val), nearest(train, val, 3), prototypes(train, 5, 3, 20.0, seed=0)]
     for head in heads:

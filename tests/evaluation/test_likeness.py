@@ -27,7 +27,7 @@ def drawn() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def test_texts_come_to_lie_where_their_pictures_are():
-    """Nearer to the mean of their own pictures than to any other's."""
+    """A text is nearer to the mean of its own pictures than to any other's."""
     pictures, labels, texts = drawn()
     alignment = fit(pictures, labels, texts, margin=0.1)
     views = apply_affine(pictures, alignment.images)

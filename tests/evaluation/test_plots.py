@@ -41,7 +41,7 @@ def test_a_small_confusion_table_has_its_numbers():
 
 
 def test_every_contestant_has_its_line():
-    """In the reliability diagram, and beside the prototypes of few pictures."""
+    """Every contestant is in the reliability diagram and, with prototypes, in the plot of few pictures."""
     found = comparison()
     [axes] = reliability(found).axes
     assert len(axes.lines) == 1 + len(found.contestants)

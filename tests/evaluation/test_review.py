@@ -20,7 +20,7 @@ def test_labels_of_new_classes_are_learnt_in_every_order(
 
 
 def test_the_number_of_labels_lies_between_two_measurements():
-    """By a straight line; what an order does not reach is not said to be reached."""
+    """It is interpolated linearly; a value that an order does not reach is absent."""
     lines = table({"random": [0.2, 0.4, 0.6], "entropy": [0.2, 0.5, 0.5]}).splitlines()
     assert lines[-2].split()[1:] == ["10", "20"]
     assert lines[-1].split()[1:] == ["7", "-"]

@@ -46,7 +46,7 @@ def test_strangers_and_others_of_the_kind_are_counted():
 
 
 def test_draws_are_the_same_each_time():
-    """Four different photographs, each with a word of its own."""
+    """A draw has four different photographs, each with its own word."""
     words = words_above(SYNSETS, WORDNET)
     first, second = (list(draws(words, np.zeros(8, bool), 3)) for _ in range(2))
     for (items, chosen), (again, its) in zip(first, second, strict=True):

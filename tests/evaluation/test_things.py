@@ -29,7 +29,7 @@ def answer(known: bool | None, confident: bool) -> SimpleNamespace:
 
 
 def choose(texts: Sequence[str]) -> list[str]:
-    """The first picture is named right, the second wrong, the third right; words: right, wrong, whatever."""
+    """The first picture is named correctly, the second wrongly, the third correctly; words: right, wrong, any."""
     return ["beagle", "banana", "banana"] if "beagle" in texts else ["dog", "dog", "cat"]
 
 

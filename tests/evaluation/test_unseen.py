@@ -59,7 +59,7 @@ def test_a_split_has_the_pictures_that_were_kept(data):
 
 
 def test_what_is_taught_is_measured():
-    """Classes with directions of their own, which no label names, are recognised when they are taught."""
+    """Classes with separate directions that no label names are recognised once they are taught."""
     rng = np.random.default_rng(0)
     split, directions = Split([0, 1, 2], [3, 4]), np.eye(8, dtype=np.float32)
 

@@ -18,7 +18,7 @@ def published(kept, count):
 
 
 def test_the_newest_events_are_kept_in_order():
-    """Older ones are counted as missed, by whoever has seen less."""
+    """A follower that is further behind counts the older ones as missed."""
     hub = published(kept=3, count=5)
     assert [event.number for event in hub.since(0)] == [3, 4, 5]
     assert [event.number for event in hub.since(4)] == [5]
@@ -38,7 +38,7 @@ def test_an_event_says_what_when_and_which():
 
 @pytest.mark.parametrize("id", ["", "7", "-", "x-1", "{}-x", "{}-99", "{}--1", "{}-" + "9" * 5000, "{}-²", "ё\n\0"])
 def test_an_id_that_is_none_of_this_start_has_no_number(id):
-    """Whatever id a client sends, it learns that it has missed something."""
+    """For any unknown id, the client learns that it has missed events."""
     hub = published(kept=10, count=3)
     own = hub.id_of(1).partition("-")[0]
     assert hub.number_of(id.format(own)) is None
@@ -46,7 +46,7 @@ def test_an_id_that_is_none_of_this_start_has_no_number(id):
 
 
 def test_a_follower_is_woken_from_any_thread():
-    """No event is lost between a look and a wait, however many threads publish."""
+    """No event is lost between a check and a wait, for any number of publishing threads."""
 
     async def follow():
         hub, seen = Hub(kept=10_000), 0

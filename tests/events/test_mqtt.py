@@ -45,7 +45,7 @@ def pantry(tmp_path):
 
 
 class Telling:
-    """A hub and what tells a broker of it, in an event loop of their own."""
+    """A hub and its MQTT publisher, in a separate event loop."""
 
     def __init__(self, url, pantry, **options):
         self.hub, self.metrics = Hub(), Metrics()
@@ -182,7 +182,7 @@ def test_an_item_that_went_while_the_service_was_off_goes(broker, watcher, pantr
 
 
 def test_a_service_that_dies_is_offline(broker, watcher, pantry, tmp_path):
-    """The broker publishes its will."""
+    """The broker publishes the last will."""
     script = f"""
 import asyncio
 from app.events.hub import Hub
@@ -206,7 +206,7 @@ def test_a_will_that_comes_late_does_not_last(broker, watcher, pantry):
 
 
 def test_a_pantry_that_is_away_takes_no_sensor_away(broker, watcher):
-    """At a start without Firestore, and when reading fails later, the sensors stay as they are."""
+    """Without Firestore at the start, or after a failed read, the sensors do not change."""
 
     class Away:
         listeners = ()
@@ -248,7 +248,7 @@ def url_of_port(server):
 
 
 def test_a_wrong_password_is_an_outage(tmp_path, pantry):
-    """It is tried again, as if the broker was away; the right one, with signs of its own, is taken."""
+    """It is retried like an outage; the correct password, with special characters, is accepted."""
     there(PROGRAM, "MQTT", "mosquitto is not installed (Debian's package mosquitto)")
     passwords = tmp_path / "passwords"
     passwords.write_text("")
@@ -287,7 +287,7 @@ def test_odd_names_are_sensors_of_their_own():
 
 
 def test_a_huge_pantry_has_bounded_sensors():
-    """The first items by name."""
+    """Only the first items by name become sensors."""
     topics = retained(parse_broker("mqtt://a"), {f"item {number:05}": 1 for number in range(MAX_SENSORS + 5)}, None)
     assert len(topics) == 2 * MAX_SENSORS + 2
 
@@ -305,7 +305,7 @@ def test_a_wrong_address_is_said_without_its_password(url):
 
 
 def test_the_service_tells_a_broker(start, broker, watcher, capfd):
-    """From a picture to the sensor; and a recognition is answered as ever while the broker is away."""
+    """A picture updates the sensor; recognition continues while the broker is unreachable."""
     client = start(mqtt=f"mqtt://larder:s3cret@127.0.0.1:{broker.port}/kitchen")
     body = {"image_data": as_base64(picture("red")), "pantry_update": {"operation": "add"}}
     assert post(client, **body).status_code == 200

@@ -89,7 +89,7 @@ def receive():
 
 
 class Sending:
-    """A hub and webhooks that follow it, in an event loop of their own."""
+    """A hub and its webhooks, in a separate event loop."""
 
     def __init__(self, *urls, kept=1000, **options):
         self.hub, self.metrics = Hub(kept), Metrics()
@@ -168,7 +168,7 @@ def test_an_answer_without_end_is_an_answer(receive):
 
 
 def test_an_event_is_given_up_after_a_while(receive, capsys):
-    """One that is never taken is counted as lost and said in the log, and the next ones have their turn."""
+    """An undeliverable event is counted as lost and logged, and the next ones are sent."""
     receiver = receive(500)
     with Sending(receiver.url, retried_s=0.0) as sending:
         sending.publish(3)
@@ -189,7 +189,7 @@ def test_a_receiver_that_is_gone_gets_no_more(receive):
 
 
 def test_one_that_hangs_holds_up_no_other(receive):
-    """Each webhook has a turn of its own."""
+    """Webhooks are independent of each other."""
     hanging, good = receive("hang"), receive()
     with socket.create_server(("127.0.0.1", 0)) as full:  # accepts nobody
         deaf = f"http://127.0.0.1:{full.getsockname()[1]}/"
@@ -200,7 +200,7 @@ def test_one_that_hangs_holds_up_no_other(receive):
 
 
 def test_what_does_not_fit_is_counted(receive):
-    """While a receiver is away no more than the newest events are kept for it."""
+    """While a receiver is unreachable, only the newest events are kept for it."""
     receiver = receive("hang", 200)
     with Sending(receiver.url, kept=10, timeout_s=1.0) as sending:
         sending.publish()

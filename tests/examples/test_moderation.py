@@ -41,7 +41,7 @@ def test_moderation_prints_seven_categories_best_first(server):
 
 
 def test_moderation_scores_are_the_service_s(server, tmp_path):
-    """With phrases of one's own, and each category by itself: a banana is fruit and no vehicle, said twice or not."""
+    """With custom phrases and independent categories, a banana is fruit and no vehicle; repetition changes nothing."""
     phrases = tmp_path / "phrases.txt"
     phrases.write_text("# mine\n\na photo of a banana | fruit\na banana | fruit\na car | vehicle\na ship | vehicle\n")
     run = moderate(server, PICTURE, "--phrases", phrases, "--independent")

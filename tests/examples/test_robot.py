@@ -1,4 +1,4 @@
-"""The robot's loop as it is started, against the real service."""
+"""The robot's loop as a process, against the real service."""
 
 import os
 import subprocess
@@ -29,7 +29,7 @@ def run(*arguments):
 
 
 def test_what_two_frames_agree_on_is_counted_once(server, tmp_path):
-    """Three red frames are one thing, one blue is none, a broken one is passed over, and red later counts again."""
+    """Three red frames count once, one blue does not count, a broken one is skipped, and red later counts again."""
     folder = tmp_path / "frames"
     folder.mkdir()
     for number, colour in enumerate(["red", "red", None, "red", "blue", "red", "red"]):
@@ -43,7 +43,7 @@ def test_what_two_frames_agree_on_is_counted_once(server, tmp_path):
 
 
 def test_what_is_unsure_is_set_aside_and_a_count_undone(server, tmp_path):
-    """Of three magenta frames one is kept as it is; each `--undo` takes one count back, and says when none is left."""
+    """Of three magenta frames one is stored unchanged; each `--undo` reverts one count, and reports if none is left."""
     folder, aside, url = tmp_path / "frames", tmp_path / "aside", f"http://127.0.0.1:{server.port}"
     folder.mkdir()
     for number, colour in enumerate(["red", "red", *["magenta"] * 3, "red", "red"]):
@@ -58,7 +58,7 @@ def test_what_is_unsure_is_set_aside_and_a_count_undone(server, tmp_path):
 
 
 def test_a_new_thing_is_taught_and_counted(server, tmp_path):
-    """A colour without a label of its own is taught by one picture, and found in the frames after it."""
+    """A colour without a label is taught by one picture, and recognised in the following frames."""
     url = f"http://127.0.0.1:{server.port}"
     for folder, count in (("green", 1), ("frames", 2)):
         (tmp_path / folder).mkdir()

@@ -91,7 +91,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., None]:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory, written: Callable[..., None]) -> Path:
-    """The bundle Tiny-none, for tests of one file that leave it as it is."""
+    """The bundle Tiny-none, shared by tests that do not modify it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("app.exporter.export.write_graph", written)
         return export(read_recipe("Tiny", "none"), tmp_path_factory.mktemp("models"), onnxruntime, silence)[0]

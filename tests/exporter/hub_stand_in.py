@@ -1,4 +1,4 @@
-"""A stand-in of the Hugging Face hub on this machine: it serves files as the hub does, and misbehaves on request."""
+"""A local fake of the Hugging Face hub: it serves files as the hub does, and misbehaves on request."""
 
 import hashlib
 import threading

@@ -85,7 +85,7 @@ def test_what_wrappers_add_to_names_is_taken_off(tmp_path, wrapped):
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning", "ignore::torch.jit.TracerWarning")
 def test_openais_form_has_quickgelu_and_float32(tmp_path):
-    """A TorchScript archive is read without torch.jit, and its activation is QuickGELU whatever the name says."""
+    """A TorchScript archive is read without torch.jit, and its activation is always QuickGELU."""
     saved = save_torchscript(tmp_path / "openai.pt", input_resolution=torch.tensor(32)).float().state_dict()
     recipe = read_recipe("Tiny", str(tmp_path / "openai.pt"))
     assert recipe.quick_gelu
@@ -98,7 +98,7 @@ def test_openais_form_has_quickgelu_and_float32(tmp_path):
 
 
 def test_a_pickle_that_runs_something_is_refused(tmp_path):
-    """Code in a checkpoint is not executed, in whatever form it comes, and the error says so."""
+    """Code in a checkpoint of any format is not executed, and the error says so."""
     trace = tmp_path / "trace"
     torch.save({"weight": torch.zeros(1), "harm": Harm(trace)}, tmp_path / "a.pt")
     (tmp_path / "b.bin").write_bytes(pickle.dumps(Harm(trace), protocol=2))
@@ -130,7 +130,7 @@ def test_a_torchscript_archive_that_lies_about_its_tensors_is_refused(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04", b"\x80\x02}q\x00."])
 @pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
 def test_a_damaged_checkpoint_is_one_line(tmp_path, content, suffix):
-    """Whatever is wrong with a file, the error names the file."""
+    """Every error of a damaged file names the file."""
     path = tmp_path / f"bad{suffix}"
     path.write_bytes(content)
     with pytest.raises(ExportError, match=f"bad{suffix}") as raised:
@@ -149,7 +149,7 @@ def test_weights_of_another_model_do_not_fit(tmp_path):
 
 
 def test_a_prefix_that_nobody_knows_is_told(tmp_path):
-    """The error quotes names as they are in the file, beside those that the model has."""
+    """The error quotes the names in the file and those of the model."""
     weights = {f"teacher/{name}": tensor for name, tensor in random_model().state_dict().items()}
     save_file(weights, tmp_path / "odd.safetensors")
     with pytest.raises(ExportError, match='Unexpected key.*"teacher/'):
@@ -157,7 +157,7 @@ def test_a_prefix_that_nobody_knows_is_told(tmp_path):
 
 
 def test_random_weights_follow_the_seed():
-    """The same seed gives the same weights, whatever was drawn before; the generator of others is left as it was."""
+    """A seed always gives the same weights, and the global random generator is not changed."""
     one = random_model(seed=1).state_dict()
     state = torch.random.get_rng_state()
     torch.manual_seed(5)

@@ -80,7 +80,7 @@ def test_export_says_what_it_does_and_where_it_is(capsys, make, tmp_path):
 
 
 def test_check_prints_a_table(capsys, bundle):
-    """A row for each engine and precision, beside float32 and beside the original; the status is that of the bundle."""
+    """Each engine and precision has a row with its cosines to float32 and the original; the status is the bundle's."""
     status, table, _ = run(capsys, "check", bundle.name, "--models", bundle.parent)
     head, exact, int8 = table.splitlines()
     assert (status, head.split()[:3]) == (0, ["engine", "least", "cosine"])

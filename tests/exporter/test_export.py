@@ -44,7 +44,7 @@ def pair(request, tmp_path_factory, written):
 
 
 def recheck(bundle, weights, engines, say):
-    """As `models check` does it."""
+    """Check a bundle as `models check` does."""
     return check(bundle, ask_original(rebuild(bundle, weights, say)), engines, say)
 
 
@@ -70,7 +70,7 @@ def test_every_engine_is_close_to_a_clip(pair):
 
 
 def test_the_wrong_activation_is_caught(pair):
-    """The two activations are two bundles, and one of them in the other's place does not pass, random as it is."""
+    """The two activations give two bundles, and neither passes as the other, even with random weights."""
     right, wrong = (open_bundle(folder) for folder, _ in pair)
     assert wrong.config.sha256["tokenizer.json"] == right.config.sha256["tokenizer.json"]
     assert wrong.checksum != right.checksum
@@ -115,7 +115,7 @@ def test_a_siglip_needs_no_special_case(make):
 
 
 def test_a_bundle_says_what_it_is(make):
-    """config.json holds what serving needs and where it all comes from; every other file is in its checksums."""
+    """config.json has the values for serving and their origin; every other file is in its checksums."""
     folder = make(seed=1)
     config = json.loads((folder / "config.json").read_text())
     assert config["name"] == folder.name == "Tiny-none"
@@ -166,7 +166,7 @@ def test_a_bundle_of_a_file_is_checked_with_that_file(make, tmp_path):
 
 
 def test_a_new_export_takes_the_old_ones_place(make):
-    """The whole folder is exchanged, and nothing is left beside it."""
+    """The whole folder is replaced, and no other folder is left."""
     first = contents(make(seed=0))
     folder = make(seed=1)
     assert contents(folder)["visual.onnx"] != first["visual.onnx"]
@@ -176,7 +176,7 @@ def test_a_new_export_takes_the_old_ones_place(make):
 
 
 def test_a_reader_finds_a_bundle_at_any_moment(tmp_path):
-    """The exchange is one step: whoever looks while it happens finds the old bundle or the new one."""
+    """The exchange is atomic: a reader always finds the old bundle or the new one."""
     place, other = tmp_path / "bundle", tmp_path / "staging"
     for folder in (place, other):
         folder.mkdir()
@@ -213,7 +213,7 @@ def test_without_an_exchange_the_old_bundle_comes_back(tmp_path, monkeypatch):
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(make, tmp_path):
-    """The line has the system's error."""
+    """The line has the system's error message."""
     (tmp_path / "models").write_text("a file")
     with pytest.raises(ExportError, match="Tiny-none cannot be written: File exists"):
         make()
@@ -273,7 +273,7 @@ def test_a_model_without_a_graph_is_one_line(make, monkeypatch):
 
 
 def test_weights_too_large_for_one_file_lie_beside_it(make, monkeypatch):
-    """Over 2 GB, here by order, a graph's weights are a file of their own, which is held against its checksum too."""
+    """Above 2 GB (forced here), a graph's weights are a separate file, which is also in the checksums."""
     monkeypatch.setattr(
         "app.exporter.export.write_graph", lambda *arguments: graph.write_graph(*arguments, external=True)
     )

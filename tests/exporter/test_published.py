@@ -1,4 +1,4 @@
-"""Models of the Hugging Face hub become bundles without PyTorch, equal to open_clip, whatever the connection does."""
+"""Models of the Hugging Face hub become bundles without PyTorch, equal to open_clip, even over bad connections."""
 
 import json
 import os
@@ -54,7 +54,7 @@ def original() -> Original:
 
 @pytest.fixture
 def hub(hub_tokenizer, original, tmp_path, monkeypatch):
-    """A stand-in of the hub with one model, which huggingface_hub takes for the hub."""
+    """A local fake of the hub with one model, which huggingface_hub uses as the hub."""
     config = {"model_cfg": ARCHITECTURES["Tiny"], "preprocess_cfg": {}}
     files = {
         "open_clip_config.json": json.dumps(config).encode(),
@@ -116,7 +116,7 @@ def small(name: str) -> dict:
 
 @pytest.mark.parametrize("name", ["ViT-B-32", "ViT-B-32-quickgelu", "ViT-B-16", "ViT-L-14"])
 def test_the_plain_computation_and_the_graphs_are_open_clips(name, tmp_path, monkeypatch):
-    """Both towers of each form, with weights that are no identity, keep a cosine of 0.999999 to open_clip."""
+    """Both towers of each form, with non-trivial weights, have a cosine of 0.999999 to open_clip."""
     open_clip, config = import_open_clip(), small(name)
     monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "Small", config)
     torch.manual_seed(0)
@@ -148,7 +148,7 @@ def run(path: Path, values: np.ndarray) -> np.ndarray:
 
 
 def test_graphs_are_valid_onnx(original, tmp_path):
-    """Onnx's own checker finds nothing, shapes included; large weights lie beside the graph."""
+    """The ONNX checker accepts them, shapes included; large weights are in a separate file."""
     tensors = {key: value.numpy() for key, value in original.model.state_dict().items()}
     clip = make_clip(read_clip_config(ARCHITECTURES["Tiny"]), tensors)
     write_visual(clip, tmp_path / "visual.onnx")
@@ -228,7 +228,7 @@ def test_a_hub_that_refuses_is_one_line(hub, change, message):
 
 
 def test_the_cache_serves_without_a_hub(hub, monkeypatch):
-    """With HF_HUB_OFFLINE nothing is asked; without the files that is said."""
+    """With HF_HUB_OFFLINE no request is made; if the files are missing the error says so."""
     fetch(f"hf:{REPO}", silence)
     hub.requests.clear()
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
@@ -256,13 +256,13 @@ def test_a_name_of_another_form_is_refused(name):
     ],
 )
 def test_the_licence_is_the_publishers(tmp_path, text, licence):
-    """It stands in the card's metadata, where it stands at all."""
+    """If the card's metadata has a licence, it is used."""
     (tmp_path / "README.md").write_text(text)
     assert licence_of(tmp_path / "README.md") == licence
 
 
 def test_weights_for_research_alone_are_told_loudly(hub, tmp_path):
-    """A licence that forbids commercial use is said while exporting, and stands in the card."""
+    """The export warns about a licence that forbids commercial use, and the card contains it."""
     hub.files["README.md"] = b"---\nlicense: cc-by-nc-4.0\n---\n"
     lines: list[str] = []
     export_published(f"hf:{REPO}", tmp_path / "tiny", lines.append)

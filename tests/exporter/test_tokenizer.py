@@ -1,4 +1,4 @@
-"""The tokenizer file gives open_clip's ids, to whatever text."""
+"""The tokenizer file gives open_clip's ids for any text."""
 
 import random
 import unicodedata
@@ -59,7 +59,7 @@ def varied(count: int) -> list[str]:
 
 @pytest.fixture(scope="module")
 def pair():
-    """open_clip's tokenizer and ours, the latter as it is read from its file."""
+    """open_clip's tokenizer, and ours read from its file."""
     original = import_open_clip().get_tokenizer("ViT-B-32")
     return original, Tokenizer.from_str(make_tokenizer(original).to_str())
 

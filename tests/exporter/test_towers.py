@@ -1,4 +1,4 @@
-"""The graphs compute what open_clip computes, hold nothing twice and say nothing of where they were made."""
+"""The graphs compute what open_clip computes, and contain no duplicates and no build paths."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,7 @@ def original(name: str = "Tiny"):
 
 @pytest.fixture(scope="module")
 def graphs(tmp_path_factory: pytest.TempPathFactory, written: Callable[..., None]) -> Path:
-    """Both towers of Tiny as files."""
+    """Return both towers of Tiny as files."""
     folder, model = tmp_path_factory.mktemp("graphs"), original().model
     written(PictureTower(model).eval(), torch.zeros(2, 3, 32, 32), "pixels", folder / "visual.onnx")
     written(text_tower(model).eval(), torch.ones(2, 77, dtype=torch.int64), "tokens", folder / "text.onnx")
@@ -70,7 +70,7 @@ def test_padding_costs_nothing(graphs):
 
 @pytest.mark.parametrize(("name", "argument"), [("visual", "pixels"), ("text", "tokens")])
 def test_a_graph_is_clean(graphs, name, argument):
-    """One input, one output, a free batch size, the weights once, every one of them used, and no path of ours."""
+    """A graph has one input, one output, a free batch size, each weight once and used, and no local path."""
     path = graphs / f"{name}.onnx"
     graph = onnx.load(path).graph
     onnx.checker.check_model(path, full_check=True)

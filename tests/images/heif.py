@@ -23,14 +23,14 @@ def coded(file: bytes, size: tuple[int, int]) -> Coded:
 
 
 def box(kind: bytes, *parts: bytes, version: int | None = None, flags: int = 0) -> bytes:
-    """A box, or a full box where it has a version."""
+    """A box, or a full box if it has a version."""
     full = b"" if version is None else struct.pack(">I", version << 24 | flags)
     body = full + b"".join(parts)
     return struct.pack(">I", 8 + len(body)) + kind + body
 
 
 def ispe(width: int, height: int) -> bytes:
-    """The size that an item declares."""
+    """The box for the declared size of an item."""
     return box(b"ispe", struct.pack(">II", width, height), version=0)
 
 

@@ -43,14 +43,14 @@ def texts(picture: Image.Image) -> list[str]:
     ],
 )
 def test_each_format_is_read(kind, written, expected):
-    """UPC codes as the EAN-13 that they stand for."""
+    """UPC codes are read as the equivalent EAN-13."""
     (code,) = read(package(symbol(written, kind)))
     assert (code.text, code.format) == expected
 
 
 @pytest.mark.parametrize("degrees", [*range(0, 360, 15), 44, 46, 137])
 def test_turned_codes_are_read(degrees):
-    """At any angle, and the box is around the code where it is then."""
+    """A code is read at any angle, and its box surrounds the rotated code."""
     (code,) = read(package(symbol(RICE), turned=degrees))
     assert code.text == RICE
     plain = symbol(RICE)
@@ -107,7 +107,7 @@ def test_a_picture_without_codes_has_none():
 
 
 def test_a_picture_has_only_so_many_codes():
-    """More are left out."""
+    """Further codes are dropped."""
     picture = Image.new("L", (1000, 1000), 255)
     for number in range(36):
         picture.paste(symbol(f"code {number}", "QRCode", scale=3), (160 * (number % 6), 160 * (number // 6)))
@@ -153,7 +153,7 @@ def test_a_large_photo_keeps_its_codes(side, kind, orientation):
 
 
 def test_where_the_library_is_missing_it_is_said(monkeypatch):
-    """Recognition without barcodes needs none."""
+    """Recognition without barcodes works without the library."""
     monkeypatch.setitem(__import__("sys").modules, "zxingcpp", None)
     with pytest.raises(InvalidRequest, match="zxing-cpp is not installed"):
         read(Image.new("L", (10, 10)))
@@ -161,7 +161,7 @@ def test_where_the_library_is_missing_it_is_said(monkeypatch):
 
 @pytest.mark.parametrize("size", [(7000, 7000), (1, 16_000_000), (60_000, 100)])
 def test_hostile_pictures_are_searched_within_bounds(monkeypatch, size):
-    """However large or long a picture is, the library never sees more pixels than the bounds allow."""
+    """For pictures of any size and shape, the library never sees more pixels than the bounds allow."""
     seen = []
 
     def look(picture, **options):

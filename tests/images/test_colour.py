@@ -25,7 +25,7 @@ def colours(width=64, height=64):
 
 
 def viewed(picture, profile):
-    """The picture by LittleCMS alone, without anything of ours."""
+    """The picture converted by LittleCMS alone, without our code."""
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
     return np.asarray(ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB"), int)
 
@@ -57,7 +57,7 @@ def test_the_models_input_is_converted_too(profile):
 
 
 def test_a_thumbnail_and_a_crop_are_converted():
-    """Whatever is made of a picture has its colours."""
+    """Everything derived from a picture has its colours."""
     data = as_bytes(Image.new("RGB", (300, 300), (200, 100, 50)), "PNG", icc_profile=files.WIDE)
     shown = viewed(Image.new("RGB", (1, 1), (200, 100, 50)), files.WIDE)[0, 0]
     pixels, thumbnail = PREPARER.pixels_and_thumbnail(data)

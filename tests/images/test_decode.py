@@ -31,13 +31,13 @@ def opened(data: bytes, limits: ImageLimits = LIMITS) -> np.ndarray:
 
 
 def shrunk(data: bytes, enough: int, limits: ImageLimits = LIMITS) -> Image.Image:
-    """The picture, smaller where it may be so that its shorter side keeps `enough` pixels."""
+    """The picture, reduced as far as its shorter side keeps `enough` pixels."""
     header = read_header(data, limits)
     return decode(header, lambda size: reduction(header, min(size), enough)).picture
 
 
 def apart(one: np.ndarray, other: np.ndarray) -> int:
-    """The largest difference in grey levels."""
+    """Return the largest difference in grey levels."""
     assert one.shape == other.shape
     return int(abs(one - other).max())
 
@@ -84,7 +84,7 @@ def test_what_is_not_base64_is_refused(text):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_applied(orientation):
-    """Whatever way the camera was held, the picture comes out upright."""
+    """A picture with any orientation is decoded upright."""
     upright = gradient()
     stored = {
         1: lambda im: im,
@@ -109,7 +109,7 @@ def test_unreadable_exif_is_ignored(exif):
 
 
 def test_transparency_is_flattened_on_white():
-    """Half-transparent red is pink, and the fully transparent is white whatever colour hides there."""
+    """Half-transparent red becomes pink, and fully transparent pixels of any colour become white."""
     image = Image.new("RGBA", (2, 1), (255, 0, 0, 128))
     image.putpixel((1, 0), (0, 0, 0, 0))
     assert apart(opened(as_bytes(image)), np.array([[[255, 127, 127], [255, 255, 255]]])) <= 1
@@ -217,7 +217,7 @@ def test_what_is_no_picture_is_refused(data):
 
 
 def test_too_many_bytes_are_refused():
-    """The file's size is a limit."""
+    """The file size is limited."""
     with pytest.raises(ImageTooLarge, match="at most 10 are"):
         open_picture(b"x" * 11, ImageLimits(max_bytes=10))
 

@@ -37,7 +37,7 @@ def test_a_picture_beyond_pillows_own_limit_is_decoded():
 
 
 def test_webp_is_limited_by_its_memory():
-    """Its decoder takes three times as much for a pixel as others, six times where it is lossless."""
+    """Its decoder takes three times as much memory per pixel as others, six times if lossless."""
     data = as_bytes(Image.new("RGB", (5000, 4000)), "WEBP", quality=0, method=0)
     with pytest.raises(ImageTooLarge, match="5000 x 4000 pixels; at most 16,666,666 in all are accepted of a WEBP"):
         read_header(data, ImageLimits())
@@ -89,7 +89,7 @@ def test_cost_grows_with_pixels_and_scans():
 
 
 def test_formats_are_told_by_content():
-    """By the first bytes, whatever Pillow would call it."""
+    """Formats are detected by the first bytes, independent of Pillow."""
     for name in ImageLimits().formats:
         assert format_of(as_bytes(picture(), name), ImageLimits()) == name
 
@@ -115,7 +115,7 @@ def test_any_bytes_come_back_from_base64(data, url_safe, padded, prefixed, line_
 
 @given(st.text("AQz09+/-_= !.é", max_size=12))
 def test_any_other_text_is_no_picture(text):
-    """It is decoded, or refused as InvalidImage: nothing else is raised."""
+    """Arbitrary bytes are decoded, or rejected as InvalidImage: nothing else is raised."""
     try:
         assert decode_base64(text)
     except InvalidImage as error:

@@ -46,7 +46,7 @@ def close(found: Image.Image, expected: Image.Image, tolerance: int = TOLERANCE)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size", [(128, 96), (1, 1), (333, 77)])
 def test_colours_are_those_of_the_picture(kind, size):
-    """Whatever its size, with a decoder's blocks cut off."""
+    """At any size, with the decoder's padding cropped."""
     image = quadrants(size)
     assert close(open_picture(written(image, kind), LIMITS), image)
 
@@ -63,7 +63,7 @@ def test_orientation_is_applied_once(kind, orientation):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_transparency_is_flattened_on_white(kind):
-    """As in every other format."""
+    """Transparency is flattened as in every other format."""
     image = quadrants().convert("RGBA")
     image.putalpha(Image.new("L", image.size, 0))
     image.paste((10, 20, 30, 255), (0, 0, 64, 96))
@@ -85,7 +85,7 @@ def test_ten_bits_are_shown_as_eight():
 
 
 def test_of_several_pictures_the_primary_one_counts():
-    """Wherever it stands in the file; its size is the one that is checked."""
+    """Its position in the file does not matter; its size is the one that is checked."""
     file = io.BytesIO()
     several = pillow_heif.from_pillow(Image.new("RGB", (64, 64), "black"))
     several.add_from_pillow(quadrants())
@@ -118,7 +118,7 @@ def test_formats_are_told_by_all_brands():
 
 
 def sps(width: int, height: int) -> bytes:
-    """An HEVC sequence parameter set of this size, up to where it is read."""
+    """An HEVC sequence parameter set of this size, up to the last field that is read."""
 
     def exp_golomb(value: int) -> str:
         return "0" * ((value + 1).bit_length() - 1) + f"{value + 1:b}"
@@ -150,7 +150,7 @@ def tile(kind: str, size: tuple[int, int] = (64, 64)) -> Coded:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_stream_larger_than_its_item_says_is_refused(kind):
-    """Decoders allocate what the stream says, whatever the file declares."""
+    """Decoders allocate by the stream's size, not by the size that the file declares."""
     small = tile(kind)._replace(size=(8, 8))
     assert read_header(heif([small]), LIMITS).cost >= 64 * 64
     data = heif([_giant(kind)])

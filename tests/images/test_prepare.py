@@ -21,7 +21,7 @@ GIANT = ImageLimits(giant=100_000)
 
 
 def noise(width, height, mode="RGB"):
-    """A picture in which every place can be told from the others, smooth enough to be compared when shrunk."""
+    """A picture whose regions are all different, but smooth enough to be compared when shrunk."""
     rng = np.random.default_rng(0)
     small = Image.fromarray(rng.integers(0, 256, (9, 12, 3), dtype=np.uint8))
     return small.resize((width, height), Image.Resampling.BICUBIC).convert(mode)
@@ -52,7 +52,7 @@ class Counting:
 
 @pytest.mark.parametrize("way", ["pixels", "pixels_and_thumbnail", "crops"])
 def test_giants_are_decoded_one_at_a_time(way):
-    """However many threads ask, for whatever is made of them."""
+    """This holds for any number of threads and for every kind of output."""
     counting = Counting()
     preparer = Preparer(FORM, GIANT, decode=counting)
     data = as_bytes(picture(size=(400, 300)))

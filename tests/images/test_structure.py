@@ -29,7 +29,7 @@ def opened(data):
 
 @pytest.mark.parametrize("side", [100, 1000, 4000])
 def test_a_repeated_scan_is_refused_before_decoding(side):
-    """A progressive JPEG of a hundred scans is refused by its header, however small it is."""
+    """A progressive JPEG of a hundred scans is rejected by its structure, at any size."""
     with pytest.raises(ImageTooLarge, match=f"more than {MAX_SCANS} scans"):
         read_header(files.scans(side, 100), LIMITS)
     read_header(files.scans(side, 20), LIMITS)

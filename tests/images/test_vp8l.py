@@ -25,7 +25,7 @@ def smooth(mode="RGB"):
 
 
 def encoded():
-    """Lossless pictures as libwebp writes them."""
+    """Return lossless pictures as libwebp writes them."""
     for method in (0, 2, 4, 6):
         for picture in (smooth(), smooth("RGBA"), smooth("L"), *(smooth().quantize(n) for n in (2, 4, 16, 200))):
             yield as_bytes(picture, "WEBP", lossless=True, method=method)

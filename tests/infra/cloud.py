@@ -89,7 +89,7 @@ class Cloud:
         return ecs_backends[ACCOUNT][REGION].services["larder:larder"]
 
     def end_a_task(self, reason, line):
-        """A task of the latest revision has ended, for a reason, and had said a line."""
+        """Simulate that a task of the latest revision ended for a reason, after logging a line."""
         task = {"taskArn": TASK, "stoppedReason": reason, "containers": [{"exitCode": 1}]}
         self._answers = {"ecs:ListTasks": {"taskArns": [TASK]}, "ecs:DescribeTasks": {"tasks": [task]}}
         logs = self.session.client("logs")
@@ -115,7 +115,7 @@ class Cloud:
             task["taskDefinitionArn"] = parsed["taskDefinition"]["taskDefinitionArn"]
 
     def _updated(self, parsed, **_):
-        """A deployment starts, unless the service has that revision already; or if all tasks shall be replaced."""
+        """A deployment starts, unless the service already has that revision and no replacement is forced."""
         if "service" not in parsed:
             return
         primary, revision = self.service.deployments[0], self.service.task_definition

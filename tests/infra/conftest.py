@@ -1,4 +1,4 @@
-"""The programs that infra is tested with, said loudly where one is not there; and the templates of the CDK app."""
+"""The programs that the tests of infra need, with a loud message for a missing one; and the CDK app's templates."""
 
 import json
 import shutil

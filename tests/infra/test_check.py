@@ -66,13 +66,13 @@ def test_what_is_there_is_taken(cloud, there, monkeypatch):
     ],
 )
 def test_what_is_not_there_is_said(cloud, values, said):
-    """The line names the value of the configuration."""
+    """The line names the configuration's value."""
     with pytest.raises(ConfigError, match=f"^service.*{said}"):
         check(cloud, **values)
 
 
 def test_the_functions_secret_is_looked_up_too(cloud, there):
-    """Before an image is built for a stack that could not start."""
+    """It is looked up before an image is built for a stack that could not start."""
     check_account(cloud.session, parse_config({"function": {"google_credentials": there["google_credentials"]}}))
     missing = {"google_credentials": f"arn:aws:secretsmanager:{HERE}:secret:none-AbCdEf"}
     with pytest.raises(ConfigError, match="^function.google_credentials: .*none-AbCdEf is not there"):
@@ -93,7 +93,7 @@ def test_subnets_are_of_one_vpc_and_in_two_zones(cloud, there):
 
 
 def test_an_account_that_is_not_prepared_is_said(cloud):
-    """With the command that prepares it; so is a missing region."""
+    """The error has the command that prepares it; a missing region is an error too."""
     parameters = cloud.session.client("ssm")
     parameters.delete_parameter(Name=BOOTSTRAP)
     with pytest.raises(ConfigError, match="`npx aws-cdk bootstrap` once"):
@@ -219,7 +219,7 @@ def test_plan_and_destroy_are_the_cdks(run):
 
 @pytest.mark.parametrize("words", [["roll", "larder"], ["status"]])
 def test_what_needs_a_service_says_so(run, words, capsys):
-    """Where the configuration has none."""
+    """The commands fail with a message if the configuration has no service."""
     assert run("[function]", *words) == (2, [])
     assert "a table [service] is expected" in capsys.readouterr().err
 

@@ -23,7 +23,7 @@ BUILT = {name: service["build"] for name, service in SERVICES.items() if "build"
 
 
 def default(value: str) -> str:
-    """A value as it is where no variable is set."""
+    """Return a value with all variables unset."""
     return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value)
 
 
@@ -32,7 +32,7 @@ def dockerfile(build: dict) -> str:
 
 
 def test_three_services_and_three_profiles():
-    """Service, page and proxy are always there, the rest where it is asked for."""
+    """Service, page and proxy always run, the others only with their profiles."""
     always = {name for name, service in SERVICES.items() if "profiles" not in service}
     assert always == {"api", "ui", "nginx"}
     profiles = {profile for service in SERVICES.values() for profile in service.get("profiles", [])}
@@ -40,13 +40,13 @@ def test_three_services_and_three_profiles():
 
 
 def test_one_port_is_open():
-    """The proxy's, and Grafana's to this machine alone; neither service nor page has one of its own."""
+    """Only the proxy has a port, and Grafana on loopback; neither service nor page has one."""
     ports = {name: [default(port) for port in each["ports"]] for name, each in SERVICES.items() if "ports" in each}
     assert ports == {"nginx": ["127.0.0.1:8080:8080"], "grafana": ["127.0.0.1:3000:3000"]}
 
 
 def test_images_have_a_version():
-    """No image is whatever is newest; the emulator's is, since its versions are withdrawn."""
+    """No image has the tag latest, except the emulator's, whose versions are withdrawn."""
     images = {name: service["image"] for name, service in SERVICES.items() if "image" in service}
     inline = {name: build["dockerfile_inline"] for name, build in BUILT.items() if "dockerfile_inline" in build}
     images |= {name: re.match(r"FROM (\S+)\n", text)[1] for name, text in inline.items()}
@@ -126,7 +126,7 @@ def test_the_page_wants_its_password(nginx, tmp_path, password):
     ],
 )
 def test_the_door_is_not_open_by_mistake(nginx, tmp_path, variables, said):
-    """Beyond this machine the page starts only with a password, or where `none` was said."""
+    """On other than loopback addresses the page starts only with a password, or with `none`."""
     process = started(nginx, tmp_path, **variables)
     _, error = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
@@ -143,7 +143,7 @@ def test_the_services_settings_are_settings():
 
 
 def test_the_page_reads_its_variables():
-    """The page is told where the service is by names that it looks at."""
+    """The page gets the service's address by variables that it reads."""
     read = (ROOT / "app/ui/connection.py").read_text()
     for name in SERVICES["ui"]["environment"].keys() - {"NO_PROXY", "no_proxy"}:  # the client's library reads those
         assert f'"{name}"' in read
@@ -194,7 +194,7 @@ def test_prometheus_takes_the_configuration(promtool):
 
 
 def test_grafana_finds_dashboard_and_numbers():
-    """The data source is Prometheus by its name here, dashboards come from where they are mounted."""
+    """The data source is Prometheus by its service name, and dashboards are loaded from the mounted path."""
     copied = dict(re.findall(r"COPY --chmod=755 (\S+) (\S+)", dockerfile(BUILT["grafana"])))
     assert copied["grafana"] == "/etc/grafana/provisioning"
     (source,) = yaml.safe_load((ROOT / "infra/grafana/datasources/prometheus.yml").read_text())["datasources"]

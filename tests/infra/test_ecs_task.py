@@ -14,7 +14,7 @@ FARGATE = {"512": range(1, 5), "1024": range(2, 9), "2048": range(4, 17), "4096"
 
 
 def by_hand():
-    """The file as docs/deploy.md has it filled in by hand."""
+    """The file with the values filled in by hand as docs/deploy.md describes."""
     return json.loads(TEMPLATE.read_text().replace("ACCOUNT", "123456789012").replace("REGION", "eu-west-1"))
 
 

@@ -17,7 +17,7 @@ LINK = "tcp://10.96.14.7:80"
 
 
 class Service(HTTPServer):
-    """Answers every path with one status."""
+    """A service that answers every path with one status."""
 
     def __init__(self, status):
         self.paths = []
@@ -78,7 +78,7 @@ def test_a_health_check_asks_its_own_container(name, status):
 
 
 def test_compose_asks_past_proxies_too():
-    """BusyBox's wget is told so, and the page's client by the variable."""
+    """BusyBox's wget bypasses a proxy by its option, and the page's client by the variable."""
     text = (ROOT / "docker-compose.yml").read_text()
     assert 'wget, -Y, "off"' in text
     assert "no_proxy: api" in text

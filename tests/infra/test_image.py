@@ -26,13 +26,13 @@ def test_docker_needs_its_engine(programs):
 
 
 def test_any_builder_will_do(programs):
-    """The first that works is taken, whichever others are not there."""
+    """The first working builder is used, even if others are missing."""
     programs(buildah=0)
     assert find_builder(list(BUILDERS))[:2] == ["buildah", "build"]
 
 
 def test_no_builder_is_one_line(programs):
-    """It names what was looked for."""
+    """The error names the builders that were tried."""
     programs(docker=1)
     with pytest.raises(SystemExit, match="no docker or podman or buildah works here"):
         find_builder(list(BUILDERS))
@@ -48,5 +48,5 @@ def test_the_image_says_what_it_is_of():
 
 
 def test_the_revision_is_a_tag():
-    """Whatever git says of the checkout may be a name of an image."""
+    """The revision from git has only characters that are valid in an image tag."""
     assert revision().replace("-dirty", "").isalnum()

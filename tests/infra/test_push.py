@@ -55,7 +55,7 @@ def registry(folder, needed):
 
 
 def certify(folder):
-    """A certificate for this machine's address, signed by itself."""
+    """Create a self-signed certificate for the loopback address."""
     names = ["-subj", "/CN=larder", "-addext", "subjectAltName=IP:127.0.0.1"]
     files = ["-keyout", folder / "key.pem", "-out", folder / "certificate.pem"]
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *names, *files], check=True)
@@ -128,7 +128,7 @@ def test_a_wrong_password_is_one_line(registry, image):
 
 
 def test_docker_is_told_the_same(tmp_path, monkeypatch):
-    """A script stands for it: no command line has the password."""
+    """A script replaces docker: no command line contains the password."""
     script = tmp_path / "docker"
     script.write_text(
         "#!/bin/sh\n"
@@ -153,7 +153,7 @@ def test_docker_is_told_the_same(tmp_path, monkeypatch):
 
 
 def test_an_image_that_nobody_has_is_said(monkeypatch, tmp_path):
-    """The message names the tools that were asked."""
+    """The message names the tools that were tried."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ConfigError, match="larder: no such image for lack of docker, podman and skopeo"):
         find_image("larder", "amd64")

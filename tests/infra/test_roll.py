@@ -64,7 +64,7 @@ def test_moto_takes_the_template(cloud):
 
 
 def test_an_image_is_rolled_out(cloud):
-    """A revision with that image and all that the stack made, and the service has it."""
+    """A new revision has that image and the stack's other values, and the service uses it."""
     before = cloud.revision("larder")
     cloud.roller.roll(SECOND)
     assert cloud.runs() == SECOND
@@ -98,7 +98,7 @@ def test_what_does_not_come_up_is_gone_back_from(cloud, outcome, trouble):
 
 @pytest.mark.parametrize("outcome", ["COMPLETED", "FAILED", "IN_PROGRESS"])
 def test_any_call_may_fail(cloud, outcome):
-    """Whichever it is, the service has the one image or the other, the error is said, and the same roll ends well."""
+    """After any failed call the service has one of the two images, the error is shown, and the same roll succeeds."""
     cloud.end_a_task("over", "a line")
     cloud.outcome, image = outcome, SECOND
     with suppress(RollError):
@@ -118,7 +118,7 @@ def test_any_call_may_fail(cloud, outcome):
 
 
 def test_a_way_back_that_fails_is_said(cloud):
-    """The revision that was to come back is named, with what stands in its way."""
+    """The error names the revision to restore, and the reason why that failed."""
     before = cloud.service.task_definition.rpartition("/")[2]
     cloud.outcome = "IN_PROGRESS"
     with suppress(RollError):

@@ -47,7 +47,7 @@ def as_list(value):
 
 
 def joined(value):
-    """Text with references in it as AWS joins it; other values as they are."""
+    """Return text with references as AWS joins it; other values unchanged."""
     if isinstance(value, dict) and "Fn::Join" in value:
         return "".join(part if isinstance(part, str) else f"<{part['Ref']}>" for part in value["Fn::Join"][1])
     return value
@@ -92,7 +92,7 @@ def test_no_account_is_in_the_templates(templates):
 
 @pytest.mark.parametrize("name", ["larder", "larder-repository", "larder-function"])
 def test_everything_is_tagged(templates, name):
-    """Whatever takes tags has the stack's; tasks inherit the service's."""
+    """Every taggable resource has the stack's tag; tasks inherit the service's."""
     tagged = [
         each["Tags"] for each in (r["Properties"] for r in templates[name]["Resources"].values()) if "Tags" in each
     ]
@@ -148,7 +148,7 @@ def test_the_task_is_that_of_the_file(templates, name):
 
 
 def test_settings_reach_the_task(templates):
-    """Beside those of the file, in place of those of the same name."""
+    """They are added to those of the file and replace equal names."""
     variables = {each["Name"]: each["Value"] for each in container(templates["full"])["Environment"]}
     assert variables["LARDER_MODEL"] == "s3://pictures/models/vit"
     assert variables["LARDER_PANTRY"] == "firestore://shop/pantry"
@@ -175,7 +175,7 @@ def test_keys_stay_in_their_secret(templates):
 
 
 def test_tasks_alone_take_on_the_roles(templates):
-    """Of this account and region; Google is told of the task's by its name."""
+    """Only tasks of this account and region may assume them; Google trusts the task's role by its name."""
     roles = every(templates["larder"], "AWS::IAM::Role")
     assert {joined(role["RoleName"]) for role in roles} == {
         "larder-<AWS::Region>-execution",
@@ -360,7 +360,7 @@ def test_logs_end(templates, name):
 
 
 def test_four_alarms_call_somebody(templates):
-    """After three bad minutes of five; a topic is told of the beginning and the end, where there is one."""
+    """They fire after three bad minutes of five, and notify a topic, if any, of the beginning and the end."""
     alarms = {each["AlarmName"]: each for each in every(templates["full"], "AWS::CloudWatch::Alarm")}
     assert alarms.keys() == {f"full-{name}" for name in ALARMS}
     assert {name.partition("-")[2]: (each["MetricName"], each["Threshold"]) for name, each in alarms.items()} == {
@@ -381,7 +381,7 @@ def test_four_alarms_call_somebody(templates):
 
 
 def test_the_function_is_the_image(templates):
-    """As it is when nothing is chosen, and with what was asked for."""
+    """It has the default values, or the configured ones."""
     function, full = (one(templates[name], "AWS::Lambda::Function") for name in ("larder-function", "full-function"))
     assert (function["PackageType"], function["Architectures"]) == ("Image", ["arm64"])
     assert (function["MemorySize"], function["Timeout"]) == (3008, 29)
@@ -414,6 +414,6 @@ def test_nothing_is_kept_warm_unless_asked(templates):
 
 
 def test_the_stacks_say_where_they_stand(templates):
-    """The address is an output of both."""
+    """Both stacks output their address."""
     assert templates["larder"]["Outputs"].keys() == {"Url"}
     assert templates["larder-function"]["Outputs"].keys() == {"Url", "FunctionName"}

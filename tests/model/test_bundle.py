@@ -107,7 +107,7 @@ def test_a_wrong_config_names_the_field(tmp_path, field, value):
 
 
 def test_nothing_is_divided_by_zero(tmp_path):
-    """A standard deviation is above 0."""
+    """A standard deviation has to be above 0."""
     assert "std.2: Input should be greater than 0, 0 was found" in refusal(
         write_bundle(tmp_path / "flat", std=[1, 1, 0])
     )
@@ -123,7 +123,7 @@ def test_a_config_without_a_field_names_it(folder):
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe"])
 def test_a_config_that_is_no_config_is_refused(folder, content):
-    """Broken JSON is one line too."""
+    """Broken JSON is also a one-line error."""
     (folder / "config.json").write_bytes(content)
     assert "config.json" in refusal(folder)
 
@@ -161,7 +161,7 @@ def record(folder, *names: str) -> None:
 
 @pytest.mark.parametrize("name", ["text.onnx.data", "beside.bin", "w" * 200, "gewichte-ä.bin"])
 def test_weights_in_a_file_without_a_checksum_are_refused(folder, name):
-    """Weights beside a graph are of the bundle only where config.json has their checksum."""
+    """A weights file next to a graph is accepted only if config.json has its checksum."""
     with_external_weights(folder, name)
     assert f"text.onnx has weights in {name!r}, which has no checksum" in refusal(folder)
     record(folder, name)

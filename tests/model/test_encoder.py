@@ -1,4 +1,4 @@
-"""The encoder's vectors are of unit length and in order, however many calls they take."""
+"""The encoder's vectors have unit length and keep their order over any number of calls."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -31,7 +31,7 @@ def encoder() -> Encoder:
 
 @pytest.mark.parametrize("count", [0, 1, 64, 65, 200])
 def test_prompts_keep_their_order_over_many_calls(count):
-    """Row n is prompt n, whatever the number of calls; the tower never gets more than 64 at once."""
+    """Row n is prompt n for any number of calls; the tower never gets more than 64 at once."""
     under_test = encoder()
     vectors = under_test.prompts([str(number) for number in range(count)])
     assert vectors.shape == (count, 3)
@@ -92,5 +92,5 @@ def test_batches_of_two_threads_take_turns():
 
 
 def test_nothing_becomes_nothing():
-    """A vector of zeros has no direction and stays as it is."""
+    """A vector of zeros has no direction and stays zero."""
     assert unit(np.zeros((1, 3), np.float32)).tolist() == [[0, 0, 0]]

@@ -41,7 +41,7 @@ def own_emulator() -> Iterator[Emulator]:
 
 @pytest.fixture
 def project() -> str:
-    """A project of its own for each test: an empty pantry."""
+    """A separate project for each test: an empty pantry."""
     return f"test-{uuid.uuid4().hex[:20]}"
 
 
@@ -62,7 +62,7 @@ def phone(in_firestore: str, project: str) -> Iterator[firestore.CollectionRefer
 
 @pytest.fixture(params=["sqlite", "firestore"])
 def kind(request: pytest.FixtureRequest) -> str:
-    """LARDER_PANTRY, once for each available store."""
+    """The value of LARDER_PANTRY, for each available store."""
     return "sqlite" if request.param == "sqlite" else request.getfixturevalue("in_firestore")
 
 

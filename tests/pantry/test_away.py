@@ -1,4 +1,4 @@
-"""Firestore's bad days: away, slow, denied, and back again. Recognition goes on, and nothing is lost in silence."""
+"""Firestore outages: unreachable, slow, denied, recovered. Recognition continues, and no change is lost silently."""
 
 import json
 import os
@@ -55,7 +55,7 @@ def refused(client, item="rice"):
 
 
 def test_firestore_stopped_and_started(start, own_emulator, project, tmp_path, monkeypatch):
-    """While it is away answers go on, its age shows and changes are refused; after its return all is new."""
+    """During the outage recognition continues, the age is shown and changes fail; afterwards everything is current."""
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", own_emulator.host)
     client = start(pantry=f"firestore://{project}/pantry")
     client.put("/pantry/yellow", json={"count": 3})
@@ -93,7 +93,7 @@ def test_firestore_stopped_and_started(start, own_emulator, project, tmp_path, m
 
 
 def test_a_firestore_that_is_paused(start, own_emulator, project, monkeypatch):
-    """With 50 changes waiting for it, recognition, health and metrics are answered; each change is refused in time."""
+    """While 50 changes wait, recognition, health and metrics are answered; each change fails within its deadline."""
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", own_emulator.host)
     client = start(pantry=f"firestore://{project}/pantry")
     client.put("/pantry/rice", json={"count": 1}).raise_for_status()
@@ -114,7 +114,7 @@ def test_a_firestore_that_is_paused(start, own_emulator, project, monkeypatch):
 
 
 def test_what_happened_meanwhile_is_caught_up_with(behind_cable, cable, phone):
-    """A cut connection: documents that came, changed and went meanwhile show after its mending."""
+    """After a cut connection is restored, documents created, changed and deleted meanwhile are visible."""
     for name in ("yellow", "cyan", "rice"):
         phone.document(name).set({"count": 1})
     wait_until(lambda: counts(behind_cable) == {"cyan": 1, "rice": 1, "yellow": 1})
@@ -132,7 +132,7 @@ def test_what_happened_meanwhile_is_caught_up_with(behind_cable, cable, phone):
 
 
 def test_a_change_that_is_not_answered_is_not_counted_twice(behind_cable, cable, phone, monkeypatch):
-    """The outcome is unknown, and the answer says so; sent again with its key, it is counted once."""
+    """The outcome is unknown, and the answer says so; a repetition with its key counts once."""
     phone.document("rice").set({"count": 1})
     key = {"Idempotency-Key": "a-change-of-mine"}
     assert behind_cable.post("/pantry/salt/add", headers=key | {"Idempotency-Key": "warm"}).json()["count"] == 1
@@ -155,7 +155,7 @@ def test_a_change_that_is_not_answered_is_not_counted_twice(behind_cable, cable,
 
 
 def test_a_firestore_that_hangs_is_noticed(behind_cable, cable, phone, monkeypatch):
-    """A connection on which nothing comes any more is given up; changes are refused in time, answers go on."""
+    """A silent connection is closed; changes fail within their deadline, and recognition continues."""
     monkeypatch.setattr(writer, "DEADLINE", 0.5)
     monkeypatch.setattr(stream, "HEARTBEAT", 0.5)
     monkeypatch.setattr(stream, "SILENCE", 0.5)
@@ -176,7 +176,7 @@ def test_a_firestore_that_hangs_is_noticed(behind_cable, cable, phone, monkeypat
 
 
 def rules(emulator, project, allow):
-    """Set the emulator's security rules for whoever does not come as its owner."""
+    """Set the emulator's security rules for callers other than its owner."""
     text = (
         f"service cloud.firestore {{ match /databases/{{d}}/documents/{{x=**}} {{ allow read, write: if {allow}; }} }}"
     )
@@ -187,7 +187,7 @@ def rules(emulator, project, allow):
 
 
 def test_denied_and_allowed_again(behind_cable, cable, phone, emulator, project):
-    """While Firestore denies access the last items are served and changes refused; allowed again, all is new."""
+    """While Firestore denies access the last items are served and changes fail; afterwards everything is current."""
     phone.document("yellow").set({"count": 1})
     wait_until(lambda: "yellow" in counts(behind_cable))
     rules(emulator, project, "false")
@@ -208,7 +208,7 @@ def test_denied_and_allowed_again(behind_cable, cable, phone, emulator, project)
 
 
 def test_the_service_starts_without_firestore(capfd, start, monkeypatch):
-    """It recognises with the label file, says that the pantry is stale, and claims nothing about its items."""
+    """It recognises with the label file, reports a stale pantry, and answers nothing about its items."""
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{free_port()}")
     client = start(pantry="firestore://nowhere/pantry")
     assert "starting without the pantry's items" in "".join(capfd.readouterr())
@@ -219,7 +219,7 @@ def test_the_service_starts_without_firestore(capfd, start, monkeypatch):
 
 
 def test_firestore_comes_after_the_service(start, emulator, project, monkeypatch):
-    """A service that started without Firestore has its items once it comes."""
+    """A service that started without Firestore gets its items as soon as Firestore is reachable."""
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", emulator.host)
     phone = firestore.Client(project=project)
     phone.document("pantry/yellow").set({"count": 1})

@@ -41,7 +41,7 @@ def test_a_wrong_check_digit_is_refused(text):
 
 @pytest.mark.parametrize("text", ["", "  ", "a\x07b", "x" * (MAX_CODE + 1), "a\nb"])
 def test_what_is_no_code_is_refused(text):
-    """Blank, unprintable, too long."""
+    """Blank, unprintable and too long codes are rejected."""
     with pytest.raises(InvalidRequest, match="1 to 500 printable characters"):
         barcode(text)
 
@@ -63,12 +63,12 @@ def test_a_short_upc_is_what_the_reader_says_it_is(number, system):
 
 @given(st.text())
 def test_the_one_form_is_its_own(text):
-    """Whatever is read: made twice, the form is the same."""
+    """Normalisation of a code is idempotent."""
     assert barcode_read(barcode_read(text)) == barcode_read(text)
 
 
 def test_a_code_is_tied_to_an_item(store, opened):
-    """Whether the pantry has it or not; another item takes its place; here, and for another client."""
+    """A code is assigned to any item, also an unknown one, and reassigned; other clients see it."""
     store.tie(RICE, "basmati rice")
     store.tie("https://example.org/a/b", "oats")
     store.tie(RICE, "rice")

@@ -34,7 +34,7 @@ def test_adding_stops_at_the_greatest_count(before, quantity):
 
 
 def test_nothing_is_left_of_what_is_deleted():
-    """Its count is 0, whatever it was; what is not there can be neither deleted nor taken from."""
+    """Its count becomes 0; a missing item can be neither deleted nor taken from."""
     assert Change("delete", "rice").applied(7) == Item("rice", 0)
     for operation in ("delete", "remove"):
         with pytest.raises(NotFound, match="no item 'rice'"):
@@ -62,7 +62,7 @@ def test_an_item_keeps_the_name_that_was_answered(text):
 
 @given(NAMES)
 def test_a_csv_cell_comes_back(text):
-    """Whatever a name begins with, and no cell begins as a formula does."""
+    """Any name survives the file, and no cell begins like a formula."""
     cell = csv_cell(text)
     assert from_csv_cell(cell) == text
     assert not cell.startswith(("=", "+", "-", "@", "＝", "\t"))
@@ -78,7 +78,7 @@ RECORDS = st.fixed_dictionaries({"item": JSON_LINES | st.sampled_from(["rice", "
 
 @given(lines=st.lists((JSON_LINES | RECORDS).map(json.dumps) | st.text('{}[]": 1e\\', max_size=12), max_size=6))
 def test_each_line_of_json_is_an_item_or_a_problem(tmp_path_factory, lines):
-    """No line is dropped without a word, and no line is an error of its own."""
+    """No line is dropped silently, and no line raises an error."""
     path = tmp_path_factory.getbasetemp() / "lines.jsonl"
     path.write_text("\n".join(lines), encoding="utf-8")
     told = {line.number: line for line in read_lines(path, "jsonl")}

@@ -63,7 +63,7 @@ def test_an_unknown_item_is_not_found(store, change):
 
 
 def test_the_stamp_tells_of_changes(store):
-    """It differs after an item has come or gone, and stays while counts change."""
+    """The stamp differs after an item was added or deleted, and stays the same when counts change."""
     stamps = [store.stamp()]
     store.put("rice", 1)
     stamps.append(store.stamp())
@@ -172,7 +172,7 @@ def test_a_change_with_a_key_happens_once(store, opened, change):
 
 
 def test_a_key_sent_many_times_at_once_counts_once(store):
-    """However the attempts overlap, one of them counts and all get its answer."""
+    """For any overlap of the attempts, one of them is applied and all get its answer."""
     store.put("rice", 1)
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: store.add("rice", 1, Key("k", "r")), range(24)))
@@ -181,7 +181,7 @@ def test_a_key_sent_many_times_at_once_counts_once(store):
 
 
 def test_different_keys_are_different_changes(store, opened):
-    """Changes with keys of their own are all counted, from two clients at once."""
+    """Changes with different keys from two concurrent clients are all counted."""
     stores = [store, opened()]
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda n: stores[n % 2].add("rice", 1, Key(f"k{n}", "r")).count, range(40)))
@@ -241,7 +241,7 @@ def seen(store):
 
 
 def test_examples_are_kept_as_they_are(store, opened):
-    """Every bit of a vector, in the order in which they were taught, of whatever model, also for another client."""
+    """Vectors of every model are kept bit for bit, in the order of teaching, also for another client."""
     first, second = examples("rice", 1 / 3), examples("rice", 2, 3, model="another")
     store.teach("rice", first)
     store.teach("rice", second)
@@ -283,7 +283,7 @@ def test_examples_are_forgotten(store):
 
 
 def test_an_example_of_another_item_is_not_found(store):
-    """And nothing is removed, also of what was named beside it."""
+    """Nothing is deleted, including the other examples named in the call."""
     store.teach("rice", examples("rice", 1))
     store.teach("oats", examples("oats", 1))
     with pytest.raises(NotFound, match="'oats' has no example"):

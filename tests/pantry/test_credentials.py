@@ -35,7 +35,7 @@ NO_SOURCE = FEDERATION | {"credential_source": {"environment_id": "secret"}}
 
 @pytest.fixture
 def ecs():
-    """Stands in for the address at which an ECS task gets its keys; `answers` is what it says."""
+    """A fake of the endpoint from which an ECS task gets its keys; `answers` are its responses."""
     answers = [(200, {"AccessKeyId": "AKID", "SecretAccessKey": "very secret", "Token": "a token"})]
 
     class Handler(BaseHTTPRequestHandler):
@@ -70,7 +70,7 @@ def test_the_role_of_an_ecs_task_is_used(ecs):
 
 
 def test_keys_that_cannot_be_had_are_said(ecs):
-    """The error is one of Google's own, so that the call which needed them fails as any call without a token."""
+    """The error is one of Google's own, so that the call fails like any call without a token."""
     ecs.answers.append((403, {}))
     credentials = credentials_of(json.dumps(FEDERATION), (ecs.url, "eu-central-1"))
     with requests.Session() as session, pytest.raises(RefreshError, match="403"):
@@ -78,7 +78,7 @@ def test_keys_that_cannot_be_had_are_said(ecs):
 
 
 def test_the_task_role_is_where_ecs_says(monkeypatch):
-    """ECS gives a path in a variable; elsewhere there is none."""
+    """ECS sets a path in a variable; without it there is no role."""
     monkeypatch.delenv("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", raising=False)
     assert task_role() is None
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/abc")

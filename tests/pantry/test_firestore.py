@@ -40,7 +40,7 @@ def test_documents_are_as_described(store, phone):
 @pytest.mark.parametrize("key", [None, Key("k", "r")], ids=["without key", "with key"])
 @pytest.mark.parametrize("operation", ["put", "add", "remove"])
 def test_other_fields_are_left_alone(store, phone, operation, key):
-    """Other fields that a phone app keeps in the document stay, whatever we change."""
+    """A change keeps the document's other fields, which a phone app may have written."""
     phone.document("rice").set({"count": 5, "shelf": {"row": 1}, "photos": ["a"]})
     wait_until(lambda: store.items() == {"rice": 5})
     after = getattr(store, operation)("rice", 2, key)
@@ -48,7 +48,7 @@ def test_other_fields_are_left_alone(store, phone, operation, key):
 
 
 def test_odd_documents_are_tolerated(capfd, store, phone):
-    """They are items as well as can be, each is reported once, and good ones beside them are served."""
+    """They become items as far as possible, each is reported once, and valid documents are served."""
     odd = {
         "no count": {"note": "x"},
         "string": {"count": "7"},
@@ -106,7 +106,7 @@ def test_changes_go_to_the_document_that_shows(store, phone):
 
 
 def test_our_change_shows_at_once(store):
-    """An acknowledged change is in `items` before the listener can have heard of it, and is not undone by it."""
+    """An acknowledged change is in `items` before the listener can report it, and the listener does not undo it."""
     for number in range(1, 30):
         assert store.add("rice", 1).count == number
         assert store.items() == {"rice": number}
@@ -117,7 +117,7 @@ def test_our_change_shows_at_once(store):
 
 
 def test_changes_of_others_are_counted_in(store, phone):
-    """Increments of a phone app and ours, all at once, are all counted."""
+    """Concurrent increments by a phone app and by us are all counted."""
     store.put("rice", 0)
 
     def change(number):
@@ -147,7 +147,7 @@ def test_a_change_that_others_forestall_is_made_on_what_they_left(store, phone, 
 
 
 def test_what_others_leave_in_the_journal_is_no_error(store, phone):
-    """An invalid document is left out, whatever its content."""
+    """An invalid document is skipped."""
     store.put("rice", 3)
     (entry,), _ = store.journal()
     others = phone._client.collection("pantry_journal")
@@ -246,7 +246,7 @@ def test_only_so_many_changes_wait(store, monkeypatch):
 
 
 def test_a_start_without_firestore_succeeds(capfd):
-    """Before the first snapshot there are no items, changes are refused, and no item is said to be missing."""
+    """Before the first snapshot there are no items, changes fail, and no item is reported as missing."""
     store = FirestorePantry("nowhere", "pantry", emulator=f"127.0.0.1:{free_port()}")
     assert store.items() == {}
     assert store.status().status == "stale"

@@ -99,7 +99,7 @@ def test_a_document_that_is_no_item_is_no_item(memory):
 
 
 def test_the_document_of_exactly_the_name_goes_first(memory):
-    """`Rice` stands for rice until there is a document `rice`; changes go to the one that shows."""
+    """`Rice` is the item rice until there is a document `rice`; changes go to the visible one."""
     memory.apply_snapshot({"Rice": at(1, count=3), "RICE": at(1, count=4)}, (1, 0), whole=True)
     assert memory.items() == {"rice": 4}
     assert memory.document("rice")[0] == "RICE"

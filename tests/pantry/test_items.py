@@ -1,4 +1,4 @@
-"""Firestore documents as items, however odd they are."""
+"""Firestore documents as items, including odd documents."""
 
 import pytest
 from google.cloud.firestore_v1 import types
@@ -14,7 +14,7 @@ def entry(document_id="rice", **fields):
 
 
 def test_a_document_is_an_item():
-    """The id is the item, the integer `count` its count; other fields are not looked at."""
+    """The id is the item and the integer `count` its count; other fields are ignored."""
     found = entry(count={"integer_value": 3}, shelf={"string_value": "top"})
     assert (found.item, found.count, found.version, found.warning) == ("rice", 3, (5, 7), None)
 
@@ -59,7 +59,7 @@ def test_an_id_that_is_no_name_is_left_out(document_id):
 
 @pytest.mark.parametrize("document_id", ["Rice", " rice", "RICE "])
 def test_an_id_in_another_spelling_is_the_item(document_id):
-    """Capitals and stray spaces are forgiven, and said to be odd."""
+    """Capitals and stray spaces are accepted, and reported as odd."""
     found = entry(document_id, count={"integer_value": 3})
     assert (found.item, found.count) == ("rice", 3)
     assert "counts as 'rice'" in found.warning

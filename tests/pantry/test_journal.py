@@ -21,7 +21,7 @@ def changes(store, **query):
 
 
 def last(store):
-    """The id of the newest entry."""
+    """Return the id of the newest entry."""
     return store.journal(limit=1)[0][0].id
 
 
@@ -82,7 +82,7 @@ def test_concurrent_changes_are_all_in_the_journal(store, opened):
 
 
 def test_listeners_hear_of_committed_changes(store):
-    """Each gets the entry as it is in the journal; one that fails disturbs neither the change nor the others."""
+    """Each listener gets the journal entry; a failing one disturbs neither the change nor the others."""
     heard = []
     store.listeners += [lambda _: 1 / 0, heard.append]
     store.put("rice", 3)
@@ -248,7 +248,7 @@ def test_undo_at_once_happens_once(store, opened):
 
 
 def test_an_undo_can_be_undone(store):
-    """It is a change as any other."""
+    """An undo is a change like any other."""
     store.put("rice", 3)
     store.add("rice", 2)
     first = store.undo(last(store))

@@ -23,7 +23,7 @@ VECTORS = st.lists(st.integers(0, 5), max_size=3)
 
 
 class PantryMachine(RuleBasedStateMachine):
-    """One pantry and what it should hold; a key stands for the answer of the change that first came with it."""
+    """A pantry and its expected content; a key maps to the answer of the first change that used it."""
 
     def __init__(self, opener):
         super().__init__()

@@ -101,7 +101,7 @@ def test_old_keys_are_forgotten(tmp_path):
 
 
 def test_a_caller_cannot_push_out_the_keys_of_another(tmp_path):
-    """However many changes one makes, the other's change that comes again happens once."""
+    """However many changes one caller makes, a repeated change of the other is applied once."""
     store = SQLitePantry(tmp_path / "bounded.sqlite", keys_kept=3)
     quiet = Key("k", "r", caller="quiet")
     assert store.add("rice", 1, quiet).count == 1

@@ -13,7 +13,7 @@ PREFIX = "projects/p/databases/(default)/documents/pantry/"
 
 
 class Call:
-    """Stands in for gRPC's call: says what the test has put into it, and keeps what it was asked."""
+    """A fake of gRPC's call: returns the messages set by the test, and records the requests."""
 
     def __init__(self):
         self.said = queue.Queue()
@@ -31,7 +31,7 @@ class Call:
 
 
 class Connection:
-    """Stands in for Connection, with one call."""
+    """A fake Connection with one call."""
 
     database = "projects/p/databases/(default)"
     metadata = ()
@@ -69,7 +69,7 @@ def deleted(document_id):
 
 
 def heard(memory, position, *messages):
-    """Have a stream hear these messages to their end; returns how many snapshots it had."""
+    """Let a stream read these messages to the end; returns the number of snapshots."""
     connection = Connection()
     for message in [*messages, None]:
         connection.call.said.put(message)

@@ -1,4 +1,4 @@
-"""`python -m app pantry import` and `export`, between a file and whatever LARDER_PANTRY names."""
+"""`python -m app pantry import` and `export`, between a file and the store named by LARDER_PANTRY."""
 
 import csv
 import json
@@ -83,7 +83,7 @@ def test_no_name_is_a_formula_in_a_spreadsheet(in_sqlite, tmp_path, capsys):
 
 
 def test_a_file_written_by_hand_needs_no_apostrophe(in_sqlite, tmp_path):
-    """A name that looks like a formula is taken as it stands."""
+    """A name that looks like a formula is read unchanged."""
     file = tmp_path / "pantry.csv"
     file.write_text("item,count\n-2 eggs,1\n'cause,2\n")
     assert main(["pantry", "import", str(file)]) == 0
@@ -100,7 +100,7 @@ def test_without_a_file_it_goes_to_standard_output(items, capsys):
 
 
 def test_bad_lines_are_named_and_the_others_imported(in_sqlite, tmp_path, capsys):
-    """Each line stands for itself: what is wrong is said with its number, and the exit status tells."""
+    """Each bad line is reported with its number, and the exit status is 1."""
     file = tmp_path / "p.csv"
     lines = ["Item , shelf, COUNT", "Rice,top,3", ",x,1", "salt,x,-1", "oil,x,1.5", "a/b,x,1", '"soy\nsauce",x,2']
     lines += ["apple", "rice,low,4", "flour,x,9999999999999", "", "milk,x, 5 ,more"]
@@ -179,7 +179,7 @@ def test_a_store_that_goes_away_is_said_with_the_line(in_sqlite, tmp_path, capsy
 
 
 def test_without_a_pantry_there_is_nothing_to_copy(tmp_path, monkeypatch, capsys):
-    """LARDER_PANTRY=none is said, rather than an empty file written."""
+    """LARDER_PANTRY=none is an error, and no empty file is written."""
     monkeypatch.setenv("LARDER_PANTRY", "none")
     assert main(["pantry", "export", str(tmp_path / "p.csv")]) == 2
     assert "LARDER_PANTRY is none" in capsys.readouterr().err

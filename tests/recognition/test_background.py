@@ -21,7 +21,7 @@ def known(picture: np.ndarray, label: np.ndarray, rivals: np.ndarray) -> bool | 
 
 
 def test_words_alone_tell_the_labels_from_the_rest():
-    """The share that the labels take is that of one softmax over labels and background, whatever their numbers."""
+    """The labels' share is that of one softmax over labels and background, for any number of either."""
     rng = np.random.default_rng(5)
     pictures, labels, nouns = (unit(rng.normal(size=(n, 8)).astype(np.float32)) for n in (60, 5, 40))
     rivals = Background(nouns, nearest=0.25).beside(labels)

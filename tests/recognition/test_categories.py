@@ -76,7 +76,7 @@ def test_the_parent_may_be_unsure_and_its_own_parent_sure():
 
 
 def test_a_label_without_categories_has_none():
-    """It competes all the same."""
+    """It still competes with the others."""
     answer = recognise({"salt": 0.9})
     assert (answer.category, answer.confident_category, answer.ranking.confident) == (None, None, True)
 

@@ -71,7 +71,7 @@ def test_without_any_calibration_the_background_alone_is_the_reference():
 
 
 def test_independent_labels_do_not_know_of_each_other():
-    """All in one call give what each gives in a call of its own."""
+    """Labels in one call have the same probabilities as in separate calls."""
     prompts = vectors(7)
     together = classifier().classify(PICTURE, prompts, independent=True).probabilities
     alone = [classifier().classify(PICTURE, prompts[[n]], independent=True).probabilities[0] for n in range(7)]
@@ -108,7 +108,7 @@ def test_categories_are_the_softmax_of_their_best_labels():
 
 
 def test_one_choice_alone_is_never_confident():
-    """One exclusive label, or one category, says nothing; against none of these, or by itself, it does."""
+    """A single exclusive label or category is not confident; against none of these, or independent, it can be."""
     own = PICTURE[None]
     assert classifier().classify(PICTURE, own).probabilities == [1.0]
     assert not classifier().classify(PICTURE, own).confident
@@ -119,7 +119,7 @@ def test_one_choice_alone_is_never_confident():
 
 
 def test_confident_means_strictly_above_the_threshold():
-    """The best category's probability is what is compared, or the best label's where there are none."""
+    """The best category's probability is compared, or the best label's without categories."""
     prompts = vectors(4)
     for categories in (None, ["x", "y", "x", "y"]):
         answer = classifier().classify(PICTURE, prompts, categories)

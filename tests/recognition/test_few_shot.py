@@ -31,7 +31,7 @@ def vectors(count: int, seed: int = 0) -> np.ndarray:
 
 @pytest.fixture
 def alignment():
-    """Maps with nothing special about them."""
+    """Return random maps."""
     rng = np.random.default_rng(5)
     pictures, texts = (rng.normal(size=(SIZE + 1, 6)).astype(np.float32) for _ in range(2))
     return ImageAlignment(pictures, texts, margins=(0.1,), scale=0.7)
@@ -67,7 +67,7 @@ def test_the_cosines_are_those_of_the_definition(alignment):
 
 
 def test_the_order_of_examples_is_all_the_same(alignment):
-    """They belong to their labels, wherever they stand."""
+    """Examples belong to their labels in any order."""
     prototypes, picture = vectors(5), vectors(1, 1)[0]
     examples = list(zip([0, 2, 0, 4, 2, 2], vectors(6, 2), strict=True))
     first, second = (fit_few_shot(each, prototypes, alignment) for each in (examples, examples[::-1]))
@@ -79,7 +79,7 @@ def test_the_order_of_examples_is_all_the_same(alignment):
 
 @pytest.mark.parametrize("fitted", [True, False])
 def test_no_cosine_falls(alignment, fitted):
-    """Examples add to what is known of a label; labels without them keep their cosines to the bit."""
+    """Examples can only raise a label's cosine; labels without examples keep theirs bit for bit."""
     prototypes, pictures = vectors(5), vectors(200, 3)
     index = fit_few_shot(list(zip([1, 1, 4], vectors(3, 2), strict=True)), prototypes, alignment if fitted else None)
     for picture in pictures:
@@ -108,7 +108,7 @@ def test_without_an_alignment_one_example_is_a_prototype_on_the_scale_of_texts()
 
 
 def test_what_leads_most_stays_first_and_is_a_cosine():
-    """However far examples lead, a cosine is 1 at most, and of two the nearer one is ahead."""
+    """For any lead a cosine is at most 1, and the nearer of two labels stays ahead."""
     lead = np.linspace(-2, 3, 60, dtype=np.float32)
     for best in np.float32([-0.5, 0.0, 0.6, 0.9, 1.0]):
         cosines = bounded_lead(best, lead)
@@ -129,7 +129,7 @@ def test_an_alignment_is_read_as_it_was_written(tmp_path, alignment):
 
 
 def test_examples_count_by_their_mean_with_a_margin_for_their_number(tmp_path):
-    """A label with means leads by the cosine of the picture with them, plus the margin of so many examples."""
+    """A label with means leads by the picture's cosine to them, plus the margin for its number of examples."""
     ImageAlignment(None, None, margins=(0.3, 0.2), means=True, known=0.6).save(tmp_path / "likeness.npz")
     alignment = ImageAlignment.load(tmp_path / "likeness.npz")
     prototypes, shown, picture = vectors(5), vectors(4, 2), vectors(1, 1)[0]
@@ -186,7 +186,7 @@ def test_a_taught_name_says_less_where_the_examples_disagree():
 
 
 def test_vectors_are_mapped_to_unit_vectors(alignment):
-    """One, or many."""
+    """One vector or several are mapped."""
     assert np.linalg.norm(apply_affine(vectors(3), alignment.images), axis=1).tolist() == pytest.approx(
         [1, 1, 1], abs=1e-6
     )
@@ -200,7 +200,7 @@ LEADS = st.lists(st.floats(-2, 2, width=32), min_size=2, max_size=8)
 
 @given(st.floats(-1, 1, width=32), LEADS)
 def test_a_lead_stays_a_cosine_and_keeps_its_order(best, leads):
-    """A larger lead never gives less, none gives more than 1, and a negative one is taken off as it is."""
+    """The result rises with the lead, is at most 1, and a negative lead is subtracted in full."""
     leads = np.sort(np.float32(leads))
     cosines = bounded_lead(np.float32(best), leads)
     assert (np.diff(cosines) >= 0).all()

@@ -11,7 +11,7 @@ from tests.conftest import wait_until
 
 
 class Clock:
-    """Time that stands still until it is told to go on."""
+    """A clock that only advances when told to."""
 
     now = 0.0
 
@@ -60,7 +60,7 @@ def test_s3_is_not_asked_all_the_time(labels, bucket, clock):
 
 
 def test_the_labels_stay_while_s3_is_away(labels, bucket, clock):
-    """No answer changes nothing, and the next answer is taken."""
+    """A failed request changes nothing, and the next response is used."""
     before = labels.stamp()
     bucket.stop()
     clock.now += 1
@@ -74,7 +74,7 @@ def test_the_labels_stay_while_s3_is_away(labels, bucket, clock):
 
 
 def test_a_deleted_object_leaves_the_labels(labels, bucket, clock):
-    """So does an object that is gone."""
+    """The labels stay when the object is deleted."""
     before = labels.stamp()
     bucket.delete("labels.txt")
     clock.now += 1
@@ -133,7 +133,7 @@ def test_a_new_text_of_the_same_size_and_time_is_noticed(tmp_path):
 
 
 def test_the_text_stays_the_stamps_while_the_file_changes(tmp_path, clock):
-    """The text belongs to the stamp, whatever the file contains by now; byte order marks are removed."""
+    """The text belongs to the stamp even if the file has changed since; byte order marks are removed."""
     path = tmp_path / "labels.txt"
     path.write_bytes(b"\xef\xbb\xbfred\n\xef\xbb\xbfblue\n")
     labels = LocalLabels(path, clock=clock)

@@ -58,7 +58,7 @@ def test_an_over_long_label_names_its_line():
 
 
 def test_labels_that_the_pantry_cannot_have_are_reported_by_line():
-    """They are labels all the same."""
+    """They are still labels."""
     told = []
     text = "rice\nhalf/half\n" + "x" * 201 + "\nسیب\u200cزمینی\nsoft\xadware | software"
     assert len(parse_labels(text, 300, lambda *line: told.append(line))) == 5
@@ -66,7 +66,7 @@ def test_labels_that_the_pantry_cannot_have_are_reported_by_line():
 
 
 def test_file_first_then_the_pantry_by_name():
-    """The order is the file's, then the pantry's items by name, and each knows where it comes from."""
+    """The file's order comes first, then the pantry's items by name, each with its source."""
     merged = merge([Label("tuna"), Label("soy Sauce", ("shoyu",))], ["zucchini", "soy sauce", "apple"])
     assert [(label.name, label.sources, label.item) for label in merged] == [
         ("tuna", ("file",), None),
@@ -84,14 +84,14 @@ def test_a_label_carries_the_item_that_a_synonym_names():
 
 
 def test_of_two_items_of_one_label_the_one_that_it_names_first_counts():
-    """Whatever their order in the pantry."""
+    """Their order in the pantry does not matter."""
     for items in (["carrot", "carrots"], ["carrots", "carrot"]):
         assert [label.item for label in merge([Label("carrots", ("carrot",))], items)] == ["carrots"]
         assert [label.item for label in merge([Label("karotte", ("carrot", "carrots"))], items)] == ["carrot"]
 
 
 def test_a_label_that_can_be_no_item_has_no_item_name():
-    """Unless the pantry has it by another of its names."""
+    """It has one if the pantry contains another of its names."""
     label = Label("ripe banana/plantain", ("banana",))
     with pytest.raises(InvalidRequest, match="U.002F SOLIDUS"):
         _ = label.item_name
@@ -100,7 +100,7 @@ def test_a_label_that_can_be_no_item_has_no_item_name():
 
 @given(NAMES, NAMES)
 def test_no_two_merged_labels_share_a_name(lines, items):
-    """Whatever the file and the pantry have, each name leads to one label, and every name given leads to one."""
+    """For any file and pantry, every name leads to exactly one label."""
     merged = merge(parse_labels("\n".join(lines), 200), items)
     keys = [normalise(name) for label in merged for name in label.names]
     assert len(keys) == len(set(keys))
@@ -126,6 +126,6 @@ def test_file_labels_keep_their_order_whatever_the_pantry_has(lines, items):
 
 
 def test_of_two_spellings_of_an_item_the_first_by_name_counts():
-    """Whatever the order in which the pantry has them."""
+    """Their order in the pantry does not matter."""
     for items in (["weissbier", "weißbier"], ["weißbier", "weissbier"]):
         assert [label.item for label in merge([], items)] == ["weissbier"]

@@ -58,7 +58,7 @@ def answer(each, examples, whole) -> str:
 
 @pytest.mark.parametrize("kind", ALIGNMENTS)
 def test_each_example_is_judged_as_if_it_had_not_been_taught(kind):
-    """Taught anew without it, a recogniser gives the same answer for it, one by one."""
+    """A recogniser taught without the example gives the same answer for it, for each in turn."""
     examples = taught(*ITEMS)
     whole = labels_with(examples, ALIGNMENTS[kind])
     right, confused = Counter(), Counter()
@@ -123,7 +123,7 @@ def test_items_that_look_alike_are_named_once():
 
 
 def test_nothing_taught_is_an_empty_report():
-    """As are examples of items that are no labels yet."""
+    """Examples of items that are not labels yet also give an empty report."""
     labels = labels_with([], None)
     assert report([], labels, SCALE).items == report(taught(1), labels, SCALE).items == []
     whole = labels_with(taught(1, 2), None)

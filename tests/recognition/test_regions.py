@@ -34,7 +34,7 @@ def covered(spans, length):
 
 @given(SIDES, SIDES)
 def test_tiles_cover_any_picture_and_are_few(width, height):
-    """At most 64 tiles lie inside the picture, and the coarsest leave no pixel out, whatever its shape."""
+    """For every shape, at most 64 tiles lie inside the picture, and the coarsest level covers every pixel."""
     tiles = grid((width, height))
     assert 1 <= len(tiles) <= MAX_TILES
     assert all(0 <= left < right <= width and 0 <= top < bottom <= height for left, top, right, bottom in tiles)
@@ -68,7 +68,7 @@ def test_tiles_are_square_where_the_picture_allows_it(width, height):
 
 
 def test_a_box_outside_the_picture_is_named():
-    """The first box that does not fit is told by its place, with the picture's size."""
+    """The error has the index of the first invalid box, and the picture's size."""
     assert validate_boxes([(0, 0, 10, 5)], (10, 5)) == [(0, 0, 10, 5)]
     with pytest.raises(InvalidRequest, match=r"regions.1: right 11 and bottom 5.*10 wide and 5 high"):
         validate_boxes([(0, 0, 10, 5), (0, 0, 11, 5)], (10, 5))

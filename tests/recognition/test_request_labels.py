@@ -25,7 +25,7 @@ def test_a_list_is_its_own_prompts():
 
 
 def test_a_map_has_categories():
-    """The categories stand in the order of their labels."""
+    """The categories are in the order of their labels."""
     labels = read_labels({"pear": "fruit", "leek": "vegetable", "plum": "fruit"}, "a {}, {}", LIMITS)
     assert labels.prompts == ["a pear, pear", "a leek, leek", "a plum, plum"]
     assert labels.categories == ["fruit", "vegetable", "fruit"]

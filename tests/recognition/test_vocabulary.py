@@ -202,7 +202,7 @@ def test_an_empty_label_file_is_an_empty_set(vocabulary, label_file):
 
 
 def test_prompt_files_have_comments_too(tmp_path):
-    """Templates and background prompts are the lines that are no comments; none at all is an error."""
+    """Templates and background prompts are the lines without comments; an empty file is an error."""
     path = tmp_path / "templates.txt"
     path.write_text("# templates\n\na photo of {}.\n {} \n")
     assert read_prompts(path) == ["a photo of {}.", "{}"]

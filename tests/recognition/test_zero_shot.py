@@ -81,7 +81,7 @@ def test_asking_for_one_answer_does_not_make_it_confident():
 
 
 def test_renormalising_makes_14_percent_look_like_80():
-    """99 tied labels and one ahead by the lead for 5: the score says 0.8, the probability beside it 0.14."""
+    """With 99 tied labels and one ahead, the score is 0.8 and the probability 0.14."""
     lead = math.log(16) / 100
     prototypes = np.zeros((100, 2), np.float32)
     prototypes[:, 0] = 0.2
@@ -113,7 +113,7 @@ def test_known_is_a_margin_over_the_background():
 
 @given(st.lists(st.sampled_from([-0.5, 0.0, 0.25, 0.25000003, 1.0]), min_size=1, max_size=40), st.integers(1, 45))
 def test_the_partial_sort_is_the_first_part_of_a_stable_one(values, k):
-    """However many labels are tied, and wherever k cuts through them."""
+    """This holds for any number of ties, and for any k among them."""
     cosines = np.float32(values)
     assert best_indices(cosines, k).tolist() == np.argsort(-cosines, kind="stable")[:k].tolist()
 

@@ -1,4 +1,4 @@
-"""The batcher's contract, clause by clause. A gate in the fake encoder stands in for time."""
+"""The batcher's contract, clause by clause. A gate in the fake encoder replaces time."""
 
 import asyncio
 
@@ -31,7 +31,7 @@ def pixels(value: float) -> np.ndarray:
 
 
 def run(scenario, **options):
-    """Run `scenario(batcher, encode)` in a loop of its own; the bound only ends a hang."""
+    """Run `scenario(batcher, encode)` in a new event loop; the timeout only ends a hang."""
     options = {"max_batch": 4, "max_queue": 8} | options
 
     async def main():
@@ -54,7 +54,7 @@ def start(batcher, *values: float) -> list[asyncio.Task]:
 
 
 def test_each_caller_gets_its_own_vector():
-    """Whatever shares a batch, nobody gets another's answer, and no batch is larger than allowed."""
+    """In any batch each caller gets its own answer, and no batch is larger than allowed."""
 
     async def scenario(batcher, encode):
         vectors = await asyncio.gather(*start(batcher, *range(8)))
@@ -65,7 +65,7 @@ def test_each_caller_gets_its_own_vector():
 
 
 def test_nobody_waits_for_company_when_idle():
-    """A single picture is encoded at once; those that come meanwhile share the next batch."""
+    """A single picture is encoded at once; those that arrive meanwhile share the next batch."""
 
     async def scenario(batcher, encode):
         encode.gate.clear()
@@ -127,7 +127,7 @@ def test_a_failed_batch_fails_its_own_callers_only():
 
 
 def test_a_batch_with_too_few_vectors_is_a_failure():
-    """An engine that loses an answer leaves nobody waiting."""
+    """If an engine loses an answer, no caller is left waiting."""
 
     async def short(_):
         return np.zeros((1, 2))
@@ -158,7 +158,7 @@ def test_callers_that_went_away_are_skipped():
 
 
 def test_a_caller_who_leaves_during_encoding_disturbs_nobody():
-    """Cancelled while its batch is encoded, a caller leaves the others their answers."""
+    """If one caller is cancelled during encoding, the others get their answers."""
 
     async def scenario(batcher, encode):
         encode.gate.clear()
@@ -193,7 +193,7 @@ def test_shutdown_answers_who_waits_and_refuses_who_comes():
 
 
 def test_a_cancelled_loop_leaves_nobody_waiting():
-    """When the loop itself is cancelled, the batch in progress and the queue behind it are cancelled too."""
+    """When the loop itself is cancelled, the current batch and the queue are cancelled too."""
 
     async def main():
         encode = GatedEncode()

@@ -1,4 +1,4 @@
-"""Threads that decode: a place is given back whatever becomes of the work."""
+"""Decoder threads: a slot is returned after any outcome."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ from app.serving.decoders import MAX_LOST, NICENESS, Decoders
 
 
 def run(scenario, threads=1, **options):
-    """Run `scenario(decoders)` in a loop of its own."""
+    """Run `scenario(decoders)` in a new event loop."""
 
     async def main():
         async with asyncio.timeout(30):
@@ -50,7 +50,7 @@ def test_work_is_done_and_errors_are_raised():
 
 
 def test_a_thread_that_does_not_come_back_is_replaced():
-    """Its caller gets an error, the next work is done, and the loss shows until it comes back."""
+    """Its caller gets an error, the next task runs, and the loss is reported until the thread returns."""
     release, lost = threading.Event(), []
 
     async def scenario(decoders):
@@ -129,7 +129,7 @@ def test_waiting_callers_that_have_gone_are_skipped():
 
 
 def test_what_waits_is_done_the_cheapest_first():
-    """In one thread: whatever came before, cheap work waits for what is being done alone; equals keep their order."""
+    """With one thread, cheap work only waits for the running task; equal costs keep their order."""
     release, done = threading.Event(), []
 
     async def scenario(decoders):
@@ -163,7 +163,7 @@ def test_costly_work_is_not_passed_for_ever():
 
 
 def test_a_turn_that_comes_as_its_caller_goes_is_passed_on():
-    """The thread is not lost."""
+    """If a caller is cancelled as it gets the thread, the thread is not lost."""
     release = threading.Event()
 
     async def scenario(decoders):

@@ -1,4 +1,4 @@
-"""Corrections become training data: each entry by itself, under names that every disk takes."""
+"""Corrections become training data: each entry independently, under names that every file system accepts."""
 
 import base64
 import json
@@ -55,7 +55,7 @@ def keep(feedback, request, item, *pictures):
 
 
 def test_names_differ_on_every_disk():
-    """Within 255 bytes, alike on no disk, whatever it makes of case and of composed letters; none is special."""
+    """Names have at most 255 bytes and differ under case folding and composition; none is reserved."""
     names = [safe_name(text) for text in ODD]
     assert len({name.casefold() for name in names}) == len(ODD)
     for name in names:
@@ -67,7 +67,7 @@ def test_names_differ_on_every_disk():
 
 
 def test_every_item_is_found_again_by_the_training(feedback, tmp_path):
-    """An item whose name cannot be a folder's keeps it beside the pictures; all other names stay as they are."""
+    """An item whose name is no valid folder name has it in a file next to the pictures; other names are unchanged."""
     for number, item in enumerate(ODD):
         keep(feedback, f"r{number}", item, as_base64(picture("red")))
     folder = tmp_path / "exported"

@@ -1,4 +1,4 @@
-"""Pictures by URL: what may not be reached is not reached, whatever way it is written."""
+"""Pictures by URL: forbidden addresses are not reached, in any spelling."""
 
 import asyncio
 import gzip
@@ -133,7 +133,7 @@ def test_no_way_of_writing_a_forbidden_address_reaches_it(site, host):
 
 @pytest.mark.parametrize("host", [host for host in HOSTS if host.isascii() and host.isprintable()])
 def test_no_redirect_reaches_it_either(site, host):
-    """Each hop is judged as the first URL is; a Location that is no URL is an error of ours as well."""
+    """Each redirect is checked like the first URL; an invalid Location is also our own error."""
     before = len(site.seen)
     with Site("127.0.0.77") as allowed, pytest.raises(InvalidRequest):
         fetch(["127.0.0.77"], f"http://127.0.0.77:{allowed.port}/to/http://{host}:{site.port}/red.png")
@@ -151,13 +151,13 @@ def test_no_redirect_reaches_it_either(site, host):
     ],
 )  # fmt: skip
 def test_what_is_no_plain_http_url_is_refused(url):
-    """Other schemes, control characters, and whatever two parsers could read in two ways."""
+    """Other schemes, control characters and ambiguous URLs are rejected."""
     with pytest.raises(InvalidRequest):
         fetch(["*"], url)
 
 
 def test_an_allowed_picture_is_fetched(site):
-    """By a named network, whatever the name; Host keeps the name."""
+    """An allowed network permits any name; Host keeps the name."""
     assert fetch(["127.0.0.0/8"], f"http://pictures.test:{site.port}/red.png") == [RED]
     assert site.seen[-1] == (f"pictures.test:{site.port}", "/red.png")
 
@@ -206,7 +206,7 @@ def test_a_name_that_changes_is_resolved_once(site):
 
 
 def test_redirects_are_followed_a_few_times(site):
-    """Three at most, relative ones too."""
+    """At most three redirects are followed, also relative ones."""
     for hops in range(1, MAX_REDIRECTS + 1):
         assert fetch(["127.0.0.0/8"], f"http://a.test:{site.port}/chain/{hops}") == [RED]
     for url in (f"http://a.test:{site.port}/chain/{MAX_REDIRECTS + 1}", f"http://a.test:{site.port}/chain/1000"):
@@ -227,7 +227,7 @@ def test_redirects_are_followed_a_few_times(site):
     ],
 )
 def test_bytes_and_seconds_are_bounded(site, path, error, message):
-    """Whatever the server sends, or does not send."""
+    """The limits hold for servers that send too much, too slowly or nothing."""
     with pytest.raises(error, match=message):
         fetch(["127.0.0.0/8"], f"http://a.test:{site.port}/{path}", deadline_s=0.5 if path == "slow" else 20)
 
@@ -238,7 +238,7 @@ def test_a_few_interim_responses_are_passed_over(site):
 
 
 def test_nobody_there_is_said_without_details():
-    """A closed port, a name that does not exist: the picture's error, and no address in it."""
+    """A closed port or an unknown name is an error of the picture, without an address in it."""
 
     def missing(host: str, port: int) -> list[str]:
         raise OSError("no such name")
@@ -287,7 +287,7 @@ def test_without_the_setting_nothing_is_fetched(site):
 
 
 def certificate(name: str) -> tuple[bytes, bytes]:
-    """A certificate of a name, signed by itself, and its key."""
+    """A self-signed certificate for a name, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
@@ -303,7 +303,7 @@ def certificate(name: str) -> tuple[bytes, bytes]:
 
 
 def test_tls_is_with_the_name_and_not_with_the_address(tmp_path):
-    """The certificate has to be the name's, and the server is told the name (SNI)."""
+    """The certificate has to match the name, which is also sent to the server (SNI)."""
     (tmp_path / "pem").write_bytes(b"".join(certificate("pictures.test")))
     told = []
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

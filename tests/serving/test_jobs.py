@@ -36,7 +36,7 @@ def test_a_job_reports_its_progress_and_its_results(jobs):
 
 
 def test_a_job_that_fails_says_why(jobs):
-    """And the next one runs."""
+    """The next job still runs."""
 
     def fail(progress):
         raise InvalidRequest("no")
@@ -61,7 +61,7 @@ def test_too_many_jobs_are_refused_and_old_ones_forgotten(jobs):
 
 
 def test_closing_gives_up_what_runs():
-    """At its next report of progress; nobody who asks waits for ever."""
+    """A running job ends at its next progress report; no caller waits for ever."""
     jobs, begun = Jobs(), threading.Event()
 
     def work(progress):
@@ -76,7 +76,7 @@ def test_closing_gives_up_what_runs():
 
 
 def test_a_job_with_a_key_is_begun_once(jobs):
-    """Whoever asks again gets the same one, unless it has failed."""
+    """The same key returns the same job, unless it has failed."""
 
     def fail(progress):
         raise InvalidRequest("no")

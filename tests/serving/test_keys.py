@@ -27,7 +27,7 @@ def test_without_keys_none_is_needed():
 
 
 def test_a_file_adds_keys_and_takes_them_away(tmp_path):
-    """Each non-blank line is a key; a change counts once two looks have seen it, the settings' keys stay."""
+    """Each non-blank line is a key; a change counts once two checks have seen it, and the settings' keys stay."""
     file = tmp_path / "keys"
     file.write_text("first\n\n  second \n")
     keys = Keys(["fixed"], file)
@@ -40,7 +40,7 @@ def test_a_file_adds_keys_and_takes_them_away(tmp_path):
 
 
 def test_keys_in_other_letters_match_as_utf_8():
-    """The settings may name any key; a header has it in UTF-8."""
+    """A key in the settings may have any characters; in a header it is UTF-8."""
     assert have(Keys(["schlüssel"], None), "schlüssel", "schlussel") == [True, False]
 
 
@@ -80,7 +80,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
 
 
 def test_a_file_that_is_being_written_changes_nothing(tmp_path):
-    """Pieces of it are never taken for keys; when it is whole, it counts."""
+    """A partially written file gives no keys; the complete file counts."""
     file = tmp_path / "keys"
     file.write_text("first\nsecond\n")
     keys = Keys([], file)
@@ -93,7 +93,7 @@ def test_a_file_that_is_being_written_changes_nothing(tmp_path):
 
 
 def test_a_file_that_becomes_empty_changes_nothing(tmp_path):
-    """The error says so until keys are in it; empty from the start it lets nobody in."""
+    """The error is reported until the file has keys; a file that is empty at the start admits no caller."""
     file = tmp_path / "keys"
     file.write_text("first\n")
     keys = Keys([], file)

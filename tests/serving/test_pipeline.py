@@ -15,7 +15,7 @@ from tests.fakes import FORM, ColourEncoder, as_base64, as_bytes, picture
 
 
 def run(scenario, encoder=None, limits=None, decode=decode, **options):
-    """Run `scenario(pipeline)` in a loop of its own."""
+    """Run `scenario(pipeline)` in a new event loop."""
     preparer = Preparer(FORM, limits or ImageLimits(), decode=decode)
     options = {"threads": 2, "max_batch": 4, "max_queue": 4} | options
 
@@ -100,7 +100,7 @@ def test_proof_is_an_encoding_that_went_through():
 
 
 def test_an_encoder_that_hangs_is_no_proof():
-    """The proof has a deadline."""
+    """The health check has a deadline."""
     encoder = ColourEncoder()
 
     async def scenario(pipeline):
@@ -117,7 +117,7 @@ def large(size=(400, 300)):
 
 
 def test_a_small_picture_does_not_wait_for_a_large_one():
-    """Large ones are decoded in a thread of their own, one at a time; small ones go on beside them."""
+    """Large pictures are decoded in a separate thread, one at a time, concurrently with small ones."""
     inside, leave, most = [], threading.Event(), []
 
     def slow(header, *arguments):

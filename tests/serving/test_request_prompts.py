@@ -34,7 +34,7 @@ def of(encoder, executor, most_kept=100, most_waiting=4):
 
 
 async def test_vectors_come_in_the_order_of_the_prompts(encoder, executor):
-    """Each prompt gets its own vector, also one that stands twice."""
+    """Each prompt gets its own vector, also a repeated one."""
     vectors = await of(encoder, executor).vectors(["red", "blue", "red"])
     assert np.array_equal(vectors, encoder.texts(["red", "blue", "red"]))
 

@@ -36,7 +36,7 @@ def names(review: ReviewQueue) -> list[str]:
 
 
 def test_an_answer_comes_back_as_it_was(tmp_path):
-    """Its vectors to the bit, its pictures as bytes, when it came; from the file alone."""
+    """Vectors are restored from the file bit for bit, with the pictures' bytes and the time."""
     review = queue(tmp_path)
     frames = [vector(0), vector(0, 0.1)]
     review.add("r", Answer("red", frames, [b"first", "c2Vjb25k"], "r"))

@@ -1,4 +1,4 @@
-"""Calls of a store: in threads of its own, bounded, each within a deadline."""
+"""Calls of a store: in separate threads, bounded, each with a deadline."""
 
 import asyncio
 import threading

@@ -43,7 +43,7 @@ def pictures(kind: str) -> list[bytes]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder for every kind."""
+    """A folder for each class."""
     for kind in KINDS:
         (tmp_path / "folder" / kind).mkdir(parents=True)
         for number, data in enumerate(pictures(kind)):
@@ -53,7 +53,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def parquet(tmp_path: Path) -> Path:
-    """The same pictures in the same order as a parquet file, its class list beside it."""
+    """The same pictures in the same order as a parquet file, with a class list next to it."""
     rows = [
         {"image": {"bytes": data, "path": ""}, "label": label}
         for label, kind in enumerate(KINDS)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # torch's exporter warns of i
 
 
 def test_from_pictures_to_the_service(words, folder: Path, tmp_path: Path, settings: Settings, capsys):
-    """Train, test, infer and export; the service takes the bundle as it is and names a picture of the training."""
+    """Train, test, infer and export; the service serves the bundle and recognises a training picture."""
     run, bundle = str(tmp_path / "run"), tmp_path / "models/mine"
     assert main(words("--set", "epochs=25", "--set", "mix_share=0.0")) == 0
     capsys.readouterr()

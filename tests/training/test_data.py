@@ -39,5 +39,5 @@ def test_parquet_rows_become_arrays(tmp_path: Path):
 
 
 def test_names_become_plain_words():
-    """Hyphens and capitals go."""
+    """Hyphens and capitals are removed."""
     assert plain("Passion-Fruit") == "passion fruit"

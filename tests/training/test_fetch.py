@@ -1,4 +1,4 @@
-"""The public data sets are fetched and converted: from a stand-in server with archives of the same form."""
+"""The public data sets are downloaded and converted, from a local server with archives of the same format."""
 
 import csv
 import hashlib
@@ -111,7 +111,7 @@ def run(mirror, folder, *options: str) -> int:
 
 
 def test_groceries(mirror, tmp_path, capsys):
-    """Splits, the sample that figures are of, and the class list; a count that is not the published one is said."""
+    """There are splits, the sample and the class list; a count that differs from the published one is reported."""
     assert run(mirror, tmp_path, "--only", "grocery") == 0
     assert "train has 6 pictures, and 2640 were expected" in capsys.readouterr().err
     rows = pq.read_table(tmp_path / "grocery/train.parquet").to_pylist()
@@ -172,7 +172,7 @@ def test_a_stopped_download_goes_on(mirror, tmp_path):
 
 
 def test_a_wrong_sum_is_refused(mirror, tmp_path, monkeypatch, capsys):
-    """Nothing is kept of it, so that the next run begins anew."""
+    """The download is deleted, so that the next run starts again."""
     monkeypatch.setattr(fetch, "CIFAR_MD5", "0" * 32)
     assert run(mirror, tmp_path, "--only", "cifar10") == 1
     assert "has the MD5 sum" in capsys.readouterr().err
@@ -180,7 +180,7 @@ def test_a_wrong_sum_is_refused(mirror, tmp_path, monkeypatch, capsys):
 
 
 def test_an_address_without_the_archive_is_said(mirror, tmp_path, capsys):
-    """With what to do instead."""
+    """The error says what to do instead."""
     assert run((mirror[0] + "/nothing", []), tmp_path, "--only", "grocery") == 1
     message = capsys.readouterr().err
     assert "cannot be fetched: Not Found" in message

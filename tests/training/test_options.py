@@ -21,7 +21,7 @@ def test_settings_are_json():
 
 
 def test_options_of_another_version_are_refused(tmp_path: Path):
-    """The message names what it does not know, so that nobody goes on with a run of another network."""
+    """The message names the unknown options, so that a run of another network is not resumed."""
     (tmp_path / "options.json").write_text('{"seed": 1, "groceries_per_step": 64}')
     with pytest.raises(TrainingError, match="is of another version, with groceries_per_step: train again"):
         Options.load(tmp_path / "options.json")

@@ -31,7 +31,7 @@ def same_weights(one: Path, other: Path) -> bool:
 
 
 class Killed(Exception):
-    """Stands for the end of the process."""
+    """Simulates the end of the process."""
 
 
 @pytest.mark.parametrize("every", [1, 3])
@@ -73,7 +73,7 @@ def test_a_process_killed_goes_on(words: Callable[..., list[str]], tmp_path: Pat
 
 
 def kill_after(command: list[str], metrics: Path, lines: int) -> None:
-    """Start a training, and kill it when it has written so many lines."""
+    """Start a training run, and kill it after it has written this many lines."""
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         wait_until(lambda: metrics.exists() and metrics.read_text().count("\n") >= lines, seconds=120)
         process.kill()
@@ -92,7 +92,7 @@ def test_a_finished_run_is_left_alone(words, tmp_path: Path, capsys):
 
 
 def test_other_pictures_are_refused(words, folder: Path, monkeypatch, capsys):
-    """A run is not gone on with when its pictures are not as many as they were."""
+    """A run is not resumed if the number of its pictures has changed."""
     keep = Journal.after_step
 
     def stop(journal: Journal, found: float) -> str:

@@ -43,7 +43,7 @@ def test_a_class_list_is_lines_or_a_table(tmp_path: Path):
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path):
-    """Nothing to tell apart is said at once."""
+    """The error is immediate."""
     with pytest.raises(TrainingError, match="has 0 classes or captions; at least 2"):
         read_examples(tmp_path, 16)
 
@@ -73,7 +73,7 @@ def test_a_wrong_csv_file_is_refused(tmp_path: Path, text: str, message: str):
 
 
 def test_a_wrong_parquet_file_is_refused(parquet: Path):
-    """A missing class list, too short a list, a missing column and another format are told apart."""
+    """A missing or short class list, a missing column and another format have different errors."""
     parquet.with_name("classes.txt").write_text("banana\ncucumber\n")
     with pytest.raises(TrainingError, match="has the label 2; the class list has names for 0 to 1"):
         read_examples(parquet, 16)

@@ -40,13 +40,13 @@ def run(options: Options) -> Trained:
 
 
 def test_a_tiny_run_learns_its_pictures():
-    """Three colours are told apart by name."""
+    """Three colours are classified by name."""
     pictures = coloured(9)
     assert run(TINY).score(pictures.pixels, pictures.labels)["accuracy"] == 1.0
 
 
 def test_runs_of_one_seed_give_the_same_weights():
-    """Nothing random escapes the seed."""
+    """All randomness depends on the seed."""
     first, second = (run(replace(TINY, epochs=2)).model.state_dict() for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
@@ -78,7 +78,7 @@ def test_muons_steps_are_orthogonal_and_twice_as_long_as_those_of_adamw():
 
 
 def test_a_zero_gradient_moves_nothing():
-    """A block that is still switched off stays as it is."""
+    """A block whose gradient is zero does not change."""
     model = SmallClip(TINY)
     weight = model.image.blocks[0].conv2.weight
     before = weight.detach().clone()

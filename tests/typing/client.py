@@ -78,7 +78,7 @@ async def coroutines(larder: AsyncLarder) -> None:
 
 
 def mistakes(larder: Larder) -> None:
-    """What a type checker has to refuse: each comment is an error itself where it does not."""
+    """Calls that a type checker has to reject: an unused ignore comment is an error itself."""
     larder.recognise(b"1", update="put")  # type: ignore[arg-type]
     larder.recognise(b"1", 5)  # type: ignore[call-arg]
     larder.recognise()  # type: ignore[call-arg]

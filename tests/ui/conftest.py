@@ -1,4 +1,4 @@
-"""The pages as a person sees them: run by Streamlit's AppTest against a service in a process of its own."""
+"""The pages as a user sees them: run by Streamlit's AppTest against a service in a separate process."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -49,7 +49,7 @@ def button(page: AppTest, label: str) -> AppTest:
 
 
 def named(widgets, label: str):
-    """The widget with a label."""
+    """Return the widget with a label."""
     return next(each for each in widgets if each.label == label)
 
 
@@ -70,7 +70,7 @@ def files(pictures: Sequence[bytes]) -> list[tuple[str, bytes, str]]:
 
 
 def type_into(page: AppTest, label: str, text: str) -> None:
-    """Type what a selectbox may not have among its options: a browser sends it as it is."""
+    """Type a value that may not be among a selectbox's options, as a browser would send it."""
     box = named(page.selectbox, label)
     box.options.append(text)
     box.select(text)
@@ -82,6 +82,6 @@ def sample(name: str) -> bytes:
 
 
 def said(page: AppTest) -> str:
-    """All that the page says in boxes, as it is read."""
+    """Return all texts in the page's message boxes."""
     boxes = [each.value for kind in ("error", "warning", "info", "success") for each in getattr(page, kind)]
     return "\n".join(boxes).replace("\\", "")

@@ -1,4 +1,4 @@
-"""The pages when the service is away, starting, or wants a key."""
+"""The pages when the service is unreachable, starting, or requires a key."""
 
 import signal
 import socket
@@ -13,7 +13,7 @@ from tests.ui.conftest import said, sample, several, whole
 
 @pytest.fixture
 def nobody(monkeypatch):
-    """An address where nothing answers, which the pages ask."""
+    """An address without a service, used by the pages."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -23,7 +23,7 @@ def nobody(monkeypatch):
 
 @pytest.mark.parametrize("name", ["recognise", "classify", "teach", "search", "pantry", "service"])
 def test_a_service_that_is_away_is_said_once_with_its_address(nobody, open_page, name):
-    """One sentence that names the address, a promise to look again, and no trace of an exception."""
+    """One sentence names the address and says that the page retries, without a traceback."""
     page = open_page(name)
     assert len(page.error) == 1
     assert f"http://127.0.0.1:{nobody} cannot be reached" in said(page)
@@ -31,7 +31,7 @@ def test_a_service_that_is_away_is_said_once_with_its_address(nobody, open_page,
 
 
 def test_a_password_of_the_address_is_not_shown(nobody, open_page, monkeypatch):
-    """The address is told without user and password."""
+    """The address is shown without user and password."""
     monkeypatch.setenv("LARDER_URL", f"http://user:hunter2@127.0.0.1:{nobody}")
     page = open_page("service")
     assert f"http://127.0.0.1:{nobody} cannot be reached" in said(page)
@@ -49,7 +49,7 @@ def test_a_proxy_that_cannot_be_used_is_said(open_page, monkeypatch):
 
 
 def test_the_page_goes_on_when_the_service_is_back(open_page, monkeypatch, new_data):
-    """A picture that was chosen while nothing answered is recognised without being chosen again."""
+    """A picture selected during an outage is recognised without being selected again."""
     with Server(data=new_data(), drain=0) as first:
         monkeypatch.setenv("LARDER_URL", f"http://127.0.0.1:{first.port}")
         page = open_page("recognise")
@@ -63,7 +63,7 @@ def test_the_page_goes_on_when_the_service_is_back(open_page, monkeypatch, new_d
 
 
 def test_a_service_that_drains_is_said_to(open_page, monkeypatch, new_data):
-    """It answers, but not to this: the page says what it is doing and looks again."""
+    """The page shows the service's state and retries."""
     with Server(data=new_data(), drain=60) as server:
         server.ready()
         monkeypatch.setenv("LARDER_URL", f"http://127.0.0.1:{server.port}")
@@ -75,7 +75,7 @@ def test_a_service_that_drains_is_said_to(open_page, monkeypatch, new_data):
 
 
 def test_a_key_is_asked_for_and_used(open_page, monkeypatch, new_data):
-    """Without one the page names the variable; with one it shows what there is."""
+    """Without a key the page names the variable; with one it works."""
     with Server(data=new_data(), drain=0, api_keys="a-key") as server:
         server.ready()
         monkeypatch.setenv("LARDER_URL", f"http://127.0.0.1:{server.port}/")
@@ -85,7 +85,7 @@ def test_a_key_is_asked_for_and_used(open_page, monkeypatch, new_data):
 
 
 def test_the_frame_opens_on_recognise(nobody):
-    """The whole of app/ui/main.py, as `streamlit run` starts it: the first page, and what is wrong on it."""
+    """app/ui/main.py as `streamlit run` starts it shows the first page and its errors."""
     page = whole(AppTest.from_file(ROOT / "app/ui/main.py", default_timeout=240).run())
     assert [each.value for each in page.title] == ["Recognise"]
     assert "cannot be reached" in said(page)

@@ -17,7 +17,7 @@ def changed(image: Image.Image, colour: str) -> tuple[int, int, int, int] | None
 
 
 def test_a_box_is_where_the_service_says():
-    """In pixels of the picture, and of nothing beside it."""
+    """Coordinates are in pixels of the picture."""
     red = Picked("red", as_bytes(picture("red", (400, 300))))
     assert changed(boxed(red, [(50, 20, 250, 220)]), "red") == (50, 20, 250, 220)
     assert changed(boxed(red, []), "red") is None

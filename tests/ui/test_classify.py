@@ -11,7 +11,7 @@ def choose(page, labels: str):
 
 
 def test_labels_are_weighed_against_each_other(larder, open_page):
-    """Typed labels get the service's probabilities, best first, beside the picture."""
+    """Typed labels get the service's probabilities, best first, next to the picture."""
     page = choose(upload(open_page("classify"), sample("banana")), "cucumber, banana,\na carton of milk")
     found = larder.classify(sample("banana"), ["cucumber", "banana", "a carton of milk"])
     [table] = page.html
@@ -55,7 +55,7 @@ def test_labels_that_cannot_be_used_are_sentences(larder, open_page):
 
 
 def test_what_the_model_knows_is_said(larder, open_page):
-    """The page has the sentence that the loaded bundle brings."""
+    """The page has the sentence from the loaded bundle."""
     scope = larder.health().scope
     assert "groceries" in scope
     assert any(plain(scope) in each.value for each in open_page("classify").caption)

@@ -47,7 +47,7 @@ def test_sure_answers_and_others_stand_apart(page):
 
 
 def test_one_click_adds_and_one_undoes(page, larder: Larder):
-    """The item is there with its count, and then as before: it was new, so it is gone."""
+    """The item appears with its count; the undo deletes it again, because it was new."""
     upload(page, sample("banana"))
     press(page, "add 1 0")
     assert "**banana** added: 1 now." in texts(page)
@@ -59,7 +59,7 @@ def test_one_click_adds_and_one_undoes(page, larder: Larder):
 
 
 def test_one_click_corrects(page, larder: Larder):
-    """The label beside the first is counted, and taught by the picture; undoing forgets both."""
+    """The second label is counted and taught by the picture; undoing reverts both."""
     upload(page, sample("banana"))
     press(page, "add 1 1")
     (added,) = larder.items()
@@ -93,7 +93,7 @@ def test_the_camera_goes_on(page, larder):
 
 
 def test_an_undo_that_is_refused_is_said(page, larder: Larder):
-    """An item taken out meanwhile cannot be taken out again; the row is unchanged."""
+    """An item that was removed meanwhile cannot be removed again; the row is unchanged."""
     upload(page, sample("banana"))
     press(page, "add 1 0")
     larder.remove("banana")

@@ -28,7 +28,7 @@ told(Correction("r1", "quince", {answered!r}, {right}, {kept}, {taught}))
     ],
 )
 def test_it_says_what_was_kept_and_taught(answered, kept, taught, words):
-    """No more than that."""
+    """The message says nothing else."""
     examples = f"[{taught}]" if taught else None
     script = SCRIPT.format(answered=answered, right=answered == "quince", kept=kept, taught=examples)
     assert said(whole(AppTest.from_string(script).run())) == words

@@ -17,7 +17,7 @@ NAMES = ["banana", "lime", "carrots"]
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Three pictures, each in the folder of its class, and one file that is no picture."""
+    """Three pictures, each in its class's folder, and one file that is not a picture."""
     for name in NAMES:
         (tmp_path / "set" / name).mkdir(parents=True)
         (tmp_path / "set" / name / "0.jpg").write_bytes(sample(name))
@@ -42,7 +42,7 @@ def evaluated(tmp_path, monkeypatch):
 
 
 def test_without_a_data_set_the_page_says_how_to_name_one(larder, open_page):
-    """An empty state, not an error."""
+    """The page shows instructions, not an error."""
     assert "LARDER_DATA_SET set to a parquet file" in said(open_page("data_set"))
 
 
@@ -54,7 +54,7 @@ def test_what_cannot_be_read_is_a_sentence(larder, open_page, monkeypatch, tmp_p
 
 
 def test_a_picture_is_chosen_by_its_index(larder, open_page, folder):
-    """The class by the data set is beside the service's answer."""
+    """The data set's class is next to the service's answer."""
     page = open_page("data_set")
     named(page.number_input, "Picture, from 0 to 3").set_value(1).run()
     assert any("By the data set: **carrots**" in each.value for each in page.caption)
@@ -63,7 +63,7 @@ def test_a_picture_is_chosen_by_its_index(larder, open_page, folder):
 
 
 def test_a_broken_picture_in_it_is_a_sentence(larder, open_page, folder):
-    """It is looked at like any other, and the page says why there is nothing to see."""
+    """It is selected like any other, and the page says why it cannot be shown."""
     page = open_page("data_set")
     named(page.number_input, "Picture, from 0 to 3").set_value(3).run()
     assert "This picture cannot be read" in said(page)

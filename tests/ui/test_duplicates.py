@@ -17,7 +17,7 @@ def smaller(data: bytes) -> bytes:
 
 @pytest.fixture
 def copies(larder):
-    """A lemon in two sizes and a lime; the collection is gone afterwards."""
+    """A lemon in two sizes and a lime; the collection is deleted afterwards."""
     for name, data in (("large", sample("lemon")), ("small", smaller(sample("lemon"))), ("lime", sample("lime"))):
         larder.put_picture(f"copies/{name}", data, metadata={"file": f"{name}.jpg"}, collection="copies", shrink=False)
     yield larder
@@ -31,7 +31,7 @@ def look(page, collection: str = "copies"):
 
 
 def test_a_copy_is_deleted_and_the_best_is_kept(copies, open_page):
-    """The larger picture is to be kept, and why is said; the marked one is deleted, and nothing is left."""
+    """The page says why the larger picture is kept; the marked one is deleted, and no duplicates remain."""
     page = look(open_page("duplicates"))
     verdict = " ".join(each.value for each in page.markdown)
     assert "Keep **large.jpg**: most pixels" in verdict
@@ -54,7 +54,7 @@ def test_a_group_may_be_kept(copies, open_page):
 
 
 def test_without_duplicates_that_is_said(copies, open_page):
-    """And before the first search nothing is."""
+    """Before the first search the page says nothing."""
     page = open_page("duplicates")
     assert "No duplicates" not in said(page)
     assert "No duplicates are left" in said(look(page, "no such collection"))

@@ -20,7 +20,7 @@ def bring_in(page, name: str, text: str):
 
 
 def test_items_are_added_taken_out_and_deleted(larder, open_page):
-    """Each change is said with its count, and the list follows."""
+    """Each change is shown with its count, and the list is updated."""
     page = put_in(open_page("pantry"), "tea", 3)
     assert "the pantry has 3 of tea now" in said(page)
     listed = page.table[0].value
@@ -59,7 +59,7 @@ def test_a_file_is_imported_line_by_line(larder, open_page):
 
 
 def test_what_was_exported_can_be_imported(larder, open_page):
-    """The file has all items, whatever their names."""
+    """The file has all items, with any names."""
     larder.set_count('oil, "extra"', 2)
     larder.set_count("*starred*", 1)
     page = open_page("pantry")

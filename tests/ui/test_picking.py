@@ -13,7 +13,7 @@ from tests.fakes import as_bytes, picture
 @pytest.mark.filterwarnings("ignore:Truncated File Read")
 @pytest.mark.parametrize("tag", ODD_TAGS)
 def test_a_photo_is_shown_upright(tag):
-    """However odd the other EXIF tags are, the orientation is applied."""
+    """The orientation is applied even with odd EXIF tags."""
     image = picture("red", (2000, 1000))
     image.paste((0, 0, 255), (0, 0, 1000, 1000))  # upright, after a quarter turn, the left half is the upper one
     shown, share = preview(Picked("photo", with_exif(as_bytes(image, "JPEG"), ODD_TAGS[tag])))
@@ -23,7 +23,7 @@ def test_a_photo_is_shown_upright(tag):
 
 @pytest.mark.parametrize(("value", "grey"), [(0, 0), (257 * 100, 100), (65535, 255)])
 def test_sixteen_bits_of_grey_keep_their_grey(value, grey):
-    """A 16-bit PNG is shown as grey as it is, not white."""
+    """A 16-bit PNG is shown in its own grey, not white."""
     data = as_bytes(Image.fromarray(np.full((30, 40), value, np.uint16)))
     assert preview(Picked("grey", data))[0].getpixel((5, 5)) == (grey, grey, grey, 255)
 
@@ -38,7 +38,7 @@ def test_every_ending_is_one_of_a_format_that_is_shown(ending):
 
 @pytest.mark.parametrize("kind", ["HEIC", "AVIF"])
 def test_photographs_of_phones_are_shown(kind):
-    """As any other picture is."""
+    """Formats of phones are shown like any other picture."""
     data = as_bytes(Image.new("RGB", (40, 30), (200, 10, 10)), kind)
     red, green, blue, alpha = preview(Picked("photo", data))[0].getpixel((5, 5))
     assert (red > 180, green < 30, blue < 30, alpha) == (True, True, True, 255)

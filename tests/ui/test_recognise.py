@@ -53,7 +53,7 @@ def test_nothing_is_asked_without_a_picture(larder, open_page):
     ids=["confident", "unsure", "unknown"],
 )
 def test_three_verdicts_look_different(larder, open_page, data, kind, words):
-    """Each has a box, a word and a sign of its own; how often such answers are right is said of the first alone."""
+    """Each verdict has a box, a word and a symbol; only the first has the rate of right answers."""
     page = several(open_page("recognise"), data)
     assert words in said(page)
     [box] = [each for each in getattr(page, kind) if words in each.value]
@@ -62,7 +62,7 @@ def test_three_verdicts_look_different(larder, open_page, data, kind, words):
 
 
 def test_the_five_best_have_probability_score_and_cosine(larder, open_page):
-    """The numbers are the service's, and how to read them stands below."""
+    """The numbers are the service's, with an explanation below."""
     page = several(open_page("recognise"), sample("lemon"))
     found = larder.recognise(sample("lemon"))
     [table] = page.html
@@ -90,7 +90,7 @@ def test_nothing_is_counted_before_a_button_is_pressed(larder, open_page):
 
 
 def test_what_was_counted_is_undone_beside_it(larder, open_page):
-    """The button undoes the change that was reported, once; one that cannot be undone any more is said so."""
+    """The button undoes the reported change once; if that is no longer possible the page says so."""
     larder.set_count("banana", 4)
     page = several(open_page("recognise"), sample("banana"))
     page = button(button(page, "Add to the pantry"), "Undo")
@@ -104,7 +104,7 @@ def test_what_was_counted_is_undone_beside_it(larder, open_page):
 
 
 def test_samples_can_be_looked_at_without_a_camera(larder, open_page):
-    """A drawn picture is chosen by its name."""
+    """A drawn picture is selected by its name."""
     page = open_page("recognise")
     named(page.segmented_control, SOURCE).set_value("Sample").run()
     named(page.selectbox, "A drawn picture").select("cucumber").run()
@@ -139,14 +139,14 @@ def test_several_pictures_are_frames_of_one_thing(larder, open_page):
 
 
 def test_one_bad_picture_among_several_is_named(larder, open_page):
-    """The page says which file to take away."""
+    """The page names the file to remove."""
     page = several(open_page("recognise"), sample("banana"), b"nothing", sample("banana"))
     assert "2.jpg: the bytes are not a picture" in said(page)
     assert not page.html
 
 
 def test_too_many_pictures_are_a_sentence(larder, open_page):
-    """Nothing is sent."""
+    """No request is sent."""
     page = several(open_page("recognise"), *[sample("banana")] * 17)
     assert "17 pictures were chosen: take some away, up to 16 go" in said(page)
     assert not page.html
@@ -163,7 +163,7 @@ def test_a_correction_is_noted(larder, open_page):
 
 
 def test_a_correction_that_teaches_changes_the_answer(larder, open_page):
-    """The picture is asked about again, and the new answer stands above the correction."""
+    """The picture is recognised again, and the new answer is above the correction."""
     page = correct(several(open_page("recognise"), nectar(1)), "Plum Nectar")
     assert "Noted: **plum nectar**" in said(page)
     assert "**Confident:** plum nectar" in said(page)
@@ -208,7 +208,7 @@ def test_every_picture_of_several_is_a_shelf(larder, open_page):
 
 
 def test_the_item_that_the_pantry_has_is_offered(larder, open_page):
-    """The label is carrots; the pantry that has it as carrot gets more of carrot, in one picture and on a shelf."""
+    """The label is carrots, but the pantry's item carrot is counted, for one picture and for a shelf."""
     for item in larder.items():  # what other tests have left
         larder.delete(item.item)
     larder.set_count("carrot", 5)

@@ -19,5 +19,5 @@ ID, OTHER = "0" * 32, "1234567890" * 3
     ],
 )
 def test_it_says_what_speaks_against_an_example(used, near, contradicts, words):
-    """Nothing where nothing does."""
+    """Without a warning there is no text."""
     assert remark(Example(ID, "2026-01-31T12:00:00Z", used, near, contradicts)) == words

@@ -34,7 +34,7 @@ def test_without_pictures_words_and_scores_are_shown(larder, open_page):
 
 
 def test_a_name_that_cannot_be_is_a_sentence(larder, open_page):
-    """And the entry stays."""
+    """The entry stays in the queue."""
     wait_until(lambda: larder.recognise(nectar(2)) and larder.review().total == 1)  # what was taught is forgotten soon
     page = open_page("review")
     box = named(page.selectbox, "Another name for picture 1")
@@ -46,7 +46,7 @@ def test_a_name_that_cannot_be_is_a_sentence(larder, open_page):
 
 
 def test_a_report_on_nothing_says_what_to_do(larder, open_page):
-    """No tables, and no error."""
+    """There are no tables and no error."""
     page = open_page("report")
     assert "an item needs two examples or more" in said(page)
     assert not page.table

@@ -62,7 +62,7 @@ def test_a_picture_finds_too(larder, open_page):
 
 
 def test_a_question_is_weighted_and_bounded(larder, open_page):
-    """More like a second text, less like a third, and no less similar than said: an empty list says what to do."""
+    """A second text adds, a third subtracts, and min_score limits: an empty list says what to do."""
     page = add(open_page("search"), "weighted", [(f"{name}.jpg", sample(name)) for name in ("lemon", "lime")])
     named(page.text_input, "And more like").set_value("a lime")
     named(page.text_input, "But less like").set_value("a lemon")

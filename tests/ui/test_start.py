@@ -29,7 +29,7 @@ def heed_ctrl_c():
 
 @contextmanager
 def started(folder, service, page):
-    """The command, once the page answers; Ctrl-C ends it well, and it has said one address."""
+    """Return the running command once the page answers; Ctrl-C ends it cleanly, and it has printed one address."""
     given = {"LARDER_PORT": service, "STREAMLIT_SERVER_PORT": page, "LARDER_DATA": folder, "HOME": folder}
     variables = os.environ | {name: str(value) for name, value in given.items()}
     command = [sys.executable, "-m", "app.ui"]
@@ -56,7 +56,7 @@ def test_service_and_page_begin_and_end_together(new_data):
 
 
 def test_a_service_that_answers_is_left_alone():
-    """There is no second one beside it, nor beside one that LARDER_URL names."""
+    """No second service is started if one answers or if LARDER_URL names one."""
     with Misbehaving(OK) as other:
         assert commands(None, int(other.url.rpartition(":")[2])) == [PAGE]
     assert commands("http://larder.example", free_port()) == [PAGE]

@@ -10,7 +10,7 @@ from tests.ui.conftest import SOURCE, button, files, named, said, sample, type_i
 
 @pytest.fixture
 def nectar_page(larder, open_page):
-    """Opens the page for an item of the pantry, which is gone in the end."""
+    """Open the page for a pantry item, which is deleted afterwards."""
     larder.set_count("plum nectar", 0)
     wait_until(lambda: "plum nectar" in [each.label for each in larder.labels()])
     yield lambda: whole(named(open_page("teach").selectbox, "Item").select("plum nectar").run())
@@ -85,7 +85,7 @@ def test_examples_are_forgotten(larder, nectar_page):
 
 
 def test_the_camera_teaches_too(larder, nectar_page):
-    """One photo after the other."""
+    """Photos are taught one after the other."""
     page = nectar_page()
     named(page.segmented_control, SOURCE).set_value("Camera").run()
     page.camera_input[0].set_value(("photo.jpg", nectar(1), "image/jpeg"))
@@ -94,7 +94,7 @@ def test_the_camera_teaches_too(larder, nectar_page):
 
 
 def test_a_bad_picture_is_named_and_nothing_is_taught(larder, nectar_page):
-    """The others can be taught once it is taken away; what is there stays in sight."""
+    """The others can be taught once it is removed; the existing examples stay visible."""
     larder.teach("plum nectar", [nectar(1)])
     page = teach(nectar_page(), nectar(2), b"nothing")
     assert "2.jpg: the bytes are not a picture" in said(page)
@@ -102,7 +102,7 @@ def test_a_bad_picture_is_named_and_nothing_is_taught(larder, nectar_page):
 
 
 def test_a_name_that_cannot_be_is_a_sentence(larder, open_page):
-    """Before anything is sent."""
+    """The page shows it before any request."""
     page = open_page("teach")
     type_into(page, "Item", "salt/pepper")
     page.run()

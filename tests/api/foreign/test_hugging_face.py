@@ -32,7 +32,7 @@ def test_the_best_label_comes_first(client, encoder):
 
 
 def test_the_template_can_be_given(client, encoder):
-    """`hypothesis_template` is used word for word."""
+    """`hypothesis_template` is used verbatim."""
     post(client, hypothesis_template="{}!")
     assert encoder.prompts_seen[-3:] == ["green!", "red!", "blue!"]
 
@@ -68,7 +68,7 @@ def test_another_model_is_not_found(client, path):
 
 
 def test_errors_are_those_of_classify(client):
-    """Labels, pictures and forms are refused as there."""
+    """Labels, pictures and forms are validated like those of `/classify`."""
     problem(post(client, candidate_labels=["red", "Red"]), 422, "invalid_labels")
     problem(post(client, candidate_labels="red,,blue"), 422, "invalid_labels")
     problem(post(client, hypothesis_template="none"), 422, "invalid_labels")
@@ -103,7 +103,7 @@ def client_schema() -> dict:
 
 
 def test_answers_have_the_form_that_the_client_knows(client):
-    """The schema beside the code is the installed client's, and our answers pass it."""
+    """The stored schema equals the installed client's, and our responses match it."""
     schema = json.loads(SCHEMA.read_text())
     assert schema == client_schema()
     jsonschema.validate(post(client).json(), schema["ZeroShotImageClassificationOutputElement"])

@@ -17,7 +17,7 @@ def retrieve(client, body, type="text", **params):
 
 
 def test_what_is_added_is_retrieved(client):
-    """Raw bodies in, ids and cosines out, best first, however large k is."""
+    """Raw bodies go in; ids and cosines come out, best first, for any k."""
     answer = add(client, "a/1", b"a red thing").json()
     assert answer["msg"] == "Content a/1 successfully added to the indexer"
     assert isinstance(answer["time"], float)
@@ -72,11 +72,11 @@ def test_both_forms_share_the_contents(client):
     ],
 )
 def test_a_malformed_call_is_422(client, call):
-    """Missing or wrong parameters, and bodies that are no text."""
+    """Missing or wrong parameters, and bodies that are not text, are 422."""
     problem(call(client), 422, "invalid_request")
 
 
 def test_a_body_that_is_no_picture_is_400(client):
-    """Also an empty one."""
+    """An empty body is 400 too."""
     for body in (b"", b"abc"):
         problem(add(client, "a", body, type="image"), 400, "invalid_image")

@@ -39,7 +39,7 @@ def test_a_text_becomes_a_unit_vector(client, encoder):
 
 
 def test_what_stands_twice_is_encoded_once(client, encoder):
-    """Texts and pictures alike."""
+    """Equal texts and equal pictures are encoded once."""
     batches = sum(encoder.batches)
     assert len(vectors(post(client, input=[RED_URI, "cyan", RED_URI, "cyan"]))) == 4
     assert sum(encoder.batches) - batches == 1
@@ -47,7 +47,7 @@ def test_what_stands_twice_is_encoded_once(client, encoder):
 
 
 def test_texts_and_pictures_can_be_mixed(client):
-    """Each input gets the vector at its own place, one that stands twice too; pictures count no tokens."""
+    """Each input gets its vector at its own position, duplicates included; pictures count no tokens."""
     blue = f"data:image/png;base64,{as_base64(picture('blue'))}"
     response = post(client, input=[blue, "red", RED_URI, "blue", "red"])
     found = vectors(response)
@@ -78,7 +78,7 @@ def test_modality_says_what_the_inputs_are(client):
 
 
 def test_more_pictures_than_the_queue_holds_are_answered(start, encoder):
-    """One request never overloads the service by itself."""
+    """A single request never overloads the service."""
     client = start(max_queue=2)
     pictures = [f"data:image/png;base64,{as_base64(picture(size=(8, 8 + n)))}" for n in range(5)]
     assert len(vectors(post(client, input=pictures))) == 5
@@ -107,17 +107,17 @@ def test_unknown_fields_and_a_missing_model_are_no_matter(client):
     ],
 )
 def test_what_cannot_be_embedded_is_said(client, body, message):
-    """It is 422 `invalid_request`; a text is never cut in silence."""
+    """The error is 422 `invalid_request`; a text is never truncated silently."""
     assert message in problem(post(client, **body), 422, "invalid_request")
 
 
 def test_another_model_is_not_found(client):
-    """The served one is named."""
+    """The error names the served model."""
     assert "'colours' is served" in problem(post(client, model="clip"), 404, "not_found")
 
 
 def test_a_bad_picture_is_its_own_error(client):
-    """As everywhere."""
+    """A broken picture gives the same error as in every other call."""
     problem(post(client, input=RED_URI[:90]), 400, "invalid_image")
     problem(post(client, input="!!", modality="image"), 400, "invalid_image")
 
@@ -153,7 +153,7 @@ def test_objects_name_their_kind(client, red):
 
 
 def test_a_text_and_an_image_in_one_object_are_one_embedding(client):
-    """The normalised sum of theirs."""
+    """The embedding is the normalised sum of both."""
     red, blue, both = vectors(post(client, input=[RED_URI, "blue", {"text": "blue", "image": RED}]))
     assert both == pytest.approx((red + blue) / np.linalg.norm(red + blue), abs=1e-6)
 
@@ -185,7 +185,7 @@ def test_images_at_urls_are_fetched_where_that_is_allowed(start):
     [{}, {"audio": "a"}, {"image": 5}, {"text": 5}, {"image": RED, "image_url": RED_URI}, {"text": " "}, None, [[]]],
 )
 def test_objects_that_are_nothing_are_refused(client, bad):
-    """Alone or among others."""
+    """An object without a text or image is rejected, alone or among others."""
     problem(post(client, input=[bad]), 422, "invalid_request")
     problem(post(client, input=["red", bad]), 422, "invalid_request")
 
@@ -227,7 +227,7 @@ def undescribed(schema: object) -> object:
 
 
 def test_answers_have_the_form_that_the_client_knows(client):
-    """The schema beside the code is the installed client's, and our answers pass it."""
+    """The stored schema equals the installed client's, and our responses match it."""
     schema = json.loads(SCHEMA.read_text())
     assert schema == client_schema()
     jsonschema.validate(post(client, input=["red", RED_URI]).json(), schema["CreateEmbeddingResponse"])

@@ -27,13 +27,13 @@ def make(root: Path, mirror: str) -> None:
 
 
 def keep(root: Path, name: str) -> None:
-    """Put a folder among podman's images."""
+    """Add a folder to podman's images."""
     with subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE) as packing:
         subprocess.run(["podman", "import", "--change=CMD python3", "-", name], stdin=packing.stdout, check=True)
 
 
 def main() -> None:
-    """Make it and keep it."""
+    """Build the base and store it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--name", default=NAME, help="what the Dockerfile asks for")
     parser.add_argument("--mirror", default="http://deb.debian.org/debian", help="of Debian's packages")

@@ -1,4 +1,4 @@
-"""Containers of the image that IMAGE names, as little as they may have; loudly skipped where there is none."""
+"""Containers of the image named by IMAGE, with minimal privileges; skipped loudly if there is none."""
 
 import json
 import os
@@ -102,7 +102,7 @@ def launch(image):
 
 @pytest.fixture(scope="module")
 def container(launch) -> Container:
-    """One that all tests share."""
+    """A container shared by all tests."""
     return launch()
 
 

@@ -1,4 +1,4 @@
-"""The image at work: what it answers, what it may do, how it ends."""
+"""The running image: its answers, its privileges, its shutdown."""
 
 import base64
 import json
@@ -83,7 +83,7 @@ def test_its_model_may_be_in_s3(image, bucket):
 
 
 def test_a_registry_gives_it_back(image, registry, tmp_path):
-    """Pushed, and pulled to where it was not, it has the same digest."""
+    """Pushed, deleted and pulled, it has the same digest."""
     place = f"{registry}/larder:try"
     podman("push", "--tls-verify=false", f"--digestfile={tmp_path}/digest", image, place)
     with tempfile.TemporaryDirectory() as folder:  # pytest's is too long a path for podman

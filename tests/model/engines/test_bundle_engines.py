@@ -55,7 +55,7 @@ def test_threads_do_not_mix_answers(engine):
 
 
 def test_an_answer_is_not_overwritten_by_the_next(engine):
-    """The array that comes back is the caller's own."""
+    """The returned array belongs to the caller."""
     first = engine.encode_pixels(np.full((1, 3, 8, 8), 1, np.float32))
     engine.encode_pixels(np.full((1, 3, 8, 8), 2, np.float32))
     assert first.tolist() == [[1, 1, 1]]

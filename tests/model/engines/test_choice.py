@@ -50,7 +50,7 @@ def test_auto_is_cautious_without_a_proof(bundle, tmp_path):
 
 
 def test_auto_does_without_openvino(bundle, tmp_path, monkeypatch):
-    """Where it is not installed ONNX Runtime runs the model; asked for by name, the error says what to install."""
+    """If it is not installed ONNX Runtime runs the model; if selected by name, the error says what to install."""
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "openvino" else find(name))
     assert open_engine("auto", bundle, 1, tmp_path).name == "onnxruntime float32"

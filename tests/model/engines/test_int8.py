@@ -73,7 +73,7 @@ def test_it_is_made_once(bundle, tmp_path, caplog):
 
 @pytest.mark.parametrize("damage", ["cut", "of another", "note of another", "no JSON", "no price"])
 def test_a_graph_that_is_not_the_kept_one_is_refused_and_made_again(bundle, outlier, tmp_path, damage):
-    """Cut short, another bundle's, or beside an unreadable price: neither is used, and both are right afterwards."""
+    """A truncated graph, another bundle's, or one with unreadable figures is not used, and is made again."""
     (graph, _), (other, _) = (kept_int8(each, 1, tmp_path / "int8") for each in (bundle, outlier))
     note, content = graph.with_suffix(".json"), graph.read_bytes()
     if damage == "cut":
@@ -138,7 +138,7 @@ def test_what_cannot_be_made(bundle, tmp_path, monkeypatch, missing):
 
 
 def test_a_tower_without_matrix_products_gains_nothing(tmp_path):
-    """It stays as it is, and its price says so: `auto` leaves it."""
+    """The graph does not change, and its figures say so: `auto` does not take it."""
     bundle = open_bundle(write_bundle(tmp_path / "tiny"))
     _, price = kept_int8(bundle, 1, tmp_path / "int8")
     assert price.least_cosine == 1

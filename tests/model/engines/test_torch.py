@@ -1,4 +1,4 @@
-"""open_clip served as it is, without a bundle."""
+"""open_clip served directly, without a bundle."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def test_it_is_what_a_bundle_and_its_engine_are(original):
 
 @pytest.mark.parametrize(("text", "tokens"), [("", 2), ("tea!", 4), ("x " * 75, 77), ("x " * 76, 78), ("x " * 200, 78)])
 def test_tokens_are_counted(original, text, tokens):
-    """With start and end; one more than the context length says that a text is cut, however long it is."""
+    """Start and end count too; one more than the context length means that a text of any length is truncated."""
     assert original.count_tokens(text) == tokens
 
 

@@ -98,7 +98,7 @@ def test_served_weights_fit_into_their_bits():
 
 
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(source, tmp_path):
-    """Weights and their average are equal to the bit, over stages of different sizes."""
+    """Weights and their average are equal bit for bit, over stages of different sizes."""
     (tmp_path / "whole").mkdir()
     (tmp_path / "parts").mkdir()
     run(whole := trainer(source), tmp_path / "whole", every=1e9)

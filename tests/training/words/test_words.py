@@ -159,7 +159,7 @@ def test_small_weights_are_nearly_the_weights(kind: type, least: float):
 
 @pytest.mark.skipif(not __import__("importlib").util.find_spec(PACKAGE), reason=f"the package {PACKAGE} is missing")
 def test_minilm_reads_a_prompt_as_its_subject(tmp_path: Path):
-    """Case, padding and what a prompt says beside its subject change nothing; other scripts are read without error."""
+    """Case, padding and a prompt's words around its subject change nothing; other scripts are read without error."""
     encoder, tokenizer = open_minilm()
     embed = Embedder(encoder, tokenizer)
     dog, *same = embed(["dog", "DOG", "a photo of a dog.", "The picture of a dog", "a dog"])
@@ -174,7 +174,7 @@ def test_minilm_reads_a_prompt_as_its_subject(tmp_path: Path):
 
 @pytest.mark.skipif(not __import__("importlib").util.find_spec(PACKAGE), reason=f"the package {PACKAGE} is missing")
 def test_the_exported_tower_lands_texts_where_they_were_put(tmp_path: Path):
-    """Fitted texts come out of text.onnx at their targets, alone or in a batch, and a similar word lands beside."""
+    """text.onnx maps fitted texts to their targets, alone or in a batch, and a similar word near them."""
     encoder, tokenizer = open_minilm()
     texts = Texts(["dog", "cat", "chair", "banana"], np.eye(4, dtype=np.float32), np.ones(4, np.float32))
     targets = np.eye(4, 8, dtype=np.float32)
