@@ -1,10 +1,13 @@
 """The whole site behind one port of this machine: the proxy, the page, and a service with larder-small."""
 
 import os
+import re
 import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+
+from playwright.sync_api import Page, expect
 
 from harness.emulator import free_port
 from harness.server import ROOT, Server
@@ -49,3 +52,8 @@ class Site:
     def close(self) -> None:
         """End all of it."""
         self._parts.close()
+
+
+def shows(page: Page, text: str | re.Pattern[str]) -> None:
+    """Wait until the page shows a text; for a moment an element of the last run may be there too."""
+    expect(page.get_by_text(text).first).to_be_visible()

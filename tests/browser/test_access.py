@@ -8,6 +8,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from harness.server import ROOT
+from tests.browser.site import shows
 
 PAGES = {
     "": "Recognise",
@@ -68,7 +69,7 @@ def test_a_phone_shows_the_answer(open_page, picture):
     """The bars fit below the picture, and axe has nothing to say of them either."""
     page = settled(open_page(width=360, height=740), "")
     page.locator("input[type=file]").set_input_files(ROOT / "samples/carrots.jpg")
-    expect(page.get_by_text("Confident: carrots")).to_be_visible()
+    shows(page, "Confident: carrots")
     page.get_by_text("Confident: carrots").scroll_into_view_if_needed()
     assert in_the_end(lambda: page.evaluate(WIDER)) == []
     picture(page, "phone")
@@ -109,4 +110,4 @@ def test_the_keyboard_alone_counts_bananas(open_page):
     expect(page.get_by_role("textbox", name="Item")).to_have_value("banana")
     tab_to(page, page.get_by_role("button", name="Add to the pantry"))
     press("Enter")
-    expect(page.get_by_text("the pantry has 1 of banana now")).to_be_visible()
+    shows(page, "the pantry has 1 of banana now")

@@ -7,6 +7,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from harness.server import ROOT
+from tests.browser.site import shows
 from tests.browser.test_access import faults
 from tests.fakes import as_bytes
 
@@ -18,13 +19,13 @@ def test_a_picture_is_uploaded_and_counted(open_page, picture):
     """The item is shown with its bars; after a press of a button the pantry has one more of it."""
     page = open_page(height=1320)
     page.locator("input[type=file]").set_input_files(SAMPLES / "banana.jpg")
-    expect(page.get_by_text("Confident: banana")).to_be_visible()
+    shows(page, "Confident: banana")
     expect(page.get_by_role("row").nth(1)).to_contain_text("banana")
     expect(page.get_by_label("Item")).to_have_value("banana")
     expect(page.get_by_role("button", name="Increment")).to_be_visible()
     picture(page, "recognise")
     page.get_by_role("button", name="Add to the pantry").click()
-    expect(page.get_by_text("Added 1: the pantry has 1 of banana now.")).to_be_visible()
+    shows(page, "Added 1: the pantry has 1 of banana now.")
     page.get_by_role("link", name="Pantry").click()
     expect(page.get_by_role("row", name="banana 1")).to_be_visible()
 
@@ -35,7 +36,7 @@ def test_the_camera_takes_a_picture(open_page):
     page.get_by_role("radio", name="Camera").click()
     page.wait_for_function("() => document.querySelector('video')?.videoWidth > 0")  # it shows what it sees
     page.get_by_role("button", name="Take Photo").click()
-    expect(page.get_by_text(VERDICT)).to_be_visible()
+    shows(page, VERDICT)
     expect(page.get_by_role("row")).to_have_count(6)
 
 
@@ -44,7 +45,7 @@ def test_any_name_leads_to_the_page(site, open_page):
     page = open_page()
     page.goto(site.url.replace("127.0.0.1", "larder.example"))
     page.get_by_role("radio", name="Sample").click()
-    expect(page.get_by_text(VERDICT)).to_be_visible()
+    shows(page, VERDICT)
 
 
 def test_ones_own_labels(open_page, picture):
@@ -71,16 +72,16 @@ def test_contents_are_added_and_found(open_page, picture):
         [*pictures, {"name": "bad.jpg", "mimeType": "image/jpeg", "buffer": b"no"}]
     )
     page.get_by_role("button", name="Add", exact=True).click()
-    expect(page.get_by_text(f"Added {len(pictures)} to default.")).to_be_visible()
-    expect(page.get_by_text("bad.jpg: This picture cannot be read")).to_be_visible()
+    shows(page, f"Added {len(pictures)} to default.")
+    shows(page, "bad.jpg: This picture cannot be read")
     page.get_by_role("tab", name="Find").click()
     page.get_by_role("textbox", name="Text").fill("a yellow lemon")
     page.get_by_role("textbox", name="Text").press("Enter")
     expect(page.get_by_role("img", name=re.compile("^picture"))).to_have_count(10)
-    expect(page.get_by_text("file: lemon.jpg")).to_be_visible()
+    shows(page, "file: lemon.jpg")
     picture(page, "search")
     page.get_by_role("button", name="More like this").first.click()
-    expect(page.get_by_text("More like default/")).to_be_visible()
+    shows(page, "More like default/")
     expect(page.get_by_role("img", name=re.compile("^picture"))).to_have_count(10)
 
 
@@ -94,13 +95,13 @@ def test_a_question_is_weighted_and_copies_are_deleted(site, open_page, picture)
     page.get_by_role("textbox", name="Text", exact=True).fill("a granny smith apple")
     page.get_by_role("textbox", name="Text", exact=True).press("Enter")
     page.get_by_role("button", name="More like this").first.click()
-    expect(page.get_by_text("More like shop/granny-smith-apple")).to_be_visible()
+    shows(page, "More like shop/granny-smith-apple")
     page.get_by_role("textbox", name="And more like").fill("green")
     page.get_by_role("textbox", name="But less like").fill("an apple")
     page.get_by_role("textbox", name="But less like").press("Enter")
     for _ in range(24):  # from -1 to 0.2
         page.get_by_role("slider", name="Cosine at least").press("ArrowRight")
-    expect(page.get_by_text("file: lime.jpg")).to_be_visible()
+    shows(page, "file: lime.jpg")
     expect(page.get_by_text("file: red-bell-pepper.jpg")).to_have_count(0)
     picture(page, "weighted")
     assert faults(page) == []
@@ -110,12 +111,12 @@ def test_a_question_is_weighted_and_copies_are_deleted(site, open_page, picture)
     page.get_by_role("link", name="Duplicates").click()
     page.get_by_role("textbox", name="In the collection").fill("shop")
     page.get_by_role("button", name="Look for duplicates").click()
-    expect(page.get_by_text("Keep granny-smith-apple.jpg: most pixels")).to_be_visible()
+    shows(page, "Keep granny-smith-apple.jpg: most pixels")
     expect(page.get_by_role("img", name=re.compile("^picture shop."))).to_have_count(2)
     picture(page, "duplicates")
     assert faults(page) == []
     page.get_by_role("button", name="Delete the marked ones").click()
-    expect(page.get_by_text("No duplicates are left")).to_be_visible()
+    shows(page, "No duplicates are left")
     with Larder(f"{site.url}/api") as larder:
         assert "shop/small" not in [each.id for each in larder.contents("shop")]
         larder.delete_collection("shop")

@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 
 from harness.server import ROOT
 from tests.browser.conftest import new_site
+from tests.browser.site import shows
 from tests.browser.test_access import WIDER, faults, in_the_end, tab_to
 from tests.conftest import wait_until
 from tests.nectar import nectar
@@ -47,21 +48,21 @@ def test_one_click_labels_a_picture_that_is_then_recognised(larder, open_page, p
     """The picture has the best guesses as buttons; a typed name teaches it, and the next picture is recognised."""
     unsure(larder, 1)
     page = open_page("review", height=900)
-    expect(page.get_by_text("1 thing is waiting")).to_be_visible()
+    shows(page, "1 thing is waiting")
     expect(page.get_by_role("img", name=re.compile("^picture"))).to_be_visible()
     picture(page, "review")
     assert faults(page) == []
     page.get_by_role("combobox").click()
     page.keyboard.type("plum nectar")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("plum nectar was taught by 1 picture")).to_be_visible()
-    expect(page.get_by_text("Nothing to review")).to_be_visible()
+    shows(page, "plum nectar was taught by 1 picture")
+    shows(page, "Nothing to review")
     assert faults(page) == []
     page.get_by_role("link", name="Recognise").click()
     page.locator("input[type=file]").set_input_files(
         {"name": "carton.jpg", "mimeType": "image/jpeg", "buffer": nectar(2)}
     )
-    expect(page.get_by_text(re.compile("(Confident:|perhaps) plum nectar"))).to_be_visible()
+    shows(page, re.compile("(Confident:|perhaps) plum nectar"))
 
 
 def test_a_guess_is_one_press_and_can_be_taken_back(larder, open_page):
@@ -72,12 +73,12 @@ def test_a_guess_is_one_press_and_can_be_taken_back(larder, open_page):
     guess = page.get_by_role("button", name=re.compile(f"^{entry.top_k_items[0]} "))
     tab_to(page, guess)
     page.keyboard.press("Enter")
-    expect(page.get_by_text(f"{entry.top_k_items[0]} was taught by 1 picture")).to_be_visible()
+    shows(page, f"{entry.top_k_items[0]} was taught by 1 picture")
     assert len(larder.taught(entry.top_k_items[0])) == 1
     back = page.get_by_role("button", name="Take it back")
     tab_to(page, back)
     page.keyboard.press("Enter")
-    expect(page.get_by_text("has forgotten it")).to_be_visible()
+    shows(page, "has forgotten it")
     assert larder.taught(entry.top_k_items[0]) == []
 
 
@@ -89,13 +90,13 @@ def test_a_phone_reviews(larder, open_page, picture):
     waiting = larder.review().total
     assert waiting >= 1
     page = open_page("review", width=360, height=740)
-    expect(page.get_by_text(re.compile(f"^{waiting} things? (is|are) waiting"))).to_be_visible()
+    shows(page, re.compile(f"^{waiting} things? (is|are) waiting"))
     expect(page.get_by_role("button", name="Dismiss")).to_have_count(min(12, waiting))
     assert in_the_end(lambda: page.evaluate(WIDER)) == []
     picture(page, "review-phone")
     assert faults(page) == []
     page.get_by_role("button", name="Dismiss").last.click()
-    expect(page.get_by_text("Dismissed: what looks the same is not asked for again")).to_be_visible()
+    shows(page, "Dismissed: what looks the same is not asked for again")
     assert larder.review().total == waiting - 1
 
 
@@ -106,21 +107,21 @@ def test_a_change_is_undone(larder, open_page, picture):
     larder.remove("rice", 1)
     larder.add("flour", 3)
     page = open_page("journal")
-    expect(page.get_by_text("rice put in: 5 → 7")).to_be_visible()
+    shows(page, "rice put in: 5 → 7")
     picture(page, "journal")
     assert faults(page) == []
     page.get_by_role("button", name="Undo").nth(2).click()
-    expect(page.get_by_text("Undone: rice undone: 6 → 4")).to_be_visible()
+    shows(page, "Undone: rice undone: 6 → 4")
     assert larder.item("rice").count == 4
     larder.set_count("flour", 1)
     page.get_by_role("textbox", name="Only this item").fill("flour")
     page.get_by_role("textbox", name="Only this item").press("Enter")
-    expect(page.get_by_text("flour set: 3 → 1")).to_be_visible()
+    shows(page, "flour set: 3 → 1")
     page.get_by_role("button", name="Undo").nth(1).click()
     expect(page.get_by_test_id("stAlert")).to_be_visible()
     assert larder.item("flour").count == 1
     page = open_page("journal", width=360, height=740)
-    expect(page.get_by_text("flour set: 3 → 1")).to_be_visible()
+    shows(page, "flour set: 3 → 1")
     assert in_the_end(lambda: page.evaluate(WIDER)) == []
     picture(page, "journal-phone")
 
@@ -142,7 +143,7 @@ def test_an_example_in_the_wrong_place_is_found_and_forgotten(larder, open_page,
     page.get_by_role("option", name=re.compile(larder.taught("crate")[2].id[:8])).click()
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Forget").click()
-    expect(page.get_by_text("1 example was forgotten")).to_be_visible()
+    shows(page, "1 example was forgotten")
     assert len(larder.taught("crate")) == 2
     page = open_page("report", width=360, height=740)
     expect(page.get_by_role("heading", name="Items")).to_be_visible()

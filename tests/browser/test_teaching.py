@@ -7,6 +7,7 @@ from larder_client import Larder
 from playwright.sync_api import expect
 
 from samples.draw import draw
+from tests.browser.site import shows
 from tests.browser.test_access import WIDER, faults, in_the_end, tab_to
 from tests.fakes import as_bytes
 from tests.nectar import nectar
@@ -44,7 +45,7 @@ def type_into(page, name: str, text: str):
 def teach(page, item: str, *pictures: bytes):
     """Teach an item on its page."""
     type_into(page, "Item", item)
-    expect(page.get_by_text(f"{item} has none yet")).to_be_visible()
+    shows(page, f"{item} has none yet")
     choose(page, *pictures)
     page.get_by_role("button", name="Teach").click()
 
@@ -53,23 +54,23 @@ def test_a_new_thing_is_recognised_after_five_pictures(larder, open_page, pictur
     """Pictures and remarks are shown, the next picture is recognised, and all of it can be forgotten."""
     page = open_page("teach", height=1350)
     teach(page, "plum nectar", *map(nectar, range(5)), nectar(1, quality=88))
-    expect(page.get_by_text("plum nectar was taught by 6 pictures")).to_be_visible()
-    expect(page.get_by_text(": nearly the same as")).to_be_visible()
+    shows(page, "plum nectar was taught by 6 pictures")
+    shows(page, ": nearly the same as")
     expect(page.get_by_role("row")).to_have_count(7)
     expect(page.get_by_role("img", name=re.compile("jpg$"))).to_have_count(6)
     picture(page, "teach")
     assert faults(page) == []
     page.get_by_role("link", name="Recognise").click()
     choose(page, nectar(6))
-    expect(page.get_by_text(re.compile("(Confident:|perhaps) plum nectar"))).to_be_visible()
+    shows(page, re.compile("(Confident:|perhaps) plum nectar"))
     page.get_by_role("link", name="Teach").click()
     type_into(page, "Item", "plum nectar")
     page.get_by_role("combobox", name="Examples to forget").click()
     page.get_by_role("option", name="Select all").click()
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Forget").click()
-    expect(page.get_by_text("6 examples were forgotten")).to_be_visible()
-    expect(page.get_by_text("plum nectar has none yet")).to_be_visible()
+    shows(page, "6 examples were forgotten")
+    shows(page, "plum nectar has none yet")
 
 
 def test_frames_are_one_thing(larder, open_page):
@@ -77,9 +78,9 @@ def test_frames_are_one_thing(larder, open_page):
     page = open_page()
     frames = [as_bytes(draw("banana", seed, 240), "JPEG") for seed in range(3)]
     choose(page, *frames, nectar(1))
-    expect(page.get_by_text("Confident: banana")).to_be_visible()
-    expect(page.get_by_text("Agreement: 3 of 4")).to_be_visible()
-    expect(page.get_by_text("1 left out, too unlike the others")).to_be_visible()
+    shows(page, "Confident: banana")
+    shows(page, "Agreement: 3 of 4")
+    shows(page, "1 left out, too unlike the others")
     expect(page.get_by_role("img", name=re.compile("jpg$"))).to_have_count(4)
 
 
@@ -88,7 +89,7 @@ def test_a_shelf_is_counted(larder, open_page, picture):
     page = open_page(height=1200)
     page.get_by_text("A shelf").click()
     choose(page, shelf(*THINGS))
-    expect(page.get_by_text("Found: 6 things")).to_be_visible()
+    shows(page, "Found: 6 things")
     expect(page.get_by_role("img", name="1.jpg, with 6 numbered boxes")).to_be_visible()
     expect(page.get_by_role("row", name=re.compile(r"carrots 1 \d"))).to_be_visible()
     expect(page.get_by_role("button", name="Increment")).to_have_count(6)
@@ -96,7 +97,7 @@ def test_a_shelf_is_counted(larder, open_page, picture):
     assert faults(page) == []
     page.get_by_label("carrots").fill("5")
     page.get_by_role("button", name="Add all to the pantry").click()
-    expect(page.get_by_text("5 of carrots")).to_be_visible()
+    shows(page, "5 of carrots")
     assert {each.item: each.count for each in larder.items()} == dict.fromkeys(
         ["avocado", "banana", "granny smith apple", "lime", "orange"], 1
     ) | {"carrots": 5}
@@ -108,8 +109,8 @@ def test_a_correction_teaches(larder, open_page):
     choose(page, nectar(6))
     type_into(page, "It is", "plum nectar")
     page.get_by_role("button", name="Send the correction").click()
-    expect(page.get_by_text("Noted: plum nectar")).to_be_visible()
-    expect(page.get_by_text("Confident: plum nectar")).to_be_visible()
+    shows(page, "Noted: plum nectar")
+    shows(page, "Confident: plum nectar")
     expect(page.get_by_role("combobox", name="It is")).to_have_value("")  # ready for the next
     assert len(larder.taught("plum nectar")) == 1
     assert faults(page) == []
@@ -120,11 +121,11 @@ def test_a_phone_shows_shelves_and_remarks(larder, open_page):
     page = open_page(width=360, height=740)
     page.get_by_text("A shelf").click()
     choose(page, shelf(*THINGS))
-    expect(page.get_by_text("Found: 6 things")).to_be_visible()
+    shows(page, "Found: 6 things")
     assert in_the_end(lambda: page.evaluate(WIDER)) == []
     page = open_page("teach", width=360, height=740)
     teach(page, "plum nectar", nectar(1), nectar(1, quality=88))
-    expect(page.get_by_text(": nearly the same as")).to_be_visible()
+    shows(page, ": nearly the same as")
     assert in_the_end(lambda: page.evaluate(WIDER)) == []
     assert faults(page) == []
 
@@ -145,5 +146,5 @@ def test_the_keyboard_alone_teaches(larder, open_page):
     press("Enter")
     tab_to(page, page.get_by_role("button", name="Teach"))
     press("Enter")
-    expect(page.get_by_text("my banana was taught by 1 picture")).to_be_visible()
-    expect(page.get_by_text(": looks like banana")).to_be_visible()
+    shows(page, "my banana was taught by 1 picture")
+    shows(page, ": looks like banana")

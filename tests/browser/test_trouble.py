@@ -4,6 +4,7 @@ from larder_client import Larder
 from playwright.sync_api import expect
 
 from harness.server import ROOT
+from tests.browser.site import shows
 from tests.fakes import as_bytes
 from tests.fakes import picture as square
 from tests.nectar import nectar
@@ -13,15 +14,15 @@ def test_a_service_that_is_away_is_said_so_until_it_is_back(site, open_page, pic
     """A sentence with the address while it is stopped; the answer, without a touch, once it is started."""
     page = open_page()
     page.get_by_role("radio", name="Sample").click()
-    expect(page.get_by_text("Confident: ")).to_be_visible()
+    shows(page, "Confident: ")
     site.stop()
     page.get_by_role("combobox", name="A drawn picture").fill("carrots")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("cannot be reached: ")).to_be_visible()
-    expect(page.get_by_text("goes on by itself")).to_be_visible()
+    shows(page, "cannot be reached: ")
+    shows(page, "goes on by itself")
     picture(page, "away")
     site.start()
-    expect(page.get_by_text("Confident: carrots")).to_be_visible()
+    shows(page, "Confident: carrots")
     expect(page.get_by_text("cannot be reached")).to_have_count(0)
 
 
@@ -30,8 +31,8 @@ def test_a_file_that_is_no_picture_is_a_sentence(open_page):
     page = open_page()
     file = {"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": b"no picture"}
     page.locator("input[type=file]").set_input_files(file)
-    expect(page.get_by_text("This picture cannot be read")).to_be_visible()
-    expect(page.get_by_text("Try another file")).to_be_visible()
+    shows(page, "This picture cannot be read")
+    shows(page, "Try another file")
 
 
 def test_a_file_that_is_too_large_is_a_sentence(open_page, tmp_path):
@@ -39,7 +40,7 @@ def test_a_file_that_is_too_large_is_a_sentence(open_page, tmp_path):
     (tmp_path / "large.jpg").write_bytes((ROOT / "samples/banana.jpg").read_bytes() + b"\0" * 51 * 1024 * 1024)
     page = open_page()
     page.locator("input[type=file]").set_input_files(tmp_path / "large.jpg")
-    expect(page.get_by_text("must be 50.0MB or smaller")).to_be_visible()
+    shows(page, "must be 50.0MB or smaller")
 
 
 def test_a_picture_too_large_for_the_service_is_a_sentence(open_page, tmp_path):
@@ -47,7 +48,7 @@ def test_a_picture_too_large_for_the_service_is_a_sentence(open_page, tmp_path):
     (tmp_path / "heavy.png").write_bytes(as_bytes(square("red")) + b"\0" * 10 * 1024 * 1024)
     page = open_page()
     page.locator("input[type=file]").set_input_files(tmp_path / "heavy.png")
-    expect(page.get_by_text("This picture is too large")).to_be_visible()
+    shows(page, "This picture is too large")
 
 
 def test_what_is_to_be_taught_stays_chosen(site, open_page):
@@ -61,14 +62,14 @@ def test_what_is_to_be_taught_stays_chosen(site, open_page):
     expect(page.get_by_role("button", name="Remove bad.jpg")).to_be_visible()
     site.stop()
     page.get_by_role("button", name="Teach").click()
-    expect(page.get_by_text("cannot be reached: ")).to_be_visible()
+    shows(page, "cannot be reached: ")
     site.start()
-    expect(page.get_by_text("plum nectar has none yet")).to_be_visible()
+    shows(page, "plum nectar has none yet")
     page.get_by_role("button", name="Teach").click()
-    expect(page.get_by_text("This picture cannot be read: bad.jpg")).to_be_visible()
+    shows(page, "This picture cannot be read: bad.jpg")
     page.get_by_role("button", name="Remove bad.jpg").click()
     page.get_by_role("button", name="Teach").click()
-    expect(page.get_by_text("plum nectar was taught by 1 picture")).to_be_visible()
+    shows(page, "plum nectar was taught by 1 picture")
     expect(page.get_by_role("button", name="Remove good.jpg")).to_have_count(0)
     with Larder(f"{site.url}/api") as larder:
         larder.delete("plum nectar")
