@@ -64,7 +64,7 @@ def main() -> None:
             print(f"{name} took {time.monotonic() - start:.0f} s", flush=True)
         print(f"\n{processor()}; client and service share them\n\n{rows.table(rows.read(file))}")
     if failed:
-        sys.exit(f"not measured, or not kept: {'; '.join(failed)}")
+        sys.exit(f"not measured, or target missed: {'; '.join(failed)}")
 
 
 if __name__ == "__main__":

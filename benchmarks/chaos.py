@@ -141,7 +141,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             made = ROWS[name](model, Path(folder))
             for row in [made] if isinstance(made, Row) else made:
-                verdict = {True: "kept", False: "NOT KEPT", None: "not tried"}[row.kept]
+                verdict = {True: "met", False: "MISSED", None: "not tried"}[row.kept]
                 took = f"{time.monotonic() - begun:.0f} s"
                 print(f"{row.what}: {verdict} ({took})\n  wanted: {row.wanted}\n  seen:   {row.ours}", flush=True)
                 kept &= row.kept is not False

@@ -39,4 +39,4 @@ def table(rows: Sequence[Row]) -> str:
     """Render the rows as a table in Markdown."""
     verdict = {True: "yes", False: "**no**", None: ""}
     lines = [f"| {row.what} | {row.wanted} | {row.ours} | {row.other} | {verdict[row.kept]} |" for row in rows]
-    return "\n".join(["| what | wanted | ours | held against | kept |", "|---|---|---|---|---|", *lines])
+    return "\n".join(["| what | target | ours | compared with | met |", "|---|---|---|---|---|", *lines])
