@@ -11,7 +11,7 @@ from app.errors import InvalidRequest, SourceError
 
 
 def test_a_file_is_there_when_it_is_complete(tmp_path):
-    """Until then the path is as it was, and afterwards nothing else is left."""
+    """Until then the path is unchanged, and afterwards no other file is left."""
     path = tmp_path / "list.txt"
     path.write_text("old")
     with atomic_write(path) as part:

@@ -18,7 +18,7 @@ def test_it_is_small():
 
 
 def test_its_prompts_mean_their_labels_in_other_words(tmp_path: Path):
-    """In three templates, each label's prompt is nearest to the prompt of its training."""
+    """For three templates, each label's prompt is nearest to its training prompt."""
     bundle = open_bundle(FOLDER)
     encoder = Encoder(bundle.tokenize, open_engine("onnxruntime", bundle, 1, tmp_path), bundle.config.embedding_size)
     trained = encoder.texts([f"An image of a {name}" for name in NAMES])

@@ -37,7 +37,7 @@ def client(url) -> Iterator[openai.OpenAI]:
 
 @pytest.mark.parametrize("form", [{}, {"encoding_format": "float"}, {"encoding_format": "base64"}], ids=str)
 def test_openai_embeds_texts_and_pictures(client, form):
-    """In the client's own default form, as floats and as base64: red words are near a red picture."""
+    """As floats and as base64, the client's default, red words are near a red picture."""
     answer = client.embeddings.create(model="tiny", input=["something red", RED, BLUE], **form)
     vectors = [each.embedding for each in answer.data]
     if form.get("encoding_format") == "base64":

@@ -35,7 +35,7 @@ def test_a_file_that_cannot_be_used_stops_the_start(settings, encoder, tmp_path,
 
 
 def test_a_folder_that_cannot_be_used_stops_the_start(settings, encoder):
-    """So does a data folder that cannot be made."""
+    """A data folder that cannot be created stops it too."""
     with pytest.raises(SystemExit, match="^larder cannot start: LARDER_DATA: .* cannot be opened"):
         create_app(settings.model_copy(update={"data": settings.labels}), colour_model(encoder, None))
 

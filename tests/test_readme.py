@@ -124,7 +124,7 @@ def test_the_curl_commands_of_other_pages_succeed(server, tmp_path, page, count)
 
 
 def test_it_is_short_and_shows_what_it_is_about():
-    """At most 150 lines, with the first picture within thirty."""
+    """The README has at most 150 lines, with the first picture within thirty."""
     lines = README.splitlines()
     assert len(lines) <= 150
     assert any("docs/images/" in line for line in lines[:30])

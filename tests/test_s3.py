@@ -59,7 +59,7 @@ def test_the_size_is_checked_before_an_object_is_fetched(bucket):
 
 
 def test_an_unchanged_object_is_not_sent_again(bucket):
-    """By its ETag an object is fetched only when it is another one."""
+    """An object is fetched only if its ETag has changed."""
     place, s3 = parse_place(bucket.put("labels.txt", b"red")), S3()
     tag, data = s3.newer(place, None)
     assert data == b"red"
@@ -92,7 +92,7 @@ def test_what_is_not_there_is_a_missing_file(bucket):
 
 
 def test_a_store_that_is_away_is_a_failing_disk(bucket):
-    """No answer is a ConnectionError, an OSError."""
+    """A failed request is a ConnectionError, an OSError."""
     bucket.stop()
     with pytest.raises(ConnectionError, match="Could not connect"):
         S3(attempts=1).read(Place("pictures", "lemon.jpg"))

@@ -30,7 +30,7 @@ def launch(tmp_path):
 
 @COMMANDS
 def test_it_serves(launch, command):
-    """Both ways of starting give a service that answers and logs JSON alone."""
+    """Both ways of starting give a service that answers and logs only JSON."""
     service = launch(command)
     service.ready()
     answer = service.client.post("/process-image", json={"image_data": as_base64(picture("blue"))}).json()

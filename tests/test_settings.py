@@ -79,7 +79,7 @@ def test_wrong_credentials_do_not_show(monkeypatch, value):
 
 
 def test_settings_are_frozen():
-    """Nothing changes a setting once it is read."""
+    """A setting cannot be changed once it is read."""
     with pytest.raises(ValueError, match="frozen"):
         Settings().port = 1
 
@@ -107,7 +107,7 @@ def test_the_older_cgroup_quota_is_read(tmp_path, quota, expected):
 
 @pytest.mark.parametrize("link", ["tcp://10.96.14.7:80", "udp://10.96.14.7:53", "tcp://[fd00::7]:80"])
 def test_a_service_link_of_kubernetes_is_no_setting(monkeypatch, link):
-    """In a namespace with a Service called larder the port is the default one, or the image's."""
+    """In a namespace with a Service called larder the port is the default or the image's."""
     host, _, port = link.partition("://")[2].rpartition(":")
     links = {"SERVICE_HOST": host, "SERVICE_PORT": port, "PORT": link, f"PORT_{port}_TCP": link}
     links |= {f"PORT_{port}_TCP_PROTO": "tcp", f"PORT_{port}_TCP_PORT": port, f"PORT_{port}_TCP_ADDR": host}
@@ -129,7 +129,7 @@ def test_other_addresses_are_no_port(monkeypatch, value):
 
 @pytest.mark.parametrize(("value", "names"), [("Larder.Example., b", ("larder.example", "b")), ("*", ("*",))])
 def test_hosts_are_names(monkeypatch, value, names):
-    """In lower case, without a port."""
+    """Hosts are lower-cased, without a port."""
     monkeypatch.setenv("LARDER_HOSTS", value)
     assert read_settings().hosts == names
     monkeypatch.setenv("LARDER_HOSTS", "http://larder.example:80")

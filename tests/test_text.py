@@ -13,7 +13,7 @@ TEXTS = st.text(max_size=40) | st.text(alphabet="aB&amp;lt#47; \n\r\t\x00éÃ©�
 
 
 def test_byte_order_marks_are_no_text(tmp_path):
-    """Neither at the beginning, nor where one file was put behind another."""
+    """They are removed at the beginning, and where files were concatenated."""
     path = tmp_path / "text.txt"
     path.write_bytes(b"\xef\xbb\xbfone\r\ntwo\n\xef\xbb\xbfthree")
     assert read_text(path) == "one\ntwo\nthree"
@@ -49,7 +49,7 @@ def test_entities_of_entities_take_a_few_passes(text, monkeypatch):
 
 @pytest.mark.parametrize("text", nested(3))
 def test_entities_that_people_write_are_resolved_as_the_tokenizers_do(text):
-    """Up to eight levels nothing differs."""
+    """Up to eight levels of nesting the results are equal."""
     assert clean(text) == " ".join(html.unescape(html.unescape(ftfy.fix_text(text))).split())
 
 

@@ -45,7 +45,7 @@ def test_any_of_the_keys_opens(start, headers):
 )
 @pytest.mark.parametrize("path", ["/labels", "/pantry", "/static-offline-docs", "/nothing"])
 def test_anything_else_does_not(start, headers, path):
-    """A wrong or missing key is 401, with the scheme that is asked for."""
+    """A wrong or missing key is 401, with the expected scheme."""
     response = start(api_keys="first, second").get(path, headers=headers)
     problem(response, 401, "unauthorized")
     assert response.headers["www-authenticate"] == "Bearer"
@@ -80,7 +80,7 @@ def test_anything_else_does_not(start, headers, path):
     ],
 )
 def test_pages_of_other_origins_change_nothing(start, method, path, more, page):
-    """Without keys, a browser's request for a page that is not the service's own is 403."""
+    """Without keys, a browser request from a page of another origin is 403."""
     client = start()
     headers = more.get("headers", {}) | page
     response = client.request(method, SELF + path, **{**more, "headers": headers})
@@ -102,25 +102,25 @@ def test_pages_of_other_origins_change_nothing(start, method, path, more, page):
     ],
 )
 def test_others_change_what_they_like(start, headers):
-    """Programs, the service's own pages, also behind a proxy that changes Host, and the origins of LARDER_CORS."""
+    """Programs, the service's own pages (also behind a proxy) and the origins of LARDER_CORS are allowed."""
     client = start(cors="https://page.example", hosts="larder.example")
     assert client.post(f"{SELF}/pantry/rice/add", headers=headers).status_code == 200
 
 
 def test_pages_of_other_origins_may_be_allowed_at_all(start):
-    """LARDER_CORS=* is for services whose pages are anywhere."""
+    """LARDER_CORS=* allows every origin."""
     assert start(cors="*").post(f"{SELF}/pantry/rice/add", headers=EVIL).status_code == 200
 
 
 def test_with_keys_origins_and_names_do_not_matter(start):
-    """A page of a stranger has no key."""
+    """A foreign page has no key, so keys are enough."""
     client = start(api_keys="k")
     headers = EVIL | {"x-api-key": "k", "host": "larder.example", "sec-fetch-site": "cross-site"}
     assert client.post(f"{SELF}/pantry/rice/add", headers=headers).status_code == 200
 
 
 def test_reading_is_left_to_the_browser(client):
-    """A browser lets no page read an answer without a CORS header."""
+    """A browser does not let a page read an answer without a CORS header."""
     response = client.get(f"{SELF}/pantry", headers=EVIL | {"sec-fetch-site": "cross-site"})
     assert response.status_code == 200
     assert "access-control-allow-origin" not in response.headers
@@ -130,7 +130,7 @@ def test_reading_is_left_to_the_browser(client):
     "host", ["rebind.evil.example", "rebind.evil.example:8000", "127.0.0.1.evil.example", "x@127.0.0.1"]
 )
 def test_on_loopback_a_name_of_somebody_else_is_refused(client, host):
-    """A page whose name was rebound to this machine can neither read nor change, but the probes answer."""
+    """A page whose name was rebound to loopback can neither read nor change, but the probes answer."""
     for method, path in (("GET", "/pantry"), ("POST", "/pantry/rice/add"), ("GET", "/docs")):
         response = client.request(method, SELF + path, headers={"host": host})
         assert "add it to LARDER_HOSTS" in problem(response, 403, "forbidden")
@@ -141,7 +141,7 @@ def test_on_loopback_a_name_of_somebody_else_is_refused(client, host):
     "host", ["localhost", "LocalHost:8000", "a.localhost", "127.0.0.1", "[::1]:8000", "192.168.1.5", "localhost."]
 )
 def test_on_loopback_addresses_and_localhost_are_its_own(client, host):
-    """They cannot be made to lead elsewhere."""
+    """They cannot be rebound."""
     assert client.get(f"{SELF}/pantry", headers={"host": host}).status_code == 200
 
 
@@ -154,7 +154,7 @@ def test_other_names_may_be_allowed(start):
 
 
 def test_elsewhere_any_name_will_do(client, start):
-    """A service that listens on the network, or on a platform, is called by names that it does not know."""
+    """A service on a network or a platform is called by names that it does not know."""
     assert client.get("http://192.168.1.5/pantry", headers={"host": "larder.example"}).status_code == 200
     everywhere = start(host="0.0.0.0")
     assert everywhere.get(f"{SELF}/pantry", headers={"host": "larder.example"}).status_code == 200
@@ -164,6 +164,6 @@ def test_elsewhere_any_name_will_do(client, start):
     "host", ["", "[::1", "a b", "evil.example/localhost", "::1", "localhost:8000:1", ".localhost/"]
 )
 def test_a_host_that_is_none_is_refused(host):
-    """Anything but NAME or NAME:PORT is refused."""
+    """Anything but NAME or NAME:PORT is rejected."""
     with pytest.raises(Forbidden):
         check_host(host, ["larder.example"])

@@ -83,7 +83,7 @@ def test_slow_senders_keep_nobody_out(run):
 
 
 def test_a_request_is_refused_unread_while_enough_are_in_hand(run):
-    """The fourth whole body is not even asked for."""
+    """The fourth body is rejected without being read."""
 
     async def test(app, admission):
         for _ in range(3):
@@ -135,7 +135,7 @@ def test_one_body_alone_is_let_in(run):
 
 
 def test_a_draining_service_lets_nothing_in(run, monkeypatch):
-    """Every call but those for health is refused."""
+    """Every call except the health checks is rejected."""
     monkeypatch.setattr(Service, "draining", True)
 
     async def test(app, admission):

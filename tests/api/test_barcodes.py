@@ -45,7 +45,7 @@ def items(client):
 
 
 def test_a_code_is_tied_listed_and_untied(client):
-    """Under any of its forms, and with any characters that a QR code may have."""
+    """All of this works for every form of a code, and for all characters of a QR code."""
     assert tie(client, "036000291452", "Paper  Towels") == {"code": "0036000291452", "item": "paper towels"}
     assert (
         client.put("/barcodes/https%3A%2F%2Fexample.org%2Frice%3Flot%3D1", json={"item": "rice"}).json()["code"] == QR
@@ -128,7 +128,7 @@ def test_a_known_code_decides_the_item(client, turned):
 
 
 def test_a_code_of_a_label_answers_with_the_label(client):
-    """Code and picture agree, and what was recognised is counted once."""
+    """If code and picture agree, the item is counted once."""
     tie(client, RICE, "Red")
     answer = ask(client, shown("red", RICE), update="add").json()
     assert (answer["item"], answer["evidence"], answer["confident"]) == ("red", "barcode", True)
@@ -148,7 +148,7 @@ def test_a_sure_picture_of_something_else_is_not_counted(client):
 
 
 def test_two_codes_of_different_items_decide_nothing(client):
-    """Nothing is counted, though the picture alone would be sure; two codes of one item are one."""
+    """Nothing is counted, even if the picture alone is sure; two codes of one item count as one."""
     tie(client, RICE, "red")
     tie(client, OATS, "oats")
     answer = ask(client, shown("red", RICE, OATS), update="add").json()
@@ -170,12 +170,12 @@ def test_a_request_sent_again_with_its_key_counts_once(client):
 
 @pytest.mark.parametrize("more", [{"tiles": "auto"}, {"regions": [[0, 0, 9, 9]]}])
 def test_codes_are_read_in_one_picture_alone(client, more):
-    """Not with regions, tiles or frames, and the message says so."""
+    """With regions, tiles or frames the request is rejected with a message."""
     assert "without images, regions and tiles" in problem(ask(client, shown(), **more), 422, "invalid_request")
 
 
 def test_feedback_ties_a_code(client):
-    """Asked to; from then on the code decides, also where the picture shows something else than was taught."""
+    """On request feedback assigns the code, which then decides even if the picture shows something else."""
     assert ask(client, shown("red", RICE), threshold=0.99, request_id="r1").json()["evidence"] == "picture"
     said = client.post("/feedback", json={"request_id": "r1", "item": "Basmati Rice", "tie_barcode": True})
     assert said.json()["tied"] == RICE
@@ -188,7 +188,7 @@ def test_feedback_ties_a_code(client):
 
 
 def test_feedback_ties_the_article_number_beside_a_qr_code(client):
-    """A package's other codes may say anything."""
+    """Other codes of a package are ignored."""
     ask(client, shown("red", QR, RICE))
     assert (
         client.post("/feedback", json={"request_id": "r1", "item": "rice", "tie_barcode": True}).json()["tied"] == RICE
@@ -200,7 +200,7 @@ def test_feedback_ties_the_article_number_beside_a_qr_code(client):
 
 @pytest.mark.parametrize("codes", [(), (RICE, OATS), (QR, QR.replace("1", "2"))])
 def test_feedback_ties_no_code_where_it_is_not_clear_which(client, codes):
-    """None, or several: it says what it takes, and keeps nothing of the feedback."""
+    """Without a code, or with several, the error says what is needed, and the feedback is not stored."""
     ask(client, shown("red", *codes))
     response = client.post("/feedback", json={"request_id": "r1", "item": "rice", "tie_barcode": True, "teach": True})
     assert "has no barcode to tie" in problem(response, 422, "invalid_request")
@@ -218,7 +218,7 @@ def test_feedback_ties_no_code_that_is_tied_already(client):
 
 
 def test_without_a_pantry_codes_are_read_and_none_is_tied(start):
-    """They are in the answer, and the picture decides."""
+    """The answer has the codes, and the picture decides."""
     client = start(pantry="none")
     answer = ask(client, shown("red", RICE)).json()
     assert [(each["code"], each["item"]) for each in answer["barcodes"]] == [(RICE, None)]

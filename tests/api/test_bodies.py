@@ -20,7 +20,7 @@ async def never() -> None:
 
 
 def test_work_that_is_done_in_time_gives_what_it_gives():
-    """Its value or its error; the watcher for a disconnect is cancelled."""
+    """The result or error is passed on, and the watcher for a disconnect is cancelled."""
 
     async def main():
         async def work():
@@ -39,7 +39,7 @@ def test_work_that_is_done_in_time_gives_what_it_gives():
 
 
 def test_work_is_cancelled_when_the_time_is_over_or_the_client_gone():
-    """An error for the one, nothing for the other, and in both cases the work ends at once."""
+    """A timeout raises an error, a disconnect does not; in both cases the work is cancelled at once."""
 
     async def main():
         ended = []
@@ -65,7 +65,7 @@ def test_work_is_cancelled_when_the_time_is_over_or_the_client_gone():
 
 @pytest.mark.parametrize("header", ["", "soon", "0", "-1", "nan", "inf", "61", "1e400"])
 def test_a_time_that_is_none_is_malformed(client, header):
-    """Seconds above 0 and at most 60."""
+    """The timeout is a number of seconds above 0 and at most 60."""
     with pytest.raises(InvalidRequest):
         seconds_of(header)
     response = client.post("/process-image", json=BODY, headers={"X-Request-Timeout": header})
@@ -73,7 +73,7 @@ def test_a_time_that_is_none_is_malformed(client, header):
 
 
 def test_what_is_not_answered_in_time_is_not_encoded(client, encoder):
-    """503 and Retry-After when the time is over; the picture is not encoded later on, and its place is free."""
+    """After the deadline the answer is 503 with Retry-After; the picture is not encoded, and its slot is free."""
     encoder.open.clear()
     encoder.batches.clear()
     busy = [client.post("/process-image", json=BODY, headers={"X-Request-Timeout": "0.05"}) for _ in range(3)]
@@ -161,7 +161,7 @@ def test_a_body_that_does_not_arrive_in_time_is_told_so(client, arrived):
 
 
 def test_a_body_in_many_pieces_is_read_in_linear_time(client):
-    """A hundred thousand pieces of a byte make the request that they are."""
+    """A body in a hundred thousand one-byte pieces is read correctly."""
     content = b'{"count": 5' + b" " * 100_000 + b"}"
     pieces = [content[place : place + 1] for place in range(len(content))]
     messages = [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces]
@@ -177,7 +177,7 @@ def test_a_body_in_many_pieces_is_read_in_linear_time(client):
 
 
 def test_a_client_that_leaves_is_not_computed_for(client, encoder):
-    """Its picture is not encoded, nothing is sent, and the numbers show it as 499."""
+    """The picture is not encoded, nothing is sent, and the metrics count it as 499."""
     encoder.open.clear()
     encoder.batches.clear()
     calls = encoder.calls
@@ -200,7 +200,7 @@ def test_a_client_that_leaves_is_not_computed_for(client, encoder):
 
 
 def test_when_too_much_is_in_hand_a_body_is_not_read(start, encoder):
-    """By their number and by their bytes: 503 before the first byte of the body, while small requests go through."""
+    """Large bodies beyond the limits get 503 before the first byte is read, while small requests are answered."""
     from concurrent.futures import ThreadPoolExecutor
 
     async def unread():

@@ -23,7 +23,7 @@ def two_colours() -> str:
 
 
 def test_labels_are_weighed_in_the_order_of_the_request(client):
-    """A red square is red; what was not asked for is null."""
+    """A red square is red; fields that were not requested are null."""
     answer = post(client, labels=["a blue thing", "a red thing", "a green thing"]).json()
     assert list(answer["result"]) == ["a blue thing", "a red thing", "a green thing"]
     assert max(answer["result"], key=answer["result"].get) == "a red thing"
@@ -34,7 +34,7 @@ def test_labels_are_weighed_in_the_order_of_the_request(client):
 
 
 def test_labels_are_prompts_word_for_word(client, encoder):
-    """Without a template nothing is added; with one it is filled in. The answer has the labels as they were sent."""
+    """Labels are used verbatim without a template, and inserted into one if given; the answer has them unchanged."""
     post(client, labels=["A  red thing", "blue!"])
     post(client, labels=["red", "blue"], template="a photo of {}, {}")
     assert encoder.prompts_seen[-4:] == ["A  red thing", "blue!", "a photo of red, red", "a photo of blue, blue"]
@@ -52,7 +52,7 @@ def test_one_picture_and_the_new_prompts_are_encoded(client, encoder):
 
 
 def test_categories_stand_beside_their_labels(client):
-    """A map gives each category the probability of its best label."""
+    """With a map, each category has the probability of its best label."""
     labels = {"red": "warm", "yellow": "warm", "blue": "cold"}
     answer = post(client, labels=labels).json()
     assert list(answer["result"]) == ["red", "yellow", "blue"]
@@ -63,7 +63,7 @@ def test_categories_stand_beside_their_labels(client):
 
 @pytest.mark.parametrize("mode", ["exclusive", "independent"])
 def test_phrases_that_say_the_same_move_no_category(client, mode):
-    """Five ways to say red make warm no more probable than one."""
+    """Five phrases for red make warm no more probable than one."""
     halfway = as_base64(Image.new("RGB", (8, 8), (128, 0, 128)))  # between red and blue
     once = {"red": "warm", "blue": "cold"}
     often = {f"{word} red": "warm" for word in ("one", "two", "three", "four", "five")} | {"blue": "cold"}
@@ -79,7 +79,7 @@ def test_a_phrase_that_the_json_repeats_counts_once(client):
 
 
 def test_independent_finds_both_where_exclusive_finds_one_at_most(client):
-    """Of a picture with two colours, each label says its own; together they may well exceed 1."""
+    """For a picture with two colours, the probabilities of both labels may sum to more than 1."""
     labels = ["red", "blue", "green"]
     exclusive = post(client, image_data=two_colours(), labels=labels).json()["result"]
     independent = post(client, image_data=two_colours(), labels=labels, mode="independent").json()["result"]
@@ -92,7 +92,7 @@ def test_independent_finds_both_where_exclusive_finds_one_at_most(client):
 
 
 def test_none_of_these_is_said_when_it_is_asked(client):
-    """It is probable where no label applies, and takes its share of the exclusive numbers."""
+    """It is probable if no label applies, and part of the exclusive probabilities."""
     answer = post(client, labels=["green", "cyan"], none_of_these=True).json()
     assert answer["none_of_these"] > 0.99
     assert sum(answer["result"].values()) + answer["none_of_these"] == pytest.approx(1)
@@ -159,7 +159,7 @@ def test_other_forms_are_refused(client, body, message):
 
 @pytest.mark.parametrize("labels", [["\x00", "red"], ["👩‍👩‍👧", "red"]])
 def test_strange_characters_are_labels_too(client, labels):
-    """A zero byte and joined emoji are answered under the names that were sent."""
+    """A zero byte and joined emoji are returned under the names that were sent."""
     response = post(client, labels=labels)
     assert response.status_code == 200, response.text
     assert list(response.json()["result"]) == labels

@@ -39,7 +39,7 @@ def colours(client):
 
 
 def test_a_content_lives_and_dies(client):
-    """PUT answers 201 when it is new and 200 when it replaces; GET, DELETE, and 404 afterwards."""
+    """PUT answers 201 for a new entry and 200 for a replacement; GET and DELETE work, and are 404 afterwards."""
     first = text(client, "a", "red", metadata={"deep": {"list": [1, None]}}, collection="c")
     assert first.status_code == 201
     assert first.json() == {
@@ -72,20 +72,20 @@ def test_a_picture_is_found_by_text_and_a_text_by_picture(colours):
 
 
 def test_more_like_this(colours):
-    """By the id of a content: its neighbours, without itself."""
+    """A search by an entry's id finds its neighbours, without the entry itself."""
     assert ids(search(colours, id="word red", k=1)) == ["picture/red"]
     assert len(search(colours, id="word red", k=1000)) == 2 * len(COLOURS) - 1
 
 
 def test_more_like_these(colours):
-    """By several ids: what is near the middle of their vectors, without themselves."""
+    """A search by several ids finds what is near the mean of their vectors, without themselves."""
     hits = search(colours, ids=["word red", "word green"], k=2)
     assert set(ids(hits)) <= {"picture/red", "picture/green", "word yellow", "picture/yellow"}
     problem(colours.post("/contents/search", json={"ids": ["word red", "no"]}), 404, "not_found")
 
 
 def test_queries_are_added_by_weight(colours):
-    """This picture, plus "red", minus "green": of yellow, that is red; what was asked by id is not a hit."""
+    """A yellow picture plus "red" minus "green" finds red; the query's own entry is not a hit."""
     asked = [{"image_data": as_base64(picture("yellow"))}, {"text": "red"}, {"text": "green", "weight": -1}]
     assert set(ids(search(colours, queries=asked, k=2))) == {"word red", "picture/red"}
     by_id = search(colours, queries=[{"id": "word yellow"}, *asked[1:]], k=16)
@@ -112,7 +112,7 @@ def test_a_least_score_may_empty_the_list(colours):
 
 
 def test_the_next_page_by_its_cursor(colours):
-    """The cursor takes the place of the query; pages are the whole list, and the last one has no cursor."""
+    """The cursor replaces the query; the pages together are the whole list, and the last has no cursor."""
     whole = ids(search(colours, text="red", k=1000, only="image"))
     body, found = {"text": "red", "k": 3, "only": "image"}, []
     while body:
@@ -139,7 +139,7 @@ def test_the_older_name_of_only_says_so(colours):
 
 
 def test_entries_are_listed_by_page(colours):
-    """With a limit, GET answers entries too, of all collections or of one, until there is no cursor."""
+    """With a limit, GET also lists entries, of all collections or of one, until there is no cursor."""
     assert colours.get("/contents").json() == {"count": 2 * len(COLOURS)}
     found, cursor = [], ""
     while cursor is not None:
@@ -174,7 +174,7 @@ def test_a_collection_is_renamed_and_deleted(colours):
 
 
 def test_never_more_than_exist(client):
-    """An empty index has no hits, a small one all of its contents."""
+    """An empty index has no hits, a small one has all its entries."""
     assert search(client, text="red") == []
     text(client, "a", "red")
     assert ids(search(client, text="blue", k=1000)) == ["a"]
@@ -196,7 +196,7 @@ def test_never_more_than_exist(client):
     ],
 )
 def test_a_search_is_narrowed(client, question, expected):
-    """By type, collection and the fields of the metadata."""
+    """A search can be limited by type, collection and metadata fields."""
     for number, colour in enumerate(("red", "green", "blue")):
         text(client, f"word {colour}", colour, metadata={"number": number, "kind": "word"})
         image(client, f"picture/{colour}", colour, metadata={"number": float(number)}, collection="pictures")
@@ -205,7 +205,7 @@ def test_a_search_is_narrowed(client, question, expected):
 
 @pytest.mark.parametrize("id", ["photos/2024/a b.jpg", "müsli 🥣", "a?b#c%", "x" * 200, "search", "'; --"])
 def test_an_id_may_be_any_text(client, id):
-    """Slashes, spaces and signs that mean something elsewhere mean nothing here."""
+    """Slashes, spaces and other special characters are part of the id."""
     assert text(client, quote(id), "red").json()["id"] == id
     assert client.get(f"/contents/{quote(id, safe='')}").json()["id"] == id
     assert ids(search(client, text="red")) == [id]
@@ -284,7 +284,7 @@ def test_a_malformed_content_is_422(client, body):
     ],
 )
 def test_a_malformed_search_is_422(client, body):
-    """One question, a k within bounds, and filters of the three forms."""
+    """A search needs exactly one query, a valid k, and filters of the three forms."""
     response = client.post("/contents/search", content=json.dumps(body), headers={"Content-Type": "application/json"})
     problem(response, 422, "invalid_request")
 
@@ -326,7 +326,7 @@ def test_a_picture_that_is_none_is_400(client):
 
 
 def test_a_thumbnail_is_kept_when_asked_for(client):
-    """A JPEG of at most 256 pixels a side, upright; without the request for one there is no thumbnail."""
+    """It is an upright JPEG of at most 256 pixels a side; without a request there is none."""
     wide = as_base64(picture("red", (1024, 512)))
     answer = client.put("/contents/a/b", json={"type": "image", "image_data": wide, "thumbnail": True})
     assert answer.json()["thumbnail"] is True
@@ -355,7 +355,7 @@ def test_originals_are_kept_only_when_asked_for(start, tmp_path):
 
 
 def test_without_contents_calls_are_404(start):
-    """A service that keeps none says so."""
+    """A service without contents says so."""
     client = start(contents="none")
     for response in (
         client.get("/contents"),
@@ -366,7 +366,7 @@ def test_without_contents_calls_are_404(start):
 
 
 def test_contents_that_are_away_are_503(client):
-    """Every call says when to try again."""
+    """Every call has Retry-After."""
     text(client, "a", "red")
     client.app.state.service.contents.store._database._writer.execute("ALTER TABLE contents RENAME TO lost")
     for response in (client.get("/contents/a"), text(client, "b", "red"), client.delete("/contents/a")):
@@ -375,7 +375,7 @@ def test_contents_that_are_away_are_503(client):
 
 
 def test_contents_outlive_the_service(start):
-    """Another start on the same folder finds what was acknowledged."""
+    """After a restart with the same folder, acknowledged entries are found."""
     text(start(), "a", "red", metadata={"n": 1})
     assert search(start(), text="red", filter={"n": 1})[0]["id"] == "a"
 

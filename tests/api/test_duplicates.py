@@ -27,7 +27,7 @@ def photos(client):
 
 
 def test_groups_and_what_to_keep(photos):
-    """Each group has the one to keep first, with what is known of its file, and why."""
+    """Each group lists the entry to keep first, with the facts of its file, and the reason."""
     job = finished(photos)
     assert (job["progress"], job["problem"], job["total"]) == (1, None, 2)
     (reds,) = [group for group in job["groups"] if group["keep"] == "large"]
@@ -49,7 +49,7 @@ def test_a_collection_alone(photos):
 
 
 def test_groups_come_by_page(client):
-    """From an offset, as many as asked for."""
+    """A page has an offset and a limit."""
     for colour in COLOURS:
         for number in range(2):
             image(client, f"{colour} {number}", colour)
@@ -63,7 +63,7 @@ def test_groups_come_by_page(client):
     "body", [{"distance": "near"}, {"min_score": 0}, {"min_score": 2}, {"collection": ""}, {"x": 1}]
 )
 def test_a_malformed_search_for_duplicates_is_422(client, body):
-    """One of three distances, a cosine above 0."""
+    """The distance is one of three, and the cosine is above 0."""
     problem(client.post("/contents/duplicates", json=body), 422, "invalid_request")
 
 

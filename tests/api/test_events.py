@@ -90,7 +90,7 @@ def test_a_sure_recognition_is_an_event(server):
 
 
 def test_a_client_that_was_away_reads_what_it_has_missed(server):
-    """With the id of the last event that it saw it gets the rest, each once and in order."""
+    """With the last event's id it gets the missed events, each once and in order."""
     listener = Listener(server)
     recognise(server)
     first = listener.next()
@@ -163,7 +163,7 @@ def test_listeners_are_bounded_and_make_room_when_they_leave(server):
 
 
 def test_listeners_do_not_delay_the_end(tmp_path):
-    """At SIGTERM every stream ends, also that of a client which never read anything."""
+    """SIGTERM ends every stream, also that of a client that never reads."""
     with started(tmp_path) as server:
         listener = Listener(server)
         deaf = socket.create_connection(("127.0.0.1", server.port))
@@ -178,7 +178,7 @@ def test_listeners_do_not_delay_the_end(tmp_path):
 
 
 def test_a_key_is_asked_for(start):
-    """With keys set, events need one."""
+    """If keys are set, the stream needs one."""
     problem(start(api_keys="k").get("/events"), 401, "unauthorized")
 
 
@@ -209,7 +209,7 @@ def test_what_is_not_kept_any_more_is_counted():
 
 
 def test_one_that_falls_behind_is_let_go():
-    """A listener that is slower than events come is not waited for: its stream ends, and it can resume."""
+    """The stream of a listener that is slower than the events ends, and it can resume."""
 
     async def listen():
         hub = Hub(kept=2)
@@ -224,5 +224,5 @@ def test_one_that_falls_behind_is_let_go():
 
 
 def test_a_stream_ends_after_a_while():
-    """The next one asks for the key again, so that a key which was taken out stops working."""
+    """The next connection is authorised again, so that a withdrawn key stops working."""
     assert len(collect(Hub(), count=5, heartbeat_s=0.001, longest_s=0.0)) == 1

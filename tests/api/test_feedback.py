@@ -90,14 +90,14 @@ def test_a_request_id_that_comes_back_later_replaces_no_correction(start):
 
 
 def test_feedback_without_teaching_changes_nothing(client):
-    """It is kept for a training to come."""
+    """It is only stored for later training."""
     ask(client, "r1", "yellow")
     say(client, "r1", "quince")
     assert client.get("/pantry").json()["items"] == []
 
 
 def test_an_answer_that_is_not_remembered_is_not_found(client):
-    """Never given, or by another service, or of a list."""
+    """Unknown ids, answers of another service, and answers for lists are 404."""
     assert say(client, "no", "quince").status_code == 404
 
 
@@ -114,7 +114,7 @@ def test_the_last_answers_are_remembered():
 
 
 def test_pictures_in_memory_are_bounded(monkeypatch):
-    """By their bytes: the oldest answers give way."""
+    """Pictures are limited by their bytes: the oldest answers are evicted."""
     monkeypatch.setattr("app.serving.feedback.MOST_BYTES", 2500)
     answers = Answers()
     for number in range(5):

@@ -12,7 +12,7 @@ def frames(client, *colours, **more):
 
 
 def test_frames_of_one_thing_are_one_answer(client):
-    """All fields of the answer for one picture, and how far the frames agree."""
+    """The answer has all fields of a single picture, and the agreement of the frames."""
     one = client.post("/process-image", json={"image_data": as_base64(picture("red"))}).json()
     answer = frames(client, "red", "red", "red").json()
     assert answer.pop("frames") == {"used": [True, True, True], "agreement": 1}
@@ -21,12 +21,12 @@ def test_frames_of_one_thing_are_one_answer(client):
 
 
 def test_an_answer_to_one_picture_says_nothing_of_frames(client):
-    """A request without `images` is answered as ever."""
+    """The answer to a request without `images` is unchanged."""
     assert "frames" not in client.post("/process-image", json={"image_data": as_base64(picture("red"))}).json()
 
 
 def test_a_frame_of_something_else_is_left_out(client):
-    """The hand before the camera has no part in the answer."""
+    """A hand in front of the camera does not affect the answer."""
     clean = frames(client, "red", "red", "red").json()
     answer = frames(client, "red", "blue", "red", "red").json()
     assert answer["frames"] == {"used": [True, False, True, True], "agreement": 0.75}
@@ -55,6 +55,6 @@ def test_frames_are_2_to_16(client, count):
 
 
 def test_frames_and_a_picture_are_too_much(client):
-    """It is not guessed which was meant."""
+    """The request is ambiguous and rejected."""
     answer = frames(client, "red", "red", image_data=as_base64(picture()))
     assert (answer.status_code, "not several" in answer.json()["detail"]) == (422, True)

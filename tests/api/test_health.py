@@ -57,7 +57,7 @@ def _closing(encoder, opening):
 
 
 def test_an_encoder_that_fails_is_not_ready(client, encoder, monkeypatch):
-    """The process lives, but the encoder does not answer: that is 503."""
+    """If the process lives but the encoder does not answer, the status is 503."""
     monkeypatch.setattr("app.serving.pipeline.CANARY_EVERY", -1)
     encoder.failure = RuntimeError("broken")
     response = client.get("/")
@@ -69,7 +69,7 @@ def test_an_encoder_that_fails_is_not_ready(client, encoder, monkeypatch):
 
 
 def test_health_checks_are_not_logged(capfd, client):
-    """A load balancer asks every few seconds; the log has only what people want to read."""
+    """A load balancer polls every few seconds, which would fill the log."""
     capfd.readouterr()
     client.get("/")
     client.get("/livez")
@@ -107,7 +107,7 @@ def test_draining_lets_nothing_new_in(client):
 
 
 def test_a_decoder_that_does_not_come_back_is_not_ready(client):
-    """A thread that is lost takes a processor with it until the service is started again: that is 503, and says so."""
+    """A lost thread occupies a processor until a restart: the status is 503, with the reason."""
     client.app.state.service.pipeline._large_decoder.lost = 1
     response = client.get("/")
     assert (response.status_code, response.json()["status"]) == (503, "failing")

@@ -34,7 +34,7 @@ def red(site: Site) -> str:
     ],
 )
 def test_a_picture_at_a_url_is_answered_as_its_bytes_are(fetching, site, method, path, fields):
-    """The same answer as for the picture itself."""
+    """The answer is the same as for the picture's bytes."""
     by_url = fetching.request(method, path, json=fields | {"image_url": red(site)})
     as_data = fetching.request(method, path, json=fields | {"image_data": as_base64(picture("red"))})
     assert by_url.is_success, by_url.text
@@ -74,7 +74,7 @@ def test_what_was_fetched_is_kept_where_pictures_are(fetching, site):
 
 
 def test_it_is_off_by_default(client, site):
-    """And says so, as the caller's error."""
+    """The request is rejected with a message."""
     before = len(site.seen)
     message = problem(client.post("/process-image", json={"image_url": red(site)}), 422, "invalid_request")
     assert "LARDER_IMAGE_URLS" in message
@@ -82,7 +82,7 @@ def test_it_is_off_by_default(client, site):
 
 
 def test_one_picture_is_one_picture(fetching, site):
-    """Not a URL and data, nor a URL and frames, nor none."""
+    """A URL with data, a URL with frames, and no picture at all are rejected."""
     image = as_base64(picture("red"))
     for fields in ({"image_data": image}, {"images": [image, image]}):
         problem(fetching.post("/process-image", json={"image_url": red(site)} | fields), 422, "invalid_request")
@@ -92,7 +92,7 @@ def test_one_picture_is_one_picture(fetching, site):
 
 
 def test_a_data_uri_is_a_url_as_well(client):
-    """As clients of OpenAI's form send it; nothing is fetched."""
+    """OpenAI's clients send data URIs; nothing is fetched."""
     uri = f"data:image/png;base64,{as_base64(picture('blue'))}"
     assert client.post("/process-image", json={"image_url": uri}).json()["item"] == "blue"
 

@@ -19,7 +19,7 @@ def entries(client, **options):
 
 
 def test_an_entry_says_what_who_and_when(start):
-    """The key's name, the request's id, the counts before and after, and the time."""
+    """An entry has the key's name, the request's id, the counts before and after, and the time."""
     client, began = start(api_keys=KEYS), datetime.now(UTC)
     client.put("/pantry/rice", json={"count": 2}, headers=ROBOT | {"X-Request-ID": "one"})
     client.post("/pantry/rice/add", json={"quantity": 3}, headers=PHONE | {"X-Request-ID": "two"})
@@ -32,7 +32,7 @@ def test_an_entry_says_what_who_and_when(start):
 
 
 def test_a_recognition_that_counts_is_an_entry(client):
-    """With the id of its request; without keys, no name is given."""
+    """It has the request's id; without keys it has no name."""
     body = {"image_data": as_base64(picture()), "pantry_update": {"operation": "add", "quantity": 2}, "threshold": 0}
     response = client.post("/process-image", json=body)
     (entry,) = entries(client)
@@ -41,7 +41,7 @@ def test_a_recognition_that_counts_is_an_entry(client):
 
 
 def test_a_change_is_undone_once(client):
-    """The answer is the new entry; the second time it is a conflict, in the one shape of errors."""
+    """The answer is the new entry; the second time it is 409 in the common error form."""
     client.post("/pantry/rice/add", json={"quantity": 3})
     (entry,) = entries(client)
     undo = client.post(f"/journal/{entry['id']}/undo")
@@ -53,7 +53,7 @@ def test_a_change_is_undone_once(client):
 
 
 def test_an_undo_sent_again_with_its_key_happens_once(client):
-    """Both answers are the same; the key is for no other change."""
+    """Both answers are the same; the key is invalid for another change."""
     client.post("/pantry/rice/add", json={"quantity": 3})
     client.post("/pantry/rice/add", json={"quantity": 1})
     newest, first = (f"/journal/{entry['id']}/undo" for entry in entries(client))
@@ -75,7 +75,7 @@ def test_an_undo_that_the_count_does_not_allow_says_why(client):
 
 
 def test_the_journal_comes_by_page_and_by_item(client):
-    """`cursor` asks for the next page, and is null at the end."""
+    """`cursor` returns the next page, and is null at the end."""
     for item in ("rice", "salt", "Rice"):
         client.post(f"/pantry/{item}/add")
     first = client.get("/journal?limit=2").json()
@@ -92,7 +92,7 @@ def test_a_malformed_query_is_422(client, query):
 
 
 def test_what_is_not_there_is_404(client, start):
-    """A change that never was, and any where no pantry is kept."""
+    """An unknown change is 404, and without a pantry every change is."""
     assert "has no change '7'" in problem(client.post("/journal/7/undo"), 404, "not_found")
     without = start(pantry="none")
     for response in (without.get("/journal"), without.post("/journal/7/undo")):

@@ -47,14 +47,14 @@ def test_elements_are_counted_outside_of_strings(value, most, ascii_only):
 
 @given(st.text(alphabet='"\\,1[]{}:nu0 '), st.text(alphabet='",\\[]1 '))
 def test_what_is_no_json_is_counted_as_far_as_it_is_parsed(text, end):
-    """A body may hide nothing behind quotes and backslashes of which the parser has read no string."""
+    """Quotes and backslashes cannot hide elements that the parser would read."""
     body = (json.dumps([text] * 3)[:-1] + ", 1, 2, 3" + end).encode()
     assert refused(body, most=5)
 
 
 @pytest.mark.parametrize("coding", ["utf-16", "utf-16-le", "utf-32"])
 def test_json_is_in_utf_8(client, coding):
-    """In UTF-16 an escaped quote would turn what is outside of strings into what is inside."""
+    """In UTF-16 an escaped quote would confuse the scan for strings."""
     body = '{"text": "\\"", "filter": {"a": {"in": [' + "1," * 100_000 + "1]}}}"
     answer = client.post("/contents/search", content=body.encode(coding), headers={"Content-Type": "application/json"})
     assert answer.status_code == 422
@@ -126,7 +126,7 @@ def test_wrong_elements_cost_no_error_each(client, path, head, element, end, ele
     ],
 )
 def test_many_unknown_fields_are_one_error(client, method, path, body):
-    """Three are named, the others counted."""
+    """The error names three of them and counts the others."""
     response = client.request(method, path, json=body | {f"field{place}": 0 for place in range(MANY)})
     assert "9,000 unknown fields: field0, field1, field2, ..." in problem(response, 422, "invalid_request")
 
@@ -149,7 +149,7 @@ def test_wrong_values_of_a_map_stop_at_the_first(client):
 
 
 def test_a_text_full_of_commas_is_no_list(client):
-    """Only what separates elements counts, so a long text goes through to its own bound."""
+    """Only separators of elements count, so a long text is limited only by its own bound."""
     body = {"type": "text", "text": "," * (MAX_ELEMENTS + 1)}
     assert "text: String should have at most 10000" in problem(
         client.put("/contents/a", json=body), 422, "invalid_request"

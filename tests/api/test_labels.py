@@ -5,7 +5,7 @@ from tests.fakes import as_base64, picture
 
 
 def test_labels_and_where_they_come_from(client):
-    """File first, then the pantry by name, each with its synonyms and sources."""
+    """The file's labels come first, then the pantry's by name, each with its synonyms and sources."""
     client.put("/pantry/Red", json={"count": 1})
     client.put("/pantry/yellow", json={"count": 1})  # the last one brings the fourth label
     wait_until(lambda: client.get("/labels").json()["count"] == 4)
@@ -18,7 +18,7 @@ def test_labels_and_where_they_come_from(client):
 
 
 def test_a_labels_categories(client, settings):
-    """The narrowest first; a label without any has no such field."""
+    """The narrowest comes first; a label without categories has no such field."""
     settings.labels.write_text("red @ warm @ colour\nblue\n")
     wait_until(lambda: client.get("/labels").json()["count"] == 2)
     assert client.get("/labels").json()["labels"] == [
@@ -28,7 +28,7 @@ def test_a_labels_categories(client, settings):
 
 
 def test_a_changed_label_file_is_served_within_a_second(client, settings, encoder):
-    """No restart; only the new label's prompts are encoded; the version changes."""
+    """No restart is needed; only the new label's prompts are encoded; the version changes."""
     version = client.get("/labels").json()["version"]
     encoder.prompts_seen.clear()
     settings.labels.write_text("red\nmagenta\nblue | azure blue\n")
@@ -48,7 +48,7 @@ def test_a_pantry_item_is_recognised_within_a_second(client):
 
 
 def test_a_broken_label_file_changes_nothing(client, settings):
-    """While the file cannot be read the last labels are served, and a mended file is taken up."""
+    """While the file is unreadable the last labels are served; a repaired file is read."""
     settings.labels.write_bytes(b"\xff\xff")
     import time
 

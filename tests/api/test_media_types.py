@@ -64,14 +64,14 @@ def test_raw_and_multipart_are_answered_as_json_is(client, method, path, fields)
     "media_type", ["image/png", "image/jpeg", "application/octet-stream", "application/x-www-form-urlencoded", None]
 )
 def test_a_picture_is_told_by_its_content(client, media_type):
-    """Also with curl's media type for `--data-binary`, and with none."""
+    """A picture is detected with curl's media type for `--data-binary`, and without any."""
     headers = {"Content-Type": media_type} if media_type else {}
     assert client.post("/process-image", content=BLUE, headers=headers).json()["item"] == "blue"
 
 
 @pytest.mark.parametrize("kind", ["HEIC", "AVIF", "WEBP", "GIF", "BMP", "JPEG"])
 def test_every_format_is_taken_as_it_is(client, kind):
-    """Without a media type, with another's, and in a form."""
+    """Raw pictures work without a media type, with a wrong one, and in a form."""
     data = as_bytes(picture("blue"), kind)
     for way in (
         {"content": data},
@@ -93,7 +93,7 @@ def test_a_body_that_claims_to_be_a_picture_is_judged_as_one(client):
 
 
 def test_several_files_are_several_pictures(client):
-    """Frames of one thing, or examples; one file is one picture under either name."""
+    """They are frames of one thing, or examples; one file is one picture under either name."""
     files = [("images", RED), ("images", RED), ("image", BLUE)]
     answer = client.post("/process-image", files=files).json()
     assert (answer["item"], answer["frames"]["used"]) == ("red", [True, True, False])
@@ -124,7 +124,7 @@ def test_pictures_are_kept_as_they_came(start):
 
 
 def test_misspelt_fields_are_refused(client):
-    """As in JSON: an unknown parameter, an unknown file, a field twice."""
+    """An unknown parameter, an unknown file and a repeated field are rejected as in JSON."""
     assert "topk" in problem(client.post("/process-image?topk=3", content=RED), 422, "invalid_request")
     assert "called image" in problem(client.post("/process-image", files={"photo": RED}), 422, "invalid_request")
     twice = client.post("/process-image?top_k=3&top_k=4", content=RED)
@@ -155,7 +155,7 @@ def test_a_text_is_parsed_where_the_field_is_no_text(model, sent, read):
 
 @given(st.binary(max_size=200), st.binary(max_size=200))
 def test_any_bytes_pass_through_a_form(data, more):
-    """A part has exactly the bytes that were sent, line breaks, hyphens and all."""
+    """A part has exactly the bytes that were sent, including line breaks and hyphens."""
     parts = [(FILE, b"-" + data), (FILE.replace("image", "images"), b"-" + more)]
     body = multipart(*parts, boundary=b"a.boundary.that.is.long")
     assert read_form(body, b"a.boundary.that.is.long") == ([b"-" + data, b"-" + more], [])
@@ -187,12 +187,12 @@ BROKEN = {
 
 @pytest.mark.parametrize("why", BROKEN)
 def test_broken_forms_are_refused(client, why):
-    """With 422 and words, and before the parser walks through them byte by byte."""
+    """They are 422 with a message, before the slow parser sees them."""
     problem(send_form(client, *BROKEN[why]), 422, "invalid_request")
 
 
 def test_a_form_has_a_bound_on_its_parts():
-    """It is above what any call takes."""
+    """The bound is higher than any call needs."""
     form = ('Content-Disposition: form-data; name="labels"', b"x")
     assert len(read_form(multipart(*[form] * MAX_PARTS), b"edge")[1]) == MAX_PARTS
     with pytest.raises(InvalidRequest, match="more than 64 parts"):
@@ -200,7 +200,7 @@ def test_a_form_has_a_bound_on_its_parts():
 
 
 def test_limits_are_those_of_json(start):
-    """The body's bytes, the picture's pixels, and the elements of lists in fields."""
+    """The limits on body bytes, pixels and list elements apply."""
     client = start(max_body=2000, max_pixels=600)
     problem(client.post("/process-image", content=RED), 413, "image_too_large")
     problem(client.post("/process-image", files={"image": RED}), 413, "image_too_large")
@@ -209,7 +209,7 @@ def test_limits_are_those_of_json(start):
 
 
 def test_routes_without_pictures_take_json_alone(client):
-    """A raw picture is nothing to them."""
+    """They reject a raw picture."""
     problem(client.post("/feedback", content=RED), 422, "invalid_request")
     problem(client.put("/pantry/rice", content=RED), 422, "invalid_request")
 

@@ -21,7 +21,7 @@ def samples(client) -> dict[tuple, float]:
 
 
 def test_requests_are_counted_by_route_and_status(client):
-    """Paths are counted by their template, and what is no route or no method of HTTP's by one name."""
+    """Paths are counted by their template; unknown routes and methods share one name."""
     client.get("/pantry/rice")
     client.get("/pantry/salt")
     client.get("/nowhere/1")
@@ -95,7 +95,7 @@ def test_waiting_pictures_are_seen(client, encoder):
 
 
 def test_numbers_need_a_key(start):
-    """They tell of the business; only the two health checks are open."""
+    """They reveal business figures; only the two health checks are open."""
     assert start(api_keys="k").get("/metrics").status_code == 401
 
 

@@ -33,7 +33,7 @@ def test_without_keys_it_is_open(client):
 
 
 def test_keys_are_changed_without_a_restart(start, tmp_path):
-    """A key that is written into the file opens within a second, one that is taken out does not any more."""
+    """A key added to the file is accepted within a second, and a removed one is rejected."""
     (tmp_path / "keys").write_text("old\n")
     client = start(api_keys_file=tmp_path / "keys")
     assert client.get("/labels", headers={"x-api-key": "old"}).status_code == 200
@@ -53,7 +53,7 @@ def test_every_answer_tells_browsers_to_keep_out(client):
 
 
 def test_pages_of_the_named_origins_may_call(start):
-    """A browser's question before a call is answered without a key, for the origins of the setting alone."""
+    """A preflight is answered without a key, only for the origins of the setting."""
     client = start(cors="https://example.org, http://localhost:3000", api_keys="k")
     ask = {"access-control-request-method": "POST", "access-control-request-headers": "x-api-key"}
     response = client.options("/process-image", headers=ask | {"origin": "http://localhost:3000"})
@@ -77,7 +77,7 @@ def test_a_wrong_method_is_told_the_right_ones(client):
 
 @pytest.mark.parametrize("path", ["/process-image/", "//process-image", "/pantry/", "/Labels"])
 def test_a_path_that_is_nearly_right_is_none(client, path):
-    """A slash too many is 404 like any other unknown path, and leads to no address that a proxy would not know."""
+    """A path with an extra slash is 404, without a redirect to an address unknown to a proxy."""
     response = client.post(f"http://testserver{path}", json={})
     assert problem(response, 404, "not_found") == f"there is no {path}"
 
@@ -93,7 +93,7 @@ def test_monitors_may_ask_for_the_head_alone(client, path):
     "body", [b'{"image_data": "\xff"}', b"\x80", b"[" * 100_000, b'{"top_k": 1' + b"0" * 5000 + b"}"]
 )
 def test_json_that_cannot_be_read_is_told_what_can(client, body):
-    """No UTF-8, too deep, a number too long."""
+    """Invalid UTF-8, deep nesting and long numbers are errors that name the limits."""
     response = client.post("/process-image", content=body, headers={"Content-Type": "application/json"})
     assert "invalid JSON: expected UTF-8" in problem(response, 422, "invalid_request")
 
@@ -126,7 +126,7 @@ def test_a_compressed_body_is_refused(client, path):
     ],
 )
 def test_an_address_is_no_picture(client, path, body):
-    """It is not base64, and is not fetched: the service gives no access to its network."""
+    """A URL is not base64 and is not fetched: the service gives no access to its network."""
     with socket.create_server(("127.0.0.1", 0)) as bait:
         bait.settimeout(0.05)
         url = f"http://127.0.0.1:{bait.getsockname()[1]}/a.jpg"

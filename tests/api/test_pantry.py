@@ -9,7 +9,7 @@ from tests.fakes import as_base64, picture
 
 
 def test_an_item_lives_and_dies(client):
-    """PUT, GET, add, remove and DELETE, with the count in every answer."""
+    """PUT, GET, add, remove and DELETE work, with the count in every answer."""
     assert client.put("/pantry/rice", json={"count": 2}).json() == {"item": "rice", "count": 2}
     assert client.post("/pantry/rice/add", json={"quantity": 3}).json() == {"item": "rice", "count": 5}
     assert client.post("/pantry/rice/remove", json={"quantity": 9}).json() == {"item": "rice", "count": 0, "removed": 5}
@@ -72,7 +72,7 @@ def test_a_malformed_change_is_422(client, method, path, body):
 
 @pytest.mark.parametrize("name", ["1/2 litre of milk", "/", "rice/add", "rice/examples"])
 def test_a_name_with_a_slash_is_422(client, name):
-    """No document of Firestore has such a name, so no item has, and every call says so."""
+    """Firestore documents cannot have such a name, so every call rejects it."""
     client.post("/pantry/rice/examples", json={"images": [as_base64(picture())]})
     path = f"/pantry/{quote(name, safe='')}"
     for method, rest, body in [
@@ -101,7 +101,7 @@ KEY = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
 
 @pytest.mark.parametrize("call", CALLS)
 def test_a_call_sent_again_with_its_key_happens_once(client, call):
-    """The second answer is the first one's, byte for byte, and the count is as the first one left it."""
+    """The second answer equals the first byte for byte, and the count does not change again."""
     method, path, body = CALLS[call]
     client.put("/pantry/rice", json={"count": 5})
     first = client.request(method, path, json=body, headers=KEY)
@@ -155,7 +155,7 @@ def test_without_a_pantry_changes_are_404(start):
 
 
 def test_a_pantry_that_is_away_is_503(client):
-    """Every call says when to try again."""
+    """Every call has Retry-After."""
     client.app.state.service.pantry.store._file.writer.execute("DROP TABLE items")
     for response in (client.get("/pantry"), client.post("/pantry/rice/add")):
         problem(response, 503, "store_unavailable")
@@ -163,7 +163,7 @@ def test_a_pantry_that_is_away_is_503(client):
 
 
 def test_an_unknown_path_is_404_and_a_wrong_method_405(client):
-    """Both in the one error shape; the second says which methods there are."""
+    """Both have the common error form; the second lists the allowed methods."""
     problem(client.get("/nothing/here"), 404, "not_found")
     response = client.get("/process-image")
     problem(response, 405, "invalid_request")

@@ -63,7 +63,7 @@ def test_top_k_cuts_the_lists(client):
 
 
 def test_the_threshold_is_strict(client):
-    """Confident means above the threshold: 1 is above nothing."""
+    """Confident means strictly above the threshold, so nothing is confident at 1."""
     halfway = as_base64(Image.new("RGB", (8, 8), (255, 255, 0)))  # between red and green
     answer = post(client, image_data=halfway).json()
     assert (answer["message"], answer["confident"]) == (0, False)
@@ -128,7 +128,7 @@ def test_the_first_answer_counts_even_if_the_labels_have_changed(client):
 
 
 def test_an_unsure_answer_leaves_the_pantry_alone(client):
-    """Neither an unconfident answer nor an unknown picture changes a count, and the answer says which it was."""
+    """An unconfident answer or an unknown picture changes no count, and the answer says which it was."""
     add = {"operation": "add"}
     answer = post(client, threshold=1, pantry_update=add).json()
     assert (answer["pantry"], answer["pantry_refused"][:31]) == (None, "the answer is not confident: 1.")
@@ -149,7 +149,7 @@ def test_the_older_rule_counts_what_is_not_known(start):
 
 
 def test_an_update_without_a_pantry_is_an_error(start):
-    """Nothing is lost in silence: a service that keeps no pantry says so."""
+    """A service without a pantry answers with an error instead of ignoring the update."""
     response = post(start(pantry="none"), pantry_update={"operation": "add"})
     assert "LARDER_PANTRY=none" in problem(response, 404, "not_found")
 
@@ -189,7 +189,7 @@ def test_a_pantry_that_is_away_is_an_error(client):
     ],
 )
 def test_a_malformed_request_names_the_field(client, body, message):
-    """Wrong types, wrong ranges and unknown fields are 422, and the message says where."""
+    """Wrong types, ranges and unknown fields are 422, and the message names the field."""
     content = json.dumps({"image_data": as_base64(picture())} | body)
     response = client.post("/process-image", content=content, headers={"content-type": "application/json"})
     assert message in problem(response, 422, "invalid_request")
@@ -339,7 +339,7 @@ def test_the_item_that_the_pantry_has_for_a_label_is_counted(client, item):
 
 
 def test_another_spelling_of_a_label_is_no_rival(client):
-    """Full-width letters, which the model cannot tell apart, leave the answer as sure as it was."""
+    """Full-width letters, which the model does not distinguish, do not lower the confidence."""
     before = post(client).json()
     assert client.put("/pantry/ｒｅｄ", json={"count": 1}).json()["item"] == "red"
     wait_until(lambda: client.get("/labels").json()["labels"][0]["sources"] == ["file", "pantry"])

@@ -38,7 +38,7 @@ def test_each_box_is_answered_on_its_own(client):
 
 
 def test_boxes_are_of_the_upright_picture(client):
-    """A camera that was held sideways writes so into the file, and boxes are meant as people see it."""
+    """Boxes refer to the picture after the EXIF orientation is applied."""
     sideways = shelf([["red", "green"]]).transpose(Image.Transpose.ROTATE_90)
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -82,7 +82,7 @@ def test_a_label_that_can_be_no_item_is_not_counted(client, settings):
 
 @pytest.mark.parametrize("more", [{"regions": [[0, 0, 64, 64], [64, 0, 128, 64]]}, {"tiles": "auto"}], ids=str)
 def test_a_list_that_is_sent_again_is_counted_once(client, more):
-    """Each of its changes is known by the one key of the request."""
+    """The request's one key covers all of its changes."""
     update = {"operation": "add", "quantity": 1}
     for _ in range(2):
         ask(client, shelf([["red", "green"]]), {"Idempotency-Key": "k"}, pantry_update=update, **more)
@@ -104,7 +104,7 @@ def test_a_list_that_is_sent_again_is_counted_once(client, more):
     ],
 )
 def test_a_box_that_is_none_is_refused(client, box, said):
-    """And the message says which, and why."""
+    """The message says which box, and why."""
     answer = ask(client, shelf(), regions=[[0, 0, 5, 5], box])
     assert answer.status_code == 422
     assert "regions.1" in answer.json()["detail"]
@@ -122,12 +122,12 @@ def test_a_box_that_is_none_is_refused(client, box, said):
     ids=str,
 )
 def test_a_request_without_the_right_form_is_refused(client, more):
-    """1 to 32 boxes, or tiles, and not both."""
+    """It takes 1 to 32 boxes, or tiles, and not both."""
     assert ask(client, shelf(), **more).status_code == 422
 
 
 def test_a_shelf_is_searched(start):
-    """The items found, their counts and boxes."""
+    """The answer has the items found, their counts and boxes."""
     client = start(known_margin=0.75)  # a mixture of colours is nothing known
     answer = ask(client, shelf(), tiles="auto", pantry_update={"operation": "add", "quantity": 1}).json()
     found = {each["item"]: each for each in answer["items"]}
@@ -140,11 +140,11 @@ def test_a_shelf_is_searched(start):
 
 
 def test_an_empty_shelf_has_nothing_on_it(client):
-    """Nothing known in any tile is an empty list, and no change."""
+    """If no tile is known the list is empty, and nothing changes."""
     answer = ask(client, Image.new("RGB", (128, 128), (128, 128, 128)), tiles="auto").json()
     assert answer["items"] == []
 
 
 def test_other_answers_say_nothing_of_lists(client):
-    """A request without regions is answered as ever."""
+    """The answer to a request without regions is unchanged."""
     assert not {"regions", "items", "frames"} & ask(client, shelf()).json().keys()

@@ -25,7 +25,7 @@ def examples(client, item):
 
 
 def test_what_is_not_sure_is_to_be_reviewed(client):
-    """Neither confident nor known: listed with the best guesses; what is sure is not."""
+    """Unconfident and unknown pictures are listed with the best guesses; confident ones are not."""
     ask(client, "red")
     assert client.get("/review").json() == {"total": 0, "entries": []}
     answer = ask(client, "yellow").json()
@@ -36,7 +36,7 @@ def test_what_is_not_sure_is_to_be_reviewed(client):
 
 
 def test_what_is_confident_and_not_known_is_to_be_reviewed(start):
-    """A thing of another kind is what a label is missing for."""
+    """A confident but unknown picture shows that a label is missing."""
     client = start(known_margin=0.999)
     answer = ask(client, "red").json()
     assert (answer["confident"], answer["known"]) == (True, False)
@@ -78,7 +78,7 @@ def test_a_label_teaches_and_settles(client):
 
 
 def test_a_label_that_is_sent_again_changes_nothing(client):
-    """One example, one correction, the same answer."""
+    """There is still one example, one correction, and the same answer."""
     ask(client, "yellow")
     (entry,) = entries(client)
     first, second = (client.post(f"/review/{entry['id']}", json={"item": "quince"}) for _ in range(2))
@@ -87,7 +87,7 @@ def test_a_label_that_is_sent_again_changes_nothing(client):
 
 
 def test_another_label_takes_the_place_of_the_first(client):
-    """A slip is put right by saying it again: the first item forgets what it was taught."""
+    """A new label corrects a mistake: the first item loses the example."""
     ask(client, "yellow", "yellow")
     (entry,) = entries(client)
     for item in ("lemon", "quince"):
@@ -97,7 +97,7 @@ def test_another_label_takes_the_place_of_the_first(client):
 
 
 def test_what_is_sure_by_now_is_left_out(client):
-    """The entries are recognised again each time, among the labels of this moment."""
+    """Entries are recognised again at each call, with the current labels."""
     ask(client, "cyan")
     assert len(entries(client)) == 1
     client.put("/pantry/cyan", json={"count": 1})
@@ -113,7 +113,7 @@ def test_feedback_settles_an_entry(client):
 
 
 def test_what_is_dismissed_does_not_come_back(client):
-    """Neither the entry nor the next picture of the scene; a second time it is not found."""
+    """The entry and further pictures of the scene are not listed again; a second dismissal is 404."""
     ask(client, "yellow")
     (entry,) = entries(client)
     assert client.delete(f"/review/{entry['id']}").json() == {"id": entry["id"]}
@@ -126,7 +126,7 @@ def test_what_is_dismissed_does_not_come_back(client):
 
 @pytest.mark.parametrize("item", ["", "salt/pepper", "x" * 201])
 def test_a_label_is_checked_as_items_are(client, item):
-    """Nothing is stored, and the entry stays."""
+    """An invalid name stores nothing, and the entry stays."""
     ask(client, "yellow")
     (entry,) = entries(client)
     assert client.post(f"/review/{entry['id']}", json={"item": item}).status_code == 422
@@ -186,7 +186,7 @@ def test_the_queue_survives_a_restart(start):
 
 
 def test_the_queue_can_be_turned_off(start):
-    """LARDER_REVIEW=0: nothing is kept, and there is no file."""
+    """With LARDER_REVIEW=0 nothing is stored, and there is no file."""
     client = start(review=0)
     ask(client, "yellow")
     assert client.get("/review").json()["total"] == 0
@@ -194,7 +194,7 @@ def test_the_queue_can_be_turned_off(start):
 
 
 def test_a_disk_that_is_full_fails_no_recognition(start):
-    """The queue says so; answers come as ever."""
+    """The queue reports it; recognition continues."""
     client = start()
     client.app.state.service.settings.data.joinpath("review.sqlite").mkdir()
     ask(client, "yellow")
@@ -214,7 +214,7 @@ def test_an_id_that_two_callers_chose_is_two_entries(client):
 
 
 def test_the_order_is_that_of_the_entropy(client):
-    """Computed at once for all, as by its definition one by one."""
+    """The vectorised entropy equals its definition computed one by one."""
     from app.recognition.uncertainty import entropy, label_probabilities
     from app.recognition.zero_shot import softmax
 

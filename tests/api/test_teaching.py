@@ -23,7 +23,7 @@ def examples(client, item):
 
 
 def test_a_taught_item_is_recognised(client):
-    """By a name that says nothing to the model: one picture, and within a second it is the answer."""
+    """With a name unknown to the model, one picture is enough within a second."""
     assert seen(client, "yellow") != "quince"
     answer = teach(client, "Quince", "yellow").json()
     assert (answer["item"], answer["model"], len(answer["examples"])) == ("quince", "colours", 1)
@@ -32,13 +32,13 @@ def test_a_taught_item_is_recognised(client):
 
 
 def test_teaching_puts_the_item_into_the_pantry(client):
-    """With count 0, so that it is a label and can be counted."""
+    """The item has count 0, so that it is a label and can be counted."""
     teach(client, "quince", "yellow")
     assert client.get("/pantry/quince").json() == {"item": "quince", "count": 0}
 
 
 def test_teaching_is_undone(client):
-    """One example or all of them: then nothing is as if they had never been, but for the item."""
+    """After one or all examples are deleted, everything is as before except for the item."""
     before = client.get("/labels").json()["version"]
     client.put("/pantry/quince", json={"count": 0})
     wait_until(lambda: client.get("/labels").json()["version"] != before)
@@ -69,7 +69,7 @@ def test_examples_of_a_label_do_not_push_its_text_aside(client):
 
 
 def test_a_near_duplicate_is_pointed_out(client):
-    """Of two pictures that are nearly the same the later one, in the answer and afterwards."""
+    """Of two nearly equal pictures the later one has the warning, in the answer and afterwards."""
     shade = picture("yellow")
     shade.putpixel((16, 12), (0, 0, 0))
     first = teach(client, "quince", "yellow").json()["examples"][0]
@@ -81,7 +81,7 @@ def test_a_near_duplicate_is_pointed_out(client):
 
 
 def test_an_example_that_looks_like_another_item_is_pointed_out(client):
-    """Nearer to what another item was taught than to its own: named, and kept all the same."""
+    """An example nearer to another item's examples is reported, and still stored."""
     teach(client, "quince", "yellow")
     answer = teach(client, "sky", "cyan", "white", "yellow").json()["examples"]
     assert [each["contradicts"] for each in answer] == [None, None, "quince"]
@@ -95,7 +95,7 @@ def test_an_example_that_is_surely_another_label_is_pointed_out(client):
 
 
 def test_examples_of_another_model_are_kept_but_not_used(client):
-    """Their vectors mean nothing to this one; they wait for theirs to return."""
+    """Their vectors are only valid for their own model."""
     from app.pantry.examples import new_example
 
     store = client.app.state.service.pantry.store
@@ -107,7 +107,7 @@ def test_examples_of_another_model_are_kept_but_not_used(client):
 
 @pytest.mark.parametrize("images", [[], ["x"] * 33, [""], "x", None])
 def test_a_request_without_the_right_form_is_refused(client, images):
-    """1 to 32 pictures; and nothing is taught."""
+    """It takes 1 to 32 pictures; otherwise nothing is taught."""
     answer = client.post("/pantry/quince/examples", json={"images": images})
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_request")
     assert client.get("/pantry").json()["items"] == []
@@ -121,7 +121,7 @@ def test_one_broken_picture_and_nothing_is_taught(client):
 
 
 def test_what_is_not_there_is_not_found(client):
-    """No such item, or no such example of it."""
+    """A missing item and a missing example are 404."""
     teach(client, "quince", "yellow")
     for path in ("/pantry/no/examples", "/pantry/no/examples/x", "/pantry/quince/examples/x"):
         assert client.delete(path).status_code == 404
@@ -129,7 +129,7 @@ def test_what_is_not_there_is_not_found(client):
 
 
 def test_a_deleted_item_forgets(client):
-    """Deleted and put again, an item knows nothing of what it was taught."""
+    """An item that is deleted and created again has no examples."""
     teach(client, "quince", "yellow")
     client.delete("/pantry/quince")
     client.put("/pantry/quince", json={"count": 1})
@@ -143,7 +143,7 @@ def test_without_a_pantry_there_is_no_teaching(start):
 
 
 def test_examples_are_listed_under_any_spelling_of_the_item(client):
-    """The answer has the name that the pantry has."""
+    """The answer has the item's name in the pantry."""
     teach(client, "weißwurst", "yellow")
     answer = client.get("/pantry/WEISSWURST/examples").json()
     assert (answer["item"], len(answer["examples"])) == ("weißwurst", 1)

@@ -54,13 +54,13 @@ def faults(page):
 
 @EVERY
 def test_screen_readers_find_names_and_eyes_find_contrast(open_page, path):
-    """Axe has nothing to say: controls have names, pictures have texts, headings an order, and all can be read."""
+    """Axe reports nothing: names of controls, texts of pictures, order of headings, and contrast."""
     assert faults(settled(open_page(path), path)) == []
 
 
 @EVERY
 def test_a_phone_scrolls_downwards_only(open_page, path):
-    """At 360 pixels nothing makes the page wider than the window."""
+    """At 360 pixels the page is not wider than the window."""
     page = settled(open_page(path, width=360, height=740), path)
     assert in_the_end(lambda: page.evaluate(WIDER)) == []
 
@@ -97,7 +97,7 @@ def tab_to(page, wanted):
 
 
 def test_the_keyboard_alone_counts_bananas(open_page):
-    """From choosing a sample to the new count without a mouse."""
+    """Everything from selecting a sample to the new count works without a mouse."""
     page = settled(open_page(), "")
     press = page.keyboard.press
     tab_to(page, page.get_by_role("radio", name="Upload"))

@@ -48,7 +48,7 @@ def test_what_is_set_aside_leads_to_the_review_queue(filled):
 
 
 def test_a_phone_shows_the_rows(filled, picture):
-    """Nothing is wider than 360 pixels, and axe has nothing to say."""
+    """The rows fit 360 pixels, and axe reports nothing."""
     page = filled(360)
     page.get_by_role("button", name="Add banana").click()
     shows(page, "banana added: 1 now.")

@@ -49,7 +49,7 @@ def test_any_name_leads_to_the_page(site, open_page):
 
 
 def test_ones_own_labels(open_page, picture):
-    """A sample is classified among labels that were typed, and their categories."""
+    """A sample is classified among typed labels and their categories."""
     page = open_page("classify")
     page.get_by_role("radio", name="Sample").click()
     page.get_by_role("textbox", name="Labels, with commas between them").fill(
@@ -62,7 +62,7 @@ def test_ones_own_labels(open_page, picture):
 
 
 def test_contents_are_added_and_found(open_page, picture):
-    """Several pictures at once, a bad one among them; a text finds the right ones, and they find others like them."""
+    """Of several pictures a bad one is reported; a text finds the right ones, and they find similar ones."""
     page = open_page("search")
     page.get_by_role("tab", name="Add").click()
     pictures = [

@@ -66,7 +66,7 @@ def test_one_click_labels_a_picture_that_is_then_recognised(larder, open_page, p
 
 
 def test_a_guess_is_one_press_and_can_be_taken_back(larder, open_page):
-    """By the keyboard alone; what was taught is forgotten again."""
+    """The keyboard is enough; the undo deletes the example again."""
     unsure(larder, 3)
     (entry,) = larder.review()
     page = open_page("review")
@@ -127,7 +127,7 @@ def test_a_change_is_undone(larder, open_page, picture):
 
 
 def test_an_example_in_the_wrong_place_is_found_and_forgotten(larder, open_page, picture):
-    """From the item's examples a link leads to the report, which names the example; it is forgotten there."""
+    """A link from the item's examples leads to the report, which names the example and deletes it."""
     larder.teach("plum nectar", [nectar(seed) for seed in range(4)])
     larder.teach("crate", [SAMPLES[0], SAMPLES[0].with_name("lime.jpg"), nectar(5)])
     page = open_page("teach")

@@ -131,7 +131,7 @@ def test_a_phone_shows_shelves_and_remarks(larder, open_page):
 
 
 def test_the_keyboard_alone_teaches(larder, open_page):
-    """From typing the item to its first example without a mouse."""
+    """Everything from typing the item to its first example works without a mouse."""
     page = open_page("teach")
     press = page.keyboard.press
     tab_to(page, page.get_by_role("combobox", name="Item"))

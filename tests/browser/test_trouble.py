@@ -11,7 +11,7 @@ from tests.nectar import nectar
 
 
 def test_a_service_that_is_away_is_said_so_until_it_is_back(site, open_page, picture):
-    """A sentence with the address while it is stopped; the answer, without a touch, once it is started."""
+    """While it is stopped a sentence has the address; after its start the answer appears by itself."""
     page = open_page()
     page.get_by_role("radio", name="Sample").click()
     shows(page, "Confident: ")
@@ -36,7 +36,7 @@ def test_a_file_that_is_no_picture_is_a_sentence(open_page):
 
 
 def test_a_file_that_is_too_large_is_a_sentence(open_page, tmp_path):
-    """The page refuses it before it travels, with the limit."""
+    """The page rejects it before the upload, with the limit."""
     (tmp_path / "large.jpg").write_bytes((ROOT / "samples/banana.jpg").read_bytes() + b"\0" * 51 * 1024 * 1024)
     page = open_page()
     page.locator("input[type=file]").set_input_files(tmp_path / "large.jpg")

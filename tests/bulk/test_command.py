@@ -45,7 +45,7 @@ def reasons(path: Path = Path("out/bad.jsonl")) -> dict[str, str]:
 
 
 def test_a_folder_of_pictures(home, photos, capsys):
-    """Good ones have a row each, bad ones a reason each, and bad ones make the exit status 1."""
+    """Good pictures have a row each, bad ones a reason each, and the exit status is 1."""
     assert main(["bulk", "classify", "photos", "--out", "out"]) == 1
     assert sorted(answers()) == sorted(GOOD.items())
     bad = reasons()
@@ -100,7 +100,7 @@ def test_a_row_says_what_classify_says(home, photos, capsys):
 
 
 def test_what_is_new_or_mended_is_done_by_the_next_run(home, photos, capsys):
-    """A second run does nothing twice, and looks again at what was bad."""
+    """A second run repeats nothing, and tries bad pictures again."""
     main(["bulk", "classify", "photos", "--out", "out"])
     (photos / "new.png").write_bytes(as_bytes(picture("green")))
     (photos / "cut.png").write_bytes(as_bytes(picture("red")))
@@ -263,7 +263,7 @@ def test_what_stops_it_is_one_line(home, photos, bucket, capsys, words, message)
 
 
 def test_every_colour_of_a_data_set_is_told_apart(home, monkeypatch):
-    """A batch that was mixed up would show: each row has its own picture's label."""
+    """A mixed-up batch would be visible: each row has its own picture's label."""
     monkeypatch.setenv("LARDER_MAX_BATCH", "5")
     colours = [list(COLOURS)[number * 7 % len(COLOURS)] for number in range(97)]
     write_parquet(home / "test.parquet", [as_bytes(picture(colour)) for colour in colours])

@@ -24,7 +24,7 @@ def same_everywhere(files):
 
 
 def test_a_folder(tmp_path):
-    """All files in it and its folders, in a stable order; hidden ones and what is no file are left out."""
+    """All files in it and below are listed in a stable order, without hidden ones and non-files."""
     for name in (*NAMES, ".hidden.jpg", ".git/1.jpg", "b/.DS_Store"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(name.encode())
@@ -34,7 +34,7 @@ def test_a_folder(tmp_path):
 
 
 def test_a_prefix(bucket):
-    """The same of objects, a folder's own empty object included."""
+    """The same holds for objects, including a folder's own empty object."""
     for name in (*NAMES, ".hidden.jpg", ".git/1.jpg", "b/.DS_Store"):
         bucket.put(f"photos/{name}", name.encode())
     bucket.put("photos/b/", b"")

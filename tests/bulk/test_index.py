@@ -133,7 +133,7 @@ def test_a_folder_that_was_moved_is_indexed_again(home, photos, contents, capsys
 
 
 def test_an_entry_that_somebody_put_is_not_replaced(home, contents):
-    """Neither a text nor a picture that came through the service loses its id to a file."""
+    """A file never replaces a text or picture that was stored through the service."""
     with contents() as store:
         store.put(Content("default/note.png", "text", "a note"), contents.text("red"))
         store.put(Content("default/photo.png", "image", metadata={"by": "hand"}), contents.text("blue"))
@@ -174,7 +174,7 @@ def test_an_id_that_no_content_can_have_is_reported(home, contents):
 
 
 def test_a_running_service_finds_what_is_added(home, photos, capsys):
-    """Without a restart, and again after it has deleted some of it itself."""
+    """It finds them without a restart, and again after it has deleted some of them."""
     settings = {name: home / f"labels/{name}.txt" for name in ("templates", "background")}
     with Server(
         model=home / "models/tiny", labels=home / "labels/pantry.txt", data=home / "data", **settings
@@ -210,7 +210,7 @@ def test_originals_are_kept_where_they_are_asked_for(home, contents, monkeypatch
 
 
 def test_kill_9_loses_nothing(home, contents, monkeypatch):
-    """Killed and started again, every good picture is a content."""
+    """After a kill and a second run, every good picture is an entry."""
     monkeypatch.setenv("LARDER_ENGINE", "onnxruntime")  # it starts the soonest
     monkeypatch.setenv("LARDER_MAX_PIXELS", "5000000")
     monkeypatch.setenv("LARDER_MAX_BODY", "1000000")
@@ -229,7 +229,7 @@ def test_kill_9_loses_nothing(home, contents, monkeypatch):
 
 
 def test_without_contents_it_says_so(home, photos, monkeypatch, capsys):
-    """LARDER_CONTENTS=none has nowhere to put pictures."""
+    """With LARDER_CONTENTS=none there is no store for pictures."""
     monkeypatch.setenv("LARDER_CONTENTS", "none")
     assert main(["bulk", "index", "photos"]) == 2
     assert "LARDER_CONTENTS is none" in capsys.readouterr().err

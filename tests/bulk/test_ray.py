@@ -53,7 +53,7 @@ def on_cluster(home, tmp_path_factory):
 
 
 def test_a_cluster_goes_on_where_one_machine_ended(on_cluster, home, photos, monkeypatch):
-    """Of files and rows each good one is in the output once, and each bad one has its reason."""
+    """Each good file or row is in the output once, and each bad one has its reason."""
     monkeypatch.setenv("LARDER_ENGINE", "onnxruntime")  # it starts the soonest
     main(["bulk", "classify", "photos", "--out", "out"])
     colours = ["red", "green", "blue"] * 5

@@ -112,7 +112,7 @@ def test_another_run_is_refused(tmp_path):
 
 
 def test_a_folder_with_something_else_is_refused(tmp_path):
-    """Nothing is written among other people's files, or if the folder is missing."""
+    """A folder with other files is rejected, and so is a path that is a file."""
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(InvalidRequest, match="contains other files"):
         ShardWriter(tmp_path, "jsonl", RUN)

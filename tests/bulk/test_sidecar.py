@@ -88,7 +88,7 @@ def test_a_foreign_sidecar_keeps_its_content():
 
 
 def test_any_label_comes_back():
-    """Signs that mean something in XML or in a hierarchy are read as they were written."""
+    """Special characters of XML and of hierarchies are read back unchanged."""
     labels = ["a & b <c>", "half / half", "Müsli 🥣", "'\""]
     data = with_keywords(None, labels)
     assert bag(data) == labels

@@ -101,7 +101,7 @@ def test_a_path_that_is_not_utf_8_is_one_bad_picture(tmp_path):
 
 
 def test_large_rows_are_read_a_few_at_a_time(tmp_path):
-    """Of a row group of 40 rows of 3 MB not more than a few are in memory at once, where its pages allow it."""
+    """Of a row group of 40 rows of 3 MB only a few are in memory at once, if its pages allow it."""
     images = [{"bytes": os.urandom(1) * 3_000_000, "path": "x"} for _ in range(40)]
     pq.write_table(pa.table({"image": images}), tmp_path / "test.parquet", write_batch_size=1, use_dictionary=False)
     del images
@@ -126,7 +126,7 @@ def test_a_missing_image_is_a_bad_picture(tmp_path):
 
 
 def test_a_file_that_is_no_parquet_is_a_bad_picture(tmp_path):
-    """Neither a broken file nor another table stops the others."""
+    """A broken file or a table without pictures does not stop the others."""
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 and no more")
     pq.write_table(pa.table({"name": ["x"], "size": [1]}), tmp_path / "other.parquet")
     write_parquet(tmp_path / "right.parquet", [b"one"])
@@ -159,7 +159,7 @@ def test_a_file_that_breaks_off_loses_what_is_behind(tmp_path):
 
 
 def test_nothing_is_an_error(tmp_path):
-    """A source without a file is a mistake, not an empty answer."""
+    """A source without files is an error, not an empty answer."""
     with pytest.raises(InvalidRequest, match="no file in the source"):
         find_units(LocalFiles(tmp_path))
 

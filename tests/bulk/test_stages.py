@@ -51,7 +51,7 @@ def test_the_same_as_one_by_one(count, threads, batch):
 
 
 def test_a_batch_without_a_good_picture_is_not_encoded():
-    """Nothing is asked of the encoder when a batch is bad as a whole."""
+    """The encoder is not called for a batch without a good picture."""
     bad = [Picture("3", "3", partial(read, 3))] * 4
     found = list(embed(bad, decode, lambda pixels: 1 / 0, threads=2, batch=2))
     assert [each.reason for each in found] == ["number 3 is no picture"] * 4

@@ -80,7 +80,7 @@ def test_recognising_can_change_the_pantry(larder):
 
 
 def test_a_change_is_listed_and_undone(larder):
-    """The journal by page and by item; an undo happens once."""
+    """The journal is listed by page and by item; an undo works once."""
     larder.set_count("ginger", 2)
     larder.add("ginger", 3)
     first = larder.journal("ginger", limit=1)
@@ -96,7 +96,7 @@ def test_a_change_is_listed_and_undone(larder):
 
 
 def test_it_classifies_among_labels_of_ones_own(larder):
-    """A list or a map to categories, with the answer's numbers in the order of the request."""
+    """Labels are a list or a map to categories; the numbers are in the order of the request."""
     found = larder.classify(picture("green"), ["blue", "green", "red"], none_of_these=True)
     assert list(found.result) == ["blue", "green", "red"]
     assert max(found.result, key=found.result.get) == "green"
@@ -287,7 +287,7 @@ def test_the_report_on_the_examples(url, larder, capsys):
 
 
 def test_a_barcode_is_tied_and_decides(larder):
-    """By hand and by feedback; the answer has what was read, and by which evidence it is what it is."""
+    """A code is assigned by call and by feedback; the answer has the codes and the evidence."""
     picture = package(symbol(RICE), colour=(120, 120, 120))
     plain = larder.recognise(picture, threshold=0.99)
     assert (plain.barcodes, plain.evidence, plain.disagreement) == (None, None, None)
@@ -418,7 +418,7 @@ def test_the_command_on_a_new_service(tmp_path, capsys):
 
 
 def test_the_command_ends_quietly_when_its_reader_has_enough(url, larder):
-    """As `larder pantry | head -1`: no message, and the status of a program that SIGPIPE ended."""
+    """`larder pantry \| head -1` prints no message and has the exit status of SIGPIPE."""
     larder.add("oats")
     reading, writing = os.pipe()
     os.close(reading)

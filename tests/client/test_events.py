@@ -55,7 +55,7 @@ def last_ids(server):
 
 @BOTH
 def test_a_lost_connection_goes_on_where_it_was(follow):
-    """Half an event is not one: it comes again, whole, on the next connection."""
+    """A partial event is dropped, and sent again on the next connection."""
     whole = lines(1, 2)
     steps = [step(f"id: a-0\n\n{whole}", cut=len(whole) - 20), DROP, BUSY, step(lines(2)), step(lines(3))]
     with Misbehaving(*steps) as server:
@@ -65,7 +65,7 @@ def test_a_lost_connection_goes_on_where_it_was(follow):
 
 @BOTH
 def test_events_that_were_missed_before_the_first_one_come_too(follow):
-    """The service says at once where the stream begins: a connection that is lost before any event misses none."""
+    """The stream begins with an id, so a connection lost before its first event misses none."""
     with Misbehaving(step("retry: 2000\nid: a-7\n\n: heartbeat\n\n"), step(lines(8))) as server:
         assert follow(server.url, 1) == ["a-8"]
     assert last_ids(server) == [None, "a-7"]
@@ -86,7 +86,7 @@ def test_what_is_no_stream_of_larder_is_said(follow):
 
 @BOTH
 def test_a_service_that_stays_away_is_an_error(follow):
-    """After the last of its tries; each event that comes makes all of them good again."""
+    """The error comes after the last retry; each event resets the retries."""
     with Misbehaving(step(lines(1)), DROP) as server, pytest.raises(Unreachable):
         follow(server.url, 2)
     assert len(server.requests) == 1 + 3
@@ -145,7 +145,7 @@ def test_a_restart_of_the_service_is_told(service):
 
 
 def test_the_command_takes_any_number_of_kinds():
-    """None means all of them."""
+    """Without kinds, all are selected."""
     assert parser().parse_args(["events"]).kinds == []
     assert parser().parse_args(["events", "change", "recognition"]).kinds == ["change", "recognition"]
 

@@ -61,7 +61,7 @@ BOTH = pytest.mark.parametrize("ask", [ask, ask_async], ids=["sync", "async"])
 @BOTH
 @pytest.mark.parametrize("bad", [BUSY, DROP, HALF], ids=["503", "dropped", "half an answer"])
 def test_it_is_sent_again_with_the_same_key(ask, bad):
-    """After 503, a dropped connection or half an answer the same change is sent again, under the key it had."""
+    """After 503, a dropped connection or a partial answer the same change is sent again with its key."""
     with Misbehaving(bad, bad, OK) as server:
         assert ask(server.url).count == 4
     keys = {request["headers"]["Idempotency-Key"] for request in server.requests}
@@ -83,7 +83,7 @@ def classify_async(url, **options):
 
 @pytest.mark.parametrize("classify", [classify, classify_async], ids=["sync", "async"])
 def test_an_older_service_gets_pictures_in_json(classify):
-    """One that takes JSON alone is asked once as others are, then always in JSON."""
+    """If a service only accepts JSON, the first request is repeated in JSON, and all later ones use it."""
     with Misbehaving(JSON_ALONE, CLASSIFIED) as server:
         assert [each.result["red"] for each in classify(server.url)] == [0.9, 0.9]
     raw, *others = server.requests
@@ -111,7 +111,7 @@ def test_what_does_not_fit_a_query_goes_as_a_form():
     ids=["a content", "an example"],
 )
 def test_what_is_gone_when_its_deletion_is_sent_again_is_deleted(delete, answered):
-    """The try whose answer was lost may have deleted it; at the first try, what is not there is an error."""
+    """A missing entry is a success on a retry, whose first try may have deleted it, and an error on the first try."""
     missing = problem(404, "not_found")
     with Misbehaving(DROP, missing) as server, Larder(server.url) as larder:
         assert delete(larder) == answered
@@ -262,7 +262,7 @@ def test_nothing_there_is_unreachable():
 
 
 def test_waiting_grows_between_the_tries():
-    """Waits double, with chance in them, and never fall below half of that."""
+    """Waits double, with jitter, and are at least half of that."""
     with Misbehaving(DROP) as server:
         start = time.monotonic()
         with pytest.raises(Unreachable):

@@ -140,7 +140,7 @@ def test_the_tools_say_what_they_change(server):
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 def test_a_picture_by_path(server, mode):
-    """Relative to the folder; in both generations of the protocol."""
+    """Paths are relative to the folder, in both generations of the protocol."""
     calls = [("recognise", {"picture": path}) for path in ("red.png", "more/blue.png", "inside.png", "more/../red.png")]
     found = [result.structured_content["item"] for result in ask(server, *calls, mode=mode)]
     assert found == ["red", "blue", "red", "red"]
@@ -152,7 +152,7 @@ def test_an_absolute_path_within_the_folder(server, folder):
 
 
 def test_nothing_else_is_read(server, folder):
-    """Neither by `..`, nor by a symbolic link, nor by an absolute path; a missing file gets the same error."""
+    """Paths with `..`, symbolic links and absolute paths outside get the same error as a missing file."""
     outside = ["../secret.png", "link.png", "more/../../secret.png", str(folder.parent / "secret.png"), "/etc/hostname"]
     paths = [*outside, "loop.png", "pipe.png", "more", "no.png", "a\0b", "a" * 999]
     for result in ask(server, *(("recognise", {"picture": path}) for path in paths)):
@@ -203,7 +203,7 @@ def test_the_pantry(server, larder):
 
 
 def test_a_change_is_undone_once(server, larder):
-    """By its id in the journal; the second time the service says that it was undone."""
+    """An undo takes the id in the journal; the second time the service answers that it was undone."""
     larder.set_count("soy sauce", 2)
     told(server, "add", item="soy sauce", quantity=5)
     change, *_ = told(server, "journal", item="soy sauce", limit=1)["result"]
@@ -234,7 +234,7 @@ def test_a_shelf(server):
 
 
 def test_over_http_no_file_is_read_without_a_folder(larder, folder):
-    """A network has other users: files are opened for them on purpose alone."""
+    """A network has other users, so files are only opened for an explicit folder."""
     with over_http(larder) as url:
         assert "--pictures DIR" in refused(url, "recognise", picture=str(folder / "red.png"))
 

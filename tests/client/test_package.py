@@ -27,13 +27,13 @@ def wheel(tmp_path_factory) -> zipfile.ZipFile:
 
 
 def test_the_licence_is_in_the_wheel(wheel):
-    """Apache-2.0 wants a copy of itself with every copy of the code."""
+    """Apache-2.0 requires a copy of the licence with every copy of the code."""
     (name,) = [name for name in wheel.namelist() if name.endswith("/licenses/LICENSE")]
     assert wheel.read(name) == (CLIENT.parent / "LICENSE").read_bytes()
 
 
 def test_the_metadata_say_what_it_is(wheel):
-    """Version, licence and that it is typed; every module of the folder is in."""
+    """They have version, licence and the typed marker; every module of the folder is included."""
     (name,) = [name for name in wheel.namelist() if name.endswith("/METADATA")]
     metadata = message_from_bytes(wheel.read(name))
     assert metadata["Version"] == larder_client.__version__
@@ -44,5 +44,5 @@ def test_the_metadata_say_what_it_is(wheel):
 
 
 def test_client_and_service_have_one_version():
-    """They are released together."""
+    """Both are released together."""
     assert larder_client.__version__ == app.__version__

@@ -133,7 +133,7 @@ def test_what_is_no_picture_goes_to_the_service():
 
 
 def test_pil_pictures_and_arrays_are_taken():
-    """A PIL picture, an RGB, a grey and an RGBA array."""
+    """A PIL picture and RGB, grey and RGBA arrays work."""
     red = picture("red", (40, 30))
     assert back(as_base64(red)).size == (40, 30)
     for array, mode in (
@@ -192,7 +192,7 @@ def test_a_transparent_palette_is_sent_transparent():
 
 
 def test_a_picture_too_long_for_jpeg_is_sent_as_png():
-    """JPEG ends at 65,535 pixels a side."""
+    """JPEG allows at most 65,535 pixels a side."""
     assert back(as_base64(Image.new("L", (70_000, 2)))).format == "PNG"
 
 

@@ -37,7 +37,7 @@ def test_a_content_is_put_read_and_deleted(store):
 
 
 def test_a_put_replaces(store):
-    """The same id again: only the new text, vector and metadata are there."""
+    """After a second put under an id, only the new text, vector and metadata exist."""
     store.put(Content("a", "text", "old", metadata={"n": 1}), X)
     assert not store.put(Content("a", "text", "new", "other", {"n": 2}), Y)
     assert store.get("a").text == "new"
@@ -99,7 +99,7 @@ def test_a_list_has_every_entry_once(store):
 
 
 def test_a_list_misses_nothing_that_stays(store):
-    """While entries are added, replaced and deleted between its pages."""
+    """It is complete even if entries are added, replaced and deleted between its pages."""
     for number in range(12):
         store.put(Content(f"{number:02}", "text", "old"), X)
     numbers = iter(range(100))
@@ -151,7 +151,7 @@ def test_a_collection_is_deleted(store):
 
 @pytest.mark.parametrize("text", ["'; DROP", '"', "\\", "ü 🥣", "%", "x" * 200, "[0]", "{}", " "])
 def test_any_text_is_an_id_a_key_and_a_value(store, text):
-    """Signs that mean something to a database mean nothing here."""
+    """Special characters of databases have no effect."""
     store.put(Content(text, "text", text, text, {text: text}), X)
     store.put(Content("other", "text", "other", "other", {"other": "other"}), Y)
     where = Where(collection=text, conditions=(Condition(text, "eq", text), Condition(text, "in", (text,))))
@@ -210,14 +210,14 @@ def test_many_threads_at_once(store):
 
 @pytest.mark.parametrize("text", ["", "x" * 201, "a\0b", "a\nb", "\x7f", "\x85", "\ud800"])
 def test_an_id_that_is_none_is_refused(text):
-    """Empty, over-long, or with control characters or half characters."""
+    """Empty and over-long ids, control characters and lone surrogates are rejected."""
     with pytest.raises(InvalidRequest, match="1 to 200 characters"):
         content_id(text)
 
 
 @given(st.text(max_size=210))
 def test_an_id_is_kept_as_it_is_or_refused(text):
-    """It is never cleaned: two ids that differ at all are two entries."""
+    """Ids are never normalised: two different ids are two entries."""
     try:
         assert content_id(text) == text
     except InvalidRequest:

@@ -35,7 +35,7 @@ def test_a_chain_is_one_group(store):
 
 
 def test_the_closest_groups_come_first(store):
-    """And equal entries of another collection or kind are left out where that is asked for."""
+    """Equal entries of another collection or kind are excluded on request."""
     for id, degrees in (("a", 0), ("b", 10), ("c", 90), ("d", 91)):
         put(store, id, turned(degrees), collection="one")
     put(store, "e", turned(90), collection="two")
@@ -85,7 +85,7 @@ def test_without_entries_there_are_no_groups(store):
 
 
 def test_every_pair_of_many_entries_is_found():
-    """Among 12,000 vectors in clusters, lists find 99 % of what comparing every pair finds, and nothing else."""
+    """Among 12,000 vectors in clusters, lists find 99 % of the pairs of an exhaustive comparison, and no others."""
     rng = np.random.default_rng(0)
     centres = drawn(rng, 3000, 32)
     vectors = unit(centres[rng.integers(0, 3000, 12_000)] + 0.06 * drawn(rng, 12_000, 32)).astype(np.float16)

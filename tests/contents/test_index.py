@@ -65,7 +65,7 @@ def test_among_numbers_that_are_not_there_nothing_is_found(index):
 
 
 def test_an_index_that_is_emptied(index):
-    """With every vector removed nothing is found, and it goes on."""
+    """With every vector removed nothing is found, and adding still works."""
     vectors = drawn(np.random.default_rng(0), 250, 16)
     index.change(list(enumerate(vectors)), [])
     settle(index)
@@ -77,7 +77,7 @@ def test_an_index_that_is_emptied(index):
 
 
 def test_it_begins_with_what_there_is(index):
-    """Loaded in chunks, it answers at once, and better soon."""
+    """Loaded in chunks, it answers at once, and soon faster."""
     vectors = unit(np.random.default_rng(0).normal(size=(1000, 16)).astype(np.float32))
     index.load(np.arange(5, 1005), iter(np.split(vectors, 10)))
     assert index.view.search(vectors[500], 1)[0] == [505]

@@ -58,7 +58,7 @@ def test_eight_threads_against_a_slow_model(tmp_path):
 
 
 def test_conditions_that_few_meet_still_find_k(store):
-    """Among 300 contents near the query and 12 far from it that meet the conditions, these 12 are found."""
+    """With 300 entries near the query and 12 distant ones that meet the conditions, the 12 are found."""
     for number, vector in enumerate(drawn(np.random.default_rng(0), 300)):
         near = np.abs(vector) * [1, 0.1, 0.1, 0.1]
         content = Content(f"near {number}", "text", "near", metadata={"rare": 0})
@@ -248,7 +248,7 @@ def test_a_search_of_a_stale_view_gets_its_k(path):
 
 
 def test_a_feed_that_missed_nothing_compares_nothing(path):
-    """As long as every removal is read in time, no process lists what it has indexed."""
+    """If every removal is read in time, no process compares all its indexed entries."""
 
     def compared():
         raise AssertionError

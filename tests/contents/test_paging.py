@@ -75,7 +75,7 @@ def test_a_least_score_ends_the_list(store):
 @settings(deadline=None, max_examples=40)
 @given(seed=st.integers(0, 10**6), k=st.integers(1, 9))
 def test_any_changes_leave_what_stays(seed, k):
-    """Among entries added and deleted at random between pages, those that stay come in order, once each."""
+    """With entries added and deleted at random between pages, the permanent ones appear in order, once each."""
     rng, store, number = np.random.default_rng(seed), BruteForce(), 60
     for row, vector in enumerate(drawn(rng, 60).round(1)):  # rounded: many scores are equal
         store.put(Content(str(row), "text", "t"), unit(vector))

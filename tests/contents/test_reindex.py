@@ -43,7 +43,7 @@ def texts(count):
 
 
 def test_another_models_contents_stop_the_start(bundles):
-    """In one line, which says what to do."""
+    """The error is one line, which says what to do."""
     fill(bundles[0], texts(3))
     with pytest.raises(SystemExit, match="3 entries in .* of the model old, not of new: .*contents reindex"):
         create_app(bundles[1])
@@ -65,7 +65,7 @@ def test_texts_and_kept_pictures_are_encoded_anew(bundles, capsys):
 
 
 def test_pictures_without_originals_are_counted_and_kept_unless_dropped(bundles, capsys):
-    """Nothing is changed before they are to be dropped."""
+    """Without `--drop` nothing is changed."""
     fill(bundles[0], [*texts(2), Content("p", "image", metadata={"n": 1}), Content("q", "image")])
     assert main(["contents", "reindex"]) == 2
     assert "2 pictures cannot be re-encoded" in capsys.readouterr().err

@@ -132,7 +132,7 @@ BAD = [
 
 
 def test_bad_lines_are_told_by_number(store, file, embedding):
-    """Each with its reason, and the lines between them are stored; empty lines are skipped."""
+    """Each bad line has its reason, and the lines between them are stored; empty lines are skipped."""
     good = [json.dumps(GOOD | {"id": str(number)}) for number in range(len(BAD))]
     lines = [line for pair in zip(good, BAD, strict=True) for line in pair]
     file.write_bytes("\n".join([*lines, "", ""]).encode() + b"\xff\n")
@@ -151,7 +151,7 @@ def test_the_later_of_two_lines_counts(store, file, embedding):
 
 
 def test_a_store_that_goes_away_says_where_it_came_to(file, embedding, tmp_path):
-    """And that the same command goes on."""
+    """The message also says that the same command resumes."""
     from app.contents.local import LocalContents
 
     store = LocalContents(tmp_path / "contents.sqlite", MODEL, threads=1, searched=False)

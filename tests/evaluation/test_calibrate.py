@@ -42,7 +42,7 @@ def test_fitting_finds_the_temperature_and_the_margin():
 
 
 def test_the_label_cosine_parts_shown_from_not_shown():
-    """No other threshold of the cosine has a better mean of both hit rates."""
+    """No other cosine threshold has a better mean of both hit rates."""
     found = evidence(2)
     shown = found.labels[:, None] == np.arange(4)
     cosines = found.logits / found.scale

@@ -94,7 +94,7 @@ def test_the_command_in_a_report_names_no_folders_of_this_machine():
 
 
 def test_a_missing_file_is_one_line(tmp_path, capsys):
-    """Exit status 2, and the file's name."""
+    """The exit status is 2, and the line has the file's name."""
     missing = str(tmp_path / "missing.parquet")
     words = ["--train", missing, "--test", missing, "--out", str(tmp_path / "x"), "--model", "larder-small"]
     assert main(["compare", *words, "--classes", "labels/pantry.txt"]) == 2

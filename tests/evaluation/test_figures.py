@@ -19,7 +19,7 @@ def some(seed: int, pictures: int = 60):
 
 @pytest.mark.parametrize("k", [1, 2, 3])
 def test_top_k_counts_labels_among_the_best_k(k):
-    """Sorted one picture at a time."""
+    """It equals sorting one picture at a time."""
     logits, labels = some(0)
     hits = [label in sorted(range(4), key=lambda c: -row[c])[:k] for row, label in zip(logits, labels, strict=True)]
     assert accuracy(logits, labels, k) == pytest.approx(sum(hits) / len(hits))
@@ -27,7 +27,7 @@ def test_top_k_counts_labels_among_the_best_k(k):
 
 
 def test_recall_is_a_classs_share_that_is_right():
-    """The diagonal by the row; a class without pictures has none, which is not 0: nothing was asked."""
+    """It is the diagonal divided by the row's sum; a class without pictures has none, which is not 0."""
     assert recall(np.array([[1, 1, 0], [0, 0, 0], [1, 0, 3]])) == [0.5, None, 0.75]
 
 

@@ -34,7 +34,7 @@ def test_text_heads_know_classes_by_name():
 
 @pytest.mark.parametrize("k", [1, 3, 10])
 def test_votes_are_those_of_the_nearest(k):
-    """Against a loop over pictures that sorts all training pictures."""
+    """They equal a loop over pictures that sorts all training pictures."""
     train, test = clouds(0, spread=0.6), clouds(1, spread=0.6)
     for vector, row in zip(test.vectors, np.exp(neighbours(train, k, 3)(test.vectors)), strict=True):
         cosines = [float(vector @ other) for other in train.vectors]

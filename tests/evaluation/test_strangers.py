@@ -56,6 +56,6 @@ def test_draws_are_the_same_each_time():
 
 
 def test_the_summary_is_a_mean_over_draws():
-    """Its last figure weighs draws by how many others of a kind they have."""
+    """Its last figure weights draws by their number of others of a kind."""
     found = summary([(10.0, 3.0, 1, 2), (20.0, 1.0, 0, 2)])
     assert (found.taught, found.counted, found.most, found.over_two, found.kind_counted) == (15.0, 2.0, 3.0, 0.5, 0.25)

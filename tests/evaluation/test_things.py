@@ -52,6 +52,6 @@ def test_a_word_is_right_where_it_is_a_kind_of_what_is_shown(found):
 
 
 def test_food_is_kept_apart_from_other_things(found):
-    """Of two other things both are known and one would be counted; the banana counts as food."""
+    """Both of the two other things are known and one would be counted; the banana counts as food."""
     assert (found.others, found.others_known, found.others_counted) == (2, 1.0, 0.5)
     assert (found.food, found.food_known) == (1, 1.0)

@@ -37,14 +37,14 @@ def data(tmp_path):
 
 
 def test_a_split_is_drawn_anew_the_same(data):
-    """By its seed; kept and left out are all there are."""
+    """A seed gives the same split; kept and left out classes are all classes."""
     split = draw_split(3, CLASSES, 2)
     assert split == draw_split(3, CLASSES, 2)
     assert (len(split.left_out), sorted(split.kept + split.left_out)) == (2, list(range(CLASSES)))
 
 
 def test_a_split_has_the_pictures_that_were_kept(data):
-    """Under new numbers, in both kinds of classes; the labels begin with their names, and the rest follows."""
+    """Fine and coarse classes are renumbered; the labels begin with the kept names, followed by the rest."""
     split, folder = Split([1, 2, 4, 5], [0, 3]), data / "split"
     write_split(split, data / "data", data / "labels", folder)
     rows = pq.read_table(folder / "data/grocery/train.parquet").to_pylist()
@@ -77,7 +77,7 @@ def test_what_is_taught_is_measured():
 
 
 def test_the_margin_takes_as_much_as_it_may():
-    """At the fitted margin a taught label takes the share LOSS of other classes' pictures, and hardly more above it."""
+    """With the fitted margin a taught label takes the share LOSS of other pictures, and hardly more above it."""
     rng = np.random.default_rng(1)
     split, directions = Split([0, 1], [2]), np.eye(6, dtype=np.float32)
 

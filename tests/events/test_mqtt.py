@@ -107,7 +107,7 @@ def test_items_are_sensors_with_their_counts(broker, watcher, pantry):
 
 
 def test_counts_follow_every_change(broker, watcher, pantry, tmp_path):
-    """Also one that another process made; an item that is removed takes its sensor with it."""
+    """Changes by another process count too; deleting an item removes its sensor."""
     with Telling(url_of(broker), pantry):
         pantry.put("rice", 1)
         wait_until(lambda: watcher.kept.get("larder/item/rice") == "1")
@@ -265,7 +265,7 @@ def test_a_wrong_password_is_an_outage(tmp_path, pantry):
 
 
 def test_odd_names_are_sensors_of_their_own():
-    """No name makes a topic that MQTT forbids, and no two names make the same one."""
+    """Every name gives a valid topic, and no two names give the same one."""
     names = [
         "soy sauce",
         "soy_sauce",

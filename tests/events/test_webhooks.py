@@ -177,7 +177,7 @@ def test_an_event_is_given_up_after_a_while(receive, capsys):
 
 
 def test_a_receiver_that_is_gone_gets_no_more(receive):
-    """410 ends it until the next start."""
+    """410 ends deliveries until the next start."""
     receiver = receive(410)
     with Sending(receiver.url) as sending:
         sending.publish(5)
@@ -244,14 +244,14 @@ def test_wrong_settings_are_said_without_what_is_secret(urls, secrets, told):
 
 
 def test_settings_name_webhooks():
-    """One secret for all, or one for each."""
+    """There is one secret for all, or one for each."""
     assert open_webhooks(settings_of(), Metrics()) == []
     assert len(open_webhooks(settings_of("http://a/,https://b/x", SECRET), Metrics())) == 2
     assert len(open_webhooks(settings_of("http://a/,https://b/x", f"{SECRET},{SECRET}"), Metrics())) == 2
 
 
 def test_the_service_posts_changes_and_recognitions(start, receive, capfd):
-    """From a picture to the receiver; no log line has the address's token or the secret."""
+    """A picture leads to a delivery; no log line has the address's token or the secret."""
     receiver = receive()
     client = start(webhooks=receiver.url, webhook_secrets=SECRET)
     assert post(client, image_data=as_base64(picture("red")), pantry_update={"operation": "add"}).status_code == 200

@@ -61,7 +61,7 @@ def test_moderation_scores_are_the_service_s(server, tmp_path):
     ],
 )
 def test_moderation_says_what_went_wrong(server, arguments, key, message):
-    """One line on standard error and exit status 1."""
+    """The error is one line on standard error, with exit status 1."""
     run = moderate(server, *arguments, key=key)
     assert run.returncode == 1
     assert message in run.stderr

@@ -74,7 +74,7 @@ def test_a_new_thing_is_taught_and_counted(server, tmp_path):
 
 
 def test_a_service_that_is_away_is_said_so(tmp_path):
-    """No traceback: one line that names the address."""
+    """The output is one line that names the address, without a traceback."""
     for name in ("one.png", "two.png"):
         (tmp_path / name).write_bytes(as_bytes(picture("red")))
     done = run(tmp_path, "--url", "http://127.0.0.1:9")

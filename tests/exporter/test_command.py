@@ -106,7 +106,7 @@ def test_check_says_what_auto_takes(capsys, bundle, monkeypatch):
 
 
 def test_a_check_that_fails_has_status_1(capsys, make, tmp_path):
-    """Weights of another seed with right checksums: the table says FAILS."""
+    """For weights of another seed with correct checksums the table says FAILS."""
     good, other = make(), make(seed=1, models=tmp_path / "other")
     shutil.copy(other / "text.onnx", good / "text.onnx")
     config, others = (json.loads((folder / "config.json").read_text()) for folder in (good, other))

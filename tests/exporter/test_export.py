@@ -234,7 +234,7 @@ def test_a_bundle_that_fails_is_not_written(make, monkeypatch):
 
 @pytest.mark.parametrize("place", ["tokenizer.json", "visual.onnx", "text.onnx", "config.json"])
 def test_an_export_that_breaks_off_leaves_nothing(make, written, monkeypatch, tmp_path, place):
-    """Wherever the user breaks it off, no folder is left, whole or half."""
+    """An interruption at any point leaves no folder, complete or partial."""
 
     def interrupt(*_):
         raise KeyboardInterrupt

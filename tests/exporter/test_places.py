@@ -138,7 +138,7 @@ def test_a_model_of_the_hub_through_open_clip(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("names", [[], ["open_clip_config.json"], ["open_clip_config.json", "a.bin", "b.bin"]])
 def test_a_folder_without_a_model_is_refused(tmp_path, names):
-    """No configuration, no weights, or several: one line says which."""
+    """A missing configuration, missing weights or several weights give a one-line error."""
     for name in names:
         (tmp_path / name).write_text("{}")
     with pytest.raises(ExportError, match="has no open_clip_config|has no weights|has several files of weights"):

@@ -182,7 +182,7 @@ def test_a_connection_that_breaks_off_is_taken_up_again(hub, tmp_path):
 
 
 def test_a_connection_that_stalls_is_taken_up_again(hub, tmp_path, monkeypatch):
-    """After the time that HF_HUB_DOWNLOAD_TIMEOUT gives, the rest is asked for."""
+    """After HF_HUB_DOWNLOAD_TIMEOUT the rest is requested."""
     monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 1)
     hub.stalls = 2
     assert fetch(f"hf:{REPO}", silence).revision == COMMIT

@@ -77,13 +77,13 @@ def test_blurred_codes_are_read(blur):
 
 
 def test_small_codes_are_read():
-    """From two pixels for each of the 95 bars on: a tenth of a photo's width."""
+    """Two pixels for each of the 95 modules are enough: a tenth of a photo's width."""
     large = package(symbol(RICE, scale=8), side=3600)
     assert texts(large.resize((900, 900), Image.Resampling.LANCZOS)) == [RICE]
 
 
 def test_several_codes_are_read_at_once():
-    """Of several formats, from top to bottom, each in its box."""
+    """Codes of several formats are returned from top to bottom, each with its box."""
     picture = Image.new("RGB", (900, 900), (120, 160, 90))
     for written, kind, place in (
         (RICE, "EAN13", (50, 40)),

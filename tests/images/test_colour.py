@@ -47,7 +47,7 @@ def test_colours_of_a_profile_come_out_as_viewers_show_them(profile, kind):
 
 @pytest.mark.parametrize("profile", [files.DISPLAY_P3, files.WIDE], ids=["P3", "wide"])
 def test_the_models_input_is_converted_too(profile):
-    """At the model's size, in full and where a large JPEG is decoded smaller."""
+    """It is converted at the model's size, after full and after reduced decoding."""
     for size in (64, 1024):
         data = as_bytes(colours(size, size), "JPEG", quality=98, subsampling=0, icc_profile=profile)
         plain = as_bytes(colours(size, size), "JPEG", quality=98, subsampling=0)

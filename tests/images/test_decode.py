@@ -162,7 +162,7 @@ def test_every_mode_comes_out_as_pillow_shows_it(kind, mode):
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
 def test_an_animation_gives_its_first_frame(kind):
-    """Of an animated picture the first frame counts."""
+    """An animated picture is decoded to its first frame."""
     data = as_bytes(picture("red"), kind, save_all=True, append_images=[picture("blue")], duration=100)
     assert apart(opened(data), np.full((24, 32, 3), (255, 0, 0))) <= 2
 
@@ -286,7 +286,7 @@ def test_a_cut_jpeg_is_refused_when_it_comes_out_smaller_too():
 
 
 def test_a_giant_comes_out_smaller_in_any_format():
-    """Turned upright, flattened, and like the full one."""
+    """It is upright, flattened, and close to the full-size result."""
     limits = ImageLimits(giant=100_000)
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -106,7 +106,7 @@ def test_a_jpeg_of_several_pictures_is_its_first():
 
 @given(st.binary(min_size=1, max_size=60), st.booleans(), st.booleans(), st.booleans(), st.integers(0, 80))
 def test_any_bytes_come_back_from_base64(data, url_safe, padded, prefixed, line_break):
-    """In either alphabet, padded or not, in lines or not, behind a `data:` prefix or not."""
+    """Both alphabets work, with or without padding, line breaks and a `data:` prefix."""
     text = (base64.urlsafe_b64encode if url_safe else base64.b64encode)(data).decode()
     text = text if padded else text.rstrip("=")
     text = text[:line_break] + "\r\n" + text[line_break:]

@@ -135,7 +135,7 @@ def unit(data: bytes) -> bytes:
 
 @pytest.mark.parametrize("size", [(16, 16), (4096, 2304), (65535, 65535), (7, 30000)])
 def test_sizes_of_streams_are_read_bit_by_bit(size):
-    """Of HEVC within its emulation prevention, and of AV1's reduced header."""
+    """This includes HEVC's emulation prevention and AV1's reduced header."""
     assert hevc_stream(b"", unit(sps(*size)), 9)[:2] == size
     width, height = size
     bits = "000" + "11" + "00000" + "1111" * 2 + f"{width - 1:016b}{height - 1:016b}"
@@ -221,14 +221,14 @@ def test_pieces_of_one_picture_are_counted():
 @pytest.mark.parametrize("brand", [b"heic", b"avif", b"mif1", b"msf1", b"hevc"])
 @pytest.mark.parametrize("boxes", [b"", box(b"meta", version=0), box(b"moov"), box(b"free") * 100_000, b"\0\0\0\1meta"])
 def test_files_without_a_picture_are_refused(brand, boxes):
-    """Sequences, empty boxes, a hundred thousand of them, sizes that lead nowhere."""
+    """Sequences, empty boxes, a hundred thousand boxes and invalid sizes are rejected."""
     with pytest.raises((UnsupportedImage, ImageTooLarge, InvalidImage)):
         read_header(box(b"ftyp", brand, bytes(4)) + boxes, LIMITS)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_broken_files_raise_errors_of_ours(kind):
-    """Cut anywhere, or with bits turned over, they are read or refused; nothing else is raised."""
+    """Truncated files and flipped bits are read or rejected; nothing else is raised."""
     data, rng = as_bytes(quadrants(), kind), np.random.default_rng(0)
     cut = [data[:end] for end in range(0, len(data), max(1, len(data) // 60))]
     for _ in range(200):
@@ -266,7 +266,7 @@ def test_what_is_read_of_each_tile_is_bounded(change):
 
 
 def test_sequence_headers_of_av1_are_bounded():
-    """Of a stream and its configuration together."""
+    """The bound covers a stream and its configuration together."""
     header = b"\x0a\x0b" + bytes.fromhex("000000024cfcb7fcbf9a01")
     assert av1_stream(header * 16, 64).repeats == 0
     assert av1_stream(header * 17, 64).repeats == 65

@@ -123,7 +123,7 @@ def test_a_thumbnail_and_the_input_come_from_one_decode(kind, size):
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 @pytest.mark.parametrize("limits", [ImageLimits(), GIANT], ids=["usual", "giant"])
 def test_crops_are_what_cropping_the_whole_picture_gives(limits, kind, orientation):
-    """Of the upright picture, from one decode, of a giant within a few grey levels."""
+    """Crops of the upright picture come from one decode; for a huge picture within a few grey levels."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     quickly = {"JPEG": {"quality": 95}, "PNG": {"compress_level": 1}}
@@ -141,7 +141,7 @@ def test_crops_are_what_cropping_the_whole_picture_gives(limits, kind, orientati
 
 
 def test_boxes_are_chosen_by_the_upright_size():
-    """And what the choice raises is raised."""
+    """An exception of the choice is passed on."""
     exif = Image.Exif()
     exif[0x0112] = 6
     for kind in ("JPEG", "PNG", "WEBP"):

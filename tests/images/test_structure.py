@@ -201,7 +201,7 @@ def test_exif_behind_the_pixels_turns_the_picture():
     ],
 )
 def test_the_transparent_grey_of_a_png_is_white(depth, colour, rows, key, expected):
-    """At every depth, 16 bits among them."""
+    """This holds at every depth, including 16 bits."""
     data = files.png((3, 1), depth, colour, rows, before=[(b"tRNS", key)])
     assert opened(data)[0, :, 0].tolist() == expected
 
@@ -227,7 +227,7 @@ def test_a_transparent_colour_of_the_wrong_length_is_no_crash(key):
 
 @given(st.binary(max_size=400))
 def test_any_bytes_are_walked_without_a_crash(data):
-    """After a right beginning anything may follow."""
+    """Arbitrary bytes may follow a valid beginning."""
     for start in (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM\0\0\0\0", b"RIFF\0\0\0\0WEBP", WEBP):
         try:
             read_header(start + data, LIMITS)
@@ -260,7 +260,7 @@ def test_what_pillow_walks_byte_by_byte_is_bounded(hidden):
 
 @pytest.mark.parametrize("before", [b"\xff\xd9", b""], ids=["behind its end", "at all"])
 def test_a_jpeg_without_a_scan_is_no_picture(before):
-    """Nothing looks for one in megabytes of stray bytes."""
+    """Megabytes of stray bytes are not searched for a scan."""
     with pytest.raises(InvalidImage, match="no scan"):
         jpeg_frame(b"\xff\xd8\xff\xe0\0\2" + before + b"\xd0" * 1_000_000)
 

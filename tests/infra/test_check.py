@@ -141,7 +141,7 @@ def test_what_is_no_key_is_refused_with_its_line(tmp_path, text, said):
 
 @pytest.mark.parametrize("data", [None, b"\xffone", "one".encode("utf-16")])
 def test_a_file_that_is_no_text_is_refused(tmp_path, data):
-    """So is one that is not there."""
+    """A missing file is an error too."""
     if data:
         (tmp_path / "keys").write_bytes(data)
     with pytest.raises(ConfigError, match=r"cannot be read as text|line 1"):

@@ -94,7 +94,7 @@ def started(nginx: str, run: Path, **variables: str) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize("password", ["", "none", "correct horse"])
 def test_the_page_wants_its_password(nginx, tmp_path, password):
-    """With LARDER_PASSWORD the page answers to user and password alone, and the service as before; `none` opens it."""
+    """With LARDER_PASSWORD only the page requires user and password, not the service; `none` opens it."""
     port = free_port()
     with Misbehaving(OK) as api, Misbehaving(OK) as ui:
         upstreams = {"API": api.url.removeprefix("http://"), "UI": ui.url.removeprefix("http://")}

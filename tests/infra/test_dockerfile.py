@@ -47,7 +47,7 @@ def test_an_image_installs_by_hash_from_a_base_that_may_be_pinned(name):
 
 @pytest.mark.parametrize("name", IMAGES)
 def test_the_linter_is_content(name):
-    """Nothing is found, be it an error or a matter of style."""
+    """The linter reports neither errors nor style issues."""
     found = subprocess.run([HADOLINT, ROOT / name], capture_output=True, text=True, check=False)
     assert (found.stdout, found.returncode) == ("", 0)
 

@@ -63,7 +63,7 @@ def test_fargate_has_that_size():
 
 
 def test_the_container_may_do_little(container):
-    """Not root, no capabilities, nothing to write to but the data folder."""
+    """It does not run as root, has no capabilities, and can write only to the data folder."""
     assert container["user"].split(":")[0] != "0"
     assert container["readonlyRootFilesystem"] is True
     assert container["linuxParameters"]["capabilities"] == {"drop": ["ALL"]}

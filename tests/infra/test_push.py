@@ -97,7 +97,7 @@ def configuration(registry, tag):
 
 
 def test_skopeo_pushes(registry, image):
-    """From an OCI folder, under a tag that is made of its content."""
+    """It pushes from an OCI folder, under a tag derived from its content."""
     name, digest = image
     found = find_image(name, "amd64")
     assert (found.tool, len(found.tag)) == ("skopeo", 16)
@@ -106,7 +106,7 @@ def test_skopeo_pushes(registry, image):
 
 
 def test_podman_pushes(registry, image, needed):
-    """From podman's own store, where buildah leaves its images too."""
+    """It pushes from podman's own store, which buildah shares."""
     needed("podman")
     name, digest = image
     subprocess.run(["skopeo", "copy", "--quiet", name, "containers-storage:localhost/larder-empty:1"], check=True)

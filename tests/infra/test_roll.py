@@ -146,7 +146,7 @@ def test_new_keys_replace_the_tasks(cloud, tmp_path, capsys):
 
 
 def test_status_says_what_runs(cloud, tmp_path, capsys):
-    """Image, tasks, rollouts and alarms; it is 0 when all is well, and 1 while something is not."""
+    """It shows image, tasks, rollouts and alarms; the exit status is 0 if all is well, else 1."""
     assert command(cloud, tmp_path, "status") == 0
     assert FIRST in capsys.readouterr().out
     watch = cloud.session.client("cloudwatch")
@@ -159,7 +159,7 @@ def test_status_says_what_runs(cloud, tmp_path, capsys):
 
 
 def test_logs_are_those_of_all_tasks(cloud, tmp_path, capsys):
-    """Of the last minutes; anything but a number of minutes is an error."""
+    """The argument is a number of minutes; anything else is an error."""
     cloud.end_a_task("over", "a line of its own")
     assert command(cloud, tmp_path, "logs", "5") == 0
     assert "a line of its own" in capsys.readouterr().out.splitlines()
@@ -168,7 +168,7 @@ def test_logs_are_those_of_all_tasks(cloud, tmp_path, capsys):
 
 
 def test_what_stops_a_command_is_one_line(cloud, tmp_path, capsys):
-    """No service, with what makes one; and what AWS says, with the call."""
+    """A missing service is an error with the command that creates it; an AWS error names the call."""
     assert command(cloud, tmp_path, "status", name="absent") == 2
     assert capsys.readouterr().err == "larder: the service absent is not there: `make deploy IMAGE=...` makes it\n"
     cloud.calls.clear()

@@ -71,7 +71,7 @@ def test_the_linter_finds_nothing(assembly):
 
 
 def test_every_finding_of_cdk_nag_is_accepted_with_a_reason(assembly):
-    """Nothing is found but in `bare`; what is found there is what is accepted elsewhere, each with a sentence."""
+    """Only the stack without acknowledgements has findings: exactly those acknowledged elsewhere, with reasons."""
     reports = json.loads((assembly / "validation-report.json").read_text())["pluginReports"]
     found = [each for report in reports for each in report["violations"]]
     places = [place["constructPath"] for each in found for place in each["violatingConstructs"]]
@@ -131,7 +131,7 @@ def test_the_image_is_named_by_its_digest(templates):
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_the_task_is_that_of_the_file(templates, name):
-    """Of Fargate's size, not root, without capabilities, on a root that is read-only but for its data."""
+    """It has Fargate's size, no root user, no capabilities, and a root that is read-only except for its data."""
     task = one(templates[name], "AWS::ECS::TaskDefinition")
     assert (task["RequiresCompatibilities"], task["NetworkMode"]) == (["FARGATE"], "awsvpc")
     assert (task["Family"], task["Cpu"], task["Memory"]) == (name, "2048", "4096")
@@ -191,7 +191,7 @@ def test_tasks_alone_take_on_the_roles(templates):
 
 
 def test_the_start_may_fetch_this_image_these_secrets_and_write_this_log(templates):
-    """By their ARNs; only ECR's token has no resource."""
+    """Resources are named by ARN; only ECR's token has none."""
     found = statements(templates["full"], "ExecutionRole")
     repository = "arn:<AWS::Partition>:ecr:<AWS::Region>:<AWS::AccountId>:repository/full"
     read = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
@@ -243,7 +243,7 @@ def test_other_settings_give_no_rights(templates):
 
 
 def test_the_addresses_of_the_configuration_may_call_and_no_others(templates):
-    """At port 80, and 443 where there is a certificate; the tasks hear the balancer alone, at 8080."""
+    """Port 80 is open, and 443 with a certificate; the tasks accept only the balancer, on 8080."""
     expected = {
         "larder": {("0.0.0.0/0", 80)},
         "full": {(c, p) for c in ("203.0.113.0/24", "10.0.0.0/8") for p in (80, 443)},
@@ -352,7 +352,7 @@ def test_tasks_follow_the_load(templates, name, bounds, targets):
 
 @pytest.mark.parametrize("name", ["larder", "larder-function"])
 def test_logs_end(templates, name):
-    """Every group of logs is kept for a month, and goes with its stack."""
+    """Every log group is kept for a month, and deleted with its stack."""
     groups = [each for each in templates[name]["Resources"].values() if each["Type"] == "AWS::Logs::LogGroup"]
     assert groups
     assert {each["Properties"]["RetentionInDays"] for each in groups} == {30}
@@ -407,7 +407,7 @@ def test_every_path_reaches_the_function(templates):
 
 
 def test_nothing_is_kept_warm_unless_asked(templates):
-    """Provisioned concurrency is on the alias that the API calls, and only when it was asked for."""
+    """Provisioned concurrency, if configured, is on the alias that the API calls."""
     assert "ProvisionedConcurrencyConfig" not in one(templates["larder-function"], "AWS::Lambda::Alias")
     warm = one(templates["full-function"], "AWS::Lambda::Alias")["ProvisionedConcurrencyConfig"]
     assert warm == {"ProvisionedConcurrentExecutions": 2}

@@ -36,7 +36,7 @@ def test_a_good_bundle_opens(folder):
 
 @pytest.mark.parametrize(("text", "tokens"), [("red", 1), ("Red  green", 2), ("blue " * 8, 8)])
 def test_tokens_are_counted(folder, text, tokens):
-    """Those of a text that fits are all of them."""
+    """For a text that fits, all tokens are counted."""
     assert open_bundle(folder).count_tokens(text) == tokens
 
 

@@ -36,7 +36,7 @@ def test_models_do_not_share_vectors(path):
 
 
 def test_it_is_bounded(path):
-    """Beyond the bound the oldest give way."""
+    """Beyond the bound the oldest entries are evicted."""
     cache = PromptCache(path, "model", 10)
     for number in range(25):
         cache.put([str(number)], vectors(1))
@@ -45,7 +45,7 @@ def test_it_is_bounded(path):
 
 @pytest.mark.parametrize("prompt", ["", "ümlaut 🍌", "\ud800", "a\0b", "x" * 10_000])
 def test_any_text_is_a_key(path, prompt):
-    """Empty, long, odd and broken texts are kept like others."""
+    """Empty, long, odd and broken texts are stored like others."""
     cache = PromptCache(path, "model", 10)
     cache.put([prompt], vectors(1))
     assert list(cache.get([prompt, "other"])) == [prompt]

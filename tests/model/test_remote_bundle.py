@@ -23,7 +23,7 @@ def test_the_setting_may_be_a_prefix(bucket, folder, tmp_path):
 
 
 def test_it_is_fetched_once(bucket, folder, tmp_path):
-    """A second start asks for config.json alone."""
+    """A second start requests only config.json."""
     prefix = parse_place(bucket.put_folder("models/tiny", folder))
     kept = fetch_bundle(S3(), prefix, tmp_path / "kept")
     assert {path.name for path in kept.iterdir()} == {path.name for path in folder.iterdir()}

@@ -81,7 +81,7 @@ def test_a_code_is_tied_to_an_item(store, opened):
 
 
 def test_a_code_is_untied(store):
-    """Then it is not there, and untying it again says so."""
+    """Afterwards it is not found, and deleting it again is an error."""
     store.tie(RICE, "rice")
     store.untie(RICE)
     assert store.barcodes() == ({}, None)
@@ -91,7 +91,7 @@ def test_a_code_is_untied(store):
 
 
 def test_codes_come_by_page(store):
-    """In their order, each once, also when one that is on a page before goes meanwhile."""
+    """Pages are in order, each code once, also when an earlier one is deleted in between."""
     codes = [f"code {number}" for number in range(5)]
     for code in codes:
         store.tie(code, "rice")
@@ -104,7 +104,7 @@ def test_codes_come_by_page(store):
 
 
 def test_only_so_many_codes_are_kept(store, monkeypatch):
-    """One more is refused; one that is there may get another item."""
+    """One more is refused; an existing one may get another item."""
     monkeypatch.setattr("app.pantry.barcodes.MAX_BARCODES", 1)
     store.tie(RICE, "rice")
     store.tie(RICE, "basmati rice")

@@ -18,7 +18,7 @@ NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.text
 
 @given(COUNTS, COUNTS)
 def test_what_is_removed_was_there(before, quantity):
-    """No more is taken than there was, and what is left and what was taken make what there was."""
+    """At most the count is removed, and the removed and the remaining number sum to it."""
     after = Change("remove", "rice", quantity).applied(before)
     assert after.count >= 0
     assert after.count + after.removed == before

@@ -25,7 +25,7 @@ def test_an_item_is_put_read_and_deleted(store):
 
 
 def test_items_come_by_name(store):
-    """All items, in the order of their names."""
+    """Items are listed in the order of their names."""
     for name in ("rice", "apple", "müsli", "flour"):
         store.put(name, 1)
     assert list(store.items()) == ["apple", "flour", "müsli", "rice"]
@@ -77,7 +77,7 @@ def test_the_stamp_tells_of_changes(store):
 
 
 def test_it_is_well(store):
-    """A store that is in reach says so."""
+    """A reachable store says so."""
     assert store.status().status == "ok"
     assert store.status().age_s < 5
 
@@ -207,7 +207,7 @@ def test_a_refused_change_is_not_remembered(store):
 
 @pytest.mark.parametrize("name", ["", "  ", "x" * 201, "a\0b", "half/half", "line\u2028break\x07"])
 def test_a_name_that_is_no_name_is_refused(name):
-    """Blank, over-long and unprintable names are refused, and those with a slash."""
+    """Blank, over-long and unprintable names, and those with a slash, are rejected."""
     with pytest.raises(InvalidRequest, match="it has .*; 1 to 200 visible ones without"):
         item_name(name)
 
@@ -216,7 +216,7 @@ def test_a_name_that_is_no_name_is_refused(name):
     "name", ["müsli", "50% off", "é" * 200, "a.b", "..x", "名前", "__proto", "c++ & [x]*", "`tick`"]
 )
 def test_any_other_name_is_stored_as_it_is(store, opened, name):
-    """Signs that mean something to a database or an address mean nothing here."""
+    """Special characters of databases and URLs have no effect."""
     assert store.put(name, 1) == Item(name, 1)
     assert store.add(name, 1).count == 2
     assert store.remove(name, 1, Key(name, name)).count == 1
@@ -262,14 +262,14 @@ def test_teaching_makes_an_item(store):
 
 
 def test_an_example_that_is_sent_again_is_kept_once(store):
-    """An answer that was lost may be asked for again."""
+    """A request whose answer was lost may be repeated."""
     store.teach("rice", examples("rice", 1, 2))
     store.teach("rice", examples("rice", 2, 3))
     assert [vector for _, _, vector in seen(store)] == [unit(number).tolist() for number in (1, 2, 3)]
 
 
 def test_examples_are_forgotten(store):
-    """By name or all of an item; another item's stay, and the item does."""
+    """Examples are deleted by id or all at once; another item's examples stay, and so does the item."""
     store.teach("rice", examples("rice", 1, 2, 3))
     store.teach("oats", examples("oats", 1))
     names = [each.id for each in store.examples() if each.item == "rice"]
@@ -314,7 +314,7 @@ def test_an_item_has_only_so_many_examples(store):
 
 
 def test_the_stamp_tells_of_examples(store, opened):
-    """Taught or forgotten, here or by another client, the stamp differs."""
+    """The stamp differs after teaching or deleting, here or by another client."""
     other, stamps = opened(), [store.stamp()]
     store.teach("rice", examples("rice", 1))
     stamps.append(store.stamp())

@@ -104,7 +104,7 @@ def test_a_service_account_key_is_taken(monkeypatch):
     "info", [{}, {"type": "secret"}, {"type": "service_account", "private_key": "secret"}, NO_SOURCE]
 )
 def test_what_is_no_credentials_is_refused_in_one_line(monkeypatch, info):
-    """The start ends, and what was given is not repeated."""
+    """The start ends, and the error does not repeat the value."""
     monkeypatch.delenv("FIRESTORE_EMULATOR_HOST", raising=False)
     text = json.dumps(info)
     with pytest.raises(StoreUnavailable, match="LARDER_GOOGLE_CREDENTIALS") as raised:

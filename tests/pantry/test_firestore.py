@@ -77,7 +77,7 @@ def test_odd_documents_are_tolerated(capfd, store, phone):
     ids=str,
 )
 def test_a_change_mends_an_odd_count(store, phone, fields, after):
-    """To add to an odd count gives what was shown and the quantity, as an integer; other fields stay."""
+    """Adding to an odd count gives the shown count plus the quantity, as an integer; other fields stay."""
     phone.document("rice").set(fields | {"note": "x"})
     wait_until(lambda: "rice" in store.items())
     assert store.add("rice", 2) == Item("rice", after)
@@ -229,7 +229,7 @@ def test_nothing_in_an_examples_document_is_an_error(start, in_firestore, phone)
 
 
 def test_names_that_firestore_keeps_for_itself_are_refused(store):
-    """Such a name is the caller's mistake, and the answer says so."""
+    """A reserved name is an error of the request."""
     with pytest.raises(InvalidRequest, match="keeps names like"):
         store.add("__rice__", 1)
 
@@ -266,7 +266,7 @@ def test_a_strict_start_without_firestore_fails():
 
 
 def test_without_credentials_it_is_said_at_the_start(monkeypatch, tmp_path):
-    """Nothing would ever mend that, so the start ends, with one line that says where to read on."""
+    """Waiting cannot help, so the start ends with one line that names the documentation."""
     monkeypatch.delenv("FIRESTORE_EMULATOR_HOST", raising=False)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "nothing.json"))
     with pytest.raises(StoreUnavailable, match="no credentials .*docs/firestore.md") as raised:

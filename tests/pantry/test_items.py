@@ -74,5 +74,5 @@ def test_names_that_firestore_keeps_are_refused(item):
 
 @pytest.mark.parametrize("item", ["...", "__x", "x__", "a.b", "_"])
 def test_names_like_them_are_not(item):
-    """Only what Firestore itself refuses is refused."""
+    """Only names that Firestore itself rejects are rejected."""
     check_id(item)

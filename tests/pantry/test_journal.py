@@ -57,7 +57,7 @@ def test_an_entry_says_who_and_when_and_by_which_request(store):
 
 @pytest.mark.parametrize("change", [lambda store: store.remove("oats", 1), lambda store: store.delete("oats")])
 def test_a_refused_change_is_no_entry(store, change):
-    """Nothing was changed, so nothing is there."""
+    """A refused change changes nothing, so it has no entry."""
     with pytest.raises(NotFound):
         change(store)
     assert changes(store) == []
@@ -74,7 +74,7 @@ def test_a_repeated_change_is_one_entry(store):
 
 
 def test_concurrent_changes_are_all_in_the_journal(store, opened):
-    """Of two clients and eight threads: each entry goes on where another one ended."""
+    """With two clients and eight threads, each entry begins with the count at which another ended."""
     stores = [store, opened()]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: stores[number % 2].add("rice", 1), range(60)))
@@ -108,7 +108,7 @@ def test_the_journal_comes_by_page(store):
 
 
 def test_the_journal_of_one_item(store):
-    """Under any spelling of its name, page by page, also after it was deleted."""
+    """It works for any spelling of the name, page by page, also after the item was deleted."""
     for item in ("weißbier", "rice", "weissbier"):
         store.add(item, 1)
     store.delete("weißbier")
@@ -230,7 +230,7 @@ def test_undo_happens_once(store, opened):
 
 
 def test_undo_at_once_happens_once(store, opened):
-    """Of eight undos of one change by two clients, one succeeds."""
+    """One of eight concurrent undos of one change by two clients succeeds."""
     store.put("rice", 3)
     store.add("rice", 1)
     id, stores = last(store), [store, opened()]

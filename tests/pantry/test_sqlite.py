@@ -65,7 +65,7 @@ def test_a_pantry_from_before_keys_goes_on(tmp_path):
 
 
 def test_a_key_and_its_change_are_stored_together(store, monkeypatch):
-    """If the key cannot be stored, neither is the change."""
+    """If the key cannot be stored, the change is not stored either."""
     monkeypatch.setattr("app.pantry.sqlite.journal._KEEP_KEY", "INSERT INTO nothing VALUES (?, ?, ?, ?, ?, ?)")
     with pytest.raises(StoreUnavailable):
         store.add("rice", 1, Key("k", "r"))
@@ -158,7 +158,7 @@ def test_the_journal_is_bounded(tmp_path):
 
 
 def test_a_change_and_its_entry_are_stored_together(store, monkeypatch):
-    """If the entry cannot be stored, neither is the change, and no listener is called."""
+    """If the entry cannot be stored, the change is not stored either, and no listener is called."""
     heard = []
     store.listeners.append(heard.append)
     monkeypatch.setattr("app.pantry.sqlite.journal._KEEP", "INSERT INTO nothing VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")

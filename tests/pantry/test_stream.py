@@ -80,7 +80,7 @@ START = [target("ADD"), changed("rice", 3, 1), changed("apple", 1, 1), target("C
 
 
 def test_documents_count_when_the_snapshot_is_complete(memory):
-    """Nothing shows before Firestore says that this is all, so half a collection is never served."""
+    """Documents are served only once Firestore has sent them all, so never half a collection."""
     assert heard(memory, Position(), *START[:-1]) == 0
     assert memory.items() == {}
     position = Position()
@@ -100,7 +100,7 @@ def test_a_stream_goes_on_where_the_last_one_was(memory):
 
 
 def test_a_reset_begins_anew_and_shows_nothing_half(memory):
-    """After a reset the new documents replace the old ones, once complete; until then the old are served."""
+    """After a reset the old documents are served until the new ones are complete."""
     position = Position()
     heard(memory, position, *START, target("RESET"), changed("salt", 1, 3))
     assert memory.items() == {"apple": 1, "rice": 3}

@@ -66,7 +66,7 @@ NAMES = [
 
 
 def test_no_name_is_a_formula_in_a_spreadsheet(in_sqlite, tmp_path, capsys):
-    """No cell of an exported file, split at commas or semicolons, begins like a formula; import has the names back."""
+    """No cell of an exported file, split at commas or semicolons, begins like a formula; import restores the names."""
     store = SQLitePantry(tmp_path / "pantry.sqlite")
     before = {item_name(name): 1 for name in NAMES}
     for name in before:
@@ -151,7 +151,7 @@ def test_a_file_that_cannot_be_read_is_one_line(in_sqlite, tmp_path, capsys):
 
 
 def test_an_export_that_fails_leaves_the_old_file(in_sqlite, tmp_path, monkeypatch):
-    """The file is there whole or as it was."""
+    """The file is either complete or unchanged."""
     main(["pantry", "export", str(tmp_path / "p.csv")])
     monkeypatch.setattr(SQLitePantry, "items", lambda self: {"rice": 1, "bad \ud800": 1})
     with pytest.raises(UnicodeError):

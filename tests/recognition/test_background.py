@@ -41,7 +41,7 @@ def test_a_thing_that_a_label_names_is_no_rival_of_it():
 
 
 def test_another_thing_stays_a_rival():
-    """A chair is not known by the label "dog"."""
+    """With the label "dog" a chair is not known."""
     assert not known(CHAIR, DOG, THINGS.beside(DOG[None]))
 
 
@@ -81,7 +81,7 @@ def test_it_is_read_as_it_was_written(tmp_path: Path):
 
 
 def test_prompts_come_on_top():
-    """The prompts of the background file join what the model brings."""
+    """The prompts of the background file are added to the model's."""
     assert len(THINGS.with_prompts(DOG[None]).embeddings) == 4
 
 

@@ -93,7 +93,7 @@ def test_a_phrase_said_five_times_moves_no_category(independent, none_of_these):
 
 
 def test_categories_are_the_softmax_of_their_best_labels():
-    """In the order in which they first come; one label each gives the labels' own numbers."""
+    """They are in the order of first occurrence; with one label each they equal the labels' probabilities."""
     prompts = vectors(4)
     cosines = prompts @ PICTURE
     answer = classifier().classify(PICTURE, prompts, ["x", "y", "x", "y"])

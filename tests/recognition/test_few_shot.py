@@ -90,7 +90,7 @@ def test_no_cosine_falls(alignment, fitted):
 
 
 def test_nothing_taught_is_nothing(alignment):
-    """So that answers without examples take the way they always took."""
+    """Without examples the few-shot index is absent."""
     assert fit_few_shot([], vectors(3), alignment) is None
 
 

@@ -88,7 +88,7 @@ def test_labels_that_never_were_are_an_error(bucket):
 
 
 def test_bytes_that_are_no_text_are_an_error(labels, bucket, clock):
-    """As in a file, only UTF-8 is read."""
+    """Only UTF-8 is read, as in a file."""
     bucket.put("labels.txt", b"\xff\xfe")
     labels.stamp()
     with pytest.raises(InvalidLabels, match="cannot be read: 'utf-8'"):

@@ -62,7 +62,7 @@ def test_the_far_end_of_a_panorama_is_searched(size):
 
 @given(st.integers(3, 5000), st.integers(3, 5000))
 def test_tiles_are_square_where_the_picture_allows_it(width, height):
-    """Up to a ratio of 64 to 1 the sides of a tile are equal."""
+    """Up to an aspect ratio of 64 to 1 tiles are square."""
     if max(width, height) <= 64 * min(width, height):
         assert all(right - left == bottom - top for left, top, right, bottom in grid((width, height)))
 

@@ -67,7 +67,7 @@ def test_nothing_is_encoded_twice(vocabulary, label_file, pantry):
 
 
 def test_a_count_that_changes_makes_no_new_set(vocabulary, pantry):
-    """Neither does a label file that is written again with the same text."""
+    """A label file that is rewritten with the same text makes none either."""
     pantry.put("green", 1)
     vocabulary.refresh()
     before = vocabulary.current
@@ -101,7 +101,7 @@ def test_a_file_that_becomes_empty_keeps_its_labels(vocabulary, label_file, pant
 
 
 def test_a_file_with_only_a_comment_has_no_labels(vocabulary, label_file, pantry):
-    """So a label file is emptied on purpose, without a restart."""
+    """This is how to remove all labels without a restart."""
     vocabulary.refresh()
     pantry.put("green", 1)
     label_file.write_text("# none\n")
@@ -194,7 +194,7 @@ def test_a_pantry_that_is_away_keeps_the_set_that_was(vocabulary, label_file, pa
 
 
 def test_an_empty_label_file_is_an_empty_set(vocabulary, label_file):
-    """No labels is a state to be in, for instance before the first pantry item."""
+    """An empty label set is valid, for instance before the first pantry item."""
     label_file.write_text("# nothing yet\n")
     vocabulary.refresh()
     assert vocabulary.current.labels == ()

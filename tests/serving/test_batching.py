@@ -174,7 +174,7 @@ def test_a_caller_who_leaves_during_encoding_disturbs_nobody():
 
 
 def test_shutdown_answers_who_waits_and_refuses_who_comes():
-    """On leaving, waiting callers get their vectors and new ones an error."""
+    """On shutdown, waiting callers get their vectors and new ones an error."""
 
     async def main():
         encode = GatedEncode()
@@ -230,7 +230,7 @@ def test_the_clock_tells_when_it_last_worked():
 
 
 def test_batches_have_sizes_that_were_encoded_while_others_are_warmed_up():
-    """Of those that wait as many share a batch as a size has that is warm; no warm-up is larger than allowed."""
+    """A batch has the largest warm size that fits the queue; no warm-up exceeds the maximum size."""
 
     async def scenario(batcher, encode):
         encode.gate.clear()

@@ -105,7 +105,7 @@ def test_a_file_in_the_way_of_one_item_is_blamed_for_that_item(feedback, tmp_pat
 
 
 def test_a_folder_that_cannot_be_written_is_blamed_itself(feedback, tmp_path):
-    """Nothing can be written below a file: that ends the export."""
+    """A path below a file is not writable, which ends the export."""
     keep(feedback, "r", "quince", as_base64(picture("yellow")))
     (tmp_path / "file").write_text("")
     with pytest.raises(InvalidRequest, match="file/exported cannot be written: Not a directory"):

@@ -249,7 +249,7 @@ def test_nobody_there_is_said_without_details():
 
 
 def test_the_pictures_of_a_request_are_bounded_together(site):
-    """And so are those of all requests."""
+    """The limits apply to the sum of a request's pictures, and to that of all requests."""
     url = f"http://a.test:{site.port}/red.png"
     assert fetch(["127.0.0.0/8"], url, url) == [RED, RED]
     with pytest.raises(ImageTooLarge):
@@ -259,7 +259,7 @@ def test_the_pictures_of_a_request_are_bounded_together(site):
 
 
 def test_bytes_are_given_back(site):
-    """After each request, also one that failed."""
+    """The byte budget is released after each request, also after a failed one."""
 
     async def run() -> None:
         fetcher = ImageFetcher(

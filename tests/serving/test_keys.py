@@ -137,7 +137,7 @@ def test_keys_have_names(tmp_path):
 
 @pytest.mark.parametrize("line", ["old:key", "4:0123456789abcdef", ":0123456789abcdef", "a/b:0123456789abcdef"])
 def test_a_key_with_a_colon_stays_the_key_that_it_was(tmp_path, line):
-    """What is too short after the colon, or no name before it, is one key; the part after the colon opens nothing."""
+    """With a short part after the colon, or no name before it, the whole text is one key, and the part is none."""
     file = tmp_path / "keys"
     file.write_text(line)
     keys = Keys([], file)

@@ -81,7 +81,7 @@ def test_a_failed_picture_gives_its_place_back():
 
 
 def test_proof_is_an_encoding_that_went_through():
-    """To prove that the encoder answers it is asked, unless it has just answered; what it raises is raised."""
+    """The health check encodes, unless a recent encoding succeeded; it passes exceptions on."""
     encoder = ColourEncoder()
 
     async def scenario(pipeline):
@@ -207,7 +207,7 @@ def test_pixels_in_hand_are_bounded_over_all_requests():
 
 
 def test_a_decoder_that_does_not_come_back_shows_and_gives_its_place_back():
-    """For small pictures and for giants; those behind it are answered."""
+    """For small and huge pictures, the ones queued behind a hanging one are answered."""
     leave, first = threading.Event(), []
 
     def hanging(*arguments):

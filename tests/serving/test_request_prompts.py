@@ -40,7 +40,7 @@ async def test_vectors_come_in_the_order_of_the_prompts(encoder, executor):
 
 
 async def test_a_prompt_that_returns_is_not_encoded_again(encoder, executor):
-    """Only what is new goes through the model."""
+    """Only new prompts are encoded."""
     prompts = of(encoder, executor)
     await prompts.vectors(["red", "blue"])
     await prompts.vectors(["blue", "green", "green"])

@@ -49,7 +49,7 @@ def test_an_answer_comes_back_as_it_was(tmp_path):
 
 
 def test_nothing_is_written_before_something_is_unsure(tmp_path):
-    """No file for a service that has none."""
+    """A service without unsure answers has no file."""
     review = queue(tmp_path)
     review.flush()
     assert review.pending() == []
@@ -61,7 +61,7 @@ def test_nothing_is_written_before_something_is_unsure(tmp_path):
 
 @given(places=st.lists(st.integers(0, 9), max_size=40), most=st.integers(1, 6))
 def test_the_newest_scenes_are_kept(tmp_path_factory, places, most):
-    """As many as may be, in the order in which each was seen last, whenever they were written."""
+    """The limit keeps the scenes seen last, independent of when they were written."""
     review = queue(tmp_path_factory.mktemp("queue"), most=most)
     kept: dict[int, int] = {}  # place -> how often, the oldest first
     for number, place in enumerate(places):
@@ -108,7 +108,7 @@ def test_pictures_are_bounded_by_their_bytes(tmp_path, monkeypatch):
 
 
 def test_what_waits_to_be_written_is_bounded(tmp_path, monkeypatch):
-    """By number and by bytes: a disk that does not answer must not fill the memory."""
+    """The limits are on number and bytes, so that a hanging disk does not fill the memory."""
     review = queue(tmp_path, most=3)
     for place in range(5):
         add(review, f"r{place}", place)
@@ -120,7 +120,7 @@ def test_what_waits_to_be_written_is_bounded(tmp_path, monkeypatch):
 
 
 def test_what_could_not_be_written_is_written_later(tmp_path):
-    """In its order, once the disk is back."""
+    """It is written in order once the disk works again."""
     review = queue(tmp_path)
     (tmp_path / "review.sqlite").mkdir()
     add(review, "first", 0)

@@ -10,7 +10,7 @@ REPORTS = ROOT / "docs/evaluation"
 
 
 def test_a_report_is_shown_with_its_figures_words_and_plots(open_page):
-    """Nothing is asked of the service; the numbers are those of the JSON file, the words those of the page."""
+    """The service is not called; the numbers are those of the JSON file, the words those of the page."""
     page = open_page("compare")
     control = named(page.segmented_control, "Report")
     assert control.options == ["CIFAR-10", "Groceries"]

@@ -38,7 +38,7 @@ def test_items_are_added_taken_out_and_deleted(larder, open_page):
 
 @pytest.mark.parametrize("item", ["", "salt/pepper"])
 def test_a_name_that_cannot_be_is_a_sentence(larder, open_page, item):
-    """Nothing is sent, and the page says what a name needs."""
+    """No request is sent, and the page says what a name needs."""
     assert "An item needs a name, without a slash" in said(put_in(open_page("pantry"), item, 1))
 
 

@@ -193,7 +193,7 @@ def test_a_shelf_is_listed_and_counted(larder, open_page):
 
 
 def test_a_shelf_of_nothing_known_is_said_so(larder, open_page):
-    """No list, no form, and what to try."""
+    """The page says what to try, without a list or a form."""
     page = search(open_page("recognise"), as_bytes(picture("magenta", (300, 300))))
     assert "Nothing** is seen for sure" in said(page)
     assert "go nearer" in read(page)

@@ -17,7 +17,7 @@ def url(new_data):
 
 
 def test_without_pictures_words_and_scores_are_shown(larder, open_page):
-    """Where no pictures are kept; a guess is a button, and labels the entry."""
+    """If no pictures are kept, a guess is a button that labels the entry."""
     assert "Nothing to review" in said(open_page("review"))
     larder.recognise(nectar(1))
     (entry,) = larder.review()

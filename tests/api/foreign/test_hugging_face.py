@@ -23,7 +23,7 @@ def post(client, path="/models/colours", inputs=RED, **parameters):
 
 
 def test_the_best_label_comes_first(client, encoder):
-    """Labels with scores that sum to 1, made into prompts as that form's pipeline does."""
+    """Scores sum to 1, and labels become prompts as in the Hugging Face pipeline."""
     answer = post(client).json()
     assert answer[0]["label"] == "red"
     assert [each["score"] for each in answer] == sorted((each["score"] for each in answer), reverse=True)
@@ -38,7 +38,7 @@ def test_the_template_can_be_given(client, encoder):
 
 
 def test_older_clients_are_understood(client):
-    """Labels as a comma-separated string, and the picture under its former name."""
+    """Labels may be a comma-separated string, and the picture may have its former name."""
     assert post(client, candidate_labels="green, red,blue").json() == post(client).json()
     body = {"image": RED, "parameters": {"candidate_labels": "green,red,blue"}, "options": {"wait_for_model": True}}
     assert client.post("/models/colours", json=body).json() == post(client).json()
@@ -56,14 +56,14 @@ def test_several_labels_may_apply(client):
 
 
 def test_a_string_of_millions_of_labels_is_only_counted(client):
-    """Its commas are, before anything is made of it."""
+    """Its commas are counted before it is split."""
     message = problem(post(client, candidate_labels="a," * 3_000_000), 422, "invalid_labels")
     assert message.startswith("3,000,001 labels were sent")
 
 
 @pytest.mark.parametrize("path", ["/models/clip", "/models/openai/clip-vit-base-patch32", "/models/colours/more"])
 def test_another_model_is_not_found(client, path):
-    """Names may have slashes; the served one is named."""
+    """Names may contain slashes; the error names the served model."""
     assert "'colours' is served" in problem(post(client, path), 404, "not_found")
 
 
@@ -78,7 +78,7 @@ def test_errors_are_those_of_classify(client):
 
 
 def test_without_labels_the_live_ones_are_the_candidates(client):
-    """Plain image classification: a raw image, a form, or JSON; `top_k` says how many."""
+    """A raw image, a form and JSON work; `top_k` limits the number of results."""
     raw = client.post("/models/colours", content=as_bytes(picture("red")))
     assert [each["label"] for each in raw.json()] == ["red", "green", "blue"]
     assert client.post("/models/colours", json={"inputs": RED}).json() == raw.json()
@@ -88,7 +88,7 @@ def test_without_labels_the_live_ones_are_the_candidates(client):
 
 
 def test_labels_may_come_beside_a_raw_image(client):
-    """As a query parameter or a form field in JSON."""
+    """Labels are a query parameter, or a form field in JSON."""
     parameters = {"candidate_labels": ["green", "red", "blue"]}
     data = as_bytes(picture("red"))
     sent = {"parameters": json.dumps(parameters)}

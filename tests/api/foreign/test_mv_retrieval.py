@@ -34,7 +34,7 @@ def test_nothing_stored_is_nothing_found(client):
 
 
 def test_an_equal_embedding_is_stored_once(client):
-    """The message names the id that holds it; another embedding under that id takes its place."""
+    """The message names the id that has it; another embedding under that id replaces it."""
     add(client, "a", "red")
     for id in ("b", "a"):
         answer = add(client, id, "something red").json()
@@ -46,7 +46,7 @@ def test_an_equal_embedding_is_stored_once(client):
 
 
 def test_both_forms_share_the_contents(client):
-    """One adds content that the other finds."""
+    """An entry added through one API is found through the other."""
     client.put("/contents/x", json={"type": "text", "text": "red"})
     assert retrieve(client, "red").json()["contents"] == ["x"]
     assert "with id: x" in add(client, "y", "red").json()["msg"]

@@ -63,7 +63,7 @@ def test_texts_and_pictures_can_be_mixed(client):
 
 
 def test_base64_is_little_endian_float32(client):
-    """It gives exactly the numbers, in half the bytes."""
+    """It encodes exactly the same numbers in half the bytes."""
     floats = vectors(post(client, input=["red", RED_URI]))
     coded = post(client, input=["red", RED_URI], encoding_format="base64").json()["data"]
     decoded = [np.frombuffer(base64.b64decode(each["embedding"]), "<f4") for each in coded]
@@ -71,7 +71,7 @@ def test_base64_is_little_endian_float32(client):
 
 
 def test_modality_says_what_the_inputs_are(client):
-    """With `image` bare base64 is a picture, with `text` even a data URI is words."""
+    """With `image` bare base64 is a picture; with `text` even a data URI is text."""
     assert vectors(post(client, input=RED, modality="image")) == pytest.approx(vectors(post(client, input=RED_URI)))
     as_text = vectors(post(client, input="data:;base64,AAAA", modality="text"))
     assert as_text.tolist() == [[0, 0, 0, 1]]
@@ -85,7 +85,7 @@ def test_more_pictures_than_the_queue_holds_are_answered(start, encoder):
 
 
 def test_unknown_fields_and_a_missing_model_are_no_matter(client):
-    """The form is another's: what Larder does not know is ignored, the model's name may be left out."""
+    """Unknown fields are ignored, since others define the format, and the model's name is optional."""
     assert client.post("/v1/embeddings", json={"input": "red", "user": "me", "truncate": "END"}).status_code == 200
     assert post(client, dimensions=4).status_code == 200
 
@@ -123,7 +123,7 @@ def test_a_bad_picture_is_its_own_error(client):
 
 
 def test_half_a_surrogate_pair_is_answered(client):
-    """It is a text like any other."""
+    """It is embedded like any other text."""
     body = json.dumps({"input": ["red \ud800"]})
     response = client.post("/v1/embeddings", content=body, headers={"Content-Type": "application/json"})
     assert response.status_code == 200
@@ -145,7 +145,7 @@ RED_OBJECT = {"type": "image_url", "image_url": {"url": RED_URI}}
     ids=str,
 )
 def test_objects_name_their_kind(client, red):
-    """As Jina, vLLM, Xinference and OpenRouter write them, alone or mixed with strings."""
+    """The forms of Jina, vLLM, Xinference and OpenRouter work, alone or mixed with strings."""
     expected = vectors(post(client, input=[RED_URI, "red"]))
     found = vectors(post(client, input=[red, {"text": "red"}, {"type": "text", "text": "red"}, "red"]))
     assert found == pytest.approx(expected[[0, 1, 1, 1]])
@@ -160,7 +160,7 @@ def test_a_text_and_an_image_in_one_object_are_one_embedding(client):
 
 @pytest.mark.parametrize("url", ["https://example.org/a.jpg", "http://127.0.0.1/a.jpg", " HTTPS://example.org/a "])
 def test_a_url_is_not_embedded_as_words(client, url):
-    """The message says what to send; the letters themselves can be asked for."""
+    """The message says what to send; the characters can be embedded explicitly."""
     for modality in ({}, {"modality": "image"}):
         message = problem(post(client, input=["red", url], **modality), 422, "invalid_request")
         assert 'send {"image_url": ...}' in message
@@ -169,7 +169,7 @@ def test_a_url_is_not_embedded_as_words(client, url):
 
 
 def test_images_at_urls_are_fetched_where_that_is_allowed(start):
-    """Each form of it; switched off, it says so."""
+    """Each form of a URL is fetched; if the feature is off, the error says so."""
     with Site() as site:
         url = f"http://127.0.0.1:{site.port}/red.png"
         forms = [{"image": url}, {"image_url": url}, {"type": "image_url", "image_url": {"url": url}}]
@@ -197,7 +197,7 @@ def test_nulls_are_absent(client):
 
 
 def test_raw_images_and_forms_are_embedded(client):
-    """A body that is an image, and files of a form, one embedding each."""
+    """A raw image, and each file of a form, gives one embedding."""
     raw, other = as_bytes(picture("red")), as_bytes(picture("blue"))
     assert vectors(client.post("/v1/embeddings", content=raw)) == pytest.approx(vectors(post(client, input=RED_URI)))
     two = client.post("/v1/embeddings", files=[("images", raw), ("images", other)], data={"encoding_format": "base64"})
@@ -205,7 +205,7 @@ def test_raw_images_and_forms_are_embedded(client):
 
 
 def test_the_served_model_is_listed(client):
-    """Alone, and by its name; any other is not found."""
+    """Only the served model is listed and found by its name."""
     listed = client.get("/v1/models").json()
     assert [each["id"] for each in listed["data"]] == ["colours"]
     assert client.get("/v1/models/colours").json() == listed["data"][0]

@@ -39,7 +39,7 @@ def test_auto_takes_openvino_where_it_is_exact(bundle, tmp_path):
 
 
 def test_auto_refuses_what_is_not_exact(bundle, tmp_path, monkeypatch):
-    """An engine that is off by more than its precision may be is passed over."""
+    """An engine whose error exceeds the limit of its precision is skipped."""
     monkeypatch.setattr(choice, "wanted", lambda name: 0.9999 if name.startswith("onnxruntime") else 1.1)
     assert open_engine("auto", bundle, 1, tmp_path).name == "onnxruntime float32"
 
@@ -59,7 +59,7 @@ def test_auto_does_without_openvino(bundle, tmp_path, monkeypatch):
 
 
 def test_auto_passes_over_what_breaks(bundle, tmp_path, monkeypatch):
-    """An engine that loads the bundle and then fails at its first picture does not stop the start."""
+    """An engine that loads the bundle and then fails at its first picture does not prevent the start."""
 
     class Broken:
         name = "broken"
@@ -83,7 +83,7 @@ def test_graphs_of_another_model_are_refused(bundle, tmp_path, engine, tower):
 
 
 def test_a_vector_of_another_size_is_refused(bundle, tmp_path):
-    """So is a graph whose embedding has another size."""
+    """A graph whose embedding has another size is rejected too."""
     proof = {"picture": [1.0], "prompt": [1.0]}
     with pytest.raises(EngineError, match="0.000000 for a picture"):
         open_engine("onnxruntime", with_config(bundle, proof=proof), 1, tmp_path)

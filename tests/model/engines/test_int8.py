@@ -112,7 +112,7 @@ def test_auto_takes_int8_that_is_close_and_fast(bundle, tmp_path):
 
 
 def test_auto_leaves_small_towers_and_unproved_bundles(bundle, tmp_path):
-    """No graph is made for a tower of a few kilobytes, nor for a bundle that does not tell its original's vectors."""
+    """No graph is made for a tiny tower, nor for a bundle without its original's vectors."""
     unproved = replace(bundle, config=bundle.config.model_copy(update={"proof": None}))
     assert open_engine("auto", bundle, 1, tmp_path, bfloat16=False).name != INT8
     assert auto(unproved, tmp_path) == "onnxruntime float32"

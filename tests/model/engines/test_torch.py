@@ -71,7 +71,7 @@ def test_a_bundle_of_no_open_clip_model_is_not_for_torch(tmp_path):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="NO GPU HERE: bfloat16 on CUDA was not tried")
 def test_on_a_gpu_it_is_bfloat16_and_near(original):
-    """On CUDA the engine computes in bfloat16 and keeps a cosine of 0.999 with float32."""
+    """On CUDA the engine computes in bfloat16 with a cosine of 0.999 to float32."""
     pixels = np.random.default_rng(0).normal(size=(4, 3, 224, 224)).astype(np.float32)
     exact = TorchEngine(original.engine._model, 1, device="cpu").encode_pixels(pixels)
     engine = TorchEngine(original.engine._model, 1)

@@ -159,7 +159,7 @@ def test_changes_keep_the_range_and_come_again_with_the_seed():
 
 
 def test_some_groceries_are_laid_on_other_backgrounds():
-    """Of black pictures, a part shows another colour, and most show none."""
+    """Some of the black pictures get another colour, and most do not."""
     black, others = torch.zeros(60, 3, 50, 50, dtype=torch.uint8), torch.full((4, 3, 32, 32), 255, dtype=torch.uint8)
     changed = change(black, others, 64, rng(3))
     bright = ((changed > 0.2).float().mean((1, 2, 3)) > 0.25).sum()
