@@ -28,7 +28,7 @@ def look_up() -> tuple[list[str], list[str], int]:
 
 
 def main() -> int:
-    """Say what was found; 1 for a vulnerability, and with `--must` for a package that was not audited."""
+    """Print the findings; return 1 for a vulnerability, and with `--must` for a package that was not audited."""
     found, skipped, count = look_up()
     for line in found:
         print(f"VULNERABLE  {line}")

@@ -31,7 +31,7 @@ LABELS = "# colours\nred\ngreen\nblue | azure blue\n"
 
 
 def pytest_collection_finish() -> None:
-    """Exclude what was imported from garbage collection: a fifth of each service's start is scanning it."""
+    """Exclude imports from garbage collection: scanning them is a fifth of each service's start."""
     gc.freeze()
 
 
@@ -41,7 +41,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees the developer's own LARDER_ variables."""
+    """Hide the developer's own LARDER_ variables from the tests."""
     for name in list(os.environ):
         if name.startswith("LARDER_"):
             monkeypatch.delenv(name)
@@ -49,7 +49,7 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _pillows_limit_is_given_back() -> Iterator[None]:
-    """A service sets Pillow's limit of pixels for its whole process; no test sees another's."""
+    """Restore Pillow's pixel limit, which a service sets for the whole process."""
     from PIL import Image
 
     before = Image.MAX_IMAGE_PIXELS
@@ -59,7 +59,7 @@ def _pillows_limit_is_given_back() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callable[[str, Callable[[Path], None]], Path]:
-    """Gives a folder by its name, which `fill` makes once in a run: pytest-xdist's workers share it."""
+    """Return a folder by its name, filled by `fill` once per run and shared by pytest-xdist's workers."""
     base = tmp_path_factory.getbasetemp()
     shared = base if worker_id == "master" else base.parent
 
@@ -76,7 +76,7 @@ def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callable[[
 
 @pytest.fixture(scope="session")
 def new_data(once: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
-    """Makes data folders for services with larder-small: the prompts of its labels, which take seconds, are there."""
+    """Make data folders for services with larder-small, with the prompts of its labels already encoded."""
 
     def encode_prompts(folder: Path) -> None:
         with Server(data=folder) as server:
@@ -114,7 +114,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def start(settings: Settings, encoder: ColourEncoder) -> Iterator[Callable[..., TestClient]]:
-    """Starts a service with some settings changed; it ends with the test."""
+    """Start a service with some settings changed; it ends with the test."""
     clients: list[TestClient] = []
 
     def start(ready: bool = True, known_margin: float | None = 0.1, **changes: object) -> TestClient:
@@ -140,13 +140,13 @@ def client(start: Callable[..., TestClient]) -> TestClient:
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
-    """An empty bucket of an S3 on this machine, which AWS's own variables name."""
+    """An empty bucket of a local S3, named by AWS's own variables."""
     with Bucket(monkeypatch.setenv) as bucket:
         yield bucket
 
 
 def wait_until(true: Callable[[], bool], seconds: float = 120) -> None:
-    """Poll until it is true; the bound only ends a hang, so that a busy machine fails no test."""
+    """Poll until the condition is true; the timeout only ends a hang, so a busy machine fails no test."""
     import time
 
     deadline = time.monotonic() + seconds

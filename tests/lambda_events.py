@@ -1,4 +1,4 @@
-"""The four kinds of events that ask for a page: as API Gateway, a load balancer and a function URL write them."""
+"""The four kinds of HTTP events: as API Gateway, a load balancer and a function URL write them."""
 
 import base64
 from collections.abc import Callable
@@ -10,7 +10,7 @@ HEADERS = {"Host": "larder.example", "Content-Type": "application/json", "X-Forw
 
 
 def rest_event(method: str, path: str, body: str | None = None, query: str = "", **headers: str) -> dict:
-    """A REST API's, format 1.0: headers and the query twice, `path` without the stage."""
+    """A REST API event, format 1.0: headers and the query twice, `path` without the stage."""
     sent = HEADERS | {name.replace("_", "-"): value for name, value in headers.items()}
     values = parse_qs(query)
     return {
@@ -28,7 +28,7 @@ def rest_event(method: str, path: str, body: str | None = None, query: str = "",
 
 
 def http_api_event(method: str, path: str, body: str | None = None, query: str = "", **headers: str) -> dict:
-    """An HTTP API's, format 2.0: headers in lower case, the query as it came."""
+    """An HTTP API event, format 2.0: headers in lower case, the raw query."""
     sent = {name.replace("_", "-").lower(): value for name, value in (HEADERS | headers).items()}
     return http_event(method, path, body, rawQueryString=query, headers=sent)
 
@@ -54,7 +54,7 @@ def balancer_event(method: str, path: str, body: str | None = None, query: str =
 
 
 def in_base64(event: dict) -> dict:
-    """The same event with its body in base64, as gateways send what they take for binary."""
+    """The same event with a base64 body, as gateways send binary data."""
     return event | {"body": base64.b64encode(event["body"].encode()).decode(), "isBase64Encoded": True}
 
 

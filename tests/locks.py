@@ -1,4 +1,4 @@
-"""A SQLite file that another process holds, as an editor, a backup or a slow disk would."""
+"""A SQLite file that another process locks, as an editor, a backup or a slow disk would."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A drawn thing that no label names: cartons of plum nectar."""
+"""A drawn product that no label names: cartons of plum nectar."""
 
 from samples import cartons
 from samples.arrays import dice
@@ -21,7 +21,7 @@ PRINT = cartons.Print(PURPLE, YELLOW, DARK, ("PLUM", "NECTAR"), "pure juice", pl
 
 
 def nectar(seed: int, quality: int = 90) -> bytes:
-    """A JPEG of it; the same seed gives the same picture."""
+    """Return a JPEG of it; the same seed gives the same picture."""
     cartons.PRINTS[NAME] = PRINT
     try:
         rng = dice("picture", NAME, seed)

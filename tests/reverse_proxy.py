@@ -1,4 +1,4 @@
-"""The reverse proxy of docker-compose.yml, for tests: nginx with infra/nginx, on a free port of this machine."""
+"""The reverse proxy of docker-compose.yml, for tests: nginx with infra/nginx, on a free local port."""
 
 import os
 import shutil
@@ -16,12 +16,12 @@ PATIENCE = 240  # seconds for nginx to listen; only ends a hang
 
 
 def find_nginx() -> str | None:
-    """The program; Debian keeps it where only root's PATH looks."""
+    """Return the program; Debian keeps it where only root's PATH looks."""
     return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 
 
 def filled(**values: object) -> str:
-    """The template as `envsubst` fills it in: the names given, and nothing else that looks like one."""
+    """Return the template as `envsubst` fills it in: only the given names are replaced."""
     text = TEMPLATE.read_text()
     for name, value in values.items():
         text = text.replace(f"${{{name}}}", str(value))

@@ -1,4 +1,4 @@
-"""An S3 on this machine, for tests: moto's server, on a free port of 127.0.0.1."""
+"""A local S3 for tests: moto's server, on a free port of 127.0.0.1."""
 
 import logging
 from collections.abc import Callable
@@ -15,7 +15,7 @@ class Bucket:
         self._port = 0
 
     def start(self) -> None:
-        """Answer, again after a `stop`; what was stored is still there."""
+        """Start answering, also after a `stop`; stored objects are still there."""
         from moto.server import ThreadedMotoServer
 
         logging.getLogger("werkzeug").disabled = True

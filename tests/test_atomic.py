@@ -34,7 +34,7 @@ def test_an_error_leaves_what_was_there(tmp_path, error):
 
 
 def test_writers_of_one_path_do_not_disturb_each_other(tmp_path):
-    """Eight at once: each succeeds, and one of their files is there, complete."""
+    """Eight concurrent writers succeed, and one of their files is there, complete."""
     path, begun, failures = tmp_path / "list.txt", threading.Barrier(8), []
 
     def write(number):

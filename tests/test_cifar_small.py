@@ -13,7 +13,7 @@ NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse"
 
 
 def test_it_is_small():
-    """All its files take 8 MB at most."""
+    """All its files take at most 8 MB."""
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= 8_000_000
 
 

@@ -26,7 +26,7 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 
 def test_the_label_file_and_the_pantry_are_the_labels(folder, capsys):
-    """Without --labels the labels are those that the service would have."""
+    """Without --labels the labels are the service's."""
     assert main(["classify", "red.png", "blue.jpg", "--json"]) == 0
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(each["picture"], each["item"], each["confident"]) for each in answers] == [
@@ -37,7 +37,7 @@ def test_the_label_file_and_the_pantry_are_the_labels(folder, capsys):
 
 
 def test_labels_can_be_given(folder, capsys):
-    """--labels a,b,c takes their place, and --top-k cuts the list."""
+    """--labels a,b,c replaces them, and --top-k limits the list."""
     assert main(["classify", "red.png", "--labels", "green, magenta,blue", "--top-k", "2", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["item"] == "magenta"
@@ -65,7 +65,7 @@ def test_categories_are_answered(folder, capsys):
 
 
 def test_at_least_one_label_is_named(folder, capsys):
-    """A list of none is no answer: one line, and exit status 2."""
+    """An empty list is a one-line error with exit status 2."""
     assert main(["classify", "red.png", "--top-k", "0"]) == 2
     assert capsys.readouterr().err == "larder: --top-k: 0 was found; it must be at least 1\n"
 

@@ -1,4 +1,4 @@
-"""The clients that people have already, as their registries give them, against a running service."""
+"""Existing clients, as installed from their registries, against a running service."""
 
 import base64
 from collections.abc import Iterator
@@ -73,14 +73,14 @@ def test_openai_raises_its_own_errors(client, request_, error, message):
 
 
 def test_openai_with_a_wrong_key_is_an_authentication_error(url):
-    """The key goes as a bearer token."""
+    """The client sends the key as a bearer token."""
     client = openai.OpenAI(base_url=f"{url}/v1", api_key="wrong", max_retries=0)
     with client, pytest.raises(openai.AuthenticationError, match="an API key is needed"):
         client.embeddings.create(model="tiny", input="red")
 
 
 def test_hugging_face_classifies(url, tmp_path):
-    """Bytes or a file, with a template or without: the best label first."""
+    """Bytes or a file work, with or without a template: the best label comes first."""
     client = InferenceClient(f"{url}/models/tiny", token=KEY)
     answer = client.zero_shot_image_classification(as_bytes(picture("red")), ["blue", "red"])
     assert [each.label for each in answer] == ["red", "blue"]
@@ -100,7 +100,7 @@ def test_hugging_face_classifies_among_the_live_labels(url):
 
 
 def test_openai_lists_the_model(client):
-    """`models.list` and `models.retrieve`."""
+    """`models.list` and `models.retrieve` work."""
     assert [each.id for each in client.models.list()] == ["tiny"]
     assert client.models.retrieve("tiny").object == "model"
 

@@ -24,7 +24,7 @@ from tests.fakes import colour_model
     ],
 )
 def test_a_file_that_cannot_be_used_stops_the_start(settings, encoder, tmp_path, setting, content, message):
-    """Missing, no text, or without what it is there for: one line with the setting's name."""
+    """A missing, binary or empty file gives a one-line error with the setting's name."""
     path = tmp_path / "file.txt"
     if content is not None:
         path.write_bytes(content)
@@ -47,7 +47,7 @@ def test_a_bundle_that_is_not_there_stops_the_start():
 
 
 def test_a_bundle_may_bring_its_labels(tmp_path, settings):
-    """They serve where the settings name none, and are no part of what names the vectors."""
+    """They are used if the settings name none, and are not part of the checksum of the vectors."""
     folder = write_bundle(tmp_path / "tiny")
     before = open_bundle(folder).checksum
     (folder / "labels.txt").write_text("red\nblue\n")

@@ -20,7 +20,7 @@ UPGRADES = [b"h2c", b"websocket", b"TLS/1.0", b"foo/2, bar", b"HTTP/2.0"]
 
 
 class Echo:
-    """An app that answers with what it was sent; `/gate` waits for the gate, `/early` leaves the body unread."""
+    """An app that echoes the request; `/gate` waits for the gate, `/early` leaves the body unread."""
 
     def __init__(self):
         self.paths = []
@@ -56,7 +56,7 @@ class Client:
         self.socket.sendall(data)
 
     def answer(self):
-        """The status and the JSON of the next answer."""
+        """Return the status and the JSON of the next answer."""
         status = int(self.file.readline().split()[1])
         headers = dict(line.lower().split(b": ") for line in iter(self.file.readline, b"\r\n"))
         if status == 100:
@@ -110,7 +110,7 @@ class Running:
 
 @pytest.fixture
 def serve():
-    """Starts a server with some limits changed."""
+    """Start a server with some limits changed."""
     with ExitStack() as stack:
 
         def start(**limits):
@@ -123,7 +123,7 @@ def serve():
 
 @pytest.fixture
 def connect(serve):
-    """Connects to a server with some limits changed."""
+    """Connect to a server with some limits changed."""
     with ExitStack() as stack:
 
         def start(running=None, **limits):
@@ -288,7 +288,7 @@ def test_what_is_no_request_of_http_1_is_refused(connect, request_line, status):
 
 
 def test_a_request_without_a_host_is_refused_unless_it_is_of_http_1_0(connect):
-    """RFC 9112, section 3.2."""
+    """RFC 9112, section 3.2, requires a Host header."""
     client = connect()
     client.send(b"GET / HTTP/1.1\r\n\r\n")
     assert "one Host header" in client.answer()[1]["detail"]
@@ -335,7 +335,7 @@ def test_headers_are_bounded(serve, connect, head):
 
 
 def test_headers_within_the_bound_are_accepted(connect):
-    """60 KiB in one line, or 200 lines, in pieces or pipelined."""
+    """60 KiB in one line, or 200 lines, are accepted, in pieces or pipelined."""
     client = connect()
     long = b"GET /long HTTP/1.1\r\nHost: x\r\nX-A: " + b"x" * 60 * 1024 + b"\r\n\r\n"
     many = b"GET /many HTTP/1.1\r\nHost: x\r\n" + b"X-A: 1\r\n" * 200 + b"\r\n"
@@ -348,7 +348,7 @@ def test_headers_within_the_bound_are_accepted(connect):
 
 @pytest.mark.parametrize("start", [b"G", b"GET / HTTP/1.1\r\nHost: x\r\nX-A: ", b"\r\n"])
 def test_headers_have_a_deadline(connect, start):
-    """Headers that never end are answered 408, or with nothing where not even a request began, and closed."""
+    """Endless headers get 408, or no answer if no request began, and the connection is closed."""
     client = connect(head_s=0.1)
     client.send(start)
     if start != b"\r\n":
@@ -367,7 +367,7 @@ def test_a_deadline_holds_for_each_request_of_a_connection(connect):
 
 
 def test_the_deadline_waits_for_the_app(serve, connect):
-    """The head of a pipelined request is not late while the app works on the one before."""
+    """A pipelined request's head is not late while the app works on the previous one."""
     running = serve(head_s=0.05)
     client = connect(running)
     client.send(GET % b"gate" + b"GET /b HTTP/1.1\r\n")
@@ -380,7 +380,7 @@ def test_the_deadline_waits_for_the_app(serve, connect):
 
 
 def test_the_rest_of_an_unread_body_has_a_deadline(connect):
-    """A body whose request is answered already is read and dropped, but not for ever."""
+    """The rest of an already answered request's body is read and dropped, until a deadline."""
     client = connect()
     head, body = post(b"early", b"x" * 100_000)
     client.send(head)
@@ -479,7 +479,7 @@ def test_without_an_idle_connection_a_new_one_is_closed(serve, connect):
 
 
 def test_connections_fit_into_the_file_descriptors():
-    """The limit follows what the process may open."""
+    """The limit depends on the number of files that the process may open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
@@ -490,7 +490,7 @@ def test_connections_fit_into_the_file_descriptors():
 
 
 class Endless:
-    """An app that answers for as long as its client is there."""
+    """An app that answers until its client disconnects."""
 
     def __init__(self):
         self.chunks = 0
@@ -519,7 +519,7 @@ def test_a_client_that_takes_nothing_of_an_answer_is_dropped(serve, connect):
 
 
 def test_what_a_client_does_not_take_does_not_delay_the_end(serve, connect):
-    """The service ends although the client that is still to be sent something reads nothing."""
+    """The service ends even if a client does not read its answer."""
     running = serve(stalled_s=3600, closing_s=0.2)
     running.server.config.loaded_app = running.server.config.app = app = Endless()
     client = connect(running)

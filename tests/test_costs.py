@@ -1,4 +1,4 @@
-"""Costs are what the price lists say, computed by hand for round numbers."""
+"""Costs follow the price lists, computed by hand for round numbers."""
 
 import json
 
@@ -24,7 +24,7 @@ def test_rekognition_costs_by_the_call():
 
 
 def test_lambda_costs_by_memory_and_time():
-    """0.1 s of 2 GB, a request, and the gateway's request for each 512 KB begun."""
+    """The cost is 0.1 s of 2 GB, a request, and the gateway's request for each 512 KB begun."""
     assert on_lambda(ROUND, Load(99.2, 512), 2048) == pytest.approx(1000 * (0.1 * 2 * 0.00001 + 0.0000002 + 0.000001))
     assert on_lambda(ROUND, Load(100, 513), 2048) - on_lambda(ROUND, Load(100, 512), 2048) == pytest.approx(0.001)
 

@@ -22,7 +22,7 @@ def test_every_link_leads_to_a_file(page):
 
 
 def test_every_decision_has_a_number_a_date_a_status_and_a_row():
-    """Numbers are given once, and the index has what the page says."""
+    """Numbers are unique, and the index agrees with the pages."""
     index, numbers = (DECISIONS / "README.md").read_text(), []
     for page in sorted(DECISIONS.glob("*.md")):
         if page.name == "README.md":
@@ -36,7 +36,7 @@ def test_every_decision_has_a_number_a_date_a_status_and_a_row():
 
 
 def test_every_decision_that_the_code_names_is_there():
-    """Comments name pages by their paths."""
+    """Comments refer to pages by path."""
     found = subprocess.run(["git", "grep", "-ohE", r"docs/decisions/[0-9a-z-]+\.md"], cwd=ROOT, capture_output=True)
     named = set(found.stdout.decode().split())
     assert len(named) > 5
@@ -44,7 +44,7 @@ def test_every_decision_that_the_code_names_is_there():
 
 
 def test_the_architecture_page_names_files_that_are_there():
-    """A path in it is one of the repository or of app."""
+    """Each path in it exists in the repository or in app."""
     text = (ROOT / "docs/architecture.md").read_text()
     paths = set(re.findall(r"`((?:[a-z_]+/)*[a-z_]+(?:\.py|/))`", text))
     assert len(paths) > 20

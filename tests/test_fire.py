@@ -36,7 +36,7 @@ def service(settings, encoder):
 
 
 def test_a_broken_batch_fails_alone(service, encoder):
-    """Those whose batch broke get 500, and the next request its answer."""
+    """Callers in the broken batch get 500, and the next request is answered."""
     good = recognise(as_bytes(picture()))
     encoder.failure = RuntimeError("the engine broke")
     assert [each.status for each in closed_loop(service, [good], 4, 4)] == [500] * 4
@@ -53,7 +53,7 @@ def test_one_truncated_png_among_32_leaves_31_answers(service, encoder):
 
 
 def test_refusing_is_seen_by_the_connection_that_was_refused_alone(service, encoder):
-    """A body that was refused unread leaves its connection good for the next request."""
+    """After a body was rejected unread, the connection is still usable."""
     encoder.open.clear()
     large = recognise(as_bytes(picture()) + b"\0" * 100_000)
     answers: list = []

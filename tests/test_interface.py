@@ -29,10 +29,10 @@ def service(tmp_path_factory):
 @interface.parametrize()
 @settings(max_examples=EXAMPLES, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_call_keeps_to_the_document(service, case):
-    """Good and bad requests alike: no 5xx, and every status, header and body is one that the document names."""
+    """For valid and invalid requests there is no 5xx, and every status, header and body is documented."""
     response = case.call(base_url=service)
     if response.status_code == 431:
         return  # the request line and headers are bounded before any route
-    # of a parameter sent twice the last one counts; beside JSON the parameters of a raw body are ignored
+    # the last of repeated parameters counts; with JSON, the parameters of a raw body are ignored
     lenient = case.method == "GET" or (case.media_type == "application/json" and case.query)
     case.validate_response(response, excluded_checks=NOT_HERE + ([negative_data_rejection] if lenient else []))

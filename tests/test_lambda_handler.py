@@ -1,4 +1,4 @@
-"""The handler on Lambda's own runtime client, and what it does when time runs out."""
+"""The handler on Lambda's own runtime client, and its timeout."""
 
 import base64
 import json
@@ -51,7 +51,7 @@ def files(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def environment(files):
-    """One execution environment for all that follows: no event may leave it unfit for the next."""
+    """One execution environment for the following tests: no event may break it for the next."""
     with Environment(**files) as environment:
         yield environment
 
@@ -143,7 +143,7 @@ def test_running_out_of_time_is_503(environment):
 
 @pytest.fixture
 def secrets(monkeypatch):
-    """Secrets Manager on this machine, which the handler's start finds through the environment."""
+    """A local Secrets Manager, which the handler's start finds through the environment."""
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
@@ -176,7 +176,7 @@ def test_a_secret_without_a_value_stops_the_start(secrets, monkeypatch, variable
 
 
 def test_keys_are_asked_for(files):
-    """Without a key nothing but `GET /` and preflights is answered, behind a named stage too."""
+    """Without a key only `GET /` and preflights are answered, also behind a named stage."""
     with Environment(**files | {"api_keys": "secret"}) as environment:
         for event in KINDS:
             assert environment.invoke(event("GET", "/"))["statusCode"] == 200
@@ -194,7 +194,7 @@ def test_what_stops_the_start_is_one_line(files):
 
 
 def test_what_the_image_has_prepared_is_used(files, tmp_path):
-    """The folder `baked` becomes the data folder of a start, whose labels then have the vectors that are in it."""
+    """The folder `baked` becomes the data folder at the start, so its prompt vectors are used."""
     with Environment(**files | {"data": tmp_path / "baked"}) as environment:
         environment.ready()
     with closing(sqlite3.connect(tmp_path / "baked/prompts.sqlite")) as connection:
@@ -209,7 +209,7 @@ def test_what_the_image_has_prepared_is_used(files, tmp_path):
 
 @pytest.fixture
 def handle(monkeypatch):
-    """Makes a handler in this process, and calls it as Lambda would."""
+    """Make a handler in this process, and call it as Lambda would."""
     handlers: list[Handler] = []
     context = SimpleNamespace(aws_request_id="one", get_remaining_time_in_millis=lambda: 29_000)
 
@@ -243,7 +243,7 @@ def test_bytes_come_back_in_base64(handle, settings):
 
 @kinds
 def test_names_and_queries_arrive(handle, settings, event):
-    """Spaces and signs come through every format as they were sent."""
+    """Spaces and special characters are preserved by every event format."""
     app = create_app(settings, colour_model())
     app.add_api_route("/echo/{name}", lambda name, a, b: [name, a, b])
     path = "/echo/" + ("soy sauce" if event is rest_event else "soy%20sauce")
@@ -260,7 +260,7 @@ def test_the_lifespan_is_entered_once(handle, settings, encoder):
 
 
 def test_there_is_no_handler_until_it_is_asked_for():
-    """Importing the module starts nothing, and it has no attributes but its own."""
+    """Importing the module starts nothing, and it only has its own attributes."""
     assert "handler" not in vars(lambda_handler)
     with pytest.raises(AttributeError, match="there is no handle in"):
         _ = lambda_handler.handle

@@ -1,4 +1,4 @@
-"""The bundle that comes with the checkout: what `make run` serves answers the README's first request."""
+"""The bundle in the checkout: what `make run` serves answers the README's first request."""
 
 import base64
 import io
@@ -36,7 +36,7 @@ def ask(service, name: str) -> dict:
 
 
 def test_the_first_request_of_the_readme_is_a_banana(service):
-    """The README's picture is what its file is called, and known to be one of the labels."""
+    """The README's picture is recognised as its file's name, and known."""
     answer = ask(service, "banana")
     assert answer["item"] == "banana"
     assert answer["known"] is True
@@ -46,7 +46,7 @@ def test_the_first_request_of_the_readme_is_a_banana(service):
 
 @pytest.mark.parametrize("name", [name for name in KEPT if name not in ("lemon", "yellow onion")])
 def test_samples_are_what_they_are_called(service, name):
-    """Drawn groceries, of which training had none, are recognised; drawn lemons and onions pass for melons."""
+    """Drawn groceries, which were not in training, are recognised, except that lemons and onions pass for melons."""
     assert ask(service, name.replace(" ", "-"))["item"] == name
 
 
@@ -58,7 +58,7 @@ def test_it_is_small():
 
 
 def test_company_changes_nothing(service):
-    """A picture has the same vector alone, in a request of 32, and while others ask: a cosine of 0.9999 at least."""
+    """A picture's vector alone, in a request of 32, and under load has a cosine of at least 0.9999."""
     paths = [ROOT / "samples" / f"{name.replace(' ', '-')}.jpg" for name in KEPT]
     pictures = [_data_uri(Image.open(path).resize((size, size))) for size in (200, 300, 400) for path in paths][:32]
     together = _vectors(service, pictures)

@@ -21,7 +21,7 @@ def nearest(model: Measured, text: str, among: list[str]) -> str:
 
 @pytest.mark.parametrize("text", ["DOG", "a photo of a dog.", "A picture of the dog", "a dog", "Dog."])
 def test_case_and_prompt_change_nothing(model: Measured, text: str):
-    """A word lands at the same place in capitals and in a prompt."""
+    """A word has the same embedding in capitals and in a prompt."""
     one, other = model.encoder.prompts(["dog", text])
     assert float(one @ other) > 0.99
 
@@ -40,13 +40,13 @@ def test_case_and_prompt_change_nothing(model: Measured, text: str):
 def test_words_that_were_not_told_land_beside_those_that_were(
     model: Measured, text: str, among: list[str], expected: str
 ):
-    """Plurals, near words and sentences are nearest to what they mean."""
+    """Plurals, similar words and sentences are nearest to their meaning."""
     assert nearest(model, text, among) == expected
 
 
 @pytest.mark.parametrize("text", ["Hund", "狗", "собака", "🐕", "x" * 200, "?!", "freedom and justice for all"])
 def test_no_text_breaks_it(model: Measured, text: str):
-    """Other languages, signs and abstractions are a unit embedding too."""
+    """Other languages, symbols and abstract words also give a unit embedding."""
     (vector,) = model.encoder.prompts([text])
     assert np.isfinite(vector).all()
     assert float(np.linalg.norm(vector)) == pytest.approx(1, abs=1e-4)

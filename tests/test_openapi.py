@@ -21,7 +21,7 @@ def test_the_interface_is_the_committed_one():
 
 
 def test_it_is_what_the_service_serves(client):
-    """`GET /openapi.json` answers with it."""
+    """`GET /openapi.json` returns it."""
     assert client.get("/openapi.json").json() == json.loads(SNAPSHOT.read_text())
 
 

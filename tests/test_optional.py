@@ -1,4 +1,4 @@
-"""Commands and settings whose library is not installed say in one line how it is had."""
+"""If a library is not installed, commands and settings say in one line how to install it."""
 
 import importlib.util
 
@@ -26,7 +26,7 @@ def test_an_open_clip_model_needs_torch():
 
 
 def test_milvus_needs_its_client(encoder):
-    """The setting is named with what it needs."""
+    """The error names the setting and the package."""
     message = "LARDER_CONTENTS=milvus:// needs pymilvus: pip install -r requirements-milvus.txt"
     with pytest.raises(LarderError, match=message):
         open_contents(Settings(contents="milvus://127.0.0.1:1/c"), colour_model(encoder, None))

@@ -1,4 +1,4 @@
-"""The README says what is true."""
+"""The README is correct."""
 
 import json
 import re
@@ -38,13 +38,13 @@ def test_every_setting_has_its_line():
 
 
 def test_every_file_it_names_is_there():
-    """Paths in the README exist."""
+    """All paths in the README exist."""
     for name in re.findall(r"`((?:labels|models|samples|tests|app)/[\w./-]+)`", README):
         assert (ROOT / name).exists(), name
 
 
 def test_every_target_it_names_is_there():
-    """`make ...` commands exist."""
+    """All `make ...` targets in the README exist."""
     makefile = (ROOT / "Makefile").read_text()
     for target in set(re.findall(r"(?:`|^)make ([a-z-]+)", README, re.MULTILINE)):
         assert f"\n{target}:" in makefile
@@ -54,7 +54,7 @@ REQUESTS = re.findall(r"```\n(curl [^\n]*)\n```\n\n```json\n(.*?)```", README, r
 
 
 def assert_alike(answer: object, printed: object) -> None:
-    """The same but for floats, which engines and processors round differently."""
+    """Compare two values, with a tolerance for floats, which engines and processors round differently."""
     if isinstance(printed, dict):
         assert isinstance(answer, dict)
         assert list(answer) == list(printed)

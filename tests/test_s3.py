@@ -1,4 +1,4 @@
-"""S3 as if it were files, on moto's server."""
+"""S3 with the interface of files, on moto's server."""
 
 import io
 
@@ -29,7 +29,7 @@ def test_an_object_becomes_a_file(bucket, tmp_path):
 
 
 def test_only_what_is_below_the_prefix_is_listed(bucket):
-    """A prefix is a folder: `may` is not `maybe`; an empty one is the whole bucket."""
+    """A prefix is a folder: `may` does not match `maybe`; an empty one is the whole bucket."""
     for name in ("may/2.jpg", "may/week 1/1.jpg", "maybe/1.jpg"):
         bucket.put(name, b"x")
     for prefix in ("may", "may/"):
@@ -113,7 +113,7 @@ def test_a_store_that_is_away_is_a_failing_disk(bucket):
     ],
 )
 def test_what_a_store_refuses_says_for_how_much_it_holds(bucket, code, status, kind):
-    """Keys that are refused are so for every object, an object that is refused is one of many."""
+    """A rejected key fails for every object, a rejected object only for itself."""
     place, s3 = parse_place(bucket.put("lemon.jpg", b"lemon")), S3(attempts=1)
     message = f"<Error><Code>{code}</Code><Message>it is so</Message></Error>".encode()
 
@@ -128,7 +128,7 @@ def test_what_a_store_refuses_says_for_how_much_it_holds(bucket, code, status, k
 
 @pytest.mark.parametrize("url", ["s3://", "s3:///labels.txt", "s3:/bucket/labels.txt"])
 def test_a_url_names_a_bucket(url):
-    """Anything else is refused with the form that is allowed."""
+    """Any other value is rejected with the allowed form."""
     with pytest.raises(SettingsError, match="the form s3://BUCKET/PREFIX is expected"):
         parse_place(url)
 

@@ -1,4 +1,4 @@
-"""The process itself: started as people start it, asked over HTTP, ended by signals."""
+"""The process itself: started as users start it, called over HTTP, ended by signals."""
 
 import signal
 import socket

@@ -98,7 +98,7 @@ def test_the_cgroup_quota_is_read(tmp_path, content, quota):
 
 @pytest.mark.parametrize(("quota", "expected"), [("-1", None), ("50000", 0.5)])
 def test_the_older_cgroup_quota_is_read(tmp_path, quota, expected):
-    """Version 1 of cgroups says it in two files."""
+    """Version 1 of cgroups has it in two files."""
     (tmp_path / "cpu").mkdir()
     (tmp_path / "cpu/cpu.cfs_quota_us").write_text(quota)
     (tmp_path / "cpu/cpu.cfs_period_us").write_text("100000")
@@ -139,7 +139,7 @@ def test_hosts_are_names(monkeypatch, value, names):
 
 @pytest.mark.parametrize("name", ["LARDER_MODLE", "LARDER_HSOTS", "LARDER_MAXBODY", "LARDER_LABEL"])
 def test_a_misspelt_setting_is_refused(name, monkeypatch):
-    """A typing error in a name stops the start, and names the setting that was meant."""
+    """A typing error in a name stops the start, and the error names the similar setting."""
     monkeypatch.setenv(name, "x")
     with pytest.raises(SettingsError, match=f"{name} is not a setting: LARDER_"):
         read_settings()
@@ -157,7 +157,7 @@ def test_a_misspelt_setting_is_refused(name, monkeypatch):
     ],
 )
 def test_variables_of_others_are_left_alone(name, monkeypatch):
-    """The client's, the page's, and those that Kubernetes sets for a service called larder."""
+    """Variables of the client, of the page, and of Kubernetes for a service called larder are ignored."""
     monkeypatch.setenv(name, "x")
     read_settings()
 

@@ -21,7 +21,7 @@ SCHEMA = "CREATE TABLE IF NOT EXISTS rows (number INTEGER PRIMARY KEY, data TEXT
 
 @pytest.fixture
 def opened(tmp_path):
-    """Opens the same file with other limits."""
+    """Open the same file with other limits."""
     files = []
 
     def opened(**limits):

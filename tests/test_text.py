@@ -77,7 +77,7 @@ def test_a_cleaned_name_is_its_own_spelling(text):
     ],
 )
 def test_characters_that_shape_a_word_are_part_of_names(name):
-    """Joiners, variation selectors, flags and keycaps."""
+    """Joiners, variation selectors, flags and keycaps are allowed."""
     assert first_invisible(name) is None
 
 

@@ -1,4 +1,4 @@
-"""Traces: what a collector gets when its address is set."""
+"""Traces: the spans that a collector receives when its address is set."""
 
 import http.server
 import signal

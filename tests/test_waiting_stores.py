@@ -1,4 +1,4 @@
-"""A store that waits, is full or cannot be written holds up its own callers alone."""
+"""A store that hangs, is full or cannot be written affects only its own callers."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,4 +1,4 @@
-"""Tests that want what not every machine has: without it they are skipped, and the end of the run says so in full."""
+"""Tests that need programs which not every machine has: they are skipped, and the end of the run lists them."""
 
 from typing import NoReturn, TypeVar
 
@@ -15,12 +15,12 @@ def untested(what: str, reason: str) -> NoReturn:
 
 
 def there(found: T | None, what: str, missing: str) -> T:
-    """What was found, such as a program; without it the tests of `what` are skipped."""
+    """Return what was found, such as a program; without it the tests of `what` are skipped."""
     return untested(what, missing) if found is None else found
 
 
 def say_untested(reporter: pytest.TerminalReporter) -> None:
-    """Say what was not tested and why, also in a run without -rs."""
+    """List the tests that did not run and why, also in a run without -rs."""
     if _reasons:
         reporter.section("NOT EVERYTHING WAS TESTED", red=True, bold=True)
     for reason in sorted(_reasons):

@@ -15,7 +15,7 @@ class Service:
 
 
 class Call:
-    """One request to an AdmissionMiddleware, whose body comes when the test says so."""
+    """One request to an AdmissionMiddleware, whose body arrives when the test sends it."""
 
     def __init__(self, admission: AdmissionMiddleware, declared: int) -> None:
         self.pieces: asyncio.Queue[dict[str, object]] = asyncio.Queue()
@@ -35,7 +35,7 @@ class Call:
 
 
 class App:
-    """Reads a body whole, as BodyMiddleware does, and holds the request until `done`."""
+    """Read a whole body, as BodyMiddleware does, and hold the request until `done`."""
 
     def __init__(self) -> None:
         self.done = asyncio.Event()
@@ -51,7 +51,7 @@ class App:
 
 @pytest.fixture
 def run():
-    """Runs a test's coroutine with an admission of at most 3 requests and 100,000 bytes."""
+    """Run a test's coroutine with an admission of at most 3 requests and 100,000 bytes."""
 
     def run(test) -> None:
         async def main() -> None:

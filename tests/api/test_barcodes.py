@@ -16,7 +16,7 @@ QR = "https://example.org/rice?lot=1"
 
 
 def shown(colour="red", *codes, side=800):
-    """A package in one colour with barcodes on it, as bytes of a PNG."""
+    """Return a PNG of a one-coloured package with barcodes on it."""
     picture = Image.new("RGB", (side, side), COLOURS[colour])
     for place, code in enumerate(codes):
         written = symbol(code, "EAN13" if code.isdigit() else "QRCode", scale=2)
@@ -27,7 +27,7 @@ def shown(colour="red", *codes, side=800):
 
 
 def ask(client, picture, *, update=None, request_id="r1", **more):
-    """Have a picture recognised, with its barcodes."""
+    """Recognise a picture with its barcodes."""
     body = {"image_data": base64.b64encode(picture).decode(), "barcodes": True, "threshold": 0.3} | more
     if update:
         body["pantry_update"] = {"operation": update}

@@ -1,4 +1,4 @@
-"""Deadlines, clients that leave, and bodies that are refused unread."""
+"""Deadlines, disconnects, and bodies that are rejected unread."""
 
 import asyncio
 import json

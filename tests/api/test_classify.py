@@ -1,4 +1,4 @@
-"""`POST /classify`: every field, rule and error of the wire table."""
+"""`POST /classify`: every documented field, rule and error."""
 
 import json
 

@@ -17,7 +17,7 @@ from tests.fakes import as_base64, picture
 
 
 class Listener:
-    """One connection to the stream; `next` gives the next event, heartbeats and empty ones left out."""
+    """One connection to the stream; `next` returns the next event, skipping heartbeats and empty ones."""
 
     def __init__(self, server, last_id=None, **params):
         headers = {"Last-Event-ID": last_id} if last_id is not None else {}

@@ -1,4 +1,4 @@
-"""`GET /` proves that the encoder answers; `GET /livez` that the process lives."""
+"""`GET /` verifies that the encoder answers; `GET /livez` that the process lives."""
 
 import json
 
@@ -46,7 +46,7 @@ def test_starting(start, encoder, monkeypatch):
 
 
 def _closing(encoder, opening):
-    """Close the encoder once the background prompts are through."""
+    """Close the encoder once the background prompts are encoded."""
 
     def opened(*arguments):
         recogniser = opening(*arguments)

@@ -1,4 +1,4 @@
-"""The `/journal` calls, and who the journal says it was."""
+"""The `/journal` calls, and the caller's name in the journal."""
 
 from datetime import UTC, datetime
 

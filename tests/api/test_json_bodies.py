@@ -1,4 +1,4 @@
-"""JSON bodies: bounded before they are parsed, refused at the first wrong element, and null is absent."""
+"""JSON bodies: bounded before parsing, rejected at the first wrong element, and null counts as absent."""
 
 import json
 import tracemalloc
@@ -24,7 +24,7 @@ JSON_VALUES = st.recursive(
 
 
 def commas_between_elements(value: object) -> int:
-    """The slow obvious count of what separates elements."""
+    """A slow reference count of the separators of elements."""
     inside = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
     return max(len(inside) - 1, 0) + sum(map(commas_between_elements, inside))
 

@@ -1,4 +1,4 @@
-"""`GET /metrics`: what is counted and timed, and a dashboard that asks for nothing else."""
+"""`GET /metrics`: counters and timings, and a dashboard that uses only these."""
 
 import json
 import re
@@ -15,7 +15,7 @@ DASHBOARD = Path(__file__).parents[2] / "infra/dashboards/larder.json"
 
 
 def samples(client) -> dict[tuple, float]:
-    """Every sample that is served: its name and its labels' values, to its value."""
+    """Return every served sample: its name and label values, and its value."""
     families = text_string_to_metric_families(client.get("/metrics").text)
     return {(each.name, *each.labels.values()): each.value for family in families for each in family.samples}
 

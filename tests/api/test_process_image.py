@@ -1,4 +1,4 @@
-"""`POST /process-image`: every field, limit and error of the wire table."""
+"""`POST /process-image`: every documented field, limit and error."""
 
 import base64
 import json
@@ -19,7 +19,7 @@ def post(client, **body):
 
 
 def problem(response, status: int, code: str) -> str:
-    """The message of an answer that has this status, this code and the one error shape."""
+    """Return the message of an error with this status and code, in the common form."""
     assert response.status_code == status, response.text
     body = response.json()
     assert set(body) == {"error", "detail"}

@@ -1,4 +1,4 @@
-"""The review queue: what was not recognised for sure is listed, labelled, dismissed."""
+"""The review queue: uncertain pictures are listed, labelled and dismissed."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from tests.fakes import as_base64, as_bytes, picture
 
 
 def ask(client, *colours, **headers):
-    """Have pictures recognised, several as frames of one thing."""
+    """Recognise pictures, several as frames of one thing."""
     images = [as_base64(picture(colour)) for colour in colours]
     body = {"images": images} if len(images) > 1 else {"image_data": images[0]}
     response = client.post("/process-image", json=body, headers=headers)

@@ -13,7 +13,7 @@ class Broken:
 
 
 def calls(client) -> list[tuple[str, str, dict | None]]:
-    """Every route that is served: its method, a path, and its own example as a body."""
+    """Return every route: its method, a path, and its own example as a body."""
     document = client.get("/openapi.json").json()
     found = []
     del document["paths"]["/events"]  # its answer does not end

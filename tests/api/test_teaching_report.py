@@ -1,4 +1,4 @@
-"""The report on what was taught."""
+"""The report on the taught examples."""
 
 import threading
 

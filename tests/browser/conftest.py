@@ -26,12 +26,12 @@ WHAT = "the pages in a browser"
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory, new_data: Callable[[], Path]) -> Iterator[Site]:
-    """One site for all tests."""
+    """One site shared by all tests."""
     yield from new_site(tmp_path_factory.mktemp("site"), new_data())
 
 
 def new_site(folder: Path, data: Path) -> Iterator[Site]:
-    """A site with its files in these folders, until it is taken no further."""
+    """Start a site with its files in these folders, and stop it in the end."""
     there(find_nginx(), WHAT, NO_NGINX)
     with closing(Site(folder, data)) as site:
         yield site
@@ -39,7 +39,7 @@ def new_site(folder: Path, data: Path) -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """A browser whose camera is a test picture; for a module, since its loop is in the way of other tests' asyncio."""
+    """A browser with a test picture as camera; per module, since its event loop disturbs other tests' asyncio."""
     program = there(shutil.which("chromium") or shutil.which("google-chrome"), WHAT, NO_CHROMIUM)
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
@@ -51,7 +51,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(site: Site, chromium: Browser) -> Iterator[Callable[..., Page]]:
-    """Opens a page by its path, in a browser that knows nothing of earlier tests; in the end the pantry is empty."""
+    """Open a page by its path in a fresh browser profile; in the end the pantry is empty."""
     contexts = []
 
     def open_page(path: str = "", width: int = 1200, height: int = 850) -> Page:
@@ -72,7 +72,7 @@ def open_page(site: Site, chromium: Browser) -> Iterator[Callable[..., Page]]:
 
 @pytest.fixture
 def picture() -> Callable[[Page, str], None]:
-    """Keeps a page as a small PNG in the folder that SCREENSHOTS names, if it does; `make screenshots` does."""
+    """Save a page as a small PNG to the folder SCREENSHOTS, if set; `make screenshots` sets it."""
 
     def picture(page: Page, name: str) -> None:
         if folder := os.environ.get("SCREENSHOTS"):

@@ -1,4 +1,4 @@
-"""The whole site behind one port of this machine: the proxy, the page, and a service with larder-small."""
+"""The whole site on one local port: the proxy, the page, and a service with larder-small."""
 
 import os
 import re
@@ -45,12 +45,12 @@ class Site:
         self._service.ready()
 
     def stop(self) -> None:
-        """End the service."""
+        """Stop the service."""
         self._service.process.kill()
         self._service.end()
 
     def close(self) -> None:
-        """End all of it."""
+        """Stop everything."""
         self._parts.close()
 
 

@@ -1,4 +1,4 @@
-"""The page Continuous as a person uses it: camera, keyboard, a phone."""
+"""The page Continuous as a user operates it: camera, keyboard, a phone."""
 
 import pytest
 from playwright.sync_api import expect

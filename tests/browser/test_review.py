@@ -18,7 +18,7 @@ SAMPLES = sorted((ROOT / "samples").glob("*.jpg"))
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory, new_data):
-    """A site of this module's own: other tests leave things to review."""
+    """A separate site for this module, because other tests leave entries to review."""
     yield from new_site(tmp_path_factory.mktemp("review"), new_data())
 
 
@@ -34,7 +34,7 @@ def larder(site):
 
 
 def unsure(larder: Larder, *seeds: int) -> None:
-    """Have cartons recognised that the service does not know; what another test taught is forgotten soon."""
+    """Recognise cartons that the service does not know, once earlier tests' examples are gone."""
 
     def is_unsure(seed: int) -> bool:
         found = larder.recognise(nectar(seed))

@@ -1,4 +1,4 @@
-"""Pictures to run over, and the model that sees colours as the environment names it."""
+"""Pictures to process, and the colour model as the environment names it."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ OTHERS = [
 
 @pytest.fixture
 def home(tmp_path, monkeypatch) -> Path:
-    """The folder to work in, with a bundle, labels and limits that the pictures of BROKEN exceed."""
+    """A working folder with a bundle, labels and limits that the pictures of BROKEN exceed."""
     write_bundle(tmp_path / "models" / "tiny")
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels/pantry.txt").write_text("red\ngreen\nblue\n")
@@ -44,7 +44,7 @@ def home(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def photos(tmp_path) -> Path:
-    """A folder of good pictures in folders, and of all that can be wrong with one."""
+    """A folder of good pictures in subfolders, and one bad picture of each kind."""
     for name in ("red/1.png", "red/2.png", "green/deep/3.png", "blue.png"):
         path = tmp_path / "photos" / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def answers(folder: Path = Path("out")) -> list[tuple[str, str]]:
-    """The id and label of every row."""
+    """Return the id and label of every row."""
     rows = [row for path in sorted(folder.glob("part-*.parquet")) for row in pq.read_table(path).to_pylist()]
     for path in sorted(folder.glob("part-*.csv")):
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -38,7 +38,7 @@ def answers(folder: Path = Path("out")) -> list[tuple[str, str]]:
 
 
 def reasons(path: Path = Path("out/bad.jsonl")) -> dict[str, str]:
-    """The reason of every bad picture; an assertion where one is named twice."""
+    """Return the reason of every bad picture; fails if one is listed twice."""
     lines = [json.loads(line) for line in path.read_text().split("\n")[:-1]]
     assert len({line["id"] for line in lines}) == len(lines)
     return {line["id"]: line["reason"] for line in lines}

@@ -26,7 +26,7 @@ REPORT = Path("data/bulk-bad.jsonl")
 
 @pytest.fixture
 def contents(home):
-    """Opens the contents that the command fills, and the model that encodes texts for them."""
+    """Open the contents that the command fills, and the model that encodes texts for them."""
     settings = read_settings()
     model = open_model(settings)
 
@@ -74,7 +74,7 @@ def test_a_second_run_adds_what_is_new(photos, contents, capsys):
 
 
 def write(path: Path, colour: str) -> str:
-    """A file of one colour, in a folder that is made for it; returns the folder's name."""
+    """Write a file of one colour into a new folder; returns the folder's name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(as_bytes(picture(colour)))
     return path.parent.name

@@ -27,7 +27,7 @@ START = "ip link set lo up && $PYTHON -m ray.scripts.scripts start --head --node
 
 
 def missing() -> str | None:
-    """Why the test cannot run here."""
+    """Return why the test cannot run here."""
     if importlib.util.find_spec("ray") is None:
         return "Ray is not there: install it with `pip install -r requirements-ray.txt`"
     if not shutil.which("ip") or subprocess.run([*ALONE, "ip", "link", "set", "lo", "up"], check=False).returncode:
@@ -37,7 +37,7 @@ def missing() -> str | None:
 
 @pytest.fixture
 def on_cluster(home, tmp_path_factory):
-    """Runs `python -m app bulk WORDS... --ray auto` on a fresh cluster of this machine."""
+    """Run `python -m app bulk WORDS... --ray auto` on a fresh local cluster."""
     if reason := missing():
         untested("bulk on Ray", reason)
     folder = tmp_path_factory.mktemp("ray")  # a short path: Ray keeps its sockets there

@@ -20,7 +20,7 @@ def rows(*ids: str) -> list[dict]:
 
 
 def write(folder, form: str, *ids: str) -> None:
-    """A run that writes one shard of these rows."""
+    """Write one shard of these rows in a run."""
     with closing(ShardWriter(folder, form, RUN)) as shards:
         shards.write(rows(*ids))
 

@@ -1,4 +1,4 @@
-"""A server on loopback that answers each request as the next line of its script says."""
+"""A loopback server that answers each request by the next step of its script."""
 
 import json
 import threading
@@ -10,7 +10,7 @@ ITEM = {"item": "banana", "count": 4}
 
 
 def problem(status: int, code: str, **headers: str) -> dict[str, Any]:
-    """A step that answers with an error in Larder's form."""
+    """Return a step that answers with an error in Larder's form."""
     error = {"code": code, "message": f"{code}, said the service", "request_id": "r1"}
     return {"status": status, "body": json.dumps({"error": error, "detail": error["message"]}), "headers": headers}
 
@@ -27,7 +27,7 @@ GARBLED = {"status": 200, "body": json.dumps(ITEM), "headers": {"Content-Encodin
 
 
 class Misbehaving:
-    """Plays `script`, one step a request, the last one for ever; `requests` is what came in."""
+    """Play `script`, one step per request, repeating the last; `requests` are the received ones."""
 
     def __init__(self, *script: dict[str, Any]) -> None:
         self.requests: list[dict[str, Any]] = []

@@ -418,7 +418,7 @@ def test_the_command_on_a_new_service(tmp_path, capsys):
 
 
 def test_the_command_ends_quietly_when_its_reader_has_enough(url, larder):
-    """`larder pantry \| head -1` prints no message and has the exit status of SIGPIPE."""
+    """`larder pantry | head -1` prints no message and has the exit status of SIGPIPE."""
     larder.add("oats")
     reading, writing = os.pipe()
     os.close(reading)

@@ -1,4 +1,4 @@
-"""The way to a service: addresses, keys, and what the environment says of proxies and certificates."""
+"""The connection to a service: addresses, keys, and proxies and certificates from the environment."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ NAMES = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"]
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
-    """The environment without the proxies of the machine that runs the tests."""
+    """The environment without the proxies of the test machine."""
     for name in NAMES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)

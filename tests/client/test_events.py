@@ -24,7 +24,7 @@ STREAM = {"Content-Type": "text/event-stream"}
 
 
 def lines(*numbers, start="a"):
-    """Events with these numbers on the wire."""
+    """Return events with these numbers as bytes of the stream."""
     events = [{"id": f"{start}-{number}", "type": "change", "timestamp": "t", "data": {}} for number in numbers]
     return "".join(f"event: change\ndata: {json.dumps(event)}\nid: {event['id']}\n\n" for event in events)
 

@@ -1,4 +1,4 @@
-"""Both clients against a server that misbehaves: what is sent again, how often, and what comes of it."""
+"""Both clients against a misbehaving server: what is retried, how often, and with which result."""
 
 import asyncio
 import base64
@@ -124,7 +124,7 @@ def test_what_is_gone_when_its_deletion_is_sent_again_is_deleted(delete, answere
 def test_a_slow_answer_is_given_up_and_asked_for_again(ask):
     """`timeout` bounds one try; the next may be quicker."""
     with Misbehaving(SILENT, OK) as server:
-        assert ask(server.url, timeout=0.3, retries=20).count == 4  # so many for a machine that is slow itself
+        assert ask(server.url, timeout=0.3, retries=20).count == 4  # enough retries for a slow machine
         wait_until(lambda: len(server.requests) >= 2)
 
 

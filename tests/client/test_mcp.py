@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def larder(tmp_path_factory):
-    """A service over a bundle that sees colours; it fetches pictures from this machine."""
+    """A service over a bundle that sees colours; it may fetch pictures from loopback."""
     folder = tmp_path_factory.mktemp("service")
     write_bundle(folder / "tiny")
     (folder / "labels.txt").write_text("red\nblue\nazure blue | sky blue\n")
@@ -113,7 +113,7 @@ def refused(server, name, **arguments) -> str:
 
 
 def forget(larder: Larder, item: str) -> None:
-    """Delete an item, and wait until it is not a label any more."""
+    """Delete an item, and wait until it is no longer a label."""
     larder.delete(item)
     wait_until(lambda: item not in [each.label for each in larder.labels()])
 

@@ -16,7 +16,7 @@ from tests.client.test_client import CLIENT
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> zipfile.ZipFile:
-    """The wheel that `pip wheel` builds of a copy of the folder, with the build tool that is installed here."""
+    """Build a wheel from a copy of the folder with `pip wheel` and the installed build tool."""
     pytest.importorskip("setuptools", minversion="77")
     folder = tmp_path_factory.mktemp("wheel")
     shutil.copytree(CLIENT, folder / "client", ignore=shutil.ignore_patterns("build", "*.egg-info", "__pycache__"))

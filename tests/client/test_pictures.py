@@ -1,4 +1,4 @@
-"""Every form of a picture becomes what the service takes, and large ones shrink."""
+"""Every form of a picture is converted to one that the service accepts, and large ones are shrunk."""
 
 import base64
 import io
@@ -20,7 +20,7 @@ def back(text: str) -> Image.Image:
 
 
 def photo(width: int, height: int) -> Image.Image:
-    """A drawn banana, enlarged: drawing it that large takes long."""
+    """Return a drawn banana, enlarged because drawing at that size is slow."""
     return draw("banana", seed=3, size=256).resize((width, height), Image.Resampling.BICUBIC)
 
 
@@ -48,7 +48,7 @@ def test_shrinking_can_be_left_out():
 
 
 def sideways() -> Image.Image:
-    """Red on the left; turned upright as orientation 6 says, red is at the top."""
+    """Return a picture with red on the left; rotated by orientation 6, red is at the top."""
     image = Image.new("RGB", (1200, 800))
     image.paste((255, 0, 0), (0, 0, 600, 800))
     return image

@@ -20,7 +20,7 @@ class BruteForce:
         return new
 
     def equal(self, vector):
-        """The ids of contents with exactly this vector."""
+        """Return the ids of entries with exactly this vector."""
         rounded = vector.astype(np.float16).astype(np.float32)
         return {id for id, (_, own) in self.kept.items() if np.array_equal(own, rounded)}
 

@@ -1,4 +1,4 @@
-"""Stores of contents to test: SQLite with the index in the process, and Milvus's small form in a file."""
+"""Content stores under test: SQLite with the index in the process, and milvus-lite in a file."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -14,7 +14,7 @@ MODEL = VectorModel("seen", "0123abcd", 4)
 
 @pytest.fixture(params=["local", "milvus"])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., ContentStore]]:
-    """Opens the same contents, each time as a new start of the service would."""
+    """Open the same contents again, as a new start of the service does."""
     with ExitStack() as stack:
 
         def opened(model: VectorModel = MODEL) -> ContentStore:

@@ -26,7 +26,7 @@ HOT = Where(conditions=(Condition("hot", "eq", True),))
 
 
 class Owner:
-    """A thread's own contents: no other thread changes them, so every answer about them is predictable."""
+    """A thread's own entries: no other thread changes them, so every answer about them is predictable."""
 
     def __init__(self, number: int, store: ContentStore) -> None:
         self._store = store
@@ -57,7 +57,7 @@ class Owner:
             del self._own[id]
 
     def _search_own(self) -> None:
-        """Among its own contents the answer is the model's."""
+        """A search among its own entries gives the model's answer."""
         query, k = self._vector(), int(self._rng.integers(1, 50))
         hits = self._store.search(query, k, Where(collection=self._name))
         expected = sorted((float(vector @ query) for vector in self._own.values()), reverse=True)[:k]
@@ -76,7 +76,7 @@ class Owner:
         assert not missed, missed
 
     def _find_hot(self) -> None:
-        """A content that is replaced without end is there at every moment, and once."""
+        """An entry that is replaced continuously is found at every moment, exactly once."""
         assert [hit.id for hit in self._store.search(self._vector(), 5, HOT)] == ["hot"]
 
     def _check(self, hits: list[Hit], query: Floats) -> None:
@@ -108,7 +108,7 @@ def hammer(folder: Path, steps: int, threads: int = 8) -> Counter[str]:
 
 
 def main() -> None:
-    """Hammer, and print how often what was done."""
+    """Hammer, and print the number of each operation."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=10_000)
     steps = parser.parse_args().steps

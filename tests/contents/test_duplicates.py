@@ -1,4 +1,4 @@
-"""Groups of near-duplicates: as comparing every pair finds them, and the best of each is kept."""
+"""Groups of near-duplicates, compared with an exhaustive search, and the entry to keep."""
 
 import numpy as np
 import pytest

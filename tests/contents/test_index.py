@@ -21,12 +21,12 @@ def index():
 
 
 def settle(index):
-    """Wait until nothing runs in the background."""
+    """Wait until no background work runs."""
     wait_until(lambda: not (index._merging and index._merging.is_alive()))
 
 
 def exact(vectors, query, k):
-    """Numbers and scores by comparing with every vector of a dictionary."""
+    """Return numbers and scores from comparing with every vector of a dictionary."""
     numbers = np.array(sorted(vectors), np.int64)
     scores = np.array([vectors[number] @ query for number in numbers], np.float32)
     best = np.argsort(-scores, kind="stable")[:k]

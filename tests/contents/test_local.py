@@ -186,7 +186,7 @@ for line in sys.stdin:
 
 @pytest.fixture
 def follower(path):
-    """Starts a process that searches the same file, and ends it."""
+    """Start a process that searches the same file; it ends with the test."""
     started = []
 
     def start():
@@ -202,7 +202,7 @@ def follower(path):
 
 
 def ask(process, k):
-    """The ids that the other process finds near X, best first."""
+    """Return the ids that the other process finds near X, best first."""
     process.stdin.write(f"{k}\n")
     process.stdin.flush()
     return [id for id in process.stdout.readline().strip().split(",") if id]

@@ -47,7 +47,7 @@ WHERES = st.builds(
 
 
 class ContentsMachine(RuleBasedStateMachine):
-    """One store, and the dictionary of what it should hold."""
+    """A store, and a dictionary of its expected content."""
 
     def __init__(self, opener):
         super().__init__()

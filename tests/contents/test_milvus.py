@@ -44,7 +44,7 @@ class Milvus:
         self.process.wait()
 
     def pause(self) -> None:
-        """Returns when not one of its threads runs any more."""
+        """Pause the server; returns when none of its threads runs."""
         self.process.send_signal(signal.SIGSTOP)
         os.waitpid(self.process.pid, os.WUNTRACED)
 
@@ -66,7 +66,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def milvus(server):
-    """A Milvus that answers and is empty: each start takes seconds."""
+    """An empty Milvus, shared because each start takes seconds."""
     yield server
     server.process.send_signal(signal.SIGCONT)
     with closing(MilvusClient(server.address)) as client:
@@ -90,7 +90,7 @@ def store(milvus):
 
 
 def check_all_calls(store, kept: bool) -> None:
-    """Every call works; `kept` says whether the entry is still there."""
+    """Check that every call works; `kept` says whether the entry still exists."""
     assert store.count() == int(kept)
     assert [hit.id for hit in store.search(VECTOR, 3)] == ["some"] * kept
     assert store.put(MORE, VECTOR) is True

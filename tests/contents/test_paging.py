@@ -1,4 +1,4 @@
-"""Pages of a search: whole, without repeats, and unmoved by changes between them, in every store."""
+"""Pages of a search: complete, without repeats, and stable under changes between them, in every store."""
 
 from itertools import chain
 
@@ -25,7 +25,7 @@ def put(store, *ids, vector=None):
 
 
 def pages(store, k, between=lambda page: None, min_score=-1.0):
-    """The ids of all pages, with something done after each."""
+    """Return the ids of all pages, and run something after each."""
     query, found = SearchQuery(X), []
     while query:
         hits, query = search_page(store, query, k, EVERYWHERE, min_score)

@@ -31,7 +31,7 @@ def bundles(tmp_path, monkeypatch):
 
 
 def fill(settings, contents):
-    """Contents with the vectors of the model in the settings."""
+    """Store entries with the vectors of the model in the settings."""
     model = open_model(settings)
     with closing(open_contents(settings, model)) as store:
         for content in contents:

@@ -1,4 +1,4 @@
-"""Entries leave as JSON lines and come back, and an import that was interrupted goes on."""
+"""Entries are exported as JSON lines and imported, and an interrupted import resumes."""
 
 import json
 

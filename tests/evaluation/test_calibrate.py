@@ -15,12 +15,12 @@ from app.settings import Settings
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """Compiled models are kept under the working folder."""
+    """Keep compiled models below the working folder."""
     monkeypatch.chdir(tmp_path)
 
 
 def evidence(seed: int = 0) -> Evidence:
-    """Logits that are twice too large, and leads that a margin of 0.2 divides."""
+    """Return logits that are twice too large, and leads separated by a margin of 0.2."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, 2, (3000, 4))
     labels = np.array([rng.choice(4, p=row) for row in softmax(logits)])

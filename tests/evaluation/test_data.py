@@ -1,4 +1,4 @@
-"""Labelled pictures are read from parquet files and folders alike, and what does not fit is named."""
+"""Labelled pictures are read from parquet files and folders alike, and invalid input is reported."""
 
 import numpy as np
 import pytest

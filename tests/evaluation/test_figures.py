@@ -1,4 +1,4 @@
-"""The figures of a contestant, against slow obvious loops."""
+"""The figures of a contestant, against slow loops."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The plots show what the figures say."""
+"""The plots show the figures."""
 
 import numpy as np
 

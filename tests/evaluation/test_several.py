@@ -9,7 +9,7 @@ from app.evaluation.__main__ import main
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """Compiled models are kept under the working folder."""
+    """Keep compiled models below the working folder."""
     monkeypatch.chdir(tmp_path)
 
 

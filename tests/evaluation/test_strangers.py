@@ -1,4 +1,4 @@
-"""Photographs that come out as taught items which they do not show."""
+"""Photographs that are recognised as taught items which they do not show."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Classes left out of the training: the split, and what teaching them is worth."""
+"""Classes left out of the training: the split, and the accuracy after teaching them."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Webhooks against a receiver of our own: signed, retried, and never in anybody's way."""
+"""Webhooks against a local receiver: signed, retried, and independent of each other."""
 
 import base64
 import hashlib
@@ -26,7 +26,7 @@ SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 
 
 class Receiver:
-    """Answers each post as the next step says, the last one for ever: a status or a word, as below."""
+    """Answers each post by the next step, repeating the last: a status or one of the words below."""
 
     def __init__(self, *steps):
         self.posts = []
@@ -191,7 +191,7 @@ def test_a_receiver_that_is_gone_gets_no_more(receive):
 def test_one_that_hangs_holds_up_no_other(receive):
     """Webhooks are independent of each other."""
     hanging, good = receive("hang"), receive()
-    with socket.create_server(("127.0.0.1", 0)) as full:  # accepts nobody
+    with socket.create_server(("127.0.0.1", 0)) as full:  # accepts no connection
         deaf = f"http://127.0.0.1:{full.getsockname()[1]}/"
         with Sending(hanging.url, deaf, "http://no-such-host.invalid/", good.url, timeout_s=3.0) as sending:
             sending.publish(20)

@@ -50,7 +50,7 @@ TAGS = {
 
 @pytest.fixture(scope="session", autouse=True)
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """open_clip knows the small architectures, and two tags of weights for one of them."""
+    """Register the small architectures in open_clip, and two tags of weights for one of them."""
     open_clip = import_open_clip()
     folder = tmp_path_factory.mktemp("architectures")
     for name, config in ARCHITECTURES.items():

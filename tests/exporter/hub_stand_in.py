@@ -12,7 +12,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 @lru_cache
 def _checksum(kind: str, data: bytes) -> str:
-    """Computed once: of half a gigabyte it takes longer than clients wait."""
+    """Computed once: for half a gigabyte it takes longer than clients wait."""
     return hashlib.new(kind, data).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Weights are read from any form of checkpoint, and nothing that is written in one is ever run."""
+"""Weights are read from any form of checkpoint, and code in a checkpoint is never run."""
 
 import io
 import os
@@ -32,7 +32,7 @@ def save_torchscript(path: Path, **beside: torch.Tensor) -> torch.nn.Module:
 
 
 class Harm:
-    """Pickled as the command that makes a file when it is loaded."""
+    """An object whose unpickling runs a command that creates a file."""
 
     def __init__(self, trace: Path) -> None:
         self.trace = trace

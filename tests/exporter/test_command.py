@@ -1,4 +1,4 @@
-"""The commands say what they did, for people and for programs, and their exit status says whether it is good."""
+"""The commands report to people and to programs, and their exit status tells success from failure."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ from tests.bundles import write_bundle
 
 @pytest.fixture(autouse=True)
 def one_engine(monkeypatch):
-    """What every engine says is for test_export.py."""
+    """Other engines are covered by test_export.py."""
     monkeypatch.setattr(gate, "installed_engines", lambda: [gate.onnxruntime])
 
 
@@ -24,7 +24,7 @@ def bundle(make):
 
 
 def run(capsys, *arguments: object) -> tuple[int, str, list[str]]:
-    """Exit status, standard output and the lines of standard error."""
+    """Return the exit status, standard output and the lines of standard error."""
     status = main(["models", *map(str, arguments)])
     captured = capsys.readouterr()
     return status, captured.out, captured.err.splitlines()

@@ -1,4 +1,4 @@
-"""An export gives a whole, proved bundle in its place, or leaves everything as it was."""
+"""An export puts a complete, verified bundle in its place, or changes nothing."""
 
 import json
 import os
@@ -35,7 +35,7 @@ FULL_SIZE = pytest.param("ViT-B-32", marks=pytest.mark.full_size)
 
 @pytest.fixture(scope="module", params=["Tiny", FULL_SIZE])
 def pair(request, tmp_path_factory, written):
-    """Bundles of a model with GELU and with QuickGELU and the same random weights, and the rows of their gate."""
+    """Bundles with GELU and with QuickGELU and the same random weights, and the rows of their gate."""
     models = tmp_path_factory.mktemp("pair")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("app.exporter.export.write_graph", written)

@@ -1,4 +1,4 @@
-"""The gate lets through what equals open_clip, and nothing else."""
+"""The gate accepts only what equals open_clip."""
 
 import dataclasses
 import io
@@ -20,7 +20,7 @@ from tests.exporter.conftest import silence
 
 
 class Changed(OnnxRuntimeEngine):
-    """An engine whose embeddings are a little, or altogether, wrong."""
+    """An engine whose embeddings are slightly or completely wrong."""
 
     def __init__(self, bundle, change, name):
         super().__init__(bundle, 1)
@@ -31,7 +31,7 @@ class Changed(OnnxRuntimeEngine):
 
 
 def turned(vectors, angle):
-    """Vectors (N, D), each turned by an angle."""
+    """Return vectors (N, D), each rotated by an angle."""
     turn = np.exp(1j * angle) * (vectors[:, ::2] + 1j * vectors[:, 1::2])
     return np.stack([turn.real, turn.imag], axis=-1).reshape(vectors.shape).astype(np.float32)
 

@@ -33,7 +33,7 @@ MOBILE = {
 
 @pytest.fixture(scope="module", autouse=True)
 def small_fastvit() -> None:
-    """Timm knows tiny_fastvit: the picture tower of MobileCLIP, small."""
+    """Register tiny_fastvit in timm: a small picture tower of MobileCLIP's kind."""
     import_open_clip()  # first: it makes torchvision fit
     from timm.models import fastvit, is_model, register_model
 

@@ -140,7 +140,7 @@ def test_the_plain_computation_and_the_graphs_are_open_clips(name, tmp_path, mon
 
 
 def run(path: Path, values: np.ndarray) -> np.ndarray:
-    """A graph's answer by the plain interpreter of ONNX Runtime."""
+    """Run a graph by the plain interpreter of ONNX Runtime."""
     import onnxruntime as library
 
     session = library.InferenceSession(str(path), providers=["CPUExecutionProvider"])

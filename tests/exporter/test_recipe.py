@@ -1,4 +1,4 @@
-"""A model and its weights are named as people name them, and the right activation follows."""
+"""A model and its weights are selected by name, and the right activation follows."""
 
 from pathlib import Path
 

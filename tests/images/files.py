@@ -12,7 +12,7 @@ from tests.fakes import as_bytes
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
-    """A chunk of a PNG, its sum right."""
+    """Return a chunk of a PNG with a correct checksum."""
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 

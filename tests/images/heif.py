@@ -71,7 +71,7 @@ def heif(
 
 
 def _distinct(of_items: Sequence[Sequence[bytes]]) -> tuple[list[bytes], list[list[int]]]:
-    """Each property once, and the numbers, from 1, of those that each item has."""
+    """Return each property once, and the 1-based numbers of the properties of each item."""
     properties = list(dict.fromkeys(part for parts in of_items for part in parts))
     return properties, [[properties.index(part) + 1 for part in parts] for parts in of_items]
 

@@ -1,4 +1,4 @@
-"""ICC profiles: colours come out as viewers show them."""
+"""ICC profiles: colours are decoded as viewers show them."""
 
 import io
 
@@ -17,7 +17,7 @@ PREPARER = Preparer(FORM, ImageLimits())
 
 
 def colours(width=64, height=64):
-    """Every hue, at many levels, in smooth steps."""
+    """A picture with every hue, at many levels, in smooth steps."""
     y, x = np.mgrid[0:height, 0:width]
     return Image.fromarray(
         np.stack([x * 255 // width, y * 255 // height, 255 - x * 255 // width], axis=-1).astype(np.uint8)

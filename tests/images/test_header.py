@@ -1,4 +1,4 @@
-"""Limits are kept by the header alone."""
+"""Limits are enforced by the header alone."""
 
 import base64
 import struct

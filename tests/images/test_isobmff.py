@@ -1,4 +1,4 @@
-"""HEIC and AVIF: read as viewers show them, and bounded by what their streams ask for."""
+"""HEIC and AVIF: decoded as viewers show them, and bounded by the sizes in their streams."""
 
 import io
 import re
@@ -159,7 +159,7 @@ def test_a_stream_larger_than_its_item_says_is_refused(kind):
 
 
 def _giant(kind: str) -> Coded:
-    """A tile that says 64 x 64 while its stream, somewhere, says more."""
+    """A tile that declares 64 x 64 while its stream contains a larger size."""
     picture = tile(kind)
     if kind == "HEIC":
         return picture._replace(stream=picture.stream + unit(sps(16000, 16000)))

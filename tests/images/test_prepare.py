@@ -1,4 +1,4 @@
-"""The one way in: one embedding for a picture, one decode for a request, one giant at a time."""
+"""The single entry point: one embedding for a picture, one decode for a request, one huge picture at a time."""
 
 import base64
 import io

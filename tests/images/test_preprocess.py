@@ -1,4 +1,4 @@
-"""Our preprocessing gives open_clip's numbers, and nearly so where cykooz.resizer resizes."""
+"""Our preprocessing gives open_clip's numbers, and nearly so with cykooz.resizer."""
 
 import numpy as np
 import pytest

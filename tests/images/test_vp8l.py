@@ -17,7 +17,7 @@ SIDE = 96
 
 
 def smooth(mode="RGB"):
-    """A picture in which prediction, colours and codes differ from place to place."""
+    """A picture in which prediction, colours and codes differ by region."""
     down, right = np.mgrid[0:SIDE, 0:SIDE]
     noise = np.random.default_rng(0).integers(0, 40, (SIDE, SIDE)) * (right > SIDE // 2)
     bands = np.stack([down + noise, right * 2 % 256, (down * right) // 40 + noise, 255 - down], axis=-1)

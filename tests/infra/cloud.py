@@ -1,4 +1,4 @@
-"""An AWS in this process, for tests: moto with the stacks of the templates, and what moto leaves out of ECS."""
+"""An AWS in this process, for tests: moto with the stacks of the templates, and fakes for the missing parts of ECS."""
 
 import itertools
 import json
@@ -25,7 +25,7 @@ TASK = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/larder/0123456789abcdef"
 
 
 class Cloud:
-    """An account that is prepared for the CDK; calls are written down, and one of them may fail."""
+    """An account prepared for the CDK; calls are recorded, and one of them may fail."""
 
     def __init__(self, patch):
         for name in set(os.environ) & {"AWS_PROFILE", "AWS_REGION", "AWS_ENDPOINT_URL"}:
@@ -54,7 +54,7 @@ class Cloud:
         self._mock.stop()
 
     def create(self, templates):
-        """Make the stacks of the templates, as far as moto goes: it knows no secrets and half of a task definition."""
+        """Create the stacks of the templates as far as moto supports them."""
         formation, secrets = self.session.client("cloudformation"), self.session.client("secretsmanager")
         arn = secrets.create_secret(Name="larder/api-keys", SecretString="first")["ARN"]
         secrets.create_secret(Name="larder-function/api-keys", SecretString="first")
@@ -78,7 +78,7 @@ class Cloud:
         self.service.task_definition = self.service.deployments[0]["taskDefinition"] = made
 
     def runs(self):
-        """The image of the revision that the service has."""
+        """Return the image of the service's current revision."""
         return self.revision(self.service.task_definition)["containerDefinitions"][0]["image"]
 
     def revision(self, name):

@@ -105,7 +105,7 @@ def templates(assembly):
 
 @pytest.fixture(scope="session")
 def needed():
-    """Skips, loudly, a test that needs programs which are not there."""
+    """Skip a test, loudly, if programs that it needs are missing."""
 
     def needed(*programs: str) -> None:
         missing = [program for program in programs if shutil.which(program) is None]

@@ -153,7 +153,7 @@ def test_a_file_that_is_no_text_is_refused(tmp_path, data):
 
 @pytest.fixture
 def run(cloud, tmp_path, monkeypatch):
-    """Runs a command with a configuration, and returns its exit status and the words that `npx` was given."""
+    """Run a command with a configuration, and return its exit status and the arguments that `npx` got."""
     script, words = tmp_path / "npx", tmp_path / "words"
     script.write_text(f'#!/bin/sh\necho "$PWD" "$@" >> {words}\n[ "$4" != "$STOP" ]\n')
     script.chmod(0o755)

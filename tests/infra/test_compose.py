@@ -1,4 +1,4 @@
-"""docker-compose.yml names what is there: files, settings, arguments, ports; what it configures is right."""
+"""docker-compose.yml refers to existing files, settings, arguments and ports, and configures them correctly."""
 
 import json
 import os
@@ -84,7 +84,7 @@ def test_images_are_readable_whatever_the_umask(name):
 
 
 def started(nginx: str, run: Path, **variables: str) -> subprocess.Popen[str]:
-    """The proxy as its container starts it, with nginx of this machine."""
+    """The proxy as its container starts it, with a local nginx."""
     given = {name: default(str(value)) for name, value in SERVICES["nginx"]["environment"].items()}
     path = f"{Path(nginx).parent}:{os.environ['PATH']}"
     own = {"RUN": str(run), "PATH": path, "DIRECTIVES": directives().removeprefix("daemon off;")}

@@ -1,4 +1,4 @@
-"""The task file is what ECS takes, and fits the service."""
+"""The task file is valid for ECS, and fits the service."""
 
 import json
 
@@ -19,7 +19,7 @@ def by_hand():
 
 
 def rolled():
-    """The file as a roll fills it in."""
+    """The file with the values that a roll fills in."""
     config = parse_config({"name": "green", "service": {"cidr": ["10.0.0.0/8"], "settings": {"LARDER_DRAIN": "4"}}})
     roles = {"execution_role": "arn:aws:iam::1:role/green-execution", "task_role": "arn:aws:iam::1:role/green-task"}
     secrets = {"LARDER_API_KEYS": "arn:aws:secretsmanager:eu-west-1:1:secret:green/api-keys-AbCdEf"}

@@ -8,7 +8,7 @@ from infra.image import BUILDERS, command, find_builder, revision
 
 @pytest.fixture
 def programs(tmp_path, monkeypatch):
-    """Makes programs the only ones there are, each with its exit status."""
+    """Make programs the only ones available, each with its exit status."""
 
     def programs(**statuses: int) -> None:
         for name, status in statuses.items():

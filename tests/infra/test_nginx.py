@@ -11,7 +11,7 @@ from tests.reverse_proxy import ReverseProxy
 
 @pytest.fixture
 def proxy(nginx, tmp_path):
-    """A proxy to a service and a page that keep what they are asked for."""
+    """A proxy to a fake service and a fake page that record their requests."""
     with (
         Misbehaving(OK) as api,
         Misbehaving(OK) as ui,

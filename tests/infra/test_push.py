@@ -1,4 +1,4 @@
-"""An image reaches a registry that asks for a password: by podman and by skopeo; docker gets the right words."""
+"""An image is pushed to a registry with a password: by podman and by skopeo; docker gets the right arguments."""
 
 import base64
 import hashlib
@@ -68,7 +68,7 @@ def listening(port):
 
 @pytest.fixture(scope="module")
 def image(folder):
-    """An image with nothing in it, as an OCI folder; its name for skopeo and its configuration's digest."""
+    """An empty image as an OCI folder; its name for skopeo and its configuration's digest."""
     blobs = folder / "image/blobs/sha256"
     blobs.mkdir(parents=True)
 

@@ -1,4 +1,4 @@
-"""A bundle is what its config says it is, or it is refused with one clear line."""
+"""A bundle matches its config, or it is rejected with one clear line."""
 
 import hashlib
 import json

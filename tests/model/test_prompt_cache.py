@@ -1,4 +1,4 @@
-"""Prompt vectors outlive the process, and a cache that breaks breaks nothing."""
+"""Prompt vectors outlive the process, and errors of the cache are harmless."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A bundle in S3 is fetched once, whole, and verified."""
+"""A bundle in S3 is downloaded once, completely, and verified."""
 
 import pytest
 

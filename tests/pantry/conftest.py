@@ -1,4 +1,4 @@
-"""Pantries to test: SQLite in a file, Firestore in Google's emulator."""
+"""Pantries under test: SQLite in a file, Firestore in Google's emulator."""
 
 import os
 import uuid
@@ -17,7 +17,7 @@ from tests.untested import there
 
 
 def _started() -> Iterator[Emulator]:
-    """An emulator of our own; without one to be had the tests that want it are skipped, loudly."""
+    """Start a separate emulator; if none is installed the tests that need it are skipped, loudly."""
     own = Emulator(there(find_jar(), "Firestore", MISSING))
     own.start()
     yield own
@@ -26,7 +26,7 @@ def _started() -> Iterator[Emulator]:
 
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[Emulator]:
-    """The emulator that FIRESTORE_EMULATOR_HOST names, or one of our own for the whole run."""
+    """The emulator named by FIRESTORE_EMULATOR_HOST, or one started for the whole run."""
     if os.environ.get("FIRESTORE_EMULATOR_HOST"):
         yield Emulator()
         return
@@ -68,7 +68,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def opened(kind: str, tmp_path: Path) -> Iterator[Callable[[], PantryStore]]:
-    """Opens the same pantry, each time as another client of it would."""
+    """Open the same pantry again, as another client would."""
     with ExitStack() as stack:
         yield lambda: stack.enter_context(closing(open_pantry(Settings(pantry=kind, data=tmp_path))))
 

@@ -1,4 +1,4 @@
-"""Barcodes: the one form of each code, and the codes of every pantry, whichever store it is."""
+"""Barcodes: the normalised form of each code, and the codes of every pantry store."""
 
 import pytest
 from hypothesis import assume, given

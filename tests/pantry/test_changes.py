@@ -1,4 +1,4 @@
-"""The arithmetic of counts, and names and files that come back as they were."""
+"""The arithmetic of counts, and names and files that survive a round trip."""
 
 import json
 

@@ -226,12 +226,12 @@ def test_any_other_name_is_stored_as_it_is(store, opened, name):
 
 
 def unit(number):
-    """A unit vector for each number."""
+    """Return a unit vector for each number."""
     return np.float32([np.cos(number), np.sin(number), 0])
 
 
 def examples(item, *numbers, model="a model"):
-    """Examples whose vectors tell them apart."""
+    """Return examples with distinct vectors."""
     return [new_example(item, model, unit(number)) for number in numbers]
 
 

@@ -1,4 +1,4 @@
-"""The journal of every pantry, whichever store it is: what is in it, what its listeners hear, and undo."""
+"""The journal of every pantry store: its entries, its listeners, and undo."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor

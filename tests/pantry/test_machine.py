@@ -134,7 +134,7 @@ class PantryMachine(RuleBasedStateMachine):
 
     @rule()
     def undo_and_undo_that(self):
-        """The newest change is undone, and the undo too: all is as it was."""
+        """Undo the newest change, then the undo: everything is as before."""
         if entries := self.store.journal(limit=1)[0]:
             item = entries[0].item
             if entries[0].after is None or self.counts[item] == entries[0].after:

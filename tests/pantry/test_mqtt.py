@@ -1,4 +1,4 @@
-"""Counts that somebody changes by hand in Firestore arrive at a broker."""
+"""Counts changed directly in Firestore reach a broker."""
 
 import asyncio
 import threading

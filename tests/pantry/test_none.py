@@ -1,4 +1,4 @@
-"""No pantry at all."""
+"""The store without a pantry."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The whole service on a Firestore pantry: what other clients change is recognised within a second."""
+"""The whole service on a Firestore pantry: other clients' changes are recognised within a second."""
 
 import time
 

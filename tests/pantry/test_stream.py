@@ -1,4 +1,4 @@
-"""One Listen call: what Firestore says on it, and what is made of that."""
+"""One Listen call: Firestore's messages, and the resulting snapshots."""
 
 import queue
 import time

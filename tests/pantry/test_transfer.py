@@ -15,7 +15,7 @@ from app.settings import Settings
 
 @pytest.fixture
 def items(kind, tmp_path, monkeypatch):
-    """The pantry that the commands work on: sets its items, and tells them."""
+    """The pantry that the commands use: set its items, and return them."""
     monkeypatch.setenv("LARDER_PANTRY", kind)
     monkeypatch.setenv("LARDER_DATA", str(tmp_path / "data"))
 

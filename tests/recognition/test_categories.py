@@ -1,4 +1,4 @@
-"""Categories of live labels: read from the label file, weighed level by level."""
+"""Categories of live labels: read from the label file, scored level by level."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ me@home
 
 
 def test_categories_are_read_beside_synonyms():
-    """Narrowest first, in their first spelling; an @ inside a word has no meaning; the pantry's items keep them."""
+    """Narrowest first, in the first spelling; an @ inside a word has no meaning; the pantry's items keep them."""
     labels = parse_labels(TREE, longest=30)
     assert [label.names for label in labels][:2] == [("royal gala", "gala"), ("fuji",)]
     assert [label.categories for label in labels] == [
@@ -44,13 +44,13 @@ def test_categories_are_read_beside_synonyms():
     ],
 )
 def test_what_is_no_tree_is_refused_with_its_line(line, message):
-    """One line of a file, the reason, and the line that it contradicts."""
+    """The error has the line, the reason, and the line that it contradicts."""
     with pytest.raises(InvalidLabels, match=message):
         parse_labels(f"{TREE}\n{line}", longest=30)
 
 
 def recognise(cosines: dict[str, float], threshold: float = 0.8) -> Recognition:
-    """The answer to a picture that has these cosines with the labels of TREE."""
+    """Return the answer to a picture with these cosines to the labels of TREE."""
     labels = tuple(parse_labels(TREE, longest=30))
     wanted = np.array([cosines.get(label.name, 0.0) for label in labels], np.float32)
     prototypes = np.stack([wanted, np.sqrt(1 - wanted**2)], axis=1)
@@ -60,7 +60,7 @@ def recognise(cosines: dict[str, float], threshold: float = 0.8) -> Recognition:
 
 
 def test_a_kind_that_is_not_sure_has_a_parent_that_is():
-    """Two apples compete with each other, and not for their category."""
+    """Two apples compete with each other, but not for their category."""
     answer = recognise({"royal gala": 0.91, "fuji": 0.9})
     assert (answer.item, answer.ranking.confident) == ("royal gala", False)
     assert answer.category == ("apple", pytest.approx(1, abs=1e-6))
@@ -82,7 +82,7 @@ def test_a_label_without_categories_has_none():
 
 
 def test_levels_are_the_slow_obvious_ones():
-    """Each category's logit is the greatest of its labels', then one softmax over all categories of the level."""
+    """A category's logit is the maximum of its labels', and one softmax covers all categories of the level."""
     rng = np.random.default_rng(3)
     labels = parse_labels(TREE, longest=30)
     prototypes = unit(rng.normal(size=(len(labels), 8)).astype(np.float32))

@@ -1,4 +1,4 @@
-"""Weighing the labels of a request: fast code against slow obvious code, and what may not move a score."""
+"""Classification among a request's labels: fast code against slow reference code, and invariants."""
 
 import math
 
@@ -29,7 +29,7 @@ def sigmoid(logit: float) -> float:
 
 @pytest.mark.parametrize("count", [1, 2, 7, 320])
 def test_exclusive_probabilities_are_a_softmax(count):
-    """Computed one by one, they are the powers' shares; with none_of_these its share goes first."""
+    """They equal shares computed one by one; none_of_these takes its share first."""
     prompts = vectors(count)
     cosines = [sum(float(a) * float(b) for a, b in zip(PICTURE, row, strict=True)) for row in prompts]
     powers = [math.exp(SCALE * cosine) for cosine in cosines]
@@ -46,7 +46,7 @@ def test_exclusive_probabilities_are_a_softmax(count):
 
 @pytest.mark.parametrize("fitted", [True, False])
 def test_a_label_s_own_probability_weighs_it_against_the_reference(fitted):
-    """The fitted cosine, or else the best background prompt's and the margin of `known`."""
+    """The reference is the fitted cosine, or else the best background prompt's plus the margin of `known`."""
     prompts = vectors(7)
     reference = 0.3 if fitted else max(float(row @ PICTURE) for row in BACKGROUND) + 0.1
     answer = classifier(0.3 if fitted else None).classify(PICTURE, prompts, independent=True, none_of_these=True)
@@ -56,7 +56,7 @@ def test_a_label_s_own_probability_weighs_it_against_the_reference(fitted):
 
 
 def test_without_any_calibration_the_background_alone_is_the_reference():
-    """A model without fitted values still answers: by each label's share against the background far from it."""
+    """Without fitted values, each label's share is computed against the distant background."""
     prompts, share = vectors(70), 0.4
     answer = Classifier(Background(BACKGROUND, nearest=share), SCALE, None, None).classify(
         PICTURE, prompts, independent=True, none_of_these=True
@@ -81,7 +81,7 @@ def test_independent_labels_do_not_know_of_each_other():
 @pytest.mark.parametrize("independent", [True, False])
 @pytest.mark.parametrize("none_of_these", [True, False])
 def test_a_phrase_said_five_times_moves_no_category(independent, none_of_these):
-    """A category is its best label: to repeat any of its vectors changes no category's score."""
+    """A category is its best label: repeating any of its vectors changes no category's score."""
     prompts, categories = vectors(7), ["a", "b", "a", "c", "b", "c", "c"]
     options = {"independent": independent, "none_of_these": none_of_these}
     before = classifier().classify(PICTURE, prompts, categories, **options)
@@ -129,7 +129,7 @@ def test_confident_means_strictly_above_the_threshold():
 
 
 def test_exclusive_numbers_and_none_of_these_sum_to_one():
-    """Labels, and categories, share what none of these leaves."""
+    """Labels, or categories, share what none_of_these leaves."""
     answer = classifier().classify(PICTURE, vectors(6), ["a", "b", "b", "c", "c", "c"], none_of_these=True)
     assert sum(answer.probabilities) + answer.none_of_these == pytest.approx(1)
     assert sum(answer.categories.values()) + answer.none_of_these == pytest.approx(1)

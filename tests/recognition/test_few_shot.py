@@ -1,4 +1,4 @@
-"""Few-shot labels: fast code against slow obvious code, and invariants."""
+"""Few-shot labels: fast code against slow reference code, and invariants."""
 
 import math
 
@@ -38,7 +38,7 @@ def alignment():
 
 
 def test_the_cosines_are_those_of_the_definition(alignment):
-    """The density of a label's examples against the nearest text, one by one."""
+    """They equal the density of a label's examples against the nearest text, computed one by one."""
     prototypes, picture, shown = vectors(5), vectors(1, 1)[0], vectors(6, 2)
     examples = list(zip([3, 1, 3, 3, 1, 4], shown, strict=True))
 
@@ -95,7 +95,7 @@ def test_nothing_taught_is_nothing(alignment):
 
 
 def test_without_an_alignment_one_example_is_a_prototype_on_the_scale_of_texts():
-    """It wins where its cosine, times 1.2 of what the example itself has with the nearest text, is above all others."""
+    """It wins if its cosine, times 1.2 of the example's own cosine to the nearest text, is above all others."""
     prototypes, example = vectors(4), vectors(1, 2)[0]
     scale = LEAD * (prototypes @ example).max()
     index, won = fit_few_shot([(2, example)], prototypes, None), []
@@ -119,7 +119,7 @@ def test_what_leads_most_stays_first_and_is_a_cosine():
 
 
 def test_an_alignment_is_read_as_it_was_written(tmp_path, alignment):
-    """But for 16 bits in its maps."""
+    """Only its maps are rounded to 16 bits."""
     alignment.save(tmp_path / "likeness.npz")
     read = ImageAlignment.load(tmp_path / "likeness.npz")
     assert (read.margins, read.scale, read.means, read.known) == ((0.1,), 0.7, False, KNOWN_BY_EXAMPLES)
@@ -145,7 +145,7 @@ def test_examples_count_by_their_mean_with_a_margin_for_their_number(tmp_path):
 
 
 def test_what_no_text_fits_is_known_by_examples_alone_when_it_is_very_near():
-    """A taught thing far from all labels: its like are known, what is merely nearer to it than to labels is not."""
+    """For a taught thing far from all labels, similar pictures are known; those merely nearer to it are not."""
     label, thing, background = np.eye(SIZE, dtype=np.float32)[:3]
     prototypes = np.stack([label, -thing])  # the second label's text says nothing of its pictures
     same = ImageAlignment(None, None, margins=(0.0,))
@@ -211,7 +211,7 @@ def test_a_lead_stays_a_cosine_and_keeps_its_order(best, leads):
 
 
 def test_factors_weigh_numbers_before_the_length_is_made_1():
-    """A map of factors alone, saved and read, is what a diagonal matrix without an offset would be."""
+    """A map of factors, saved and read, equals a diagonal matrix without an offset."""
     factors, shown = np.float32([2, 1, 0, 1, 0.5, 1, 1, 3]), vectors(5)
     diagonal = np.vstack([np.diag(factors), np.zeros(SIZE, np.float32)])
     assert apply_affine(shown, factors) == pytest.approx(apply_affine(shown, diagonal), abs=1e-6)

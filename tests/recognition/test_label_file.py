@@ -1,4 +1,4 @@
-"""The label file, here or in S3."""
+"""The label file, local or in S3."""
 
 import os
 
@@ -31,7 +31,7 @@ def labels(bucket, clock) -> S3Labels:
 
 
 def test_the_setting_says_where(bucket, tmp_path):
-    """An s3:// URL is an object, anything else a file."""
+    """An s3:// URL is an object, any other value a file."""
     (tmp_path / "labels.txt").write_text("green\n")
     assert isinstance(open_labels(tmp_path / "labels.txt"), LocalLabels)
     far = open_labels(bucket.put("labels.txt", b"red\n"))
@@ -50,7 +50,7 @@ def test_a_changed_object_has_another_stamp(labels, bucket, clock):
 
 
 def test_s3_is_not_asked_all_the_time(labels, bucket, clock):
-    """Between two looks, half a second apart, nothing is asked."""
+    """Between two polls, half a second apart, no request is made."""
     before = labels.stamp()
     bucket.put("labels.txt", b"green\n")
     clock.now += 0.4
@@ -82,7 +82,7 @@ def test_a_deleted_object_leaves_the_labels(labels, bucket, clock):
 
 
 def test_labels_that_never_were_are_an_error(bucket):
-    """Without a first text there is nothing to serve, and the error names the object."""
+    """Without a first text there are no labels, and the error names the object."""
     with pytest.raises(InvalidLabels, match="s3://pictures/none.txt cannot be read: The specified key does not exist"):
         open_labels("s3://pictures/none.txt").stamp()
 
@@ -105,7 +105,7 @@ def test_a_service_follows_the_object(bucket, start):
 
 
 def test_a_file_that_is_written_in_place_is_not_read_in_pieces(tmp_path, clock):
-    """Truncated and filled again, it is taken once it has been the same for a while; until then the text stays."""
+    """A truncated and rewritten file is read once it is stable; until then the old text stays."""
     path = tmp_path / "labels.txt"
     path.write_text("red\nblue\n")
     labels = LocalLabels(path, settle_s=0.3, clock=clock)
@@ -121,7 +121,7 @@ def test_a_file_that_is_written_in_place_is_not_read_in_pieces(tmp_path, clock):
 
 
 def test_a_new_text_of_the_same_size_and_time_is_noticed(tmp_path):
-    """A program that puts the time back cannot put back the time of the change of the file's entry."""
+    """A program can restore the file's modification time, but not its inode change time."""
     path = tmp_path / "labels.txt"
     path.write_text("red\n")
     labels, stat = LocalLabels(path, settle_s=0), path.stat()

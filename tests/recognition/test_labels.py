@@ -18,7 +18,7 @@ def names(labels) -> list[str]:
 
 
 def test_a_label_file_is_forgiving():
-    """Comments, blank lines, byte order marks, Windows line ends and stray bars are all right."""
+    """Comments, blank lines, byte order marks, Windows line ends and stray bars are accepted."""
     text = "\ufeff# fruit\r\n\r\n  red   apple # ripe\r\n|| banana |\r\n\ufeffBanana\r\nno 7#2\r\n"
     assert names(parse_labels(text, 200)) == ["red apple", "banana", "no 7#2"]
 
@@ -37,7 +37,7 @@ def test_a_label_file_is_forgiving():
     ],
 )
 def test_spellings_that_the_model_cannot_tell_apart_are_one_label(spellings):
-    """The one that comes first is shown; also in one line, and as an item of the pantry."""
+    """The first spelling is shown; this also holds within one line, and for items of the pantry."""
     assert names(parse_labels("\n".join(spellings), 200)) == [spellings[0]]
     assert [label.names for label in parse_labels(" | ".join(spellings), 200)] == [(spellings[0],)]
     (label,) = merge(parse_labels(spellings[0], 200), [spellings[-1]])
@@ -77,7 +77,7 @@ def test_file_first_then_the_pantry_by_name():
 
 
 def test_a_label_carries_the_item_that_a_synonym_names():
-    """It is that item that is changed, also where another name of the label would be a valid one."""
+    """That item is changed, even if another name of the label would be a valid item."""
     (label,) = merge([Label("chickpeas", ("garbanzo",))], ["garbanzo"])
     assert (label.sources, label.item, label.item_name) == (("file", "pantry"), "garbanzo", "garbanzo")
     assert Label("Chick  Peas").item_name == "chick peas"
@@ -118,7 +118,7 @@ def test_a_label_file_that_was_written_from_its_labels_has_the_same(lines):
 
 @given(NAMES, NAMES)
 def test_file_labels_keep_their_order_whatever_the_pantry_has(lines, items):
-    """The file's come first, and the pantry's own after them by name."""
+    """The file's labels come first, followed by the pantry's own by name."""
     labels = parse_labels("\n".join(lines), 200)
     merged = merge(labels, items)
     assert names(merged)[: len(labels)] == names(labels)

@@ -33,7 +33,7 @@ def labels_with(examples, alignment, count: int = 6) -> LabelSet:
 
 
 def taught(*items: int, spread: float = 0.6, seed: int = 2) -> list[Example]:
-    """An example of each of these items: around a direction of the item's own, but for chance."""
+    """Return an example of each of these items: a direction of the item plus noise."""
     rng = np.random.default_rng(seed)
     centres = np.random.default_rng(3).normal(size=(10, SIZE))
     shown = (centres[list(items)] + 2 * spread * rng.normal(size=(len(items), SIZE))).astype(np.float32)
@@ -97,7 +97,7 @@ def test_an_example_of_another_item_is_found(kind):
 @pytest.mark.parametrize("kind", ALIGNMENTS)
 @pytest.mark.parametrize("seed", range(4))
 def test_what_a_removal_improves_is_what_it_improves(kind, seed):
-    """The number of others that are right, each without itself, with and without the example."""
+    """It is the difference in the number of others recognised, leave-one-out, with and without the example."""
     examples = taught(*ITEMS, *ITEMS, spread=0.7, seed=seed)
     whole = labels_with(examples, ALIGNMENTS[kind])
     misleading = report(examples, whole, SCALE).misleading
@@ -109,7 +109,7 @@ def test_what_a_removal_improves_is_what_it_improves(kind, seed):
 
 
 def test_items_that_look_alike_are_named_once():
-    """The nearest pair first, by the means of their examples, or by the name of what was not taught."""
+    """The nearest pair is first, by the means of the examples, or by the name of an untaught item."""
     centre, near, far = np.eye(SIZE, dtype=np.float32)[:3]
     shown = [centre, unit((centre + 0.3 * near)[None])[0], far]
     examples = [Example(str(place), str(place), "seen", vector, 0.0) for place, vector in enumerate(shown)]
@@ -131,7 +131,7 @@ def test_nothing_taught_is_an_empty_report():
 
 
 def test_an_only_example_is_named_where_it_draws_others():
-    """There is no other to judge it by; what it does to other items is seen."""
+    """Without another example of its item, it is judged by its effect on other items."""
     first = taught(1, 1, 1, spread=0.1)
     odd = Example("odd", "2", "seen", unit(np.sum([each.vector for each in first], axis=0)[None])[0], 0.0)
     whole = labels_with([*first, odd], ALIGNMENTS["means"])

@@ -44,7 +44,7 @@ def test_tiles_cover_any_picture_and_are_few(width, height):
 
 @given(st.integers(1, 120), st.integers(1, 120))
 def test_no_pixel_is_missed(width, height):
-    """Painting the tiles one by one, the slow way, paints the whole picture."""
+    """Painting the tiles one by one covers the whole picture."""
     painted = np.zeros((height, width), bool)
     for left, top, right, bottom in grid((width, height)):
         painted[top:bottom, left:right] = True
@@ -53,7 +53,7 @@ def test_no_pixel_is_missed(width, height):
 
 @pytest.mark.parametrize("size", [(6600, 200), (8000, 200), (12_000, 300), (300, 19_200), (50_000_000, 1), (1, 40_000)])
 def test_the_far_end_of_a_panorama_is_searched(size):
-    """A picture longer than its tiles are many is covered to its end."""
+    """A very long picture is covered to its end."""
     tiles = grid(size)
     assert max(right for _, _, right, _ in tiles) == size[0]
     assert max(bottom for _, _, _, bottom in tiles) == size[1]
@@ -76,7 +76,7 @@ def test_a_box_outside_the_picture_is_named():
 
 @given(st.tuples(*[st.integers(0, 50)] * 4), st.tuples(*[st.integers(0, 50)] * 4))
 def test_overlap_counts_pixels(one, other):
-    """The shares of the union and of the smaller box are what counting their pixels gives."""
+    """The shares of the union and of the smaller box equal those from counting pixels."""
     boxes = [(left, top, left + width + 1, top + height + 1) for left, top, width, height in (one, other)]
     masks = np.zeros((2, 102, 102), bool)
     for mask, (left, top, right, bottom) in zip(masks, boxes, strict=True):
@@ -98,7 +98,7 @@ def answer(name, probability, sure):
 
 @given(st.lists(ANSWERS, max_size=12))
 def test_what_is_kept_is_sure_and_overlaps_little(drawn):
-    """Kept boxes of one item hardly overlap, those of two items by half at most; none of them was unsure."""
+    """Kept boxes are sure; those of one item hardly overlap, those of two items by half at most."""
     boxes, answers = [box for box, *_ in drawn], [answer(*rest) for _, *rest in drawn]
     found = non_max_suppression(boxes, answers)
     kept = [
@@ -112,7 +112,7 @@ def test_what_is_kept_is_sure_and_overlaps_little(drawn):
 
 @given(BOXES, st.floats(0.01, 1), st.booleans())
 def test_a_box_alone_shows_what_it_is_sure_of(box, probability, sure):
-    """Without others, a sure box of a probability above the least score is found, and no other."""
+    """Without others, a sure box with a probability above the minimum score is kept, and no other."""
     found = non_max_suppression([box], [answer("tea", probability, sure)])
     assert [each.boxes for each in found] == ([[box]] if sure and probability > LEAST_SCORE else [])
 
@@ -143,7 +143,7 @@ def test_what_overlapping_boxes_disagree_with_is_dropped():
 
 
 def test_boxes_may_overlap_by_just_the_bound():
-    """A tenth of the smaller one is still two equal things; more is one. Different things may share half."""
+    """Up to a tenth of the smaller box two equal things are two, above one; different things may share half."""
     rice = (0, 0, 10, 10), "rice", 0.9
     assert len(merged(rice, ((9, 0, 19, 10), "rice", 0.9))["rice"]) == 2
     assert len(merged(rice, ((8, 0, 18, 10), "rice", 0.9))["rice"]) == 1

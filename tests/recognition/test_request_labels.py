@@ -19,7 +19,7 @@ def read_labels(labels, template, limits) -> RequestLabels:
 
 
 def test_a_list_is_its_own_prompts():
-    """Labels are used word for word, in their order."""
+    """Labels are used verbatim, in their order."""
     labels = read_labels(["Two  spaces", "a b"], None, LIMITS)
     assert (labels.names, labels.prompts, labels.categories) == (["Two  spaces", "a b"], ["Two  spaces", "a b"], None)
 
@@ -32,7 +32,7 @@ def test_a_map_has_categories():
 
 
 def test_categories_are_one_by_the_rule_for_labels():
-    """Fruit, fruit and full-width fruit are one category, spelled as it came first."""
+    """Fruit, fruit and full-width fruit are one category, in the first spelling."""
     labels = read_labels({"pear": "Fruit", "plum": "fruit ", "fig": "ｆｒｕｉｔ", "leek": "veg"}, None, LIMITS)
     assert labels.categories == ["Fruit", "Fruit", "Fruit", "veg"]
 
@@ -66,13 +66,13 @@ def test_categories_are_one_by_the_rule_for_labels():
     ],
 )
 def test_what_cannot_be_used_is_named(labels, template, message):
-    """Empty, blank, repeated and over-long ones, too many, and prompts that the model would cut."""
+    """Empty, blank, repeated, over-long and too many labels are errors, and prompts that would be truncated."""
     with pytest.raises(InvalidLabels, match=message):
         read_labels(labels, template, LIMITS)
 
 
 def test_a_prompt_is_bounded_before_its_tokens_are_counted():
-    """A template repeats a label many times; a prompt of more than 2,000 characters is refused unread."""
+    """A template may repeat a label; a prompt of more than 2,000 characters is rejected without tokenizing."""
     counted = []
     limits = TextLimits(most=5, longest=200, context=77, count_tokens=counted.append)
     with pytest.raises(InvalidLabels, match="its prompt has 20,000 characters, at most 2,000"):

@@ -50,7 +50,7 @@ def test_a_prototype_is_the_mean_over_names_and_templates():
 
 
 def test_nothing_is_encoded_twice(vocabulary, label_file, pantry):
-    """A refresh with no change does nothing; a new item costs its own prompts; the others keep their vectors."""
+    """A refresh without a change does nothing; a new item costs only its own prompts."""
     encoder = vocabulary._encoder
     assert vocabulary.refresh()
     assert len(encoder.prompts_seen) == 6
@@ -78,7 +78,7 @@ def test_a_count_that_changes_makes_no_new_set(vocabulary, pantry):
 
 
 def test_the_same_labels_written_again_make_no_new_set(vocabulary, label_file):
-    """A changed file alone is no news: the version stays, and nothing is logged."""
+    """For a file rewritten with the same labels the version stays, and nothing is logged."""
     vocabulary.refresh()
     before = vocabulary.current
     label_file.write_text("# the same labels\nred\nblue | azure\n")
@@ -87,7 +87,7 @@ def test_the_same_labels_written_again_make_no_new_set(vocabulary, label_file):
 
 
 def test_a_file_that_becomes_empty_keeps_its_labels(vocabulary, label_file, pantry):
-    """A truncated file is being written; the pantry's items are followed meanwhile, and the next labels are taken."""
+    """An empty file counts as half written; the pantry is still followed, and the next labels are read."""
     vocabulary.refresh()
     label_file.write_text("")
     pantry.put("green", 1)
@@ -110,7 +110,7 @@ def test_a_file_with_only_a_comment_has_no_labels(vocabulary, label_file, pantry
 
 
 def test_a_label_is_found_by_any_of_its_names(vocabulary, pantry):
-    """A synonym, another spelling, an item of the pantry; what no label is called is not found."""
+    """Synonyms, other spellings and items of the pantry lead to it; an unknown name leads to none."""
     pantry.put("green", 1)
     vocabulary.refresh()
     found = {name: vocabulary.current.find(name) for name in ("AZURE", "ｒｅｄ", "green", "brown")}
@@ -120,7 +120,7 @@ def test_a_label_is_found_by_any_of_its_names(vocabulary, pantry):
 
 
 def test_a_label_that_the_pantry_cannot_have_is_logged_with_its_line(vocabulary, label_file):
-    """Once, when the file is read, and not again when the pantry changes."""
+    """It is logged once when the file is read, and not again when the pantry changes."""
     label_file.write_text("red\ngreen / leaf\nsoft\xad drink\n")
     with structlog.testing.capture_logs() as logs:
         vocabulary.refresh()
@@ -146,7 +146,7 @@ def test_another_process_is_seen(vocabulary, pantry, tmp_path):
 
 
 def test_a_file_replaced_whole_is_seen(vocabulary, label_file, tmp_path):
-    """Editors write a new file and move it into place; also when size and time stay the same."""
+    """Editors move a new file into place, possibly with the same size and time."""
     vocabulary.refresh()
     stat = label_file.stat()
     new = tmp_path / "new.txt"
@@ -158,7 +158,7 @@ def test_a_file_replaced_whole_is_seen(vocabulary, label_file, tmp_path):
 
 
 def test_bad_labels_keep_the_set_that_was(vocabulary, label_file):
-    """A label file that becomes unreadable is an error to log, and the labels served stay."""
+    """An unreadable label file is logged as an error, and the served labels stay."""
     vocabulary.refresh()
     before = vocabulary.current
     label_file.write_text("x" * 201)
@@ -176,7 +176,7 @@ def test_bad_labels_keep_the_set_that_was(vocabulary, label_file):
 
 
 def test_a_pantry_that_is_away_keeps_the_set_that_was(vocabulary, label_file, pantry, monkeypatch):
-    """Labels are served on while the pantry cannot be read, and catch up when it is back."""
+    """Labels stay while the pantry cannot be read, and are updated afterwards."""
     vocabulary.refresh()
     before = vocabulary.current
     label_file.write_text("green\n")

@@ -1,4 +1,4 @@
-"""Ranking: fast code against slow obvious code, and the confidence rule."""
+"""Ranking: fast code against slow reference code, and the confidence rule."""
 
 import math
 from dataclasses import replace
@@ -31,7 +31,7 @@ def vectors(count: int, seed: int = 0) -> np.ndarray:
 @pytest.mark.parametrize("count", [1, 2, 5, 6, 320])
 @pytest.mark.parametrize("top_k", [1, 2, 5, 1000])
 def test_the_numbers_are_those_of_the_definition(count, top_k):
-    """Cosines, softmax over all labels and the renormalised best k, computed one by one."""
+    """Cosines, the softmax over all labels and the renormalised best k equal values computed one by one."""
     picture, prototypes = vectors(1, 9)[0], vectors(count)
     cosines = [sum(float(a) * float(b) for a, b in zip(picture, row, strict=True)) for row in prototypes]
     powers = [math.exp(20 * cosine) for cosine in cosines]
@@ -49,7 +49,7 @@ def test_the_numbers_are_those_of_the_definition(count, top_k):
 
 
 def test_a_temperature_divides_the_logits_of_the_calibrated_probability_alone():
-    """The best label's softmax at a quarter of the scale; the other numbers are what they are without."""
+    """It is the best label's softmax at a quarter of the scale; the other numbers do not change."""
     picture, prototypes = vectors(1, 9)[0], vectors(8)
     plain = rank(picture, prototypes, logit_scale=20, top_k=5, threshold=0.8)
     calibrated = rank(picture, prototypes, logit_scale=20, top_k=5, threshold=0.8, temperature=4.0)
@@ -67,7 +67,7 @@ def test_confident_means_strictly_above_the_threshold():
 
 
 def test_one_label_is_never_confident():
-    """A choice among one says nothing, though its score is 1."""
+    """The score of a single label is 1, but it is not confident."""
     ranking = rank(vectors(1)[0], vectors(1), logit_scale=100, top_k=5, threshold=0.5)
     assert ranking.scores == [1.0]
     assert not ranking.confident
@@ -93,7 +93,7 @@ def test_renormalising_makes_14_percent_look_like_80():
 
 
 def test_equal_labels_stay_in_their_order():
-    """Ties are broken by the order of the labels, in every process the same."""
+    """Ties are broken by the order of the labels, in every process."""
     ranking = rank(np.float32([1, 0]), np.float32([[1, 0]] * 7), logit_scale=100, top_k=7, threshold=0.5)
     assert ranking.indices == list(range(7))
 
@@ -119,14 +119,14 @@ def test_the_partial_sort_is_the_first_part_of_a_stable_one(values, k):
 
 
 def test_the_logarithm_of_a_sum_is_numpys():
-    """Along the last axis, for one row as for several, and for terms that would overflow."""
+    """This holds along the last axis, for one row and several, and for terms that would overflow."""
     rows = np.float32([[1, 2, 3], [1000, 999, -1000], [-5, -5, -5]])
     assert log_sum_exp(rows) == pytest.approx(np.logaddexp.reduce(rows.astype(np.float64), axis=1))
     assert [float(log_sum_exp(row)) for row in rows] == pytest.approx(log_sum_exp(rows).tolist())
 
 
 def test_without_a_margin_the_labels_must_outweigh_the_background():
-    """Known is what the labels take more than half of, in a softmax over them and the background."""
+    """A picture is known if the labels have more than half of a softmax over them and the background."""
     picture, prototypes, background = vectors(1, 9)[0], vectors(8), vectors(5, 3)
     powers, others = (np.exp(20 * (rows @ picture).astype(np.float64)).sum() for rows in (prototypes, background))
     evidence = rank(picture, prototypes, logit_scale=20, top_k=1, threshold=0.8).evidence

@@ -83,7 +83,7 @@ def test_nobody_waits_for_company_when_idle():
 
 
 def test_company_is_waited_for_until_the_deadline_and_no_longer():
-    """With `wait`, a first caller is joined by a second, and alone it goes when the deadline has passed."""
+    """With `wait`, a second caller joins the first; alone, the first is encoded at the deadline."""
 
     async def scenario(batcher, encode):
         tasks = start(batcher, 1)
@@ -211,7 +211,7 @@ def test_a_cancelled_loop_leaves_nobody_waiting():
 
 
 def test_the_clock_tells_when_it_last_worked():
-    """`last_success` is the clock's time of the last batch that was encoded, not of one that failed."""
+    """`last_success` is the clock's time of the last successful batch."""
 
     async def main():
         now = [100.0]
@@ -252,7 +252,7 @@ def test_batches_have_sizes_that_were_encoded_while_others_are_warmed_up():
 
 
 def test_a_warm_up_that_fails_leaves_batches_of_any_size():
-    """The error is the warm-up's caller's; pictures are batched as before."""
+    """The warm-up's caller gets the error; pictures are batched as before."""
 
     async def scenario(batcher, encode):
         encode.failures.append(RuntimeError("broken"))

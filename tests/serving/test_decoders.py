@@ -36,7 +36,7 @@ def fail():
 
 
 def test_work_is_done_and_errors_are_raised():
-    """The result, or what the work raised, in as many threads as there are."""
+    """The result or the exception is passed on, with the given number of threads."""
 
     async def scenario(decoders):
         assert await asyncio.gather(*(decoders.run(lambda n=n: n * n) for n in range(20))) == [n * n for n in range(20)]
@@ -77,7 +77,7 @@ def test_a_thread_that_does_not_come_back_is_replaced():
 
 
 def test_a_caller_that_has_gone_does_not_free_a_thread_that_works():
-    """Its place is given back when the work is done, and not before."""
+    """The slot is released when the work is done, and not before."""
     started, release = threading.Event(), threading.Event()
 
     async def scenario(decoders):
@@ -96,7 +96,7 @@ def test_a_caller_that_has_gone_does_not_free_a_thread_that_works():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads share the process's priority")
 def test_the_event_loop_goes_before_a_decoder():
-    """A thread that decodes has a lower priority, the event loop's stays; as far below the process as there is room."""
+    """A decoder thread has a lower priority than the event loop, as far below as possible."""
 
     def niceness():
         return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
@@ -146,7 +146,7 @@ def test_what_waits_is_done_the_cheapest_first():
 
 
 def test_costly_work_is_not_passed_for_ever():
-    """Every fourth turn is that of what has waited longest."""
+    """Every fourth task is the one that has waited longest."""
     release, done = threading.Event(), []
 
     async def scenario(decoders):
@@ -182,7 +182,7 @@ def test_a_turn_that_comes_as_its_caller_goes_is_passed_on():
 
 
 def test_too_many_lost_threads_are_an_end():
-    """Beyond a few, nothing more is decoded: each may take a processor and its memory."""
+    """Beyond a few lost threads decoding stops, since each may occupy a processor and its memory."""
     release = threading.Event()
 
     async def scenario(decoders):
@@ -200,7 +200,7 @@ def test_too_many_lost_threads_are_an_end():
 
 
 def test_a_thread_that_is_lost_does_not_hold_the_end():
-    """Closing does not wait for it, and what it answers later goes nowhere."""
+    """Closing does not wait for it, and its late result is dropped."""
     release, answered = threading.Event(), threading.Event()
 
     async def scenario(decoders):
@@ -213,7 +213,7 @@ def test_a_thread_that_is_lost_does_not_hold_the_end():
 
 
 def test_a_thread_that_is_lost_does_not_hold_the_process():
-    """A process whose decoder spins for ever ends when its event loop has."""
+    """A process with an endlessly spinning decoder ends with its event loop."""
     script = """
 import asyncio
 import os

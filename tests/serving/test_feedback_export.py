@@ -78,7 +78,7 @@ def test_every_item_is_found_again_by_the_training(feedback, tmp_path):
 
 
 def test_an_entry_that_fails_fails_alone(feedback, tmp_path, monkeypatch, capsys):
-    """A picture in a format that is not accepted any more is named; the others are written, and the command says 1."""
+    """A picture in a format that is no longer accepted is reported; the others are written, with exit status 1."""
     keep(feedback, "good", "quince", as_base64(picture("yellow")), as_base64(picture("red")))
     keep(feedback, "broken", "quince", base64.b64encode(b"GIF89a of another time").decode())
     keep(feedback, "nothing", "quince")
@@ -113,7 +113,7 @@ def test_a_folder_that_cannot_be_written_is_blamed_itself(feedback, tmp_path):
 
 
 def test_ids_that_differ_in_case_alone_are_two_files(feedback, tmp_path):
-    """Request ids are chosen by callers; on a disk blind to case no picture replaces another."""
+    """On a case-insensitive file system no picture replaces another."""
     for request in ("Order-1", "order-1", "CON", "con"):
         keep(feedback, request, "quince", as_base64(picture("yellow")))
     export(feedback, tmp_path / "exported", ImageLimits())

@@ -25,7 +25,7 @@ RED = as_bytes(picture("red"))
 
 
 class Site(ThreadingHTTPServer):
-    """A server on this machine; its paths say what it answers."""
+    """A local server; its paths determine the responses."""
 
     def __init__(self, address: str = "127.0.0.1") -> None:
         self.seen: list[tuple[str, str]] = []  # host and path of each request
@@ -42,7 +42,7 @@ class Site(ThreadingHTTPServer):
 
 
 class Pages(BaseHTTPRequestHandler):
-    """The site's answer, by the first segment of the path."""
+    """The site's responses, by the first segment of the path."""
 
     server: Site
 
@@ -51,7 +51,7 @@ class Pages(BaseHTTPRequestHandler):
         kind, _, rest = self.path[1:].partition("/")
         if kind == "to":  # a redirect to the rest of the path
             self.answer(302, b"", Location=rest)
-        elif kind == "chain":  # so many redirects
+        elif kind == "chain":  # this many redirects
             self.answer(307, b"", Location=f"/chain/{int(rest) - 1}" if int(rest) > 1 else "/red.png")
         elif kind == "endless":
             self.answer(200, RED, more=True)
@@ -124,7 +124,7 @@ HOSTS = re.split(
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_no_way_of_writing_a_forbidden_address_reaches_it(site, host):
-    """Though any host is allowed at this port, loopback, private and other special addresses are not; nor is a name."""
+    """With any host allowed, loopback, private and special addresses are still rejected in every spelling."""
     before = len(site.seen)
     with pytest.raises(InvalidRequest):
         fetch(["*", f"*:{site.port}"], f"http://{host}:{site.port}/red.png")
@@ -192,13 +192,13 @@ def test_hosts_prefixes_and_networks_are_allowed(allowed, url, covered):
 
 
 def test_of_several_addresses_only_allowed_ones_are_tried(site):
-    """A name with a public and a private address reaches neither more nor less than is named."""
+    """For a name with a public and a private address only the allowed one is used."""
     names = {"both.test": ["10.0.0.1", "127.0.0.1", "169.254.169.254"]}
     assert fetch(["127.0.0.0/8"], f"http://both.test:{site.port}/red.png", names=names) == [RED]
 
 
 def test_a_name_that_changes_is_resolved_once(site):
-    """DNS rebinding: the address that was checked is the one that is connected to."""
+    """Against DNS rebinding, the connection goes to the address that was checked."""
     answers = iter([["127.0.0.1"], ["127.0.0.9"]])
     url = f"http://rebinding.test:{site.port}/red.png"
     assert fetch(["127.0.0.1/32"], url, resolve=lambda host, port: next(answers)) == [RED]
@@ -233,7 +233,7 @@ def test_bytes_and_seconds_are_bounded(site, path, error, message):
 
 
 def test_a_few_interim_responses_are_passed_over(site):
-    """Early hints come before an answer that counts."""
+    """Early hints before the final response are skipped."""
     assert fetch(["127.0.0.0/8"], f"http://a.test:{site.port}/hints/20") == [RED]
 
 

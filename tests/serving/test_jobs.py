@@ -1,4 +1,4 @@
-"""Jobs run one after another, are asked for by id, and end with the service."""
+"""Jobs run one after another, are polled by id, and end with the service."""
 
 import threading
 

@@ -13,7 +13,7 @@ def have(keys, *names):
 
 
 def settle(keys):
-    """Look twice, as the service does within a second; returns whether the file was read."""
+    """Poll twice, as the service does within a second; returns whether the file was read."""
     keys.refresh()
     return keys.refresh()
 

@@ -69,7 +69,7 @@ def test_more_pictures_than_allowed_are_refused_and_the_rest_answered():
 
 
 def test_a_failed_picture_gives_its_place_back():
-    """Errors and cancelled callers do not use up the places."""
+    """Errors and cancelled callers release their slots."""
 
     async def scenario(pipeline):
         for _ in range(10):
@@ -168,7 +168,7 @@ def test_a_small_picture_is_decoded_before_costlier_ones_that_came_first():
 
 @pytest.mark.parametrize("count", [5, 1000])
 def test_more_pixels_than_a_request_may_have_are_refused_before_decoding(count):
-    """The headers of all its pictures are added up, and none is decoded."""
+    """The headers of all its pictures are added up before any is decoded."""
     decoded = []
 
     def counted(*arguments):
@@ -233,7 +233,7 @@ def test_a_decoder_that_does_not_come_back_shows_and_gives_its_place_back():
 
 
 def test_a_picture_is_decoded_once_for_all_its_crops_and_its_thumbnail():
-    """One decode, counted once."""
+    """There is one decode, counted once."""
     decoded = []
 
     def counted(*arguments):

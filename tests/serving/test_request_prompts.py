@@ -1,4 +1,4 @@
-"""The prompts of requests: kept, bounded, fair."""
+"""The prompts of requests: cached, bounded, fair."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -48,7 +48,7 @@ async def test_a_prompt_that_returns_is_not_encoded_again(encoder, executor):
 
 
 async def test_what_was_asked_longest_ago_gives_way(encoder, executor):
-    """The memory is bounded, and what is used stays."""
+    """The cache evicts the least recently used prompts."""
     prompts = of(encoder, executor, most_kept=2)
     for asked in ("red", "blue", "red", "green", "red", "blue"):
         await prompts.vectors([asked])
@@ -56,13 +56,13 @@ async def test_what_was_asked_longest_ago_gives_way(encoder, executor):
 
 
 async def test_more_prompts_than_are_kept_are_all_answered(encoder, executor):
-    """One request may have more prompts than the memory."""
+    """One request may have more prompts than the cache."""
     vectors = await of(encoder, executor, most_kept=3).vectors([f"red {n}" for n in range(200)])
     assert vectors.shape == (200, 4)
 
 
 async def test_a_small_request_is_answered_before_a_large_one_that_came_first(encoder, executor):
-    """A thousand prompts are encoded in turns that let others in between."""
+    """A thousand prompts are encoded in parts, and other requests are served in between."""
     prompts, done = of(encoder, executor, most_kept=5000), []
 
     async def ask(name, texts):
@@ -74,7 +74,7 @@ async def test_a_small_request_is_answered_before_a_large_one_that_came_first(en
 
 
 async def test_too_many_waiting_is_overloaded(encoder, executor):
-    """The queue is bounded, and what is known already is answered all the same."""
+    """The queue is bounded, and cached prompts are still answered."""
     prompts = of(encoder, executor, most_waiting=1)
     await prompts.vectors(["red"])
     encoder.open.clear()
@@ -88,7 +88,7 @@ async def test_too_many_waiting_is_overloaded(encoder, executor):
 
 
 async def test_a_failure_reaches_its_caller_and_frees_the_place(encoder, executor):
-    """An error of the model is not kept, and the next request is served."""
+    """An error of the model is not cached, and the next request is served."""
 
     def fail(texts):
         raise RuntimeError("broken")

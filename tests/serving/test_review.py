@@ -1,4 +1,4 @@
-"""The review queue's file: what is kept, what gives way, what is one scene."""
+"""The review queue's file: what is stored, what is evicted, and which pictures are one scene."""
 
 from itertools import pairwise
 
@@ -15,7 +15,7 @@ SAME = 0.93
 
 
 def vector(place: int, blend: float = 0.0) -> np.ndarray:
-    """A unit vector along one of 50 axes; blended, between this axis and the next."""
+    """A unit vector along one of 50 axes; if blended, between this axis and the next."""
     found = np.zeros(50, np.float32)
     found[place], found[(place + 1) % 50] = np.cos(blend), np.sin(blend)
     return found
@@ -98,7 +98,7 @@ def test_a_labelled_scene_that_is_still_not_sure_is_asked_for_again(tmp_path):
 
 
 def test_pictures_are_bounded_by_their_bytes(tmp_path, monkeypatch):
-    """The oldest entries give way; with them go their pictures."""
+    """The oldest entries are evicted together with their pictures."""
     monkeypatch.setattr("app.serving.review.MOST_KEPT_BYTES", 250)
     review = queue(tmp_path)
     ids = [add(review, f"r{place}", place, pictures=[b"x" * 100]) for place in range(4)]
@@ -132,7 +132,7 @@ def test_what_could_not_be_written_is_written_later(tmp_path):
 
 
 def test_the_vectors_of_another_model_are_not_mixed_in(tmp_path):
-    """They mean nothing to this one; they are there again when it is back."""
+    """They are only listed for the model that made them."""
     first, second = queue(tmp_path), queue(tmp_path, model="another")
     id = add(first, "first", 0)
     first.flush()
@@ -155,7 +155,7 @@ def test_two_processes_share_the_file(tmp_path):
 
 
 def test_times_do_not_go_back(tmp_path):
-    """The last to come is the first in the list."""
+    """Entries are listed newest first, with times in order."""
     review = queue(tmp_path)
     for place in range(5):
         add(review, f"r{place}", place)

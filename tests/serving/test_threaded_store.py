@@ -14,7 +14,7 @@ LONG = 60.0  # seconds; bounds a hang only
 
 @pytest.fixture
 def release():
-    """Ends every call that waits for it."""
+    """End every call that waits for it."""
     event = threading.Event()
     yield event
     event.set()
@@ -34,7 +34,7 @@ def opened(**limits) -> ThreadedStore[Numbers]:
 
 
 def test_a_call_gives_what_it_gives():
-    """A call gets the store; its results and exceptions come through."""
+    """A call gets the store; its result or exception is passed on."""
 
     async def run():
         store = opened()
@@ -88,7 +88,7 @@ def test_a_call_that_takes_too_long_is_refused_and_says_what_became_of_it(releas
 
 
 def test_more_calls_than_may_wait_are_refused_at_once(release):
-    """Back-pressure: the queue is bounded."""
+    """The bounded queue gives back-pressure."""
 
     async def run():
         store = opened(threads=1, max_waiting=3)
@@ -122,7 +122,7 @@ def test_the_change_of_a_caller_that_has_gone_does_not_begin(release):
 
 
 def test_the_store_sees_the_deadline_of_the_call():
-    """The time for which a call waited for a thread is not given to the store once more."""
+    """The time spent waiting for a thread counts towards the store's deadline."""
 
     async def run():
         store = opened(threads=1, store_deadline_s=20.0)
@@ -135,7 +135,7 @@ def test_the_store_sees_the_deadline_of_the_call():
 
 
 def test_what_is_closed_begins_no_call(release):
-    """Closing closes the store at once; a call that waits for a thread does not begin."""
+    """Closing closes the store at once; a queued call does not begin."""
 
     async def run():
         store, done = opened(threads=1), []

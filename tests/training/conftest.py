@@ -1,4 +1,4 @@
-"""Twenty-four small pictures of three kinds, cut out of the samples, and a run small enough for a test."""
+"""Twenty-four small pictures of three classes, cut out of the samples, and a run small enough for a test."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ TINY = (
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
-    """Tiny tensors lose more to waiting threads than they gain."""
+    """For tiny tensors, waiting threads cost more than they gain."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -66,7 +66,7 @@ def parquet(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def table(folder: Path) -> Path:
-    """A CSV file of the pictures in the folder; those of one kind share a caption."""
+    """A CSV file of the pictures in the folder; those of one class share a caption."""
     lines = [f"{kind}/{number}.png,a heap of {kind}" for kind in KINDS for number in range(EACH)]
     (folder / "some.csv").write_text("path,caption\n" + "\n".join(lines) + "\n")
     return folder / "some.csv"

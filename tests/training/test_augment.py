@@ -16,7 +16,7 @@ def pictures(count: int = 6, size: int = 40) -> torch.Tensor:
 
 
 def test_augmented_pictures_have_the_asked_size_and_range():
-    """Values stay within what 0..1 becomes after normalising."""
+    """Values stay within the normalised range of 0..1."""
     x = augment_photos(pictures(), 32, rng())
     mean, std = torch.tensor(MEAN).view(3, 1, 1), torch.tensor(STD).view(3, 1, 1)
     plain = x * std + mean
@@ -32,7 +32,7 @@ def test_the_same_generator_gives_the_same_pictures():
 
 
 def test_mixed_targets_still_sum_to_one():
-    """A picture made of two has the two targets in the share of their areas."""
+    """A picture mixed of two has both targets, weighted by their areas."""
     for seed in range(6):
         x, [targets] = mixup_or_cutmix(torch.rand(6, 3, 16, 16), [torch.eye(6)], rng(seed))
         assert x.shape == (6, 3, 16, 16)
@@ -40,7 +40,7 @@ def test_mixed_targets_still_sum_to_one():
 
 
 def test_hue_matrices_keep_grey():
-    """Turning the hue leaves grey pixels alone."""
+    """Rotating the hue does not change grey pixels."""
     grey = hue_rotation(torch.tensor([0.4, -1.0])) @ torch.ones(3)
     assert torch.allclose(grey, torch.ones(2, 3), atol=1e-6)
 

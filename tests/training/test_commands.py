@@ -1,4 +1,4 @@
-"""From pictures to answers of the service, by the commands alone."""
+"""From pictures to answers of the service, using only the commands."""
 
 import json
 from pathlib import Path
@@ -74,7 +74,7 @@ def test_a_run_leaves_its_options_metrics_and_curves(words, tmp_path: Path, caps
 
 
 def test_captions_of_a_csv_file_stand_as_they_are(words, folder: Path, table: Path, tmp_path: Path, capsys):
-    """Its texts are put into no template, in training or later; a picture that is not there is named."""
+    """Captions get no template, in training or later; a missing picture is reported."""
     arguments = [str(table) if word == str(folder) else word for word in words()]
     assert main(arguments) == 0
     assert json.loads((tmp_path / "run/options.json").read_text())["templates"] == ["{}"]
@@ -102,7 +102,7 @@ def test_captions_of_a_csv_file_stand_as_they_are(words, folder: Path, table: Pa
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(folder: Path, tmp_path: Path, arguments, message: str, capsys):
-    """Status 2, the message alone, no traceback."""
+    """The exit status is 2, with only the message and no traceback."""
     assert main([word.format(folder=folder, tmp=tmp_path) for word in arguments]) == 2
     told = capsys.readouterr().err.strip()
     assert told.startswith("larder: ")

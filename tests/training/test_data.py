@@ -1,4 +1,4 @@
-"""Pictures come out of parquet files as the service would prepare them."""
+"""Pictures are read from parquet files as the service would prepare them."""
 
 import io
 from pathlib import Path

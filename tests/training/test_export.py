@@ -1,4 +1,4 @@
-"""Exported graphs say what the torch towers say."""
+"""Exported graphs compute what the torch towers compute."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # torch's exporter warns of i
 
 
 def random_model() -> SmallClip:
-    """A model whose batch norms do something."""
+    """A model with non-trivial batch norms."""
     torch.manual_seed(0)
     model = SmallClip(TINY).eval()
     for module in model.modules():

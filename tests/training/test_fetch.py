@@ -80,7 +80,7 @@ def things() -> bytes:
 
 @pytest.fixture
 def mirror(monkeypatch):
-    """Serves the archives, whole or from a byte on; gives its address and what was asked for."""
+    """Serve the archives, whole or from an offset; returns its address and the requests."""
     archives, asked = {GROCERY: groceries(), CIFAR: cifar(), THINGS: things()}, []
     monkeypatch.setattr(fetch, "CIFAR_MD5", hashlib.md5(archives[CIFAR]).hexdigest())
 
@@ -152,7 +152,7 @@ def test_cifar(mirror, tmp_path):
 
 
 def test_things(mirror, tmp_path):
-    """Every second kind, with its class id, name and place, the shorter side no longer than 320 pixels."""
+    """Every second class has its id, name and position, with a shorter side of at most 320 pixels."""
     assert run(mirror, tmp_path, "--only", "things") == 0
     rows = pq.read_table(tmp_path / "things/pictures.parquet").to_pylist()
     assert [(row["synset"], row["name"], row["index"]) for row in rows] == [
@@ -163,7 +163,7 @@ def test_things(mirror, tmp_path):
 
 
 def test_a_stopped_download_goes_on(mirror, tmp_path):
-    """The rest alone is asked for, and the sum of the whole is right; a second run asks for nothing."""
+    """Only the rest is requested, and the checksum is correct; a second run requests nothing."""
     (tmp_path / "archives").mkdir()
     (tmp_path / "archives/cifar-10.tar.gz.part").write_bytes(cifar()[:100])
     assert run(mirror, tmp_path, "--only", "cifar10") == 0
@@ -188,7 +188,7 @@ def test_an_address_without_the_archive_is_said(mirror, tmp_path, capsys):
 
 
 def test_the_sample_is_that_of_the_published_figures():
-    """637 pictures of all 81 classes."""
+    """The sample has 637 pictures of all 81 classes."""
     lines = [line.split() for line in fetch.SAMPLE.read_text().splitlines() if not line.startswith("#")]
     assert len(lines) == 81
     assert sum(len(numbers) for _, *numbers in lines) == 637

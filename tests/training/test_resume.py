@@ -1,4 +1,4 @@
-"""A run that is killed goes on to the same losses and weights."""
+"""A killed run resumes to the same losses and weights."""
 
 import json
 import signal
@@ -36,7 +36,7 @@ class Killed(Exception):
 
 @pytest.mark.parametrize("every", [1, 3])
 def test_a_run_stopped_anywhere_ends_as_if_it_had_not(words, tmp_path: Path, monkeypatch, every: int):
-    """Stopped after each of its steps, with checkpoints every few steps, it repeats what was lost and ends the same."""
+    """Stopped after any step, with checkpoints every few steps, a run repeats the lost steps and ends the same."""
     assert main(words(keep="whole")) == 0
     after_step = Journal.after_step
     kept_at = {"step": 0}

@@ -1,4 +1,4 @@
-"""People's own pictures are read, and what cannot be read is named."""
+"""Users' own pictures are read, and unreadable ones are reported."""
 
 from pathlib import Path
 

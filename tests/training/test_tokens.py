@@ -23,6 +23,6 @@ def test_rows_have_equal_length(tokenizer):
 
 
 def test_any_text_comes_back(tokenizer):
-    """Unknown letters are bytes, so decoding gives the lower-case text again."""
+    """Unknown letters are encoded as bytes, so decoding gives the lower-case text."""
     for text in ("Green Apple", "smörgås", "日本"):
         assert tokenizer.decode(tokenizer.encode(text).ids).strip() == text.lower()

@@ -1,4 +1,4 @@
-"""A tiny run learns its pictures, in the same way each time; every weight is trained as it should be."""
+"""A tiny run learns its pictures reproducibly; every weight is trained by the right optimiser."""
 
 import math
 from dataclasses import replace
@@ -89,7 +89,7 @@ def test_a_zero_gradient_moves_nothing():
 
 
 def test_the_loss_is_that_of_the_loops():
-    """Pictures of equal captions are all right answers, in both directions: against loops over both."""
+    """Pictures with equal captions are all positives, in both directions, as in explicit loops."""
     rng = torch.Generator().manual_seed(0)
     logits, shown = torch.randn(6, 3, generator=rng), [0, 1, 0, 0, 2, 1]
     there, back = contrastive_losses(logits, torch.eye(3)[shown])

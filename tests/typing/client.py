@@ -1,4 +1,4 @@
-"""The client's static types, as a type checker sees them: `make check` reads this file, nothing runs it."""
+"""The client's static types, as a type checker sees them: `make check` reads this file, but it never runs."""
 
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
@@ -66,7 +66,7 @@ def methods(larder: Larder) -> None:
 
 
 async def coroutines(larder: AsyncLarder) -> None:
-    """The same of the other client, awaited."""
+    """The same for the asyncio client, awaited."""
     assert_type(await larder.health(), Health)
     assert_type(await larder.recognise(b"1", top_k=3), Recognition)
     assert_type(await larder.recognise_shelf(b"1"), list[Found])

@@ -24,7 +24,7 @@ def url(new_data):
 
 @pytest.fixture
 def larder(url, monkeypatch):
-    """A client of the service that the pages ask in this test."""
+    """A client of the service that the pages use in this test."""
     monkeypatch.setenv("LARDER_URL", url)
     with Larder(url) as larder:
         yield larder
@@ -32,19 +32,19 @@ def larder(url, monkeypatch):
 
 @pytest.fixture
 def open_page() -> Callable[[str], AppTest]:
-    """Opens a page by its module's name, framed as app/ui/main.py frames it."""
+    """Open a page by its module's name, in the frame of app/ui/main.py."""
     script = "from app.ui.screens import {0}\nfrom app.ui.sentences import said\nwith said():\n    {0}.page()\n"
     return lambda name: whole(AppTest.from_string(script.format(name), default_timeout=240).run())
 
 
 def whole(page: AppTest) -> AppTest:
-    """The page, which shows no trace of an exception."""
+    """Return the page after checking that it shows no exception."""
     assert not page.exception, [each.value for each in page.exception]
     return page
 
 
 def button(page: AppTest, label: str) -> AppTest:
-    """The page after the button was pressed."""
+    """Return the page after pressing the button."""
     return whole(next(each for each in page.button if each.label == label).click().run())
 
 
@@ -54,13 +54,13 @@ def named(widgets, label: str):
 
 
 def upload(page: AppTest, data: bytes, name: str = "picture.jpg", label: str = "A picture file") -> AppTest:
-    """The page after a file was chosen."""
+    """Return the page after a file was selected."""
     kind = "text/plain" if name.endswith("txt") else "image/jpeg"
     return whole(named(page.file_uploader, label).set_value((name, data, kind)).run())
 
 
 def several(page: AppTest, *pictures: bytes) -> AppTest:
-    """The page Recognise after files were chosen."""
+    """Return the page Recognise after files were selected."""
     return whole(named(page.file_uploader, FILES).set_value(files(pictures)).run())
 
 

@@ -10,7 +10,7 @@ from tests.fakes import as_bytes, picture
 
 
 def changed(image: Image.Image, colour: str) -> tuple[int, int, int, int] | None:
-    """The part of a picture of one colour that was drawn on: left, top, right, bottom."""
+    """Return the part of a one-coloured picture that was drawn on: left, top, right, bottom."""
     plain = np.asarray(Image.new("RGB", image.size, colour), np.int32)
     rows, columns = np.nonzero(np.abs(np.asarray(image.convert("RGB"), np.int32) - plain).max(axis=2) > 40)
     return (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1) if len(rows) else None

@@ -23,7 +23,7 @@ def test_labels_are_weighed_against_each_other(larder, open_page):
 
 
 def test_each_by_itself_and_none_of_these(larder, open_page):
-    """The two switches change what is asked for."""
+    """The two switches change the request."""
     page = choose(upload(open_page("classify"), sample("banana")), "banana, carrots")
     assert "none of these" not in page.html[0].value
     named(page.toggle, "Allow “none of these”").set_value(True).run()
@@ -46,7 +46,7 @@ def test_a_label_file_with_categories(larder, open_page):
 
 
 def test_labels_that_cannot_be_used_are_sentences(larder, open_page):
-    """None, a half-categorised list, and one label twice."""
+    """No labels, partial categories and a repeated label give a sentence."""
     page = upload(open_page("classify"), sample("banana"))
     assert "Write at least one label" in said(choose(page, " "))
     assert "“banana” has no category" in said(choose(page, "a car | vehicle, banana"))

@@ -25,6 +25,6 @@ def test_a_report_is_shown_with_its_figures_words_and_plots(open_page):
 
 
 def test_without_reports_the_page_says_what_writes_them(open_page, monkeypatch, tmp_path):
-    """An empty state."""
+    """The page shows the command."""
     monkeypatch.setattr(compare, "EVALUATION", tmp_path)
     assert "`make evaluate` writes them" in said(open_page("compare"))

@@ -21,12 +21,12 @@ def page(larder, open_page):
 
 
 def upload(page, *pictures: bytes):
-    """The page after files were chosen."""
+    """Return the page after files were selected."""
     return whole(named(page.file_uploader, "Picture files").set_value(files(pictures)).run())
 
 
 def press(page, key: str):
-    """The page after a button of a row was pressed."""
+    """Return the page after a button of a row was pressed."""
     return whole(page.button(key=key).click().run())
 
 
@@ -35,7 +35,7 @@ def texts(page) -> str:
 
 
 def test_sure_answers_and_others_stand_apart(page):
-    """Newest first; what is unknown is set aside, what is no picture says why."""
+    """The newest is first; unknown pictures are set aside, and invalid files show the reason."""
     upload(page, sample("banana"), UNKNOWN, b"no picture")
     assert [each.value for each in page.header] == ["Answers (1)", "Set aside (2)"]
     assert "**banana**, " in texts(page)
@@ -84,7 +84,7 @@ def test_an_unknown_picture_teaches_a_new_item(page, larder: Larder):
 
 
 def test_the_camera_goes_on(page, larder):
-    """A photo makes a row, and the camera is there for the next one."""
+    """A photo adds a row, and the camera is ready for the next one."""
     named(page.segmented_control, SOURCE).set_value("Camera").run()
     for count, name in enumerate(("lime", "carrots"), start=1):
         whole(page.camera_input[0].set_value(("photo.jpg", sample(name), "image/jpeg")).run())
@@ -103,7 +103,7 @@ def test_an_undo_that_is_refused_is_said(page, larder: Larder):
 
 
 def test_the_list_is_cleared(page, larder):
-    """Rows go, counts stay."""
+    """The rows are removed, the counts stay."""
     upload(page, sample("banana"))
     press(page, "add 1 0")
     whole(named(page.button, "Clear the list").click().run())

@@ -28,7 +28,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def evaluated(tmp_path, monkeypatch):
-    """A parquet file of three pictures that an evaluation has reported on; the CNN took everything for the last."""
+    """A parquet file of three pictures with an evaluation report; the CNN recognised all as the last class."""
     files, labels = [sample(name) for name in NAMES], [0, 1, 2]
     rows = pa.table({"image": [{"bytes": data, "path": None} for data in files], "label": labels})
     pq.write_table(rows, tmp_path / "test.parquet")
@@ -48,7 +48,7 @@ def test_without_a_data_set_the_page_says_how_to_name_one(larder, open_page):
 
 @pytest.mark.parametrize(("name", "words"), [("missing", "neither a folder nor a parquet"), (".", "no pictures in")])
 def test_what_cannot_be_read_is_a_sentence(larder, open_page, monkeypatch, tmp_path, name, words):
-    """A path that is not there, and a folder without pictures."""
+    """A missing path and a folder without pictures give a sentence."""
     monkeypatch.setenv("LARDER_DATA_SET", str(tmp_path / name))
     assert words in said(open_page("data_set"))
 
@@ -71,7 +71,7 @@ def test_a_broken_picture_in_it_is_a_sentence(larder, open_page, folder):
 
 
 def test_the_cnn_stands_beside_larder(larder, open_page, evaluated):
-    """The kept answers are found by the pictures themselves, and both choose among the same classes."""
+    """Stored answers are matched by the pictures, and both choose among the same classes."""
     page = open_page("data_set")
     assert [each.value for each in page.header] == ["Three"]
     mine, cnn = (each.value for each in page.html)

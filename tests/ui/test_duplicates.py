@@ -25,7 +25,7 @@ def copies(larder):
 
 
 def look(page, collection: str = "copies"):
-    """The page when the search has ended."""
+    """Return the page when the search has ended."""
     named(page.text_input, "In the collection").set_value(collection)
     return button(page, "Look for duplicates")
 
@@ -47,7 +47,7 @@ def test_a_copy_is_deleted_and_the_best_is_kept(copies, open_page):
 
 
 def test_a_group_may_be_kept(copies, open_page):
-    """Then nothing is deleted, and the group is not shown again."""
+    """Nothing is deleted, and the group is not shown again."""
     page = button(look(open_page("duplicates")), "Keep all of them")
     assert "No duplicates are left" in said(page)
     assert copies.count_contents("copies") == 3

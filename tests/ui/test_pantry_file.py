@@ -1,4 +1,4 @@
-"""A pantry as a file that the page writes and reads."""
+"""A pantry as a file, written and read by the page."""
 
 from larder_client import Item
 

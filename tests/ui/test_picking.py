@@ -1,4 +1,4 @@
-"""Pictures that a person picks, as the page shows them."""
+"""Pictures selected by a user, as the page shows them."""
 
 import numpy as np
 import pytest

@@ -20,19 +20,19 @@ def halves(first: str, second: str) -> bytes:
 
 
 def search(page, *pictures: bytes):
-    """The page after pictures of several things were chosen."""
+    """Return the page after pictures of several things were selected."""
     named(page.segmented_control, "What it shows").set_value("A shelf").run()
     return several(page, *pictures)
 
 
 def correct(page, item: str):
-    """The page after an item was typed and sent as a correction."""
+    """Return the page after an item was typed and sent as a correction."""
     type_into(page, "It is", item)
     return button(page, "Send the correction")
 
 
 def read(page) -> str:
-    """The small print."""
+    """Return the small print."""
     return "\n".join(each.value for each in page.caption)
 
 
@@ -121,14 +121,14 @@ def test_a_photo_from_the_camera_is_recognised(larder, open_page):
 
 
 def test_a_broken_picture_is_a_sentence(larder, open_page):
-    """The error and what to do; no bars, no form."""
+    """The page shows the error and what to do, without bars or a form."""
     page = several(open_page("recognise"), sample("banana")[:5000])
     assert "This picture cannot be read: the picture is damaged or truncated" in said(page)
     assert not page.html
 
 
 def test_several_pictures_are_frames_of_one_thing(larder, open_page):
-    """One answer, with how many agree, and a mark on the one that is left out."""
+    """There is one answer with the agreement, and a mark on the excluded frame."""
     page = several(open_page("recognise"), *map(nectar, (1, 2, 5)), sample("lemon"))
     frames = larder.recognise_frames([*map(nectar, (1, 2, 5)), sample("lemon")]).frames
     assert frames.used == [True, True, True, False]
@@ -172,7 +172,7 @@ def test_a_correction_that_teaches_changes_the_answer(larder, open_page):
 
 
 def test_a_shelf_is_listed_and_counted(larder, open_page):
-    """Each thing with its boxes, and the counts can be put right before all of them go into the pantry."""
+    """Each thing has its boxes, and the counts can be corrected before all are added to the pantry."""
     page = search(open_page("recognise"), shelf("lime", "carrots", "red-bell-pepper"))
     assert "**Found:** 3 things" in said(page)
     table = page.table[0].value.set_index("Item")

@@ -1,4 +1,4 @@
-"""The pages Review, Report and Journal where there is little to show."""
+"""The pages Review, Report and Journal with little content."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.ui.conftest import button, named, said
 
 @pytest.fixture(scope="module")
 def url(new_data):
-    """A service of this module's own: other tests leave things to review."""
+    """A separate service for this module, because other tests leave entries to review."""
     with Server(data=new_data(), drain=0, log_level="error") as server:
         server.ready()
         yield f"http://127.0.0.1:{server.port}"
@@ -53,7 +53,7 @@ def test_a_report_on_nothing_says_what_to_do(larder, open_page):
 
 
 def test_the_journal_goes_on_to_older_changes(larder, open_page):
-    """Twenty at a time, newest first, and back."""
+    """Pages have twenty changes, newest first, and lead back."""
     for count in range(1, 23):
         larder.set_count("rice", count)
     page = open_page("journal")

@@ -6,7 +6,7 @@ from tests.ui.conftest import button, named, said, sample
 
 
 def add(page, collection: str, files=(), text: str = ""):
-    """The page after pictures (name, bytes) and a text were added."""
+    """Return the page after pictures (name, bytes) and a text were added."""
     named(page.file_uploader, "Pictures").set_value([(name, data, "image/jpeg") for name, data in files])
     named(page.text_area, "Or a text").set_value(text)
     named(page.text_input, "Into the collection").set_value(collection)

@@ -20,12 +20,12 @@ from app.ui.sentences import sentence
     ],
 )
 def test_it_says_what_to_do(error, words):
-    """The service's own words, and what a person can do."""
+    """The sentence has the service's message and what the user can do."""
     assert words in sentence(error)
 
 
 def test_every_error_is_one_line_that_ends():
-    """None is shown as a class, a trace or JSON."""
+    """No error is shown as a class name, a traceback or JSON."""
     kinds = [each for each in vars(larder_client).values() if isinstance(each, type) and issubclass(each, LarderError)]
     assert len(kinds) > 10
     for kind in kinds:

@@ -4,7 +4,7 @@ from tests.ui.conftest import button, named, said
 
 
 def test_it_says_how_the_service_is(larder, url, open_page):
-    """State, model, version and counts."""
+    """The page shows state, model, version and counts."""
     page = open_page("service")
     assert f"Ready. {url} answers in" in said(page).replace("*", "")
     facts = {each.label: each.value for each in page.metric}
@@ -15,7 +15,7 @@ def test_it_says_how_the_service_is(larder, url, open_page):
 
 
 def test_it_says_how_fast_the_service_answers(larder, open_page):
-    """Measured from the page, and as the service counted."""
+    """The time is measured by the page, and taken from the service's metrics."""
     page = button(open_page("service"), "Time 20 recognitions")
     assert "From here: half within" in said(page)
     times = page.table[0].value.set_index("Call")

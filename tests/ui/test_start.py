@@ -1,4 +1,4 @@
-"""`python -m app.ui`, which `make ui` calls: what it starts, and that nothing of it is left."""
+"""`python -m app.ui`, which `make ui` calls: what it starts, and that no process is left."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ def answers(page):
 
 
 def heed_ctrl_c():
-    """What a shell starts in the background inherits that Ctrl-C is ignored."""
+    """Restore the handling of Ctrl-C, which background processes of a shell ignore."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -64,7 +64,7 @@ def test_a_service_that_answers_is_left_alone():
 
 
 def test_help_starts_nothing():
-    """`--help` says what it does and names its variables; a word that it does not know is an error."""
+    """`--help` describes the command and its variables; an unknown argument is an error."""
 
     def told(word):
         return subprocess.run([sys.executable, "-m", "app.ui", word], cwd=ROOT, capture_output=True, text=True)

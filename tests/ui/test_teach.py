@@ -18,24 +18,24 @@ def nectar_page(larder, open_page):
 
 
 def teach(page, *pictures: bytes):
-    """The page after pictures were chosen and taught."""
+    """Return the page after pictures were selected and taught."""
     named(page.file_uploader, "Picture files, up to 32").set_value(files(pictures))
     return button(page, "Teach")
 
 
 def captions(page) -> list[str]:
-    """The captions below the pictures."""
+    """Return the captions below the pictures."""
     return [each.value for each in page.caption[1:]]
 
 
 def forget(page, *which: str):
-    """The page after some examples were chosen and forgotten."""
+    """Return the page after some examples were selected and deleted."""
     named(page.multiselect, "Examples to forget").set_value(list(which))
     return button(page, "Forget")
 
 
 def test_without_an_item_the_page_says_what_to_do(larder, open_page):
-    """An empty state, with every label to choose from and no form yet."""
+    """The page offers every label, without a form."""
     page = open_page("teach")
     assert "Choose an item, or type the name of a new one" in said(page)
     assert "banana" in named(page.selectbox, "Item").options
@@ -62,7 +62,7 @@ def test_pictures_teach_a_new_item(larder, nectar_page):
 
 
 def test_what_speaks_against_a_picture_stands_below_it(larder, nectar_page):
-    """A picture of another label, and one that is there already, in plain words; both count all the same."""
+    """A picture of another label and a duplicate have a warning in plain words; both are stored."""
     first = larder.teach("plum nectar", [nectar(1), nectar(2)])[0]
     page = teach(nectar_page(), nectar(1, quality=88), sample("banana"))
     near, other = captions(page)
@@ -73,7 +73,7 @@ def test_what_speaks_against_a_picture_stands_below_it(larder, nectar_page):
 
 
 def test_examples_are_forgotten(larder, nectar_page):
-    """Some of them or all, and the list follows."""
+    """Some or all are deleted, and the list is updated."""
     examples = larder.teach("plum nectar", [nectar(seed) for seed in (1, 2, 3, 7)])
     page = forget(nectar_page(), examples[1].id, examples[3].id)
     assert "2 examples were forgotten" in said(page)

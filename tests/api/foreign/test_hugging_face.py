@@ -97,7 +97,7 @@ def test_labels_may_come_beside_a_raw_image(client):
 
 
 def client_schema() -> dict:
-    """What the installed `huggingface_hub` takes for the answers; `python -m` this file writes it."""
+    """The response schema of the installed `huggingface_hub`; `python -m` this file writes it."""
     types = (ImageClassificationOutputElement, ZeroShotImageClassificationOutputElement)
     return {each.__name__: undescribed(TypeAdapter(list[each]).json_schema()) for each in types}
 

@@ -213,14 +213,14 @@ def test_the_served_model_is_listed(client):
 
 
 def client_schema() -> dict:
-    """What the installed `openai` takes for the answers, without its descriptions; `python -m` this file writes it."""
+    """The response schema of the installed `openai`, without descriptions; `python -m` this file writes it."""
     types = (openai.types.CreateEmbeddingResponse, openai.types.Model)
     models = {"type": "object", "required": ["object", "data"], "properties": {"data": {"type": "array"}}}
     return {each.__name__: undescribed(each.model_json_schema()) for each in types} | {"ModelList": models}
 
 
 def undescribed(schema: object) -> object:
-    """A JSON schema without the words in it."""
+    """Return a JSON schema without its descriptions."""
     if isinstance(schema, dict):
         return {name: undescribed(value) for name, value in schema.items() if name not in ("description", "title")}
     return [undescribed(each) for each in schema] if isinstance(schema, list) else schema

@@ -17,7 +17,7 @@ NOT_SLIM = ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/lib/apt/l
 
 
 def make(root: Path, mirror: str) -> None:
-    """Debian 12 in a folder, with `python` and `pip` as that image has them."""
+    """Build Debian 12 in a folder, with `python` and `pip` as that image has them."""
     words = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(root), mirror]
     subprocess.run(words, check=True)
     for folder in NOT_SLIM:

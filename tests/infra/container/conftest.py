@@ -88,7 +88,7 @@ class Container:
 
 @pytest.fixture(scope="module")
 def launch(image):
-    """Starts a container and waits for it; it is removed with the module."""
+    """Start a container and wait for it; it is removed with the module."""
     with ExitStack() as running:
 
         def launch() -> Container:

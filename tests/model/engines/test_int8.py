@@ -1,4 +1,4 @@
-"""The int8 picture tower: what it costs is measured and kept, and `auto` goes by it."""
+"""The int8 picture tower: its accuracy and time are measured and stored, and `auto` uses them."""
 
 import json
 import sys
@@ -26,12 +26,12 @@ def bundle(tmp_path):
 
 @pytest.fixture
 def outlier(tmp_path):
-    """A bundle that int8 does badly: one value between its products is a thousand times the others."""
+    """A bundle with low int8 accuracy: one value between its products is a thousand times the others."""
     return open_bundle(write_products(tmp_path / "outlier", outlier=1000))
 
 
 def with_price(bundle, data, **changes):
-    """The kept graph with other figures in its price; gives the data folder."""
+    """Change the stored figures of the kept graph; returns the data folder."""
     graph, _ = kept_int8(bundle, 1, data / "int8")
     note = graph.with_suffix(".json")
     note.write_text(json.dumps(json.loads(note.read_text()) | changes))

@@ -121,7 +121,7 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(source, tmp_path):
 
 
 def test_only_the_tail_learns(source):
-    """The front, and the kernels of depthwise convolutions, stay what they were."""
+    """The front and the kernels of depthwise convolutions do not change."""
     learner = trainer(source)
     before = {name: weight.clone() for name, weight in learner.model.state_dict().items()}
     learner.step()
@@ -188,14 +188,14 @@ def test_shared_goods_are_the_same_things():
 
 
 def test_options_are_read_as_they_were_saved(tmp_path):
-    """Stages too; and the stage of a step is the one that it falls into."""
+    """Stages are restored too, and each step belongs to its stage."""
     OPTIONS.save(tmp_path / "options.json")
     assert TowerOptions.load(tmp_path / "options.json") == OPTIONS
     assert [OPTIONS.stage(step).size for step in range(OPTIONS.steps)] == [32, 32, 64, 64]
 
 
 def test_another_run_is_not_gone_on_with(tmp_path, capsys):
-    """A folder with a run of other options is refused in one line."""
+    """A folder with a run of other options is rejected in one line."""
     replace(TowerOptions(), seed=7).save(tmp_path / "options.json")
     assert main(["train", str(tmp_path), "--keep", str(tmp_path)]) == 2
     assert "holds a run with other options" in capsys.readouterr().err

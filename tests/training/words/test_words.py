@@ -125,7 +125,7 @@ def test_a_picture_lies_where_its_class_is_named(space: Space):
 
 
 def test_what_is_no_food_has_no_goods(space: Space):
-    """The part that tells groceries apart is as long as the posterior of food, so a dog has none of it."""
+    """The length of goods is the posterior probability of food, so a dog has none."""
     features = torch.zeros(1, 16)
     features[0, :8] = 50 * torch.from_numpy(space.classifier[BEAGLE])
     parts = Head(space)(features)[0].split([5, 3, 4])
@@ -151,7 +151,7 @@ def test_a_space_is_read_as_it_was_written(space: Space, tmp_path: Path):
 
 @pytest.mark.parametrize(("kind", "least"), [(EightBits, 0.9999), (FourBits, 0.99)])
 def test_small_weights_are_nearly_the_weights(kind: type, least: float):
-    """Weights of eight bits keep their rows' directions nearly exactly, those of four bits within one percent."""
+    """8-bit weights keep the directions of rows nearly exactly, 4-bit weights within one percent."""
     weight = torch.from_numpy(np.random.default_rng(0).normal(size=(20, 64)).astype(np.float32))
     small = kind(weight)(torch.arange(20)) if kind is FourBits else kind(weight)()
     assert torch.nn.functional.cosine_similarity(small, weight).min() > least
@@ -193,7 +193,7 @@ def test_the_exported_tower_lands_texts_where_they_were_put(tmp_path: Path):
 
 
 def test_what_is_taught_is_weighed_part_by_part(space: Space):
-    """The factors are as many as the numbers of an embedding, and goods count for less than looks."""
+    """There is one factor per dimension, and goods have less weight than looks."""
     alignment = space_module.taught()
     assert alignment.images.shape == alignment.texts.shape == (5 + 3 + 4,)
     assert alignment.images[0] > alignment.images[5] > alignment.images[8]
