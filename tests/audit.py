@@ -1,7 +1,7 @@
 """Known vulnerabilities among the serving requirements: python -m tests.audit [--must].
 
-pip-audit skips in silence what it cannot look up, and ends well. This says what was not audited, and with `--must`
-that is a failure.
+pip-audit silently skips packages that it cannot look up, and succeeds. This lists the packages that were not audited,
+and with `--must` that is a failure.
 """
 
 import json

@@ -56,7 +56,7 @@ def check_that_the_rest_goes_on(client, but: str = "") -> None:
 def test_a_locked_file_refuses_changes_in_time_and_holds_up_nothing_else(client, settings, name):
     """With 50 changes waiting for a file that another process has locked, everything else is answered.
 
-    Each of them is refused, none is stored, and the next change after the lock is.
+    Each of them is refused and not stored, and the first change after the lock is stored.
     """
     with ThreadPoolExecutor(CHANGES) as pool:
         with locked(settings.data / name):

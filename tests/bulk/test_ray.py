@@ -1,7 +1,7 @@
-"""The work of a bulk run on a Ray cluster, in a network of its own.
+"""A bulk run on a Ray cluster, in a separate network namespace.
 
-Ray opens ports on every address, whatever it is told. So the cluster, the command and all that they start live in a
-network namespace that has no address but 127.0.0.1, and in a process namespace that ends with the test.
+Ray opens ports on every address, regardless of its options. So the cluster, the command and their child processes run
+in a network namespace with only 127.0.0.1, and in a process namespace that ends with the test.
 """
 
 import importlib.util

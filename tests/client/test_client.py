@@ -58,7 +58,7 @@ def larder(url):
 
 
 def test_it_recognises(larder):
-    """A blue square is blue, with all that the service says of it."""
+    """A blue square is blue, with all fields of the answer."""
     found = larder.recognise(picture("blue"), top_k=2)
     assert (found.item, found.label_count, found.model, found.pantry) == ("blue", 3, "tiny", None)
     assert len(found.top_k_items) == len(found.top_k_scores) == len(found.top_k_cosines) == 2
@@ -121,7 +121,7 @@ def test_the_pantry(larder):
 
 
 def test_an_item_has_no_slash(larder):
-    """The service's reason reaches the caller, at adding and after."""
+    """The service's error message reaches the caller, for adding and for later calls."""
     for call in (larder.add, larder.item, larder.taught, larder.delete):
         with pytest.raises(
             InvalidRequest,
@@ -132,7 +132,7 @@ def test_an_item_has_no_slash(larder):
 
 @pytest.mark.parametrize("name", [".", "..", "50 % rye?", "a+b#c"])
 def test_any_other_sign_is_part_of_a_name(larder, name):
-    """Characters with a meaning in URLs have none in a name or an id."""
+    """Special characters of URLs are part of a name or an id."""
     assert (larder.add(name, 2).item, larder.item(name).count) == (name, 2)
     larder.delete(name)
     assert larder.put_text(name, "red").id == larder.content(name).id == name
@@ -140,7 +140,7 @@ def test_any_other_sign_is_part_of_a_name(larder, name):
 
 
 def test_duplicates(larder):
-    """Groups come as dataclasses, the one to keep first, with what is known of each file."""
+    """Groups are dataclasses, with the entry to keep first and the facts of each file."""
     for name, side in (("small", 16), ("large", 32)):
         larder.put_picture(f"copies/{name}", as_bytes(picture("red", (side, side))), collection="copies", shrink=False)
     job = larder.duplicates("copies", distance="scene")
@@ -155,7 +155,7 @@ def test_duplicates(larder):
 
 
 def test_contents(larder):
-    """Texts and pictures are kept under their ids, found by text, by picture and by each other, and forgotten."""
+    """Texts and pictures are stored under their ids, found by text, picture and each other, and deleted."""
     larder.put_text("notes/1", "a red note", metadata={"shelf": 2}, collection="things")
     red = larder.put_picture("photos/red", picture("red"), metadata={"shelf": 3}, collection="things")
     larder.put_picture("photos/blue", picture("blue"), collection="things", thumbnail=False)
@@ -236,7 +236,7 @@ def test_boxes_of_a_picture(larder):
 
 
 def test_feedback(larder):
-    """An answer's request id is enough to say what it should have been, and to teach that."""
+    """The request id of an answer is enough to correct it and to teach the correction."""
     found = larder.recognise(picture("green"))
     said = larder.feedback(found.request_id, "Greengage")
     assert (said.item, said.answered, said.right, said.taught) == ("greengage", found.item, False, None)
@@ -270,7 +270,7 @@ def test_the_review_queue(larder):
 
 
 def test_the_report_on_the_examples(url, larder, capsys):
-    """An example in the wrong place is named by both, the client and the command."""
+    """Both the client and the command report an example of the wrong item."""
     for item, colours in (("quince", ["yellow", "yellow"]), ("sky", ["cyan", "cyan", "yellow"])):
         pictures = [as_bytes(picture(colour, size=(32 + place, 24))) for place, colour in enumerate(colours)]
         larder.teach(item, pictures)
@@ -308,7 +308,7 @@ def test_a_barcode_is_tied_and_decides(larder):
 
 
 def test_health_labels_and_metrics(larder):
-    """The state of the service, its labels and its numbers are answers too."""
+    """The service's status, labels and metrics are available too."""
     health = larder.health()
     assert "larder_labels " in larder.metrics()
     assert (health.status, health.model) == ("ready", "tiny")
@@ -371,7 +371,7 @@ def test_both_clients_offer_the_same():
 
 
 def test_a_service_that_drains_is_an_answer_to_health_alone(start):
-    """`GET /` with 503 says how the service is; other calls raise."""
+    """`GET /` returns the status of a 503; other calls raise."""
     from larder_client import calls
     from larder_client.exchange import answer
 
@@ -383,7 +383,7 @@ def test_a_service_that_drains_is_an_answer_to_health_alone(start):
 
 
 def test_a_wrong_key(tmp_path, capsys):
-    """A missing key is Unauthorized, the right one is let through; the command stops at the first refusal."""
+    """A missing key is Unauthorized, the right one works; the command stops at the first rejection."""
     write_bundle(tmp_path / "tiny")
     (tmp_path / "labels.txt").write_text("red\nblue\n")
     files = {"model": tmp_path / "tiny", "labels": tmp_path / "labels.txt", "data": tmp_path, "api_keys": "right"}
@@ -431,7 +431,7 @@ def test_the_command_ends_quietly_when_its_reader_has_enough(url, larder):
 
 
 def test_the_command(url, tmp_path, capsys):
-    """`larder` recognises files, goes on after a bad one and says so by its exit status."""
+    """`larder` recognises files, continues after a bad one and reports it by its exit status."""
     (tmp_path / "red.png").write_bytes(as_bytes(picture("red")))
     (tmp_path / "bad.png").write_bytes(b"no")
     assert main(["--url", url, "recognise", str(tmp_path / "bad.png"), str(tmp_path / "red.png")]) == 1
@@ -464,7 +464,7 @@ def test_the_command(url, tmp_path, capsys):
 
 
 def test_the_command_reviews(url, capsys):
-    """`larder review` lists, labels and dismisses; half an order is an error."""
+    """`larder review` lists, labels and dismisses; incomplete arguments are an error."""
     with Larder(url) as larder:
         larder.set_count("anything", 1)
         for each in larder.review(100):
@@ -507,7 +507,7 @@ def test_the_command_says_when_nothing_was_counted_or_found(url, tmp_path, capsy
 
 
 def test_the_command_prints_the_score_that_is_compared(larder):
-    """The percentage is the best score, above 80 where and only where the answer is confident."""
+    """The percentage is the best score, above 80 exactly if the answer is confident."""
     for name in ("red", "green", "blue", "magenta"):
         found = larder.recognise(picture(name))
         line = sentence(found)

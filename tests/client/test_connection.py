@@ -29,7 +29,7 @@ def environment(monkeypatch):
 )
 @BOTH
 def test_what_is_no_address_is_said_at_once(client, url):
-    """A wrong URL is one of our errors, which names it, before anything is sent."""
+    """A wrong URL raises one of our errors that names it, before any request."""
     with pytest.raises(Unreachable, match="is not a URL") as raised:
         client(url)
     assert str(raised.value).startswith(url)
@@ -55,7 +55,7 @@ def test_a_host_of_no_proxy_is_asked_directly(environment):
 
 
 def test_a_proxy_is_used(environment):
-    """A request to another machine travels through the proxy that the environment names, with or without a scheme."""
+    """A request to another machine uses the proxy from the environment, with or without a scheme."""
     with Misbehaving(OK) as proxy:
         for value in (proxy.url, proxy.url.removeprefix("http://")):
             environment.setenv("http_proxy", value)
@@ -75,7 +75,7 @@ def test_a_proxy_is_used(environment):
 )
 @BOTH
 def test_a_proxy_that_cannot_be_used_is_named(environment, client, proxy, reason):
-    """The error says which proxy of the environment is at fault, without its password."""
+    """The error names the proxy variable at fault, without its password."""
     environment.setenv("ALL_PROXY", proxy)
     with pytest.raises(Unreachable, match="through the proxy") as raised:
         client(ELSEWHERE)
@@ -97,7 +97,7 @@ def test_a_proxy_that_is_away_is_named(environment):
 @pytest.mark.parametrize("content", [None, "no certificate"])
 @BOTH
 def test_certificates_that_cannot_be_read_are_named(environment, tmp_path, client, name, content):
-    """A file that is not there, or holds none, is reported with the variable; http:// needs none."""
+    """A missing or empty certificate file is reported with its variable; http:// needs none."""
     path = tmp_path / "certificates.pem"
     if content:
         path.write_text(content)
@@ -128,7 +128,7 @@ def test_a_key_travels_as_bearer():
 @pytest.mark.parametrize("key", ["schlüssel", "two words", "line\n", "\ufeffkey", "nul\0"])
 @BOTH
 def test_what_is_no_key_is_said_at_once(client, key):
-    """A key that no header can hold is Unauthorized, and is not repeated."""
+    """A key that is invalid in a header is Unauthorized, and the error does not repeat it."""
     with pytest.raises(Unauthorized, match="other than ASCII") as raised:
         client(key=key)
     assert key not in str(raised.value)
@@ -176,7 +176,7 @@ if child:
 
 
 def test_a_forked_process_has_connections_of_its_own():
-    """Parent and child never send over one socket, so that no answer reaches the other."""
+    """Parent and child never share a socket, so that no answer reaches the wrong process."""
     with Misbehaving(OK) as server:
         done = subprocess.run([sys.executable, "-c", FORKED, server.url], cwd=CLIENT, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

@@ -94,7 +94,7 @@ def test_a_service_that_stays_away_is_an_error(follow):
 
 @BOTH
 def test_what_is_asked_for(follow):
-    """Kinds are query parameters, and a stream begins after the event that is named."""
+    """Kinds are query parameters, and a stream begins after the given event."""
     with Misbehaving(step(lines(5))) as server:
         assert follow(server.url, 1, kinds=["change", "recognition"], last_id="a-4") == ["a-5"]
         assert follow(server.url, 1, kinds="change") == ["a-5"]
@@ -151,7 +151,7 @@ def test_the_command_takes_any_number_of_kinds():
 
 
 def test_the_command_prints_what_happens(service):
-    """`larder events` prints a line for each, at once."""
+    """`larder events` prints a line for each event immediately."""
     with service() as server:
         url = f"http://127.0.0.1:{server.port}"
         folder = Path(larder_client.__file__).parents[1]

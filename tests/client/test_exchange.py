@@ -96,7 +96,7 @@ def test_an_older_service_gets_pictures_in_json(classify):
 
 
 def test_what_does_not_fit_a_query_goes_as_a_form():
-    """Ten thousand characters of labels do not go into the query; several pictures are several files."""
+    """Ten thousand characters of labels do not fit a query; several pictures are several files."""
     with Misbehaving(CLASSIFIED) as server, Larder(server.url) as larder:
         larder.classify(PICTURE, [f"label {number}" for number in range(1000)])
     [sent] = server.requests
@@ -122,7 +122,7 @@ def test_what_is_gone_when_its_deletion_is_sent_again_is_deleted(delete, answere
 
 @BOTH
 def test_a_slow_answer_is_given_up_and_asked_for_again(ask):
-    """`timeout` bounds one try; the next may be quicker."""
+    """`timeout` bounds one try; the next one may be faster."""
     with Misbehaving(SILENT, OK) as server:
         assert ask(server.url, timeout=0.3, retries=20).count == 4  # enough retries for a slow machine
         wait_until(lambda: len(server.requests) >= 2)
@@ -135,7 +135,7 @@ def test_a_slow_answer_is_given_up_and_asked_for_again(ask):
     ids=["503", "dropped", "silent"],
 )
 def test_it_gives_up_after_the_retries(ask, bad, error, timeout):
-    """`retries` is the number of further tries, and the last failure is the one that is raised."""
+    """`retries` is the number of further tries, and the last failure is raised."""
     with Misbehaving(bad) as server:
         with pytest.raises(error):
             ask(server.url, timeout=timeout, retries=2)
@@ -144,7 +144,7 @@ def test_it_gives_up_after_the_retries(ask, bad, error, timeout):
 
 @BOTH
 def test_retry_after_is_honoured(ask):
-    """The service is not asked again sooner than it wants to be."""
+    """The client does not retry sooner than the service asks for."""
     with Misbehaving(problem(503, "draining", **{"Retry-After": "1"}), OK) as server:
         start = time.monotonic()
         ask(server.url)
@@ -153,7 +153,7 @@ def test_retry_after_is_honoured(ask):
 
 @BOTH
 def test_a_long_retry_after_is_the_callers_to_wait_for(ask):
-    """A Retry-After of minutes is raised at once."""
+    """A Retry-After of minutes is raised immediately."""
     minutes = problem(503, "store_unavailable", **{"Retry-After": "600"})
     with Misbehaving(minutes) as server, pytest.raises(Busy, match="store_unavailable, said the service") as raised:
         ask(server.url)
@@ -214,7 +214,7 @@ NO_OBJECTS = [
 @pytest.mark.parametrize("body", NO_OBJECTS)
 @pytest.mark.parametrize("asked", ASKED)
 def test_a_body_of_another_form_is_said_so(asked, body):
-    """A list, a number, a text or nothing in place of an object, at any depth, is Failed and no traceback."""
+    """A list, number, text or null instead of an object, at any depth, is Failed without a traceback."""
     if asked == "delete" and body.startswith(b"{"):
         pytest.skip("a deletion reads nothing of its answer")
     step = {"status": 200, "body": body.decode()}
@@ -224,7 +224,7 @@ def test_a_body_of_another_form_is_said_so(asked, body):
 
 @BOTH
 def test_an_answer_that_cannot_be_decompressed_is_said_so(ask):
-    """A wrong Content-Encoding is Failed; it is not sent again, for it would come back the same."""
+    """A wrong Content-Encoding is Failed and not retried, because the answer would be the same."""
     with Misbehaving(GARBLED) as server, pytest.raises(Failed, match="cannot be read"):
         ask(server.url)
     assert len(server.requests) == 1
@@ -241,7 +241,7 @@ def test_an_answer_that_cannot_be_decompressed_is_said_so(ask):
     ],
 )
 def test_what_cannot_be_sent_is_said_so(call):
-    """A value that JSON or an address cannot hold is InvalidRequest, and nothing is sent."""
+    """A value that is invalid in JSON or a URL is InvalidRequest, and no request is sent."""
     with Misbehaving(OK) as server, Larder(server.url) as larder, pytest.raises(InvalidRequest):
         call(larder)
     assert server.requests == []
@@ -254,7 +254,7 @@ def test_a_page_is_no_thumbnail():
 
 
 def test_nothing_there_is_unreachable():
-    """A port without a listener is named in the error."""
+    """The error names the port without a listener."""
     with Misbehaving(OK) as server:
         pass
     with pytest.raises(Unreachable, match=server.url):

@@ -119,7 +119,7 @@ def forget(larder: Larder, item: str) -> None:
 
 
 def test_the_tools_say_what_they_change(server):
-    """Those that read are marked so; removing is destructive, adding is not; all have a title and an output schema."""
+    """Reading tools are marked so; removing is destructive, adding is not; all have a title and an output schema."""
 
     async def listed():
         async with Client(server) as client:
@@ -191,7 +191,7 @@ def test_a_picture_by_the_id_of_an_entry(server, larder):
 
 
 def test_the_pantry(server, larder):
-    """Items are added, listed and removed; the service's own words reach the assistant."""
+    """Items are added, listed and removed; the service's messages reach the assistant."""
     larder.set_count("soy sauce", 1)
     assert told(server, "add", item="Soy sauce", quantity=4) == {"item": "soy sauce", "count": 5}
     assert {"item": "soy sauce", "count": 5} in told(server, "pantry")["result"]
@@ -224,12 +224,12 @@ def test_teaching_and_correcting(server, larder):
 
 
 def test_a_file_that_is_no_picture(server):
-    """The service's refusal is a tool error, as it words it."""
+    """The service's error becomes a tool error with the same message."""
     assert "not a picture" in refused(server, "recognise", picture="notes.txt").replace("no image", "not a picture")
 
 
 def test_a_shelf(server):
-    """The list is structured; a plain square shows nothing for sure."""
+    """The list is structured; a plain square gives no confident result."""
     assert isinstance(told(server, "recognise_shelf", picture="red.png")["result"], list)
 
 

@@ -42,7 +42,7 @@ def test_a_large_photo_shrinks_to_what_the_model_sees():
 
 
 def test_shrinking_can_be_left_out():
-    """With `shrink=False` every byte of the file travels."""
+    """With `shrink=False` the file is sent unchanged."""
     data = as_bytes(photo(900, 900), "JPEG")
     assert base64.b64decode(as_base64(data, shrink=False)) == data
 
@@ -104,7 +104,7 @@ def test_tiff_avif_and_heic_are_converted(size, kind, shrink):
 
 
 def test_a_heic_photograph_is_turned_once():
-    """Its decoder turns it, and its EXIF data does not turn it again."""
+    """Its decoder rotates it, and its EXIF data does not rotate it again."""
     exif = Image.Exif()
     exif[0x0112] = 6
     assert back(as_base64(as_bytes(photo(60, 40), "HEIC", exif=exif.tobytes()))).size == (40, 60)
@@ -117,7 +117,7 @@ def test_a_transparent_tiff_stays_transparent():
 
 
 def test_a_colour_profile_survives_shrinking():
-    """A profile of the colour space that is sent travels with the picture; one of another is dropped."""
+    """A profile of the sent colour space is kept; one of another colour space is dropped."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     assert back(as_base64(as_bytes(photo(900, 900), "JPEG", icc_profile=profile))).info["icc_profile"] == profile
     cmyk = Image.new("CMYK", (40, 30))
@@ -126,7 +126,7 @@ def test_a_colour_profile_survives_shrinking():
 
 
 def test_what_is_no_picture_goes_to_the_service():
-    """The service says what is wrong with it; the client does not guess."""
+    """The service reports the error; the client does not guess."""
     whole = as_bytes(photo(900, 900), "JPEG")
     for data in (b"", b"hello", whole[:5000]):
         assert base64.b64decode(as_base64(data)) == data
@@ -167,7 +167,7 @@ GREY = ["1", "L", "LA", "La", "F", "I", "I;16", "I;16B"]
 @pytest.mark.parametrize("mode", COLOUR + GREY)
 @pytest.mark.parametrize("shrink", [True, False])
 def test_every_mode_of_pillow_is_sent(mode, shrink):
-    """The service sees the picture that was meant, shrunk by bicubic interpolation in every mode."""
+    """The service sees the intended picture, shrunk by bicubic interpolation in every mode."""
     image = in_mode(mode)
     if mode in ("1", "P", "PA"):  # these hold other pixels than the photo's
         meant = image.convert("L" if mode == "1" else "RGB")
@@ -198,7 +198,7 @@ def test_a_picture_too_long_for_jpeg_is_sent_as_png():
 
 @pytest.mark.parametrize("wrong", [np.zeros((30, 40, 3)), np.zeros((3, 30, 40), np.uint8), np.zeros(5, np.uint8), 7])
 def test_other_forms_are_refused(wrong):
-    """Floats, channels first, one dimension and what is no array get an error that says what is allowed."""
+    """Floats, channels first, one dimension and other types get an error that says what is allowed."""
     with pytest.raises(TypeError, match="RGB|array"):
         as_base64(wrong)
 

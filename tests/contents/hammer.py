@@ -1,8 +1,8 @@
-"""Adds, deletes and searches of contents from 8 threads, each compared with a slow and obvious model.
+"""Adds, deletes and searches entries from 8 threads, and compares each answer with a slow reference model.
 
     python -m tests.contents.hammer --steps 10000
 
-The index is made anew all the time: its tail and its segments are kept small. It ends with an error at a wrong answer.
+The index is rebuilt all the time, because its tail and its segments are small. A wrong answer ends it with an error.
 """
 
 import argparse

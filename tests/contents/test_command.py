@@ -29,7 +29,7 @@ def run(tmp_path, monkeypatch, capsys):
 
 
 def test_what_is_exported_is_imported(run, tmp_path):
-    """An import of an export finds all of it there; a bad line is reported by number, with status 1."""
+    """An import of an export restores all of it; a bad line is reported by number, with status 1."""
     path = tmp_path / "again.jsonl"
     assert json.loads(run("export", str(path), "--json")[1]) == {"action": "export", "exported": 3}
     assert run("import", str(path))[2] == "imported: 0, there before: 3, failed: 0"

@@ -58,7 +58,7 @@ def test_an_equal_vector_is_not_added(store):
 
 
 def test_the_best_come_first_and_never_more_than_exist(store):
-    """Scores are cosines; k beyond what exists gives what exists, and nothing gives nothing."""
+    """Scores are cosines; a k above the number of entries returns all, and an empty store none."""
     assert store.search(X, 10) == []
     for id, vector in (("far", -X), ("near", X), ("between", (X + Y) / np.sqrt(2))):
         store.put(Content(id, "text", id), vector.astype(np.float32))
@@ -87,7 +87,7 @@ def listed(store, collection=None, limit=3, between=lambda: None):
 
 
 def test_a_list_has_every_entry_once(store):
-    """Page by page, of all collections or of one, each with its vector; nothing has an empty list."""
+    """Pages cover all collections or one, each entry with its vector; an empty store has an empty list."""
     assert store.page("", 10) == ([], "")
     for number in range(10):
         store.put(Content(f"{number}", "text", f"{number}", ("one", "two")[number % 2]), (X, Y)[number % 2])
@@ -115,7 +115,7 @@ def test_a_list_misses_nothing_that_stays(store):
 
 
 def test_what_is_known_of_a_file_is_kept(store):
-    """Pixels, bytes and time come back with the entry, and metadata as they were."""
+    """Pixels, bytes and time are returned with the entry, and the metadata unchanged."""
     content = Content("a", "image", metadata={"a\nb": 1}, file=FileFacts(640, 480, 12_345, 1.5, "0f" * 32))
     store.put(content, X)
     assert store.get("a") == store.page("", 1)[0][0].content == content
@@ -123,7 +123,7 @@ def test_what_is_known_of_a_file_is_kept(store):
 
 
 def test_a_collection_is_renamed(store):
-    """A few entries at a time: they keep all but its name, and what was there before stays."""
+    """It is done a few entries at a time: they keep everything but its name, and existing entries stay."""
     for number in range(5):
         store.put(
             Content(f"{number}", "text", f"{number}", "old", {"n": number}), drawn(np.random.default_rng(number), 1)[0]
@@ -139,7 +139,7 @@ def test_a_collection_is_renamed(store):
 
 
 def test_a_collection_is_deleted(store):
-    """A few entries at a time, and no others; they are neither found nor counted, and their ids are free."""
+    """Only its entries are deleted, a few at a time; they are neither found nor counted, and their ids are free."""
     for number in range(5):
         store.put(Content(f"{number}", "text", f"{number}", "old"), X)
     store.put(Content("other", "text", "other", "new"), X)
@@ -176,7 +176,7 @@ def test_it_is_there_after_a_restart(opened):
 
 
 def test_another_model_is_refused(opened):
-    """One line says how many contents there are, of what, and what to do."""
+    """One line has the number of entries, their model, and what to do."""
     store = opened()
     store.put(Content("a", "text", "a"), X)
     store.close()

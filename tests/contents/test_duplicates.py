@@ -55,7 +55,7 @@ def test_the_closest_groups_come_first(store):
     ],
 )
 def test_the_best_is_kept_and_why(store, files, why):
-    """Most pixels, then most bytes, then the oldest; an unknown size comes last."""
+    """The order is most pixels, then most bytes, then oldest; an unknown size is last."""
     for id, file in zip(("worse", "better"), files, strict=True):
         put(store, id, X, file)
     (group,) = find_duplicates(store, EVERYWHERE, Distance(0.9), lambda share: None)

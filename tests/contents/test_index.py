@@ -34,7 +34,7 @@ def exact(vectors, query, k):
 
 
 def test_random_changes_against_every_vector(index):
-    """1,500 adds and 600 removes: among chosen numbers the answer is exact, among all nothing is doubled or lost."""
+    """With 1,500 adds and 600 removals, filtered answers are exact, and no vector is duplicated or lost."""
     rng, kept, number = np.random.default_rng(0), {}, 0
     for _ in range(150):
         new = [(number + offset, vector) for offset, vector in enumerate(drawn(rng, 10, 16))]
@@ -100,7 +100,7 @@ def test_what_was_added_is_found_while_the_index_is_made_anew(index):
 
 
 def test_a_failure_to_make_it_anew_is_survived(index, monkeypatch, capfd):
-    """Searches go on in the tail, and it is tried again later."""
+    """Searches continue in the tail, and the rebuild is retried later."""
     with monkeypatch.context() as patch:
         patch.setattr("app.contents.segment.flat", lambda *_: 1 / 0)
         vectors = drawn(np.random.default_rng(0), 250, 16)
@@ -173,7 +173,7 @@ def test_a_region_that_is_thinned_out_is_searched_further(clustered, share):
 
 
 def test_queries_from_elsewhere_find_their_neighbours(clustered):
-    """Texts lie apart from pictures: a query far from all vectors compares with as many as it takes."""
+    """Texts are far from pictures: a query far from all vectors compares with as many as needed."""
     vectors, centres = clustered
     index, rng = filled(vectors), np.random.default_rng(2)
     elsewhere = unit(rng.normal(size=64).astype(np.float32))
@@ -185,7 +185,7 @@ def test_queries_from_elsewhere_find_their_neighbours(clustered):
 
 
 def test_tombstones_are_counted_once(index):
-    """Removing a number twice, or one that is not there, leaves the count of alive vectors right."""
+    """Removing a number twice, or a missing one, does not change the count of live vectors."""
     vectors = drawn(np.random.default_rng(0), 150, 16)
     index.change(list(enumerate(vectors)), [])
     settle(index)
@@ -197,7 +197,7 @@ def test_tombstones_are_counted_once(index):
 
 @pytest.mark.parametrize(("structure", "share"), [("clusters", 0.5), ("none", 1)])
 def test_codes_rank_what_is_compared(structure, share, monkeypatch):
-    """With vectors in clusters a part is compared exactly; without structure, as many as it takes."""
+    """With clustered vectors a part is compared exactly; without structure, as many as needed."""
     vectors = drawn_vectors(20_300, 64) if structure == "clusters" else drawn(np.random.default_rng(0), 20_300, 64)
     index = VectorIndex(64, SMALL)
     index.load(np.arange(20_100), [vectors[:20_100]])

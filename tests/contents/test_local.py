@@ -40,7 +40,7 @@ def store(path):
 
 
 def test_acknowledged_contents_survive_kill_9(path):
-    """Killed at any moment, 20 times over, every content that was acknowledged is found, by vector and by filter."""
+    """After each of 20 kills at any moment, every acknowledged entry is found by vector and by filter."""
     acknowledged = set()
     for turn in range(20):
         ids = reported_until_killed(add_without_end, path, MODEL, turn, reports=20 + turn)
@@ -53,7 +53,7 @@ def test_acknowledged_contents_survive_kill_9(path):
 
 
 def test_eight_threads_against_a_slow_model(tmp_path):
-    """Changes and searches, with the index rebuilt under them, give no wrong answer."""
+    """Concurrent changes, searches and rebuilds give no wrong answer."""
     hammer(tmp_path, steps=400)
 
 
@@ -72,7 +72,7 @@ def test_conditions_that_few_meet_still_find_k(store):
 
 
 def test_readers_wait_for_no_writer(store):
-    """While a transaction is open for as long as it likes, contents are read and searched."""
+    """While a transaction is open, entries are read and searched."""
     store.put(Content("a", "text", "a"), X)
     writer = store._database._writer
     writer.execute("BEGIN IMMEDIATE")
@@ -91,7 +91,7 @@ def test_a_file_that_is_no_database_is_said_at_the_start(path):
 
 
 def test_a_change_that_cannot_be_stored_changes_nothing(store):
-    """It is an error, never lost in silence; nothing of it is found, and the next one is stored."""
+    """It is an error, nothing of it is found, and the next change is stored."""
     store.put(Content("a", "text", "a"), X)
     store._database._writer.execute("ALTER TABLE facts RENAME TO lost")
     with pytest.raises(StoreUnavailable):
@@ -210,7 +210,7 @@ def ask(process, k):
 
 @pytest.mark.parametrize(("deleted", "added"), [(30, 0), (52, 3), (51, 0), (5, 5)])
 def test_a_process_that_was_stopped_catches_up(path, follower, deleted, added):
-    """Stopped while others delete, and while the tombstones are purged, it finds all that is left, and nothing else."""
+    """A process stopped during deletions and the purge of tombstones finds exactly the remaining entries."""
     vectors = drawn(np.random.default_rng(0), 52)
     with closing(LocalContents(path, MODEL, threads=1, retention_s=0)) as store:
         for number, vector in enumerate(vectors):
@@ -264,7 +264,7 @@ def test_a_feed_that_missed_nothing_compares_nothing(path):
 
 
 def test_entries_are_counted_as_they_come_and_go(path, store):
-    """Counts are kept with every change, for a file of an earlier version too."""
+    """Counts are updated with every change, also for a file of an earlier version."""
     for number, vector in enumerate(drawn(np.random.default_rng(0), 10)):
         store.put(Content(str(number), "text", "text", collection="ab"[number % 2]), vector)
     store.put(Content("0", "text", "moved", collection="b"), X)
@@ -280,7 +280,7 @@ def test_entries_are_counted_as_they_come_and_go(path, store):
 
 
 def test_a_closed_store_takes_nothing_more(path):
-    """Changes after the close are refused, not kept waiting."""
+    """Changes after the close fail immediately."""
     store = LocalContents(path, MODEL, threads=1)
     store.close()
     with pytest.raises(StoreUnavailable, match="nothing was stored"):
@@ -288,7 +288,7 @@ def test_a_closed_store_takes_nothing_more(path):
 
 
 def test_changes_at_once_share_a_transaction():
-    """While one is carried out the next ones gather, and each gets its own answer or its own error."""
+    """During a commit further changes are collected, and each gets its own answer or error."""
     groups, first, go = [], threading.Event(), threading.Event()
 
     def carry_out(changes):

@@ -19,7 +19,7 @@ from app.contents.metadata import Condition, kind
     ],
 )
 def test_a_condition_compares_values_of_its_own_kind(operator, value, held, refused):
-    """Numbers with numbers, texts with texts, and true is not 1; a field that is missing never fulfils it."""
+    """Numbers are compared with numbers, strings with strings, true is not 1; a missing field never matches."""
     condition = Condition("key", operator, value)
     assert [condition.holds({"key": each}) for each in held] == [True] * len(held)
     assert [condition.holds({"key": each}) for each in refused] == [False] * len(refused)

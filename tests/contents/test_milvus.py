@@ -106,7 +106,7 @@ def test_a_released_collection_is_loaded_again(store, other):
 
 
 def test_a_dropped_collection_is_made_again(store, other):
-    """A collection that was dropped is empty, and works."""
+    """A collection that was dropped is empty, and usable."""
     other.drop_collection("entries")
     check_all_calls(store, kept=False)
 
@@ -137,7 +137,7 @@ def test_a_milvus_that_hangs_is_given_up_at_the_deadline(store, milvus, monkeypa
 
 
 def test_the_service_goes_on_while_milvus_hangs(start, milvus, monkeypatch):
-    """Health, metrics and recognition need no Milvus; a search is refused, and works once Milvus goes on."""
+    """Health, metrics and recognition need no Milvus; a search fails, and works once Milvus continues."""
     from tests.fakes import as_base64, picture
 
     client = start(contents=f"milvus://127.0.0.1:{milvus.port}/entries")

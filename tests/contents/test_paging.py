@@ -95,7 +95,7 @@ def test_any_changes_leave_what_stays(seed, k):
 
 
 def test_a_cursor_is_read_as_it_was_written():
-    """Vector, position and ids come back to the last bit."""
+    """Vector, position and ids are restored bit for bit."""
     query = SearchQuery(drawn(np.random.default_rng(0), 1)[0], ("a", "ü"), 20, 0.7654321, frozenset({"00ff"}))
     again = decode_cursor(encode_cursor(query, "x"), "x", 4)
     assert (again.vector == query.vector).all()
@@ -122,7 +122,7 @@ def test_a_cursor_that_is_none_is_refused(change):
     ],
 )
 def test_an_impossible_position_is_refused(query):
-    """A made-up vector, depth or score is not searched with."""
+    """A forged vector, depth or score is rejected."""
     with pytest.raises(InvalidRequest, match="cursor"):
         decode_cursor(encode_cursor(query, "x"), "x", 4)
 

@@ -50,7 +50,7 @@ def test_another_models_contents_stop_the_start(bundles):
 
 
 def test_texts_and_kept_pictures_are_encoded_anew(bundles, capsys):
-    """Afterwards the service starts, and everything is found by what it is."""
+    """Afterwards the service starts, and every entry is found."""
     kept = [Content("p", "image", picture=as_bytes(picture("green")), thumbnail=b"small")]
     fill(bundles[0], [*texts(2), *kept, *texts(0)])
     assert main(["contents", "reindex", "--json"]) == 0

@@ -64,7 +64,7 @@ def filled(store):
 
 
 def test_what_is_exported_comes_back(store, file, embedding):
-    """With vectors and pictures, entries are the same to the last bit, and nothing is embedded."""
+    """With vectors and pictures, entries are restored bit for bit, and nothing is embedded."""
     before = entries(filled(store))
     assert export_entries(store, file, MODEL, None, vectors=True, pictures=True) == 21
     done = import_entries(emptied(store), file, embedding)

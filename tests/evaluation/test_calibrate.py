@@ -54,7 +54,7 @@ def test_the_label_cosine_parts_shown_from_not_shown():
 
 
 def test_figures_agree_with_a_loop_over_the_pictures():
-    """Likelihood and shares, one picture at a time."""
+    """Likelihood and shares equal those computed one picture at a time."""
     found, calibration = evidence(1), Calibration(temperature=1.5, known_margin=0.5)
     judged = judge(found, calibration)
     rows = zip(found.logits, found.labels, strict=True)
@@ -64,7 +64,7 @@ def test_figures_agree_with_a_loop_over_the_pictures():
 
 
 def test_only_the_calibration_changes(bundle):
-    """The rest of config.json stays, nothing is left behind, and the bundle opens."""
+    """The rest of config.json stays, no temporary file is left, and the bundle opens."""
     before = json.loads((bundle / "config.json").read_text())
     update_config(bundle, calibration=Calibration(temperature=0.5, known_margin=0.25, label_cosine=0.5))
     after = json.loads((bundle / "config.json").read_text())

@@ -44,7 +44,7 @@ def test_without_a_class_list_the_folders_names_are_the_classes(tmp_path):
 
 
 def test_who_gives_no_validation_pictures_has_a_tenth_held_out():
-    """Each picture is on one side, the choice is random but the same every time."""
+    """Each picture is in one part, and the random choice is reproducible."""
     pictures = Pictures([bytes([n]) for n in range(50)], np.arange(50))
     learn, decide = hold_out(pictures)
     assert len(decide.files) == 5
@@ -83,7 +83,7 @@ def test_a_table_of_another_form_is_refused(tmp_path, text, message):
 
 
 def test_what_cannot_be_read_is_named(tmp_path, parquet):
-    """A missing file, a file of another kind, an unknown class, an empty folder: each in one line."""
+    """A missing file, another format, an unknown class and an empty folder each give a one-line error."""
     missing, text = tmp_path / "missing.parquet", tmp_path / "text.parquet"
     text.write_text("no parquet")
     for path, message in (

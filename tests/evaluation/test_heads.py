@@ -54,7 +54,7 @@ def test_heads_learn_what_can_be_learnt():
 
 
 def test_prototypes_are_means_of_so_many_pictures():
-    """With as many shots as there are pictures it is the mean of a class; another seed draws others."""
+    """With as many shots as pictures it is the class mean; another seed draws other pictures."""
     train = clouds(0, each=4)
     whole = prototypes(train, 100, 3, 1.0, seed=0)
     means = unit(np.stack([train.vectors[train.labels == number].mean(axis=0) for number in range(3)]))

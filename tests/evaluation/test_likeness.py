@@ -14,9 +14,9 @@ SIZE, CLASSES, EACH = 16, 8, 40
 
 
 def drawn() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pictures of classes, their labels and prototypes: pictures have much in common, and so have texts, of their own.
+    """Pictures of classes, their labels and prototypes: pictures share one mean, and texts share another.
 
-    Pictures of one class differ along the last direction most of all, which tells no class from another.
+    Pictures of one class differ most along the last direction, which does not separate any classes.
     """
     rng, axes = np.random.default_rng(0), np.eye(SIZE, dtype=np.float32)
     labels = np.repeat(np.arange(CLASSES), EACH)

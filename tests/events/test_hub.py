@@ -64,7 +64,7 @@ def test_a_follower_is_woken_from_any_thread():
 
 
 def test_waiting_ends_at_its_timeout_and_when_it_is_woken():
-    """Heartbeats need the one, the end of the service the other."""
+    """Heartbeats need the timeout, and the end of the service needs the wake-up."""
 
     async def wait():
         hub = Hub()
@@ -79,7 +79,7 @@ def test_waiting_ends_at_its_timeout_and_when_it_is_woken():
 
 
 def test_listeners_are_counted():
-    """One too many is refused, and one that goes makes room."""
+    """One listener too many is refused, and a leaving one frees a slot."""
     hub = Hub(max_listeners=1)
     with hub.listening(), pytest.raises(Overloaded, match="1 connections listen"), hub.listening():
         pass

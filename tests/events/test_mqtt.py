@@ -90,7 +90,7 @@ def config_of(watcher, id, prefix="larder"):
 
 
 def test_items_are_sensors_with_their_counts(broker, watcher, pantry):
-    """Each has a discovery message by Home Assistant's rules, and a retained count; the birth comes last."""
+    """Each has a valid discovery message and a retained count; the birth message is last."""
     pantry.put("soy sauce", 2)
     with Telling(url_of(broker), pantry):
         wait_until(lambda: watcher.kept.get("larder/status") == "online")
@@ -121,7 +121,7 @@ def test_counts_follow_every_change(broker, watcher, pantry, tmp_path):
 
 
 def test_the_last_recognition(broker, watcher, pantry):
-    """Each is published, in its order, and the last one kept with all that is known of it."""
+    """Recognitions are published in order, and the last one is retained with all its fields."""
     with Telling(url_of(broker), pantry) as telling:
         wait_until(lambda: "larder/status" in watcher.kept)
         for item in ("rice", "oats", "oats"):
@@ -135,7 +135,7 @@ def test_the_last_recognition(broker, watcher, pantry):
 
 
 def test_a_broker_that_comes_back_is_told_everything(broker, pantry):
-    """It has kept nothing; what was recognised meanwhile is lost but for the last one, and counted."""
+    """All messages are published again; missed recognitions except the last are counted as lost."""
     pantry.put("rice", 1)
     with Telling(url_of(broker), pantry) as telling:
         with Watcher(broker.port) as watcher:
@@ -156,7 +156,7 @@ def test_a_broker_that_comes_back_is_told_everything(broker, pantry):
 
 
 def test_home_assistant_is_told_everything_when_it_starts(broker, watcher, pantry):
-    """Its birth message brings all messages once more, also where somebody has cleared them."""
+    """Its birth message triggers all messages again, including cleared ones."""
     pantry.put("rice", 1)
     with Telling(url_of(broker), pantry):
         wait_until(lambda: watcher.kept.get("larder/status") == "online")
@@ -169,7 +169,7 @@ def test_home_assistant_is_told_everything_when_it_starts(broker, watcher, pantr
 
 
 def test_an_item_that_went_while_the_service_was_off_goes(broker, watcher, pantry):
-    """Our retained messages of earlier connections are cleared; those of others are left alone."""
+    """Our retained messages of earlier connections are cleared; foreign ones stay."""
     watcher.publish("larder/item/old", "3", retain=True)
     watcher.publish("homeassistant/sensor/larder/item_old/config", "{}", retain=True)
     watcher.publish("homeassistant/sensor/other/item_old/config", "{}", retain=True)
@@ -198,7 +198,7 @@ asyncio.run(open_mqtt({url_of(broker)!r}, NoPantry(), Metrics()).run(Hub()))
 
 
 def test_a_will_that_comes_late_does_not_last(broker, watcher, pantry):
-    """A broker may find out that a connection was lost when the next one is there already."""
+    """A broker may notice a lost connection after the next one is established."""
     with Telling(url_of(broker), pantry):
         wait_until(lambda: watcher.kept.get("larder/status") == "online")
         watcher.publish("larder/status", "offline", retain=True)
@@ -231,7 +231,7 @@ def test_a_pantry_that_is_away_takes_no_sensor_away(broker, watcher):
 
 
 def test_a_broker_that_says_nothing_holds_nothing_up(pantry):
-    """It accepts connections and never answers: each is closed again, and the service ends in time."""
+    """A broker that accepts connections and never answers is disconnected, and the service ends in time."""
     with socket.create_server(("127.0.0.1", 0)) as silent, Telling(url_of_port(silent), pantry) as telling:
         first, _ = silent.accept()
         telling.recognise("rice")
@@ -298,7 +298,7 @@ def test_a_huge_pantry_has_bounded_sensors():
      "mqtt://a?s3cret", "mqtt://[s3cret", "s3cret", "mqtt://a:0"],
 )  # fmt: skip
 def test_a_wrong_address_is_said_without_its_password(url):
-    """The line says what is allowed, and repeats nothing."""
+    """The line says what is allowed, and does not repeat the value."""
     with pytest.raises(SettingsError, match="LARDER_MQTT: .* is allowed") as raised:
         parse_broker(url)
     assert "s3cret" not in str(raised.value)

@@ -126,7 +126,7 @@ class Sending:
 
 
 def test_an_event_is_signed_as_the_standard_says(receive):
-    """The standard's own library takes it, and so does HMAC by hand; another secret and another body are refused."""
+    """The standard's own library and an HMAC by hand verify it; another secret or body fails."""
     receiver = receive()
     with Sending(receiver.url) as sending:
         sending.publish()
@@ -146,7 +146,7 @@ def test_an_event_is_signed_as_the_standard_says(receive):
 
 @pytest.mark.parametrize("trouble", [500, 302, "hang", "drop", "drip", "hints"])
 def test_what_is_not_taken_comes_again(receive, trouble):
-    """A failure, a redirect, a receiver that hangs, breaks off or never ends its headers or hints: the same event."""
+    """After an error, a redirect, a hang, a broken connection or endless headers the same event is sent again."""
     receiver = receive(trouble, trouble, 200)
     with Sending(receiver.url, timeout_s=0.5 if trouble in ("hang", "drip") else 20.0) as sending:
         sending.publish(2)
@@ -159,7 +159,7 @@ def test_what_is_not_taken_comes_again(receive, trouble):
 
 
 def test_an_answer_without_end_is_an_answer(receive):
-    """Its status counts, and the next event does not wait for the rest."""
+    """Its status counts, and the next event does not wait for the rest of the body."""
     receiver = receive("endless")
     with Sending(receiver.url) as sending:
         sending.publish(2)
@@ -237,7 +237,7 @@ def settings_of(urls="", secrets=""):
     ],
 )
 def test_wrong_settings_are_said_without_what_is_secret(urls, secrets, told):
-    """The line says which one is wrong, and repeats neither an address nor a secret."""
+    """The line names the wrong setting, and repeats neither an address nor a secret."""
     with pytest.raises(SettingsError, match=told) as raised:
         open_webhooks(settings_of(urls, secrets), Metrics())
     assert "t0ken" not in str(raised.value)

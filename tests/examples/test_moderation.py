@@ -27,7 +27,7 @@ def moderate(server: Server, *arguments: object, key: str = "a-key") -> subproce
 
 
 def test_moderation_prints_seven_categories_best_first(server):
-    """Nine phrases, seven categories that share one, with nothing installed but Python."""
+    """Nine phrases in seven categories work with only Python installed."""
     run = moderate(server, PICTURE)
     assert run.returncode == 0, run.stderr
     rows = [line.split() for line in run.stdout.splitlines()]

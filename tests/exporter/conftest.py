@@ -67,9 +67,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., None]:
-    """Writes a graph as the exporter does, but copies it where the same tower was written before: torch takes long.
+    """Write a graph as the exporter does, but copy it if the same tower was written before, since torch is slow.
 
-    pytest-xdist's workers share what they have written.
+    pytest-xdist's workers share the written graphs.
     """
     own = tmp_path_factory.getbasetemp()
     kept = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "graphs"

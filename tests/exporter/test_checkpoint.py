@@ -55,7 +55,7 @@ class Harm:
     ids=["safetensors", "state dict", "training checkpoint", "of several devices"],
 )
 def test_weights_come_back(tmp_path, write):
-    """A model that is saved and loaded is the model that it was."""
+    """A saved and loaded model is unchanged."""
     weights = random_model().state_dict()
     path = write(weights, tmp_path)
     assert not is_torchscript(path)
@@ -77,7 +77,7 @@ def test_weights_come_back(tmp_path, write):
     ],
 )
 def test_what_wrappers_add_to_names_is_taken_off(tmp_path, wrapped):
-    """torch.compile, DistributedDataParallel and Lightning put words into names; the weights are found all the same."""
+    """Prefixes of torch.compile, DistributedDataParallel and Lightning are removed from the names of weights."""
     weights = random_model().state_dict()
     torch.save({"state_dict": {wrapped(name): tensor for name, tensor in weights.items()}}, tmp_path / "a.pt")
     assert read_checkpoint(tmp_path / "a.pt").keys() == weights.keys()
@@ -115,7 +115,7 @@ def test_a_pickle_that_runs_something_is_refused(tmp_path):
 
 
 def test_a_torchscript_archive_that_lies_about_its_tensors_is_refused(tmp_path):
-    """A tensor larger than its bytes is an error, not a look beyond them."""
+    """A tensor larger than its bytes is an error, not an out-of-bounds read."""
     file = io.BytesIO()
     torch.save({"w": torch.zeros(4)}, file)
     with zipfile.ZipFile(file) as source, zipfile.ZipFile(tmp_path / "a.pt", "w") as archive:

@@ -31,7 +31,7 @@ def run(capsys, *arguments: object) -> tuple[int, str, list[str]]:
 
 
 def test_list_shows_every_bundle(capsys, bundle):
-    """Name, size, embedding size and whether it is calibrated; a damaged one is named as such."""
+    """It shows name, size, embedding size and calibration; a damaged bundle is marked."""
     models = bundle.parent
     write_bundle(models / "colours")
     write_bundle(models / "broken", format_version=9)
@@ -96,7 +96,7 @@ def test_check_prints_a_table(capsys, bundle):
 
 
 def test_check_says_what_auto_takes(capsys, bundle, monkeypatch):
-    """One row is marked: that of the engine that would serve here."""
+    """The row of the engine that would serve here is marked."""
     monkeypatch.undo()  # every engine
     _, lines, _ = run(capsys, "check", bundle, "--json")
     rows = [json.loads(line) for line in lines.splitlines()]
@@ -142,7 +142,7 @@ def test_mistakes_are_one_line(capsys, tmp_path, arguments, message):
 
 
 def test_exporting_needs_more_than_serving(capsys, monkeypatch, tmp_path):
-    """Without torch and its kin the line says what to install; listing works all the same."""
+    """Without torch the line says what to install; listing still works."""
     monkeypatch.setattr(command, "NEEDED", ("torch", "a_library_that_is_not_there"))
     _, _, errors = run(capsys, "export", "Tiny", "none", "--models", tmp_path)
     assert errors == ["larder: a_library_that_is_not_there not installed: pip install -r requirements-model.txt"]
@@ -150,7 +150,7 @@ def test_exporting_needs_more_than_serving(capsys, monkeypatch, tmp_path):
 
 
 def test_listing_needs_no_torch():
-    """The list is there where only serving is installed."""
+    """The list works if only the serving requirements are installed."""
     import subprocess
     import sys
 

@@ -62,7 +62,7 @@ def test_a_clip_is_equal_from_jpeg_bytes_and_plain_text(pair):
 
 
 def test_every_engine_is_close_to_a_clip(pair):
-    """A later check builds the original again; each installed engine passes in each of its precisions."""
+    """A later check rebuilds the original; each installed engine passes in each of its precisions."""
     _, (quick, _) = pair
     rows = recheck(open_bundle(quick), None, installed_engines(), silence)
     assert rows[0].engine == "onnxruntime float32"

@@ -103,12 +103,12 @@ def test_swapped_weights_are_caught(bundle, make, reference):
 
 
 def test_an_engine_is_asked_once(bundle, reference):
-    """Two factories of one engine and precision give one row."""
+    """Two factories of the same engine and precision give one row."""
     assert len(check(bundle, reference, [onnxruntime, onnxruntime], silence)) == 1
 
 
 def test_the_measure_is_per_precision():
-    """An engine's name determines the accuracy that it has to reach."""
+    """An engine's name determines its required accuracy."""
     measures = {name: Row(name, 1, 1, True).wanted for name in ("a float32", "openvino 2026.4 f32", "a bf16", "a int8")}
     assert list(measures.values()) == [EXACT, EXACT, CLOSE, CLOSE]
 

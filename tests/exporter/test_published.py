@@ -171,7 +171,7 @@ def test_ids_equal_open_clips(hub_tokenizer, tmp_path):
 
 
 def test_a_connection_that_breaks_off_is_taken_up_again(hub, tmp_path):
-    """The rest alone is asked for, as often as it takes."""
+    """Only the rest is requested, as often as needed."""
     hub.break_off_after = 3_000_000
     assert export_published(f"hf:{REPO}", tmp_path / "tiny", silence).passed
     ranges = [range_ for how, name, range_ in hub.requests if how == "GET" and name.endswith(".safetensors")]
@@ -337,7 +337,7 @@ def test_the_service_takes_a_model_of_the_hub(hub, tmp_path):
 
 
 def test_one_command_makes_a_bundle_without_torch(hub, tmp_path):
-    """HF_ENDPOINT and HF_HOME of the environment are heeded, and neither torch nor open_clip is imported."""
+    """It uses HF_ENDPOINT and HF_HOME from the environment, and imports neither torch nor open_clip."""
     script = (
         "import sys; from app.__main__ import main; "
         f"status = main(['models', 'export', 'hf:{REPO}', '--models', {str(tmp_path / 'models')!r}]); "

@@ -13,7 +13,7 @@ SIGLIP = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "interpolation": "bic
 
 @pytest.mark.parametrize("model", ["ViT-B-32", "ViT-B-32-quickgelu", "ViT-B/32"])
 def test_openais_weights_have_quickgelu(model):
-    """Whichever of the two names is given, the tag decides."""
+    """The tag decides, for either of the two names."""
     recipe = read_recipe(model, "openai")
     assert recipe.quick_gelu
     assert recipe.download["hf_hub"] == "timm/vit_base_patch32_clip_224.openai/"

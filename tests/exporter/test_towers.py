@@ -45,7 +45,7 @@ def test_towers_equal_the_model(name):
 
 
 def test_the_model_is_left_as_it_was():
-    """Towers are copies that share the weights: the model that they are compared with is open_clip's own."""
+    """Towers are copies that share the weights: the model they are compared with is not modified."""
     model = original().model
     PictureTower(model), text_tower(model)
     assert type(model.visual.transformer.resblocks[0].attn) is torch.nn.MultiheadAttention

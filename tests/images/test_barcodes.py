@@ -63,7 +63,7 @@ def test_turned_codes_are_read(degrees):
 
 @pytest.mark.parametrize("degrees", [20, 30, 110])
 def test_small_turned_codes_are_read(degrees):
-    """Bars of three pixels, a little out of focus."""
+    """Rotated codes with bars of three pixels, slightly out of focus, are read."""
     large = package(symbol(RICE, scale=9), side=2400, turned=degrees)
     small = large.resize((800, 800), Image.Resampling.LANCZOS).filter(ImageFilter.GaussianBlur(0.5))
     assert texts(small) == [RICE]
@@ -71,7 +71,7 @@ def test_small_turned_codes_are_read(degrees):
 
 @pytest.mark.parametrize("blur", [0, 0.5, 1, 1.5])
 def test_blurred_codes_are_read(blur):
-    """Bars of two to three pixels, out of focus by as much as half of that."""
+    """Bars of two to three pixels are read with a blur of up to half of that."""
     blurred = package(symbol(RICE, scale=3)).filter(ImageFilter.GaussianBlur(blur))
     assert texts(blurred) == [RICE]
 
@@ -115,7 +115,7 @@ def test_a_picture_has_only_so_many_codes():
 
 
 def test_codes_that_are_no_text_are_passed_over():
-    """Control characters, and texts that are too long."""
+    """Codes with control characters or too long texts are skipped."""
     assert texts(package(symbol("a\x07b", "QRCode"))) == []
     assert texts(package(symbol("x" * 501, "QRCode"))) == []
     assert texts(package(symbol("x" * 500, "QRCode"))) == ["x" * 500]

@@ -135,7 +135,7 @@ def test_palettes_and_transparency_are_converted():
     ids=["text", "cut", "wrong table", "missing tag", "zeros"],
 )
 def test_a_broken_profile_is_ignored(profile):
-    """The picture is shown as if it had none, as viewers do."""
+    """The picture is decoded as if it had no profile, as viewers do."""
     for kind in ("PNG", "JPEG", "WEBP"):
         data, plain = (as_bytes(colours(), kind, **more) for more in ({"icc_profile": profile}, {}))
         assert (opened(data) == opened(plain)).all()

@@ -204,7 +204,7 @@ def test_other_formats_are_named(data, name):
 
 
 def test_a_format_can_be_switched_off():
-    """Formats excluded by the settings are refused."""
+    """Formats excluded by the settings are rejected."""
     with pytest.raises(UnsupportedImage, match="PNG"):
         open_picture(as_bytes(picture()), ImageLimits(formats=("JPEG",)))
 
@@ -240,7 +240,7 @@ def test_too_many_pixels_are_refused_by_the_header(side):
 
 
 def test_the_pixel_limit_itself_is_allowed():
-    """The limit is the most that is accepted, not the least that is refused."""
+    """The limit is inclusive."""
     assert opened(as_bytes(picture(size=(20, 10))), ImageLimits(max_pixels=200)).shape == (10, 20, 3)
     with pytest.raises(ImageTooLarge):
         open_picture(as_bytes(picture(size=(20, 10))), ImageLimits(max_pixels=199))

@@ -30,7 +30,7 @@ def test_limits_above_pillows_own_are_in_force(width, height):
 
 
 def test_a_picture_beyond_pillows_own_limit_is_decoded():
-    """A grey one of 180 megapixels, with a limit of 200."""
+    """With a limit of 200 megapixels, a grey picture of 180 is decoded."""
     rows = [bytes(180_000_000)]
     data = files.png((180_000_000, 1), 8, 0, rows)
     assert open_picture(data, ImageLimits(max_pixels=200_000_000)).size == (180_000_000, 1)
@@ -70,7 +70,7 @@ def test_the_chunks_of_a_webp_are_bounded():
     ids=["WebP", "GIF"],
 )
 def test_a_few_bytes_that_promise_gigapixels_are_refused(data, size):
-    """Before anything of that size is allocated."""
+    """They are rejected before any such allocation."""
     with pytest.raises(Exception, match="pixels|not a picture"):
         read_header(data, ImageLimits())
 

@@ -98,7 +98,7 @@ def test_of_several_pictures_the_primary_one_counts():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_grid_is_one_picture(kind):
-    """Tile by tile, the last ones cut off, turned as its box says."""
+    """Its tiles are joined, the last ones cropped, and rotated as its box says."""
     image = quadrants((120, 100))
     canvas = Image.new("RGB", (128, 128), "white")
     canvas.paste(image)
@@ -260,7 +260,7 @@ def hvcc(units: int) -> bytes:
     ids=["sets of the configuration", "sets of the stream", "units of no picture", "a long configuration"],
 )
 def test_what_is_read_of_each_tile_is_bounded(change):
-    """A configuration may belong to a thousand tiles, and encoders write one parameter set."""
+    """A configuration may be shared by a thousand tiles, and encoders write one parameter set."""
     with pytest.raises(ImageTooLarge, match="most that are accepted"):
         still_picture(heif([tile("HEIC")._replace(**change)] * 2, grid=(1, 2, 128, 64), tiles=[1, 2]))
 

@@ -95,7 +95,7 @@ def test_the_next_giant_need_not_wait_for_one_that_was_given_up():
 
 @pytest.mark.parametrize("form", [bytes, base64.b64encode, lambda data: base64.b64encode(data).decode()])
 def test_bytes_and_base64_are_the_same(form):
-    """A file, and its base64; base64 as bytes is not a picture."""
+    """A file and its base64 give the same input; base64 passed as bytes is not a picture."""
     data = as_bytes(noise(100, 80))
     preparer = Preparer(FORM, ImageLimits())
     if form is base64.b64encode:

@@ -207,7 +207,7 @@ def test_the_transparent_grey_of_a_png_is_white(depth, colour, rows, key, expect
 
 
 def test_the_transparent_colour_of_a_png_is_white():
-    """With 8 and with 16 bits of each colour."""
+    """This holds for 8 and for 16 bits per channel."""
     eight = files.png((2, 1), 8, 2, [bytes([1, 2, 3, 4, 5, 6])], before=[(b"tRNS", struct.pack(">3H", 1, 2, 3))])
     assert opened(eight)[0].tolist() == [[255] * 3, [4, 5, 6]]
     row = struct.pack(">6H", 1000, 2000, 3000, 65535, 0, 0)
@@ -217,7 +217,7 @@ def test_the_transparent_colour_of_a_png_is_white():
 
 @pytest.mark.parametrize("key", [b"", b"\1", b"\1\2\3", b"\1" * 300])
 def test_a_transparent_colour_of_the_wrong_length_is_no_crash(key):
-    """It is a picture, or one of our errors."""
+    """The result is a picture or one of our errors."""
     for depth, colour, row in ((4, 0, b"\0\0"), (16, 2, bytes(18)), (16, 0, bytes(6))):
         try:
             opened(files.png((3, 1), depth, colour, [row], before=[(b"tRNS", key)]))

@@ -83,7 +83,7 @@ def test_damage_is_seen_no_earlier_than_by_the_decoder():
 
 @pytest.mark.parametrize("data", [b"", b"\1", bytes([0b1111]) * 9, hostile.packed(2 * bits((1, 1), (2, 2)))])
 def test_a_damaged_stream_is_no_picture(data):
-    """It ends too early, has an invalid code, or one transform twice."""
+    """A truncated stream, an invalid code and a repeated transform are errors."""
     with pytest.raises(InvalidImage, match="damaged"):
         groups_of_codes(data, 64, 64)
 

@@ -65,7 +65,7 @@ def promtool() -> str:
 def assembly(once) -> Path:
     """The folder with the templates of all configurations above: one synthesis for all tests and all workers.
 
-    In `bare` nothing that cdk-nag finds is accepted, so the synthesis fails, and the report says what would be found.
+    In `bare` no finding of cdk-nag is acknowledged, so the synthesis fails, and the report lists all findings.
     """
     there(shutil.which("node"), "the CDK app", NO_NODE)
     return once("assembly", synthesise)

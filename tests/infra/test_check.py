@@ -47,7 +47,7 @@ def check(cloud, **values):
 
 
 def test_what_is_there_is_taken(cloud, there, monkeypatch):
-    """A certificate that was issued, secret, topic and subnets of one VPC in two zones."""
+    """An issued certificate, a secret, a topic, and subnets of one VPC in two zones are accepted."""
     monkeypatch.setattr("moto.settings.ACM_VALIDATION_WAIT", 86400)
     with pytest.raises(ConfigError, match="is PENDING_VALIDATION; ISSUED is expected"):
         check(cloud, certificate=there["certificate"])
@@ -175,7 +175,7 @@ BOTH = '[service]\ncidr = ["10.0.0.0/8"]\n[function]\n'
 
 
 def test_an_image_comes_before_what_runs_it(cloud, run, monkeypatch):
-    """The repository, then the image by its digest, then the service and the function."""
+    """The order is repository, image by digest, then service and function."""
     repository = cloud.session.client("ecr")
     repository.create_repository(repositoryName="larder")
     kind = "application/vnd.oci.image.manifest.v1+json"

@@ -150,7 +150,7 @@ def test_the_page_reads_its_variables():
 
 
 def test_build_arguments_are_asked_for():
-    """Each argument that is given is one that the Dockerfile has."""
+    """Each given argument exists in the Dockerfile."""
     for build in BUILT.values():
         for name in build.get("args", {}):
             assert re.search(rf"^ARG {name}\b", dockerfile(build), re.MULTILINE), name

@@ -75,7 +75,7 @@ def test_nobody_opens_the_service_by_mistake():
 
 
 def test_a_file_is_read(tmp_path, monkeypatch):
-    """With a byte order mark or without; the settings of this machine's own service do not matter."""
+    """It is read with or without a byte order mark; the environment's settings have no effect."""
     monkeypatch.setenv("LARDER_PORT", "no port")
     file = tmp_path / "larder.toml"
     text = 'name = "green"\n[service]\ncidr = ["10.0.0.0/8"]\nsettings = {LARDER_DRAIN = "4"}\n'
@@ -86,7 +86,7 @@ def test_a_file_is_read(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("text", [None, "name = larder", "name = 1\n[function]", b"\xff"])
 def test_a_file_that_cannot_be_used_is_named(tmp_path, text):
-    """One that is not there, is no TOML, has a wrong value, or is no text."""
+    """A missing file, invalid TOML, a wrong value and binary data are reported with the file."""
     file = tmp_path / "larder.toml"
     if text is not None:
         file.write_bytes(text if isinstance(text, bytes) else text.encode())

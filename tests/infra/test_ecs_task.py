@@ -55,7 +55,7 @@ def test_a_roll_fills_in_what_is_its_own():
 
 
 def test_fargate_has_that_size():
-    """Two processors, and the least memory that Fargate gives with them."""
+    """It has two processors, and the minimum memory that Fargate offers with them."""
     task = by_hand()
     assert task["requiresCompatibilities"] == ["FARGATE"]
     assert task["networkMode"] == "awsvpc"
@@ -73,7 +73,7 @@ def test_the_container_may_do_little(container):
 
 
 def test_one_port_is_meant_everywhere(container):
-    """The service's, the container's and the health check's."""
+    """The service, the container and the health check use the same port."""
     variables = {each["name"]: each["value"] for each in container["environment"]}
     (mapping,) = container["portMappings"]
     assert int(variables["LARDER_PORT"]) == mapping["containerPort"] == 8080

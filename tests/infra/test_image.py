@@ -20,7 +20,7 @@ def programs(tmp_path, monkeypatch):
 
 
 def test_docker_needs_its_engine(programs):
-    """A docker that reaches no engine is passed over."""
+    """A docker without a reachable engine is skipped."""
     programs(docker=1, podman=0, buildah=0)
     assert find_builder(list(BUILDERS))[:2] == ["podman", "build"]
 

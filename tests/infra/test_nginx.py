@@ -42,7 +42,7 @@ def test_the_prefix_is_stripped_and_nothing_else(proxy):
 
 
 def test_everything_else_is_the_pages(proxy):
-    """Paths arrive unchanged, and the wish for a websocket with them."""
+    """Paths and websocket upgrades arrive unchanged."""
     own = {"Connection": "Upgrade", "Upgrade": "websocket", "X-Forwarded-Prefix": "/else"}
     httpx2.get(f"{proxy.url}/apiary?x=1", headers=own)
     (request,) = proxy.ui.requests
@@ -63,7 +63,7 @@ def test_a_body_over_the_services_limit_is_refused_in_its_form(proxy):
 
 
 def test_a_service_that_is_away_is_to_be_asked_again(nginx, tmp_path):
-    """503 with Retry-After, in the service's form: the client waits and tries again."""
+    """The answer is 503 with Retry-After, in the service's form, so the client retries."""
     away = f"127.0.0.1:{free_port()}"
     with ReverseProxy(tmp_path, away, away) as proxy, Larder(f"{proxy.url}/api", retries=0) as larder:
         with pytest.raises(Busy, match="cannot be reached") as raised:

@@ -83,7 +83,7 @@ def test_an_image_is_rolled_out(cloud):
     [("FAILED", "the rollout is FAILED"), ("IN_PROGRESS", "the rollout has not ended after 3 s")],
 )
 def test_what_does_not_come_up_is_gone_back_from(cloud, outcome, trouble):
-    """ECS's circuit breaker goes back, or the roll does when its time is over; the error says why."""
+    """ECS's circuit breaker rolls back, or the roll does after its timeout; the error says why."""
     cloud.outcome = outcome
     before = cloud.service.task_definition.rpartition("/")[2]
     cloud.end_a_task("Essential container in task exited", "larder cannot start: LARDER_LABELS")

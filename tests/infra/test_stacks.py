@@ -108,7 +108,7 @@ def test_everything_is_tagged(templates, name):
 
 
 def test_images_are_scanned_and_kept(templates):
-    """Scanned on push, a tag stays with its image, the latest 20 are kept, all go with the stack."""
+    """They are scanned on push, tags are immutable, the latest 20 are kept, and all are deleted with the stack."""
     repository = one(templates["larder-repository"], "AWS::ECR::Repository")
     assert repository["RepositoryName"] == "larder"
     assert repository["ImageScanningConfiguration"] == {"ScanOnPush": True}
@@ -336,7 +336,7 @@ def test_the_first_task_has_its_rights(templates):
 
 @pytest.mark.parametrize(("name", "bounds", "targets"), [("larder", (1, 4), (60, 400)), ("full", (2, 8), (70, 600))])
 def test_tasks_follow_the_load(templates, name, bounds, targets):
-    """Between the bounds, by processor time and by requests a task: up within a minute, down after five."""
+    """Within the bounds they scale by processor time and requests per task: up within a minute, down after five."""
     target = one(templates[name], "AWS::ApplicationAutoScaling::ScalableTarget")
     assert (target["MinCapacity"], target["MaxCapacity"]) == bounds
     policies = every(templates[name], "AWS::ApplicationAutoScaling::ScalingPolicy")
@@ -395,7 +395,7 @@ def test_the_function_is_the_image(templates):
 
 
 def test_every_path_reaches_the_function(templates):
-    """One default route and the default stage: paths arrive as they were sent, preflights too, and are throttled."""
+    """There is one default route and stage: paths arrive unchanged, preflights too, and are throttled."""
     template = templates["full-function"]
     assert one(template, "AWS::ApiGatewayV2::Route")["RouteKey"] == "$default"
     integration = one(template, "AWS::ApiGatewayV2::Integration")

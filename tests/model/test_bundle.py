@@ -69,7 +69,7 @@ def test_a_bundle_is_found_by_name_or_folder(folder, tmp_path):
 
 @pytest.mark.parametrize("name", ["visual.onnx", "text.onnx", "tokenizer.json", "MODEL_CARD.md"])
 def test_a_changed_file_is_refused(folder, name):
-    """One byte more, a cut end or a missing file: each is named."""
+    """An extra byte, a truncated file and a missing file are each reported."""
     path = folder / name
     content = path.read_bytes()
     for broken in (content + b" ", content[:-1], b""):

@@ -65,7 +65,7 @@ def some_pictures(count, seed):
 
 
 def test_batches_share_one_input():
-    """A smaller batch lies where the larger one before it lay, and each row is still its own picture's."""
+    """A smaller batch reuses the memory of the larger one before it, and each row is still its own picture's."""
     engine = MeansEngine()
     engine.go_on.set()
     under_test = Encoder(lambda _: np.empty(0), engine, size=3)

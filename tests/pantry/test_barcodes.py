@@ -33,7 +33,7 @@ def test_a_code_has_one_form(one, same):
 
 @pytest.mark.parametrize("text", ["4006381333932", "96385075", "036000291453", "14006381333930", "00000001"])
 def test_a_wrong_check_digit_is_refused(text):
-    """With the digit that would be right; read from a picture it is a QR code of digits, which may be anything."""
+    """The error has the correct digit; a QR code of digits may have any."""
     with pytest.raises(InvalidRequest, match=f"invalid barcode {text}: .*would have to be [0-9]"):
         barcode(text)
     assert barcode_read(text) == text

@@ -27,7 +27,7 @@ def test_what_is_removed_was_there(before, quantity):
 
 @given(st.none() | COUNTS, COUNTS)
 def test_adding_stops_at_the_greatest_count(before, quantity):
-    """Below it nothing is lost, and an item that is not there starts from 0."""
+    """Below the maximum nothing is lost, and a missing item starts from 0."""
     after = Change("add", "rice", quantity).applied(before)
     assert after == Item("rice", min((before or 0) + quantity, MAX_COUNT))
     assert Change("put", "rice", quantity).applied(before) == Item("rice", quantity)
@@ -42,7 +42,7 @@ def test_nothing_is_left_of_what_is_deleted():
 
 
 def test_a_full_pantry_takes_no_new_item():
-    """One below the limit there is room for one more."""
+    """One item below the limit is still accepted."""
     check_room_for_item("rice", have=1, most=2)
     with pytest.raises(InvalidRequest, match="2 items, the most that it takes: delete some before adding 'rice'"):
         check_room_for_item("rice", have=2, most=2)

@@ -32,13 +32,13 @@ def test_items_come_by_name(store):
 
 
 def test_adding_makes_an_item(store):
-    """An item that is not there starts from 0."""
+    """A missing item starts from 0."""
     assert store.add("rice", 2) == Item("rice", 2)
     assert store.add("rice", 1) == Item("rice", 3)
 
 
 def test_a_count_never_goes_below_0(store):
-    """Taking more than there is leaves 0, says how many there were, and the item stays."""
+    """Removing more than the count leaves 0, returns the number removed, and the item stays."""
     store.put("rice", 3)
     assert store.remove("rice", 1) == Item("rice", 2, removed=1)
     assert store.remove("rice", 5) == Item("rice", 0, removed=2)
@@ -56,7 +56,7 @@ def test_a_count_has_a_ceiling(store):
 
 @pytest.mark.parametrize("change", [lambda s: s.remove("no", 1), lambda s: s.delete("no"), lambda s: s.get("no")])
 def test_an_unknown_item_is_not_found(store, change):
-    """There is nothing to take from an item that is not there, and asking does not make it."""
+    """A missing item cannot be removed from or read, and the attempt does not create it."""
     with pytest.raises(NotFound):
         change(store)
     assert store.items() == {}
@@ -161,7 +161,7 @@ def test_equal_keys_of_two_callers_are_two_keys(store):
     ids=["add", "remove", "put", "delete"],
 )
 def test_a_change_with_a_key_happens_once(store, opened, change):
-    """Sent again, here or to another client of the pantry, it changes nothing and gets the first answer."""
+    """A repetition, here or by another client, changes nothing and gets the first answer."""
     store.put("rice", 3)
     key = Key("a key: any text / at all é", "the request")
     first = change(store, key)
@@ -189,7 +189,7 @@ def test_different_keys_are_different_changes(store, opened):
 
 
 def test_a_key_stands_for_one_request(store):
-    """The same key with another request is refused, and changes nothing."""
+    """The same key with another request is rejected, and changes nothing."""
     store.add("rice", 1, Key("k", "add rice 1"))
     with pytest.raises(InvalidRequest, match="another request before"):
         store.add("rice", 2, Key("k", "add rice 2"))

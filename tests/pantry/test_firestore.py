@@ -260,7 +260,7 @@ def test_a_start_without_firestore_succeeds(capfd):
 
 
 def test_a_strict_start_without_firestore_fails():
-    """It waits, and ends with what Firestore's last answer was."""
+    """It waits, and ends with Firestore's last answer."""
     with pytest.raises(StoreUnavailable, match="no snapshot from Firestore within 1 s: UNAVAILABLE"):
         FirestorePantry("nowhere", "pantry", emulator=f"127.0.0.1:{free_port()}", strict=True, strict_wait_s=1)
 

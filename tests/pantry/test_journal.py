@@ -44,7 +44,7 @@ def test_each_change_of_a_count_is_an_entry(store, opened):
 
 
 def test_an_entry_says_who_and_when_and_by_which_request(store):
-    """The origin of the calling context, and the time."""
+    """It has the origin from the calling context, and the time."""
     start = time.time()
     with acting_as(Origin("kitchen robot", "request 7")):
         store.add("rice", 1)
@@ -151,7 +151,7 @@ def delete(store):
     ids=["add", "remove", "remove too many", "put", "delete", "an item without count", "a new item"],
 )
 def test_undo_brings_back_what_was(store, before, change, after):
-    """Counts, and whether the item is there; the undo is an entry that names the one it undid."""
+    """Counts and the existence of the item are restored; the undo is an entry that names the undone one."""
     for each in before:
         each(store)
     change(store)
@@ -271,7 +271,7 @@ def test_an_undo_with_a_key_happens_once(store, opened):
 
 @pytest.mark.parametrize("id", ["0", "7", "no", "", "../x", "9" * 40])
 def test_an_unknown_entry_is_not_found(store, id):
-    """Any text may come as an id."""
+    """The id may be any text."""
     with pytest.raises(NotFound, match="the journal has no change"):
         store.undo(id)
 

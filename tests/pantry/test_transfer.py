@@ -122,7 +122,7 @@ def test_bad_lines_are_named_and_the_others_imported(in_sqlite, tmp_path, capsys
 
 
 def test_bad_json_lines_are_named(in_sqlite, tmp_path, capsys):
-    """Lines that are not JSON, not an object, or have an invalid count."""
+    """They are invalid JSON, not an object, or have an invalid count."""
     file = tmp_path / "p.jsonl"
     bad = ["{", "[]", '{"item": "a"}', '{"item": "a", "count": true}', '{"item": 5, "count": 1}', '{"count": 1.0}']
     file.write_bytes("\n".join([*bad, '{"item": "a", "count": 1}', ""]).encode() + b'{"item": "\xff", "count": 1}\n')

@@ -166,9 +166,9 @@ def test_what_no_text_fits_is_known_by_examples_alone_when_it_is_very_near():
 
 
 def test_a_taught_name_says_less_where_the_examples_disagree():
-    """The name "cloth" fits a coat, too, which is far from the examples: there it counts for less.
+    """The name "cloth" also fits a coat, which is far from the examples, so its cosine is lowered there.
 
-    It counts in full for pictures like the examples, for labels without any, and without an alignment.
+    It is not lowered for pictures like the examples, for labels without examples, and without an alignment.
     """
     cloth, coat, towel = np.eye(SIZE, dtype=np.float32)[:3]
     prototypes = np.stack([unit(cloth + coat + towel), -cloth])

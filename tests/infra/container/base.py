@@ -1,8 +1,8 @@
-"""A base to build the image on where no registry is reached: Debian's own Python, under the name of another image.
+"""Make a base image without a registry: Debian's own Python, under the name of the official image.
 
     python -m tests.infra.container.base [--name docker.io/library/python:3.11-slim] [--mirror http://deb.debian.org/debian]
 
-debootstrap makes it, which needs root; podman keeps it. Like a slim image it has neither manuals nor translations.
+debootstrap makes it, which needs root; podman stores it. Like a slim image it has neither manuals nor translations.
 """
 
 import argparse

@@ -33,7 +33,7 @@ def test_it_may_do_nothing_else(container):
 
 
 def test_it_writes_to_its_data_alone(container):
-    """The root is read-only, the data folder keeps counts, and nothing complains."""
+    """The root is read-only, the data folder stores counts, and nothing fails."""
     for place in ("/larder/new", "/tmp/new", "/new"):
         assert "Read-only file system" in container.run("touch", place).stderr
     assert container.client.put("/pantry/rice", json={"count": 3}).status_code == 200
@@ -44,7 +44,7 @@ def test_it_writes_to_its_data_alone(container):
 
 
 def test_its_health_check_passes(container):
-    """The check that the image brings along needs nothing that the image has not."""
+    """The image contains everything that its health check needs."""
     assert container.healthy()
 
 

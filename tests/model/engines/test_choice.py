@@ -45,7 +45,7 @@ def test_auto_refuses_what_is_not_exact(bundle, tmp_path, monkeypatch):
 
 
 def test_auto_is_cautious_without_a_proof(bundle, tmp_path):
-    """A bundle that does not tell its original's vectors runs in float32."""
+    """A bundle without its original's vectors runs in float32."""
     assert open_engine("auto", with_config(bundle, proof=None), 1, tmp_path).name == "onnxruntime float32"
 
 
