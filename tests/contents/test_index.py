@@ -143,7 +143,7 @@ def filled(vectors):
 
 @pytest.mark.parametrize(("regions", "deleted"), [(1, 300), (1, 2000), (3, 2000), (20, 300)])
 def test_the_neighbours_of_a_deleted_region_are_found(clustered, regions, deleted):
-    """With the nearest 300 or 2,000 vectors of some queries deleted, the next ten are found, and others' as before."""
+    """With the nearest 300 or 2,000 of some queries deleted, the next ten are found; others are unaffected."""
     vectors, centres = clustered
     index, alive = filled(vectors), np.ones(len(vectors), bool)
     segment = index.view.segment

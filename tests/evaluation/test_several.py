@@ -14,7 +14,7 @@ def here(tmp_path, monkeypatch):
 
 
 def test_frames_and_shelves_are_measured(here, bundle, parquet, class_list, prompts, capsys):
-    """Noisy pictures are recognised better together, and items found on a shelf are there."""
+    """Noisy pictures are recognised better together, and items on shelves are found."""
     data = str(parquet("test.parquet", 12))
     words = [str(bundle), "--data", data, "--classes", str(class_list), "--labels", str(class_list), *prompts]
     assert main(["several", *words, "--shelves", "4", "--threshold", "0", "--json"]) == 0

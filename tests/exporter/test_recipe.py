@@ -51,7 +51,7 @@ def test_without_a_tag_it_is_what_all_tags_share(tmp_path: Path):
 
 
 def test_a_bundle_is_named_after_both(tmp_path: Path):
-    """MODEL-PRETRAINED, or MODEL and the file's stem, without what a folder's name cannot hold."""
+    """It is MODEL-PRETRAINED, or MODEL and the file's stem, without characters invalid in folder names."""
     (tmp_path / "my run (3).pt").touch()
     assert read_recipe("ViT-B-32", "openai").name == "ViT-B-32-openai"
     assert read_recipe("ViT-B/32", "none").name == "ViT-B-32-none"

@@ -184,7 +184,7 @@ def _giant(kind: str) -> Coded:
     ids=str,
 )
 def test_what_a_file_may_ask_for_is_bounded(kind, change):
-    """Tiles, extents, references in a circle or to nothing: refused, in little memory and without the decoder."""
+    """Excessive tiles and extents, and circular or dangling references, are rejected without the decoder."""
     picture = tile(kind)._replace(stream=tile(kind).stream + bytes(100_000))
     data = heif([picture], **change)
     tracemalloc.start()
