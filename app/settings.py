@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     labels: S3Url | Path = Field(
         default=Path("labels/pantry.txt"),
         union_mode="left_to_right",
-        description="the label file, or an `s3://` object; unset, a bundle that has labels of its own takes those",
+        description="the label file, or an `s3://` object; if unset, the bundle's own labels, where it has some",
     )
     templates: Path = Field(default=Path("labels/templates.txt"), description="the prompt templates")
     background: Path = Field(default=Path("labels/background.txt"), description='the prompts that mean "none of these"')
@@ -79,7 +79,7 @@ class Settings(BaseSettings):
         "fitted on pictures",
     )
     update_unknown: bool = Field(
-        default=False, description="whether `pantry_update` counts confident answers that are not `known` too"
+        default=False, description="whether `pantry_update` also counts confident answers that are not `known`"
     )
     pantry: str = Field(
         default="sqlite",
@@ -87,10 +87,10 @@ class Settings(BaseSettings):
         description="`sqlite` (in the data folder), `firestore://PROJECT/COLLECTION` or `none`",
     )
     pantry_strict: bool = Field(
-        default=False, description="whether the start fails when Firestore has not answered within 30 seconds"
+        default=False, description="whether the start fails if Firestore does not answer within 30 seconds"
     )
     google_credentials: SecretStr | None = Field(
-        default=None, description="Google's credentials for Firestore, as JSON, where the platform gives none"
+        default=None, description="Google's credentials for Firestore, as JSON, if the platform provides none"
     )
     contents: str = Field(
         default="faiss",
@@ -100,22 +100,22 @@ class Settings(BaseSettings):
     )
     keep_pictures: bool = Field(
         default=False,
-        description="whether the original pictures of contents, of feedback and of the review queue are kept",
+        description="whether to keep the original pictures of contents, feedback and the review queue",
     )
     review: int = Field(
         default=500,
         ge=0,
         le=5000,
-        description="how many pictures that were not recognised for sure are kept for `GET /review`; 0: none",
+        description="how many pictures without a sure answer are kept for `GET /review`; 0 disables it",
     )
     data: Path = Field(default=Path("data"), description="the folder of the SQLite files")
     host: str = Field(default="127.0.0.1", min_length=1, description="the address to listen on")
     hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
-        description="where no keys are set: the host names to answer to beside `localhost` and addresses, "
-        "comma-separated, or `*`; empty: any, but on a loopback address no other",
+        description="if no keys are set: the host names to answer to, besides `localhost` and IP addresses, "
+        "comma-separated, or `*`; empty: any name, but none when listening on a loopback address",
     )
-    port: int = Field(default=8000, ge=0, le=65535, description="the port to listen on; 0 takes a free one")
+    port: int = Field(default=8000, ge=0, le=65535, description="the port to listen on; 0 chooses a free one")
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         default=(),
         description="comma-separated keys, each `KEY` or `NAME:KEY`, where the key after the name has "
@@ -150,14 +150,14 @@ class Settings(BaseSettings):
     )
     image_urls: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
-        description="from where `image_url` may be fetched, comma-separated: hosts (`example.org`, `*.example.org`, "
-        "`*`) and URL prefixes, at public addresses alone; and networks such as `10.1.0.0/16`, public or not",
+        description="where `image_url` may be fetched from, comma-separated: hosts (`example.org`, `*.example.org`, "
+        "`*`) and URL prefixes, at public addresses only; and networks such as `10.1.0.0/16`, public or not",
     )
     webhooks: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         default=(), description="the http and https URLs that every event is posted to, comma-separated"
     )
     webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
-        default=(), description="what webhooks are signed with, `whsec_` and base64: one for all, or one for each"
+        default=(), description="the secrets that sign webhooks, `whsec_` and base64: one for all, or one for each"
     )
     mqtt: SecretStr | None = Field(
         default=None,
@@ -185,7 +185,7 @@ class Settings(BaseSettings):
         description="the largest size of each SQLite file, in bytes; a full one refuses changes with 503",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="the least that is logged"
+        default="info", description="the lowest level that is logged"
     )
 
     @field_validator("api_keys", "formats", "cors", "hosts", "image_urls", "webhooks", "webhook_secrets", mode="before")
