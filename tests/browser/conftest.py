@@ -12,7 +12,7 @@ from larder_client import Larder
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.browser.site import Site
+from tests.browser.site import Site, settled
 from tests.reverse_proxy import MISSING as NO_NGINX
 from tests.reverse_proxy import find_nginx
 from tests.untested import there
@@ -60,6 +60,7 @@ def open_page(site: Site, chromium: Browser) -> Iterator[Callable[..., Page]]:
         contexts.append(context)
         page = context.new_page()
         page.goto(f"{site.url}/{path}")
+        settled(page)
         return page
 
     yield open_page

@@ -57,3 +57,8 @@ class Site:
 def shows(page: Page, text: str | re.Pattern[str]) -> None:
     """Wait until the page shows a text; for a moment an element of the last run may be there too."""
     expect(page.get_by_text(text).first).to_be_visible()
+
+
+def settled(page: Page) -> None:
+    """Wait until the page's script has run: text that is typed while it runs may be lost when it draws again."""
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")

@@ -7,7 +7,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from harness.server import ROOT
-from tests.browser.site import shows
+from tests.browser.site import settled, shows
 from tests.browser.test_access import faults
 from tests.fakes import as_bytes
 
@@ -85,20 +85,27 @@ def test_contents_are_added_and_found(open_page, picture):
     expect(page.get_by_role("img", name=re.compile("^picture"))).to_have_count(10)
 
 
+def enter(page, name, text):
+    """Type a text into a field and press Enter, as a person who waits for the page."""
+    field = page.get_by_role("textbox", name=name, exact=True)
+    field.fill(text)
+    field.press("Enter")
+    settled(page)
+
+
 def test_a_question_is_weighted_and_copies_are_deleted(site, open_page, picture):
     """This picture, plus "green", minus "apple", with a least cosine; then its smaller copy is found and deleted."""
     with Larder(f"{site.url}/api") as larder:
         for path in SAMPLES.glob("*.jpg"):
             larder.put_picture(f"shop/{path.stem}", path, metadata={"file": path.name}, collection="shop", shrink=False)
     page = open_page("search", height=1000)
-    page.get_by_role("textbox", name="In the collection").fill("shop")
-    page.get_by_role("textbox", name="Text", exact=True).fill("a granny smith apple")
-    page.get_by_role("textbox", name="Text", exact=True).press("Enter")
+    enter(page, "In the collection", "shop")
+    enter(page, "Text", "a granny smith apple")
     page.get_by_role("button", name="More like this").first.click()
     shows(page, "More like shop/granny-smith-apple")
-    page.get_by_role("textbox", name="And more like").fill("green")
-    page.get_by_role("textbox", name="But less like").fill("an apple")
-    page.get_by_role("textbox", name="But less like").press("Enter")
+    settled(page)
+    enter(page, "And more like", "green")
+    enter(page, "But less like", "an apple")
     for _ in range(24):  # from -1 to 0.2
         page.get_by_role("slider", name="Cosine at least").press("ArrowRight")
     shows(page, "file: lime.jpg")
@@ -109,7 +116,9 @@ def test_a_question_is_weighted_and_copies_are_deleted(site, open_page, picture)
     with Larder(f"{site.url}/api") as larder:
         larder.put_picture("shop/small", small, metadata={"file": "small.jpg"}, collection="shop")
     page.get_by_role("link", name="Duplicates").click()
-    page.get_by_role("textbox", name="In the collection").fill("shop")
+    expect(page.get_by_role("button", name="Look for duplicates")).to_be_visible()
+    settled(page)
+    enter(page, "In the collection", "shop")
     page.get_by_role("button", name="Look for duplicates").click()
     shows(page, "Keep granny-smith-apple.jpg: most pixels")
     expect(page.get_by_role("img", name=re.compile("^picture shop."))).to_have_count(2)

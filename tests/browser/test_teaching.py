@@ -7,7 +7,7 @@ from larder_client import Larder
 from playwright.sync_api import expect
 
 from samples.draw import draw
-from tests.browser.site import shows
+from tests.browser.site import settled, shows
 from tests.browser.test_access import WIDER, faults, in_the_end, tab_to
 from tests.fakes import as_bytes
 from tests.nectar import nectar
@@ -27,6 +27,7 @@ def larder(site):
 
 def choose(page, *pictures: bytes):
     """Choose files named 1.jpg, 2.jpg and so on."""
+    settled(page)
     page.locator("input[type=file]").set_input_files(
         [
             {"name": f"{place}.jpg", "mimeType": "image/jpeg", "buffer": data}
@@ -95,6 +96,7 @@ def test_a_shelf_is_counted(larder, open_page, picture):
     expect(page.get_by_role("button", name="Increment")).to_have_count(6)
     picture(page, "shelf")
     assert faults(page) == []
+    settled(page)
     page.get_by_label("carrots").fill("5")
     page.get_by_role("button", name="Add all to the pantry").click()
     shows(page, "5 of carrots")
