@@ -17,7 +17,7 @@ CONFIDENT = 0.8  # threshold of an answer that contradicts an example
 
 @dataclass(frozen=True)
 class ExampleWarning:
-    """The warnings about an example; None if there are none."""
+    """The warnings about an example, None without any."""
 
     near_duplicate_of: str | None
     """The id of an earlier near-duplicate."""

@@ -215,7 +215,7 @@ def background_of_words(encoder: Encoder, prompts: Sequence[str], nouns: Sequenc
 def read_prompts(path: Path) -> list[str]:
     """Read the lines of a background file; `#` lines and blank ones are skipped.
 
-    Raises InvalidLabels if there are none.
+    Raises InvalidLabels if no line is left.
     """
     try:
         lines = [line.strip() for line in read_text(path).splitlines()]

@@ -47,7 +47,7 @@ class ImageFetcher:
         """The limits are the bytes of one request's pictures, and of all requests in progress."""
         self._policy = policy
         self._max_bytes = max_bytes
-        self._in_hand = _Budget(max_bytes_in_progress)
+        self._in_progress = _Budget(max_bytes_in_progress)
         self._deadline_s = deadline_s
         self._ssl_context = ssl_context
         self._resolve = resolve or addresses_of
@@ -71,12 +71,12 @@ class ImageFetcher:
         """
         if urls and not self._policy:
             raise InvalidRequest("pictures by URL are switched off: see LARDER_IMAGE_URLS; send the picture itself")
-        budget = _Budget(self._max_bytes, self._in_hand)
+        budget = _Budget(self._max_bytes, self._in_progress)
         try:
             targets = [parse_url(url) for url in urls]
             yield await _all(self._fetch(target, budget) for target in targets)
         finally:
-            self._in_hand.used -= budget.used
+            self._in_progress.used -= budget.used
 
     async def _fetch(self, target: Target, budget: "_Budget") -> bytes:
         try:

@@ -55,7 +55,7 @@ def kept_int8(bundle: Bundle, threads: int, folder: Path) -> tuple[Path, Price]:
     graph, note = folder / f"{bundle.checksum}.onnx", folder / f"{bundle.checksum}.json"
     try:
         return graph, _read_price(bundle, graph, note)
-    except FileNotFoundError:
+    except FileNotFoundError:  # the first start of this bundle
         pass
     except (OSError, ValueError, TypeError, KeyError) as error:
         get_logger().warning("int8 graph refused, made again", file=str(graph), reason=str(error))

@@ -41,7 +41,7 @@ class Connection:
     """The database `(default)` of a project, or of the emulator at `emulator` (HOST:PORT). Connects on first use."""
 
     def __init__(self, project: str, emulator: str | None = None, credentials: Any = None) -> None:
-        """Uses the platform's credentials if none are given; raises StoreUnavailable if there are none."""
+        """Without credentials, use the platform's; raises StoreUnavailable if the platform has none either."""
         self.database = f"projects/{project}/databases/(default)"
         self.metadata = [("google-cloud-resource-prefix", self.database)]
         if emulator:
