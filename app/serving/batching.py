@@ -4,14 +4,17 @@ The batcher's contract, each clause a test:
 1. Items are decoded and valid.  2. The queue is bounded: full is `Overloaded` at once.  3. Every caller gets a
 vector or an error: on success, failure, cancellation and shutdown.  4. A failed batch fails its own callers only.
 5. Cancelled callers are skipped.  6. The loop waits on the queue, for further items only until a deadline; it never
-polls.  7. Clock and encode are parameters.  8. While sizes are warmed up, a batch has one that was encoded before.
+polls.  7. Clock and encode are parameters.  8. A batch has at most EFFICIENT pictures, or as many as take CALL_S by the
+last call; nobody waits for more than one batch because another request has many pictures.
 """
 
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
+from math import inf
 from typing import TypeVar
 
 import numpy as np
@@ -19,16 +22,21 @@ import numpy as np
 from app.errors import Draining, Overloaded
 from app.model.engines import Floats
 
+EFFICIENT = 4  # pictures that a call may always have: fewer at a time take longer each
+CALL_S = 0.25  # seconds that a call with more may take: who comes meanwhile waits for it, and memory grows with a batch
 _PROMPTS_A_TURN = 64  # so that a request with a thousand prompts does not block others
 _TEXTS_A_TURN = 16  # the same for the work on single texts, which takes up to 20 ms
+_NOTHING = np.empty(0, np.float32)  # what the end of the queue has instead of a picture
 R = TypeVar("R")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class _Caller:
-    pixels: Floats
-    vector: asyncio.Future[Floats]
-    since: float
+    due: float  # the number of the batch it may join before those that are due later; infinity: the end of the queue
+    number: int
+    pixels: Floats = field(compare=False)
+    vector: asyncio.Future[Floats] = field(compare=False)
+    since: float = field(compare=False)
 
 
 class Batcher:
@@ -51,12 +59,14 @@ class Batcher:
     ) -> None:
         self._encode = encode
         self._max_batch = max_batch
-        self._warm: set[int] | None = None
-        self._queue: asyncio.Queue[_Caller | None] = asyncio.Queue()  # None: end of the queue
+        self._most = max_batch  # that the next batch may have
+        self._queue: asyncio.PriorityQueue[_Caller] = asyncio.PriorityQueue()
+        self._numbers = count()
         self._max_queue = max_queue
         self._wait = wait
         self._clock = clock or asyncio.get_running_loop().time
         self._report = report
+        self._batches = 0
         self._closed = False
         self._loop: asyncio.Task[None] | None = None
         self.last_success = float("-inf")
@@ -69,12 +79,14 @@ class Batcher:
     async def __aexit__(self, *_: object) -> None:
         """Refuse new callers, answer waiting ones, end the loop."""
         self._closed = True
-        self._queue.put_nowait(None)
+        self._put(_NOTHING, inf)
         if self._loop:
             await self._loop
 
-    async def vector(self, pixels: Floats) -> Floats:
-        """Return the unit vector (D,) of a picture (3, S, S).
+    async def vector(self, pixels: Floats, behind: int = 0) -> Floats:
+        """Return the unit vector (D,) of a picture (3, S, S), `behind` so many others of the same request.
+
+        Each of those puts it off by one batch as long as pictures of other requests wait.
 
         Raises Overloaded if the queue is full, Draining if the service shuts down, and what `encode` raises.
         """
@@ -82,36 +94,23 @@ class Batcher:
             raise Draining("the service is shutting down")
         if self._queue.qsize() >= self._max_queue:
             raise Overloaded(f"{self._max_queue} pictures are waiting already")
-        caller = _Caller(pixels, asyncio.get_running_loop().create_future(), self._clock())
+        return await self._put(pixels, self._batches + behind)
+
+    def _put(self, pixels: Floats, due: float) -> asyncio.Future[Floats]:
+        caller = _Caller(due, next(self._numbers), pixels, asyncio.get_running_loop().create_future(), self._clock())
         self._queue.put_nowait(caller)
-        return await caller.vector
+        return caller.vector
 
     async def warm_up(self, pixels: Floats, sizes: Sequence[int], interval_s: float) -> None:
         """Encode a batch of each size, of one picture (3, S, S) again and again; sizes above `max_batch` are left out.
 
-        The first call of a size takes longer, while the engine compiles kernels for that shape. Under load more
-        pictures wait after it, whose batch would be of a new size again. So batches meanwhile, and until no more
-        pictures wait than the largest size has, are of 1 or of a size that has been encoded. Raises what `encode`
+        The first call of a size takes longer, while the engine compiles kernels for that shape. Raises what `encode`
         raises.
         """
-        self._warm = {1}
-        try:
-            for size in sizes:
-                if not self._closed and size <= self._max_batch:
-                    await self._encode([pixels] * size)
-                    self._warm.add(size)
-                    await asyncio.sleep(interval_s)
-            while self._queue.qsize() > max(self._warm):
+        for size in sizes:
+            if not self._closed and size <= self._max_batch:
+                await self._encode([pixels] * size)
                 await asyncio.sleep(interval_s)
-        finally:
-            self._warm = None
-
-    @property
-    def _most(self) -> int:
-        """The most pictures that the next batch may have, of which one is taken from the queue already."""
-        if self._warm is None:
-            return self._max_batch
-        return max(size for size in self._warm if size <= 1 + self._queue.qsize())
 
     @property
     def waiting(self) -> int:
@@ -122,23 +121,23 @@ class Batcher:
         batch: list[_Caller] = []
         try:
             while await self._collect(batch):
+                self._batches += 1
                 await self._answer([caller for caller in batch if not caller.vector.done()])
                 batch.clear()
         finally:  # also if the loop is cancelled from outside
             self._closed = True
             left = [self._queue.get_nowait() for _ in range(self._queue.qsize())]
             for caller in [*batch, *left]:
-                if caller and not caller.vector.done():
+                if caller.due < inf and not caller.vector.done():
                     caller.vector.set_exception(Draining("the service is shutting down"))
 
     async def _collect(self, batch: list[_Caller]) -> bool:
         """Fill the next batch: the first caller, those behind it, who comes until the deadline; False at the end."""
         caller = await self._queue.get()
-        most = self._most
         deadline = self._clock() + self._wait
-        while caller:
+        while caller.due < inf:
             batch.append(caller)
-            if len(batch) == most or (self._queue.empty() and self._clock() >= deadline):
+            if len(batch) == self._most or (self._queue.empty() and self._clock() >= deadline):
                 return True
             try:
                 async with asyncio.timeout(deadline - self._clock()):
@@ -146,7 +145,7 @@ class Batcher:
             except TimeoutError:
                 return True
         if batch:
-            self._queue.put_nowait(None)  # end after this batch
+            self._queue.put_nowait(caller)  # end after this batch
         return bool(batch)
 
     async def _answer(self, callers: list[_Caller]) -> None:
@@ -162,10 +161,19 @@ class Batcher:
                     caller.vector.set_exception(error)
             return
         self.last_success = self._clock()
-        self._report([start - caller.since for caller in callers], self.last_success - start)
+        took = self.last_success - start
+        self._report([start - caller.since for caller in callers], took)
+        self._most = _batch_size(took / len(callers), self._max_batch)
         for caller, vector in answers:
             if not caller.vector.done():
                 caller.vector.set_result(vector)
+
+
+def _batch_size(picture_s: float, most: int) -> int:
+    """Return how many pictures of so many seconds each a call may have: `most`, or a power of 2 to have few sizes."""
+    if most * picture_s <= CALL_S:
+        return most
+    return min(most, 1 << max(EFFICIENT, int(CALL_S / picture_s)).bit_length() - 1)
 
 
 class RequestPrompts:

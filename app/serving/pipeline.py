@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, contextmanager
 from functools import partial
+from itertools import count
 from typing import ParamSpec, TypeVar
 
 from app.errors import ImageTooLarge, Overloaded
@@ -73,13 +74,13 @@ class Pipeline:
         """Read the header of a picture, which the other methods accept in its place; raises as `vector` does."""
         return await self._decoders.run(partial(self._preparer.read_header, picture))
 
-    async def vector(self, picture: Picture) -> Floats:
-        """Return the embedding (D,) of a picture.
+    async def vector(self, picture: Picture, behind: int = 0) -> Floats:
+        """Return the embedding (D,) of a picture, `behind` so many others of the same request.
 
         Raises InvalidImage, UnsupportedImage, ImageTooLarge, Overloaded or Draining.
         """
         with self._place():
-            return await self._encode(await self._decode(picture, self._timed("decode", self._preparer.pixels)))
+            return await self._encode(await self._decode(picture, self._timed("decode", self._preparer.pixels)), behind)
 
     async def vector_and_barcodes(self, picture: Picture) -> tuple[Floats, list[Barcode]]:
         """Return the embedding (D,) of a picture and its barcodes, from one decode; raises as `vector` does.
@@ -214,9 +215,9 @@ class Pipeline:
         if self._cost + cost > self._max_cost:
             raise Overloaded(f"large pictures of {self._cost:,} pixels are in progress already")
 
-    async def _encode(self, pixels: Floats) -> Floats:
+    async def _encode(self, pixels: Floats, behind: int = 0) -> Floats:
         with span("encode"):
-            return await self._batcher.vector(pixels)
+            return await self._batcher.vector(pixels, behind)
 
 
 @asynccontextmanager
@@ -269,6 +270,6 @@ def chunks(size: int, some: Sequence[A]) -> Iterator[Sequence[A]]:
         yield some[start : start + size]
 
 
-async def gather_in_chunks(size: int, work: Callable[[A], Awaitable[B]], some: Sequence[A]) -> list[B]:
-    """Apply `work` to each element concurrently, `size` at a time."""
-    return [made for chunk in chunks(size, some) for made in await asyncio.gather(*map(work, chunk))]
+async def gather_in_chunks(size: int, work: Callable[[A, int], Awaitable[B]], some: Sequence[A]) -> list[B]:
+    """Apply `work` to each element and its place in its chunk; the `size` elements of a chunk concurrently."""
+    return [made for chunk in chunks(size, some) for made in await asyncio.gather(*map(work, chunk, count()))]

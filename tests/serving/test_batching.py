@@ -229,24 +229,78 @@ def test_the_clock_tells_when_it_last_worked():
     asyncio.run(main())
 
 
-def test_batches_have_sizes_that_were_encoded_while_others_are_warmed_up():
-    """A batch has the largest warm size that fits the queue; no warm-up exceeds the maximum size."""
+def test_a_batch_has_four_pictures_or_as_many_as_take_a_quarter_of_a_second():
+    """The next size follows from the seconds of a picture in the last call; it is the maximum or a power of 2."""
+    now = [100.0]
+    sizes: list[int] = []
+    picture_s = [0.0]
+
+    async def encode(some):
+        sizes.append(len(some))
+        now[0] += picture_s[0] * len(some)
+        return np.zeros((len(some), 2))
+
+    async def main():
+        async with asyncio.timeout(60), Batcher(encode, max_batch=48, max_queue=96, clock=lambda: now[0]) as batcher:
+            for picture_s[0], expected in ((0.06, 4), (0.03, 8), (0.01, 16), (9, 4), (0.005, 48), (0.006, 32), (0, 48)):
+                await batcher.vector(pixels(0))
+                sizes.clear()
+                await asyncio.gather(*start(batcher, *range(48)))
+                assert sizes == [expected] * (48 // expected) + [16] * (expected == 32)
+
+    asyncio.run(main())
+
+
+def test_a_picture_waits_for_one_batch_of_another_request_and_no_more():
+    """Those behind others of their own request are put off while pictures of other requests wait."""
 
     async def scenario(batcher, encode):
         encode.gate.clear()
-        warming = asyncio.create_task(batcher.warm_up(pixels(0), [4, 9, 2], 0))
+        tasks = start(batcher, 0)
         await settle()
-        tasks = start(batcher, *range(1, 8))
+        tasks += [asyncio.create_task(batcher.vector(pixels(1 + place), place)) for place in range(6)]
         await settle()
-        assert encode.batches == [[0] * 4, [1]]  # 4 is being encoded, and no size but 1 has been
+        tasks += start(batcher, 10, 11)
+        await settle()
         encode.gate.set()
+        await asyncio.gather(*tasks)
+        assert encode.batches == [[0], [1, 10], [11, 2], [3, 4], [5, 6]]
+
+    run(scenario, max_batch=2)
+
+
+def test_a_picture_that_was_put_off_has_its_turn_although_others_keep_coming():
+    """A picture behind two others joins the third batch after those that waited before it."""
+    batches: list[list[float]] = []
+
+    async def main():
+        tasks: list[asyncio.Task] = []
+
+        async def encode(some):
+            batches.append([float(each.mean()) for each in some])
+            if len(batches) == 1:
+                tasks.append(asyncio.create_task(batcher.vector(pixels(99), 2)))
+            if len(batches) < 8:
+                tasks.extend(start(batcher, 1, 1))  # one more than a batch takes
+            await settle()
+            return np.zeros((len(some), 2))
+
+        async with asyncio.timeout(60), Batcher(encode, max_batch=1, max_queue=20) as batcher:
+            await batcher.vector(pixels(0))
+            await asyncio.gather(*tasks)
+
+    asyncio.run(main())
+    assert [99] in batches[:8]
+
+
+def test_a_warm_up_encodes_the_sizes_that_a_batch_may_have():
+    """Pictures are answered beside it."""
+
+    async def scenario(batcher, encode):
+        warming = asyncio.create_task(batcher.warm_up(pixels(0), [4, 9, 2], 0))
+        tasks = start(batcher, 1, 2, 3)
         await asyncio.gather(warming, *tasks)
-        sizes = [len(batch) for batch in encode.batches if 0 not in batch]
-        assert sizes[:2] == [1, 4] and set(sizes) <= {1, 2, 4} and sum(sizes) == 7
         assert [len(batch) for batch in encode.batches if 0 in batch] == [4, 2]
-        encode.batches.clear()
-        await asyncio.gather(*start(batcher, 1, 2, 3))
-        assert encode.batches == [[1, 2, 3]]  # any size, once all are warm
 
     run(scenario, max_batch=8)
 
