@@ -40,7 +40,8 @@ class Pipeline:
     """Encodes pictures and texts, at most `max_queue` of each in progress.
 
     Large pictures, by the cost that their headers declare, are decoded one at a time in a separate thread. Of the
-    others the cheapest come first, so a small picture waits only for those that are being decoded.
+    others the cheapest come first, so a small picture waits only for those that are being decoded. Barcodes are read in
+    separate threads too: that takes up to 0.5 s, which no header declares.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Pipeline:
         preparer: Preparer,
         decoders: Decoders,
         large_decoder: Decoders,
+        barcode_readers: Decoders,
         metrics: Metrics,
         max_queue: int,
     ) -> None:
@@ -58,6 +60,7 @@ class Pipeline:
         self._preparer = preparer
         self._decoders = decoders
         self._large_decoder = large_decoder
+        self._barcode_readers = barcode_readers
         self._metrics = metrics
         self._max_cost = MAX_COST * preparer.limits.max_pixels
         self._cost = 0
@@ -67,8 +70,8 @@ class Pipeline:
 
     @property
     def lost_decoders(self) -> int:
-        """Number of threads that have not returned from decoding a picture."""
-        return self._decoders.lost + self._large_decoder.lost
+        """Number of threads that have not returned from decoding a picture or reading its barcodes."""
+        return self._decoders.lost + self._large_decoder.lost + self._barcode_readers.lost
 
     async def header(self, picture: Picture) -> Header:
         """Read the header of a picture, which the other methods accept in its place; raises as `vector` does."""
@@ -93,7 +96,7 @@ class Pipeline:
             return pixels, self._timed("barcodes", read_barcodes)(grey, size)
 
         with self._place():
-            pixels, codes = await self._decode(picture, make, BARCODES_COST)
+            pixels, codes = await self._decode(picture, make, BARCODES_COST, self._barcode_readers)
             return await self._encode(pixels), codes
 
     async def for_entry(self, picture: Picture, *, thumbnail: bool) -> tuple[Floats, str, bytes | None]:
@@ -166,12 +169,14 @@ class Pipeline:
         finally:
             self.in_hand -= 1
 
-    async def _decode(self, picture: Picture, make: Callable[[Header], A], weight: int = 1) -> A:
-        """Apply `make` to a picture, at `weight` times the cost of decoding alone."""
+    async def _decode(
+        self, picture: Picture, make: Callable[[Header], A], weight: int = 1, separately: Decoders | None = None
+    ) -> A:
+        """Apply `make` to a picture, at `weight` times the cost of decoding alone; `separately`, unless it is large."""
 
         def begin() -> A | Header:
             header = self._preparer.read_header(picture)
-            later = header.is_giant or _cost(header, weight) > AT_ONCE_COST
+            later = header.is_giant or _cost(header, weight) > AT_ONCE_COST or separately
             return header if later else make(header)
 
         with span("decode"):
@@ -180,7 +185,7 @@ class Pipeline:
                 return made
             cost, work = _cost(made, weight), partial(make, made)
             if cost <= QUICK and not made.is_giant:
-                return await self._decoders.run(work, cost)
+                return await (separately or self._decoders).run(work, cost)
             with self._large(cost):
                 return await self._large_decoder.run(work, cost)
 
@@ -245,11 +250,14 @@ async def open_pipeline(
     with (
         closing(Decoders(threads, deadline_s=deadline_s)) as decoders,
         closing(Decoders(1, deadline_s=deadline_s, on_lost=preparer.give_up_giant)) as large_decoder,
+        closing(Decoders(threads, deadline_s=deadline_s)) as barcode_readers,
         encoding,
         reading,
     ):
         async with Batcher(encode, max_batch=max_batch, max_queue=max_queue, report=metrics.batch) as batcher:
-            pipeline = Pipeline(batcher, prompts, preparer, decoders, large_decoder, metrics, max_queue)
+            pipeline = Pipeline(
+                batcher, prompts, preparer, decoders, large_decoder, barcode_readers, metrics, max_queue
+            )
             metrics.in_hand.set_function(lambda: pipeline.in_hand)
             metrics.waiting.set_function(lambda: batcher.waiting)
             yield pipeline

@@ -232,6 +232,28 @@ def test_a_decoder_that_does_not_come_back_shows_and_gives_its_place_back():
     leave.set()
 
 
+def test_a_picture_does_not_wait_for_barcodes_of_others(monkeypatch):
+    """While every thread that reads barcodes is busy, a picture without them is answered."""
+    leave, reading = threading.Event(), []
+
+    def slow(*_):
+        reading.append(1)
+        leave.wait(240)
+        return []
+
+    monkeypatch.setattr("app.serving.pipeline.read_barcodes", slow)
+
+    async def scenario(pipeline):
+        tasks = [asyncio.create_task(pipeline.vector_and_barcodes(as_bytes(picture()))) for _ in range(3)]
+        while not reading:
+            await asyncio.sleep(0.001)
+        await pipeline.vector(as_bytes(picture()))
+        leave.set()
+        await asyncio.gather(*tasks)
+
+    run(scenario, threads=1)
+
+
 def test_a_picture_is_decoded_once_for_all_its_crops_and_its_thumbnail():
     """There is one decode, counted once."""
     decoded = []
