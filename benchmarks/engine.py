@@ -20,7 +20,7 @@ from app.model.engines import Engine, compare, wanted
 from app.model.engines.compare import encode_all
 from app.model.engines.int8 import kept_int8, open_int8
 from app.model.engines.onnxruntime import OnnxRuntimeEngine
-from app.model.engines.openvino import OpenVinoEngine
+from app.model.engines.openvino import OpenVinoEngine, computes_bfloat16
 from app.model.probes import probe_pictures
 from app.settings import available_processors
 from benchmarks import rows
@@ -64,9 +64,10 @@ def operations(path: Path) -> float:
 
 
 def engines(bundle: Bundle, threads: int, cache: Path) -> dict[str, Engine]:
-    """Yield every engine and precision that runs here, the reference first."""
+    """Return every engine and precision that runs here, the reference first."""
+    precisions = ("f32", "bf16") if computes_bfloat16() else ("f32",)
     all_of_them: list[Engine] = [OnnxRuntimeEngine(bundle, threads)]
-    all_of_them += [OpenVinoEngine(bundle, threads, cache, precision) for precision in ("f32", "bf16")]
+    all_of_them += [OpenVinoEngine(bundle, threads, cache, precision) for precision in precisions]
     all_of_them.append(open_int8(bundle, threads, kept_int8(bundle, threads, cache / "int8")[0]))
     return {engine.name: engine for engine in all_of_them}
 
@@ -101,7 +102,8 @@ def main() -> None:
         for batch in BATCHES:
             pixels = np.random.default_rng(0).normal(size=(batch, 3, size, size)).astype(np.float32)
             times[batch] = compare.milliseconds(found, pixels, TURNS)
-    rates = {kind: matrix_rate(threads, kind) for kind in (torch.bfloat16, torch.float32)}
+    kinds = [torch.float32] + [torch.bfloat16] * computes_bfloat16()  # emulated, it takes minutes
+    rates = {kind: matrix_rate(threads, kind) for kind in kinds}
     kind, rate = max(rates.items(), key=lambda item: item[1])
     work = operations(bundle.folder / "visual.onnx")
     limit = 1000 * work / rate
