@@ -113,13 +113,15 @@ class Settings(BaseSettings):
     hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="if no keys are set: the host names to answer to, besides `localhost` and IP addresses, "
-        "comma-separated, or `*`; empty: any name, but none when listening on a loopback address",
+        "comma-separated, or `*`; if empty, a service on a loopback address answers to none besides, and one on "
+        "another address to any name",
     )
     port: int = Field(default=8000, ge=0, le=65535, description="the port to listen on; 0 chooses a free one")
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         default=(),
         description="comma-separated keys, each `KEY` or `NAME:KEY`, where the key after the name has "
-        "at least 16 characters (`NAME:` with less is a key as a whole); empty: open to all",
+        "at least 16 characters (if it is shorter, the whole text with the name and the colon is the key); empty: open "
+        "to all",
     )
     api_keys_file: Path | None = Field(
         default=None,

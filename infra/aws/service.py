@@ -54,7 +54,7 @@ class ServiceStack(cdk.Stack):
         targets = self._targets(network, self._service(network), balancer)
         add_alarms(self, config.name, service.notify, balancer, targets)
         scheme = "https" if service.certificate else "http"
-        cdk.CfnOutput(self, "Url", value=f"{scheme}://{balancer.load_balancer_dns_name}/")
+        cdk.CfnOutput(self, "Url", value=f"{scheme}://{balancer.load_balancer_dns_name}")
 
     def _network(self) -> ec2.IVpc:
         """Use the configured VPC, or create one with two zones and only public subnets, which costs nothing."""
