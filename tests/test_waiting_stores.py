@@ -56,20 +56,20 @@ def check_that_the_rest_goes_on(client, but: str = "") -> None:
 def test_a_locked_file_refuses_changes_in_time_and_holds_up_nothing_else(client, settings, name):
     """With 50 changes waiting for a file that another process has locked, everything else is answered.
 
-    Each of them is refused and not stored, and the first change after the lock is stored.
+    Each of them is refused and not stored, or says that this is not known; the first change after the lock is stored.
     """
     with ThreadPoolExecutor(CHANGES) as pool:
         with locked(settings.data / name):
             waiting = [pool.submit(asked, client, *STORES[name]) for _ in range(CHANGES)]
             check_that_the_rest_goes_on(client, but=name)
             answers = [each.result() for each in waiting]
-        for answer in answers:
-            said = problem(answer, 503, "store_unavailable")
-            assert "nothing was stored" in said or "not known whether" in said  # one that was being written at the time
-            assert answer.headers["retry-after"] == "5"
+        said = [problem(answer, 503, "store_unavailable") for answer in answers]
+        unknown = [text for text in said if "not known whether" in text]  # being written when the deadline came
+        assert all("nothing was stored" in text for text in said if text not in unknown)
+        assert {answer.headers["retry-after"] for answer in answers} == {"5"}
     assert asked(client, *STORES[name]).is_success
     if name == "pantry.sqlite":
-        assert client.get("/pantry/rice").json()["count"] == 1
+        assert client.get("/pantry/rice").json()["count"] in range(1, 2 + len(unknown))
 
 
 def test_what_needs_no_store_needs_no_thread_of_the_framework(client):
