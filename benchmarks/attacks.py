@@ -27,7 +27,7 @@ from PIL import Image
 from benchmarks.photo import photo
 from benchmarks.rows import Row
 from harness import hostile
-from harness.server import Server, memory
+from harness.server import Server, memory, reset_peak
 
 LIVEZ_S = 0.25  # how much longer than usual `GET /livez` may take
 PICTURE_S = 1.0  # and a small picture
@@ -105,7 +105,7 @@ def attacked(server: Server, what: str, attack: Attack) -> Row:
     with probing(server.port) as usual:
         time.sleep(1.5)
     before = memory(server, "VmRSS")
-    Path(f"/proc/{server.process.pid}/clear_refs").write_text("5")  # resets VmHWM
+    reset_peak(server)
     with probing(server.port) as seen:
         try:
             outcome, held = attack(server), True

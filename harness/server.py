@@ -74,3 +74,8 @@ def memory(server: Server, name: str) -> float:
     """Read a line of the process's status in MiB: VmRSS is the current memory, VmHWM the peak."""
     status = Path(f"/proc/{server.process.pid}/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(name)) / 1024
+
+
+def reset_peak(server: Server) -> None:
+    """Let VmHWM be the peak from now on: proc(5), clear_refs."""
+    Path(f"/proc/{server.process.pid}/clear_refs").write_text("5")

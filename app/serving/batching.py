@@ -104,10 +104,12 @@ class Batcher:
     async def warm_up(self, pixels: Floats, sizes: Sequence[int], interval_s: float) -> None:
         """Encode a batch of each size, of one picture (3, S, S) again and again; sizes above `max_batch` are left out.
 
-        The first call of a size takes longer, while the engine compiles kernels for that shape. Raises what `encode`
-        raises.
+        The first call of a size takes longer, while the engine compiles kernels for that shape. Each waits until no
+        picture does. Raises what `encode` raises.
         """
         for size in sizes:
+            while self.waiting and not self._closed:
+                await asyncio.sleep(interval_s)
             if not self._closed and size <= self._max_batch:
                 await self._encode([pixels] * size)
                 await asyncio.sleep(interval_s)

@@ -293,14 +293,21 @@ def test_a_picture_that_was_put_off_has_its_turn_although_others_keep_coming():
     assert [99] in batches[:8]
 
 
-def test_a_warm_up_encodes_the_sizes_that_a_batch_may_have():
-    """Pictures are answered beside it."""
+def test_a_warm_up_encodes_the_sizes_that_a_batch_may_have_while_no_picture_waits():
+    """While one is encoded and another waits, none is; the largest size exceeds the most that a batch may have."""
 
     async def scenario(batcher, encode):
+        encode.gate.clear()
+        tasks = start(batcher, 1)
+        await settle()
+        tasks += start(batcher, 2)
+        await settle()
         warming = asyncio.create_task(batcher.warm_up(pixels(0), [4, 9, 2], 0))
-        tasks = start(batcher, 1, 2, 3)
+        await settle()
+        assert encode.batches == [[1]]
+        encode.gate.set()
         await asyncio.gather(warming, *tasks)
-        assert [len(batch) for batch in encode.batches if 0 in batch] == [4, 2]
+        assert [batch for batch in encode.batches if 0 in batch] == [[0] * 4, [0] * 2]
 
     run(scenario, max_batch=8)
 
