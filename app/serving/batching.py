@@ -4,8 +4,9 @@ The batcher's contract, each clause a test:
 1. Items are decoded and valid.  2. The queue is bounded: full is `Overloaded` at once.  3. Every caller gets a
 vector or an error: on success, failure, cancellation and shutdown.  4. A failed batch fails its own callers only.
 5. Cancelled callers are skipped.  6. The loop waits on the queue, for further items only until a deadline; it never
-polls.  7. Clock and encode are parameters.  8. A batch has at most EFFICIENT pictures, or as many as take CALL_S by the
-last call; nobody waits for more than one batch because another request has many pictures.
+polls.  7. Clock and encode are parameters.  8. A batch may have EFFICIENT pictures, and more if they take
+at most CALL_S, judged by the last call.  9. Of a request with many pictures, one more becomes due with each batch, so a
+picture of another request goes before the rest of them.
 """
 
 import asyncio
@@ -22,8 +23,8 @@ import numpy as np
 from app.errors import Draining, Overloaded
 from app.model.engines import Floats
 
-EFFICIENT = 4  # pictures that a call may always have: fewer at a time take longer each
-CALL_S = 0.25  # seconds that a call with more may take: who comes meanwhile waits for it, and memory grows with a batch
+EFFICIENT = 4  # pictures that a call may always have: with fewer, each takes longer
+CALL_S = 0.25  # seconds that a call with more may take: pictures that arrive wait for it, and it needs more memory
 _PROMPTS_A_TURN = 64  # so that a request with a thousand prompts does not block others
 _TEXTS_A_TURN = 16  # the same for the work on single texts, which takes up to 20 ms
 _NOTHING = np.empty(0, np.float32)  # what the end of the queue has instead of a picture
@@ -32,7 +33,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, order=True)
 class _Caller:
-    due: float  # the number of the batch it may join before those that are due later; infinity: the end of the queue
+    due: float  # number of the batch from which on it goes before those due later; infinity: the end of the queue
     number: int
     pixels: Floats = field(compare=False)
     vector: asyncio.Future[Floats] = field(compare=False)
@@ -84,9 +85,10 @@ class Batcher:
             await self._loop
 
     async def vector(self, pixels: Floats, behind: int = 0) -> Floats:
-        """Return the unit vector (D,) of a picture (3, S, S), `behind` so many others of the same request.
+        """Return the unit vector (D,) of a picture (3, S, S).
 
-        Each of those puts it off by one batch as long as pictures of other requests wait.
+        `behind` is the number of pictures of the same request that come first. Each puts this one off by one batch, as
+        long as pictures of other requests wait.
 
         Raises Overloaded if the queue is full, Draining if the service shuts down, and what `encode` raises.
         """
@@ -172,7 +174,10 @@ class Batcher:
 
 
 def _batch_size(picture_s: float, most: int) -> int:
-    """Return how many pictures of so many seconds each a call may have: `most`, or a power of 2 to have few sizes."""
+    """Return how many pictures a call may have, at most `most`, if each takes `picture_s` seconds.
+
+    Below `most` it is a power of 2: the engine takes longer for a size that it has not seen.
+    """
     if most * picture_s <= CALL_S:
         return most
     return min(most, 1 << max(EFFICIENT, int(CALL_S / picture_s)).bit_length() - 1)

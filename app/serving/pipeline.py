@@ -78,7 +78,7 @@ class Pipeline:
         return await self._decoders.run(partial(self._preparer.read_header, picture))
 
     async def vector(self, picture: Picture, behind: int = 0) -> Floats:
-        """Return the embedding (D,) of a picture, `behind` so many others of the same request.
+        """Return the embedding (D,) of a picture; `behind` is the number of pictures of the request that come first.
 
         Raises InvalidImage, UnsupportedImage, ImageTooLarge, Overloaded or Draining.
         """
