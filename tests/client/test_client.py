@@ -469,6 +469,7 @@ def test_the_command_reviews(url, capsys):
         larder.set_count("anything", 1)
         for each in larder.review(100):
             larder.label(each.id, "anything")
+        wait_until(lambda: "anything" in [each.label for each in larder.labels()])
         larder.delete("anything")
         wait_until(lambda: "anything" not in [each.label for each in larder.labels()])  # white would be sure by it
         assert main(["--url", url, "review"]) == 0

@@ -113,7 +113,8 @@ def refused(server, name, **arguments) -> str:
 
 
 def forget(larder: Larder, item: str) -> None:
-    """Delete an item, and wait until it is no longer a label."""
+    """Delete an item once it is a label, and wait until it is not: an item just added becomes a label later."""
+    wait_until(lambda: item in [each.label for each in larder.labels()])
     larder.delete(item)
     wait_until(lambda: item not in [each.label for each in larder.labels()])
 
