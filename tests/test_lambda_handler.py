@@ -16,6 +16,7 @@ from app.lambda_handler import Handler, read_secret, start
 from app.main import create_app
 from harness.runtime_api import Environment, FunctionError, http_event
 from tests.bundles import write_bundle
+from tests.conftest import wait_until
 from tests.fakes import as_base64, colour_model, picture
 from tests.lambda_events import KINDS, http_api_event, in_base64, rest_event
 
@@ -230,7 +231,7 @@ def test_labels_that_do_not_come_are_said(handle, settings, encoder, monkeypatch
     ask = handle(app)
     assert answer_of(ask(http_event("GET", "/")))["status"] == "starting"
     encoder.open.set()
-    assert answer_of(ask(http_event("GET", "/")))["status"] == "ready"
+    wait_until(lambda: answer_of(ask(http_event("GET", "/")))["status"] == "ready")
 
 
 def test_bytes_come_back_in_base64(handle, settings):

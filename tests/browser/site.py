@@ -62,3 +62,9 @@ def shows(page: Page, text: str | re.Pattern[str]) -> None:
 def settled(page: Page) -> None:
     """Wait until the page's script has run: text that is typed while it runs may be lost when it draws again."""
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+
+
+def close_list(page: Page) -> None:
+    """Close the list of a multiselect, and wait until it is gone: the page below moves, and a click would miss."""
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("option")).to_have_count(0)

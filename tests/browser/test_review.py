@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from harness.server import ROOT
 from tests.browser.conftest import new_site
-from tests.browser.site import shows
+from tests.browser.site import close_list, settled, shows
 from tests.browser.test_access import WIDER, faults, in_the_end, tab_to
 from tests.conftest import wait_until
 from tests.nectar import nectar
@@ -137,11 +137,12 @@ def test_an_example_in_the_wrong_place_is_found_and_forgotten(larder, open_page,
     page.get_by_role("link", name="How good is what was taught?").click()
     expect(page.get_by_role("heading", name="Examples that may mislead")).to_be_visible()
     expect(page.get_by_role("row", name=re.compile("crate plum nectar")).first).to_be_visible()
+    settled(page)
     picture(page, "report")
     assert faults(page) == []
     page.get_by_role("combobox", name="Examples to forget").click()
     page.get_by_role("option", name=re.compile(larder.taught("crate")[2].id[:8])).click()
-    page.keyboard.press("Escape")
+    close_list(page)
     page.get_by_role("button", name="Forget").click()
     shows(page, "1 example was forgotten")
     assert len(larder.taught("crate")) == 2

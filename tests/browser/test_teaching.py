@@ -7,7 +7,7 @@ from larder_client import Larder
 from playwright.sync_api import expect
 
 from samples.draw import draw
-from tests.browser.site import settled, shows
+from tests.browser.site import close_list, settled, shows
 from tests.browser.test_access import WIDER, faults, in_the_end, tab_to
 from tests.fakes import as_bytes
 from tests.nectar import nectar
@@ -68,7 +68,7 @@ def test_a_new_thing_is_recognised_after_five_pictures(larder, open_page, pictur
     type_into(page, "Item", "plum nectar")
     page.get_by_role("combobox", name="Examples to forget").click()
     page.get_by_role("option", name="Select all").click()
-    page.keyboard.press("Escape")
+    close_list(page)
     page.get_by_role("button", name="Forget").click()
     shows(page, "6 examples were forgotten")
     shows(page, "plum nectar has none yet")

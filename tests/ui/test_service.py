@@ -1,5 +1,6 @@
 """The page Service."""
 
+from tests.conftest import wait_until
 from tests.ui.conftest import button, named, said
 
 
@@ -26,6 +27,7 @@ def test_it_says_how_fast_the_service_answers(larder, open_page):
 def test_labels_are_listed_with_their_sources(larder, open_page):
     """A label of the file that is in the pantry too has both sources; part of a name is enough to find it."""
     larder.add("leek")
+    wait_until(lambda: ("leek", ["file", "pantry"]) in [(each.label, each.sources) for each in larder.labels()])
     page = open_page("service")
     named(page.text_input, "Labels with").set_value("Leek").run()
     listed = page.table[1].value.set_index("Label")
