@@ -163,7 +163,7 @@ class Segment:
             living = alive.at(positions)
             positions, coded = positions[living], coded[living]
             scores = np.empty(len(positions), np.float32)
-            for start in range(0, len(positions) - block + 1, block):
+            for start in range(0, len(positions) - block // 2 + 1, block):  # the last block may have half as many
                 some = slice(start, start + block)
                 scores[some] = self.index.reconstruct_batch(positions[some]) @ query
                 best = np.argsort(-scores[: some.stop], kind="stable")[:k]
