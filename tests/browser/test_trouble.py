@@ -1,10 +1,11 @@
 """Errors on the pages, and recovery from them."""
 
+import pytest
 from larder_client import Larder
 from playwright.sync_api import expect
 
 from harness.server import ROOT
-from tests.browser.site import shows
+from tests.browser.site import settled, shows
 from tests.fakes import as_bytes
 from tests.fakes import picture as square
 from tests.nectar import nectar
@@ -73,3 +74,30 @@ def test_what_is_to_be_taught_stays_chosen(site, open_page):
     expect(page.get_by_role("button", name="Remove good.jpg")).to_have_count(0)
     with Larder(f"{site.url}/api") as larder:
         larder.delete("plum nectar")
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "button", "answer"),
+    [
+        ("One thing", "How many", "Add to the pantry", "Added 7: the pantry has 7 of banana now"),
+        ("A shelf", "banana", "Add all to the pantry", "Added: the pantry has 7 of banana"),
+    ],
+)
+def test_a_count_that_was_typed_stays(site, open_page, kind, number, button, answer):
+    """An outage when the button is pressed is reported below the form, and pressing it again afterwards counts."""
+    page = open_page(height=1200)
+    page.get_by_role("radio", name=kind).click()
+    page.locator("input[type=file]").set_input_files(ROOT / "samples/banana.jpg")
+    shows(page, "banana")
+    page.get_by_label(number, exact=True).fill("7")
+    settled(page)
+    site.stop()
+    page.get_by_role("button", name=button).click()
+    shows(page, "cannot be reached: ")
+    expect(page.get_by_label(number, exact=True)).to_have_value("7")
+    site.start()
+    expect(page.get_by_text("cannot be reached")).to_have_count(0)
+    settled(page)
+    expect(page.get_by_label(number, exact=True)).to_have_value("7")
+    page.get_by_role("button", name=button).click()
+    shows(page, answer)

@@ -66,9 +66,10 @@ def list_found(things: list[Found]) -> None:
     st.table(table, hide_index=True, border="horizontal", alt="What was found in the picture")
 
 
+@st.fragment  # its buttons do not recognise the picture again, which could change the form
 def count_found(things: list[Found], number: int) -> None:
     """Add the whole list to the pantry or take it out, when the counts are right."""
-    with st.form(f"count_found {number}"):
+    with st.form(f"count_found {number}", enter_to_submit=False):  # Enter ends one of several numbers
         st.header("In the pantry")
         with st.grid(min_column_width=150):
             quantities = {
@@ -135,6 +136,7 @@ def ranking(found: Recognition) -> None:
     )
 
 
+@st.fragment  # its buttons do not recognise the picture again
 def counting(item: str) -> None:
     """Add the item to the pantry or take it out, when a button is pressed."""
     with st.form("counting"):
