@@ -7,6 +7,9 @@ from pathlib import Path
 import streamlit as st
 from larder_client import Busy, Health, Larder
 
+HEALTH_S = 10  # a service answers for its health at once, or waiting for the rest makes no sense
+ANSWER_S = 60  # the tiles of a photograph take long on a busy machine, and another attempt begins again
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -34,17 +37,19 @@ def settings() -> Settings:
 def larder() -> Larder:
     """Return the client that all visitors share."""
     now = settings()
-    return _client(now.url, now.key)
+    return _client(now.url, now.key, ANSWER_S)
 
 
 def ready() -> Health:
     """Return the service's health; raises LarderError if it does not answer, Busy if it reports so."""
-    health = larder().health()
+    now = settings()
+    client = _client(now.url, now.key, HEALTH_S)
+    health = client.health()
     if health.status != "ready":
-        raise Busy(f"the service at {larder().url} is {health.status}")
+        raise Busy(f"the service at {client.url} is {health.status}")
     return health
 
 
 @st.cache_resource(show_spinner=False)
-def _client(url: str, key: str | None) -> Larder:
-    return Larder(url, key, retries=1)
+def _client(url: str, key: str | None, timeout_s: float) -> Larder:
+    return Larder(url, key, timeout=timeout_s, retries=1)

@@ -3,10 +3,13 @@
 import signal
 import socket
 
+import httpx2
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.ui import connection
 from harness.server import ROOT, Server
+from tests.client.misbehaving import SILENT, Misbehaving
 from tests.conftest import wait_until
 from tests.ui.conftest import said, sample, several, whole
 
@@ -72,6 +75,22 @@ def test_a_service_that_drains_is_said_to(open_page, monkeypatch, new_data):
         page = open_page("search")
     assert "is draining" in said(page)
     assert any("looks again" in each.value for each in page.caption)
+
+
+def test_an_answer_has_a_limit_of_its_own(url, open_page, monkeypatch):
+    """A service that does not tell its health is reported within that limit, one that only computes within a longer."""
+    health = {"status": 200, "body": httpx2.get(url).text}
+    for script, limits in (
+        ([SILENT], {"HEALTH_S": 0.1, "ANSWER_S": 3600}),
+        ([health, health, SILENT], {"HEALTH_S": 3600, "ANSWER_S": 0.1}),
+    ):
+        with Misbehaving(*script) as server:
+            monkeypatch.setenv("LARDER_URL", server.url)
+            for name, seconds in limits.items():
+                monkeypatch.setattr(connection, name, seconds)
+            page = several(open_page("recognise"), sample("banana"))
+            assert f"{server.url} did not answer in time" in said(page)
+            assert any("looks again" in each.value for each in page.caption)
 
 
 def test_a_key_is_asked_for_and_used(open_page, monkeypatch, new_data):
