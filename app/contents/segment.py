@@ -49,7 +49,7 @@ TRAINED_ON = 20_000  # vectors
 NUMBERS_PER_CODE = 4  # quantised to 4 bits
 BLOCK = 512  # vectors compared exactly at a time, at least
 ONE_IN = 500  # or the segment's size divided by this, if that is more
-DEVIATIONS = 4.0  # standard deviations by which a score may exceed its code's estimate before a search misses it
+DEVIATIONS = 4.5  # standard deviations by which a score may exceed its code's estimate before a search misses it
 
 
 @dataclass(frozen=True)
