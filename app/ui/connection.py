@@ -7,8 +7,8 @@ from pathlib import Path
 import streamlit as st
 from larder_client import Busy, Health, Larder
 
-HEALTH_S = 10  # a service answers for its health at once, or waiting for the rest makes no sense
-ANSWER_S = 60  # the tiles of a photograph take long on a busy machine, and another attempt begins again
+HEALTH_S = 10  # the health needs no computation: a longer wait would only hide that the service hangs
+ANSWER_S = 60  # a shelf takes long on a busy machine, and a new attempt starts from the beginning
 
 
 @dataclass(frozen=True)

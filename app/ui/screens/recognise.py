@@ -69,7 +69,7 @@ def list_found(things: list[Found]) -> None:
 @st.fragment  # its buttons do not recognise the picture again, which could change the form
 def count_found(things: list[Found], number: int) -> None:
     """Add the whole list to the pantry or take it out, when the counts are right."""
-    with st.form(f"count_found {number}", enter_to_submit=False):  # Enter ends one of several numbers
+    with st.form(f"count_found {number}", enter_to_submit=False):  # or Enter in one number adds all
         st.header("In the pantry")
         with st.grid(min_column_width=150):
             quantities = {
